@@ -1,0 +1,1 @@
+"""TFX components: thin shells over plain functions."""

@@ -1,0 +1,1 @@
+"""DataGate: stops a run whose data are unfit, and says why."""

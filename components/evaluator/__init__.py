@@ -1,0 +1,1 @@
+"""What TFX's Evaluator is told, and what it answered."""

@@ -1,0 +1,1 @@
+"""ExampleGen: CSV and Parquet to tf.Example, by Arrow record batches."""

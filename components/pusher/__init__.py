@@ -1,0 +1,1 @@
+"""Pusher: a blessed and verified model, atomically, into the serving root."""

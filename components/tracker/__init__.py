@@ -1,0 +1,1 @@
+"""Tracker: a run's parameters, metrics and model to MLflow."""

@@ -1,0 +1,1 @@
+"""Features and networks: knows TensorFlow and Keras, never TFX."""

@@ -1,0 +1,1 @@
+"""Networks: each module has a spec and `build(spec, inputs) -> keras.Model`."""

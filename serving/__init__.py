@@ -1,0 +1,1 @@
+"""What speaks TensorFlow Serving's REST API; stands alone beside the other layers."""
