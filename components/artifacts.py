@@ -1,0 +1,43 @@
+"""Reading TFX artifacts, and the artifact types of our own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfx.types import artifact_utils
+from tfx.types.artifact import Artifact, Property, PropertyType
+
+
+class DataVerdict(Artifact):  # type: ignore[misc]
+    """What the DataGate found: `findings.json`."""
+
+    TYPE_NAME = "KelpDataVerdict"
+
+
+class TrackedRun(Artifact):  # type: ignore[misc]
+    """What the Tracker logged: `tracked.json`.
+
+    The custom property `redo` is 1 where MLflow could not be reached: the runner does not
+    take such an artifact from the cache.
+    """
+
+    TYPE_NAME = "KelpTrackedRun"
+    PROPERTIES = {"run_id": Property(type=PropertyType.STRING)}
+
+
+def splits_of(artifact: Artifact) -> list[str]:
+    """The splits of an artifact, in its own order."""
+    return list(artifact_utils.decode_split_names(artifact.split_names))
+
+
+def split_files(examples: Artifact, split: str) -> list[str]:
+    """The files of one split of an Examples artifact, sorted."""
+    folder = Path(artifact_utils.get_split_uri([examples], split))
+    return sorted(str(path) for path in folder.iterdir() if path.is_file())
+
+
+def rows_of(examples: Artifact) -> dict[str, int]:
+    """Rows by split, as ExampleGen counted them."""
+    return {
+        split: examples.get_int_custom_property(f"rows_{split}") for split in splits_of(examples)
+    }

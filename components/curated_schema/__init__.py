@@ -1,0 +1,1 @@
+"""The frozen schema as a component: what SchemaGen is before the freeze."""

@@ -1,0 +1,216 @@
+"""What is wrong with the data, from TFDV's statistics and anomalies: plain functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+
+from models.features import FeatureSpec, FeaturesSpec, is_number
+
+Statistics = Mapping[str, statistics_pb2.DatasetFeatureStatistics]
+Anomalies = Mapping[str, anomalies_pb2.Anomalies]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing about the data that a person should know.
+
+    `kind` says what an example row of it looks like: a `missing` value, a value `unknown`
+    to the domain, or neither (`other`).
+    """
+
+    severity: Literal["block", "warn"]
+    feature: str
+    split: str
+    what: str
+    expected: str
+    received: str
+    kind: Literal["missing", "unknown", "other"] = "other"
+    example: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The finding as JSON."""
+        return asdict(self)
+
+
+def find_all(
+    statistics: Statistics,
+    anomalies: Anomalies,
+    schema: schema_pb2.Schema,
+    problem: FeaturesSpec,
+) -> list[Finding]:
+    """Gives every finding, blocking ones first, one a feature and split.
+
+    Args:
+      statistics: By split, one dataset each.
+      anomalies: By split, as ExampleValidator wrote them.
+      schema: The schema that the data were held against.
+      problem: The task, the label and the features.
+    """
+    found: dict[tuple[str, str], Finding] = {}
+    for finding in (
+        *_feature_findings(statistics, schema, problem),
+        *_label_findings(statistics, problem),
+        *_anomaly_findings(anomalies, schema, problem),
+    ):
+        found.setdefault((finding.feature, finding.split), finding)
+    return sorted(found.values(), key=lambda finding: finding.severity != "block")
+
+
+def _feature_findings(
+    statistics: Statistics, schema: schema_pb2.Schema, problem: FeaturesSpec
+) -> Iterator[Finding]:
+    types = {feature.name: feature.type for feature in schema.feature}
+    for name, spec in problem.features.items():
+        for split, dataset in statistics.items():
+            if _present(dataset, name) == 0:
+                yield Finding(
+                    "block",
+                    name,
+                    split,
+                    f"Feature {name!r} is entirely missing in split {split}.",
+                    "values in at least some rows",
+                    f"none in {dataset.num_examples:,} rows",
+                )
+                break
+        else:
+            yield from _type_findings(name, spec, types.get(name))
+
+
+def _type_findings(
+    name: str, spec: FeatureSpec, received: schema_pb2.FeatureType | None
+) -> Iterator[Finding]:
+    allowed = {
+        True: (schema_pb2.INT, schema_pb2.FLOAT),
+        False: (schema_pb2.INT, schema_pb2.BYTES),
+    }[is_number(spec)]
+    if received is not None and received not in allowed:
+        yield Finding(
+            "block",
+            name,
+            "all",
+            f"Feature {name!r} is {spec.type} and cannot hold what the schema says.",
+            " or ".join(schema_pb2.FeatureType.Name(kind) for kind in allowed),
+            schema_pb2.FeatureType.Name(received),
+        )
+
+
+def _label_findings(statistics: Statistics, problem: FeaturesSpec) -> Iterator[Finding]:
+    name = problem.label.name
+    for split, dataset in statistics.items():
+        present = _present(dataset, name)
+        if present < dataset.num_examples:
+            yield Finding(
+                "block",
+                name,
+                split,
+                f"The label {name!r} is missing in {dataset.num_examples - present:,} rows.",
+                "a label in every row",
+                f"{present:,} labels in {dataset.num_examples:,} rows of split {split}",
+                "missing",
+            )
+        elif problem.task != "regression":
+            yield from _class_findings(split, dataset, problem)
+
+
+def _class_findings(
+    split: str, dataset: statistics_pb2.DatasetFeatureStatistics, problem: FeaturesSpec
+) -> Iterator[Finding]:
+    name = problem.label.name
+    expected = " and ".join(repr(value) for value in problem.label_classes())
+    only = _single_value(_by_name(dataset).get(name))
+    if only is not None:
+        yield Finding(
+            "block",
+            name,
+            split,
+            f"The label {name!r} has one class in split {split}: there is nothing to learn.",
+            f"the classes {expected}",
+            f"only {only} in {dataset.num_examples:,} rows",
+        )
+
+
+def _single_value(feature: statistics_pb2.FeatureNameStatistics | None) -> str | None:
+    if feature is None:
+        return None
+    if feature.HasField("string_stats"):
+        if feature.string_stats.unique == 1:
+            return repr(feature.string_stats.top_values[0].value)
+        return None
+    numbers = feature.num_stats
+    return f"{numbers.min:g}" if numbers.min == numbers.max else None
+
+
+def _anomaly_findings(
+    anomalies: Anomalies, schema: schema_pb2.Schema, problem: FeaturesSpec
+) -> Iterator[Finding]:
+    used = {*problem.features, problem.label.name}
+    for split, result in anomalies.items():
+        for name, info in sorted(result.anomaly_info.items()):
+            severe = info.severity == anomalies_pb2.AnomalyInfo.ERROR
+            reason = info.reason[0] if info.reason else None
+            kinds = {item.type for item in info.reason}
+            yield Finding(
+                "block" if severe and name in used else "warn",
+                name,
+                split,
+                f"{info.short_description or 'Anomaly'} ({name!r}, split {split}).",
+                _expected(schema, name),
+                (reason.description if reason else "") or info.description,
+                _kind(kinds),
+            )
+
+
+def _kind(types: set[int]) -> Literal["missing", "unknown", "other"]:
+    info = anomalies_pb2.AnomalyInfo
+    if types & {info.ENUM_TYPE_UNEXPECTED_STRING_VALUES}:
+        return "unknown"
+    if types & {
+        info.FEATURE_TYPE_LOW_FRACTION_PRESENT,
+        info.FEATURE_TYPE_LOW_NUMBER_PRESENT,
+        info.SCHEMA_MISSING_COLUMN,
+    }:
+        return "missing"
+    return "other"
+
+
+def _expected(schema: schema_pb2.Schema, name: str) -> str:
+    feature = next((item for item in schema.feature if item.name == name), None)
+    if feature is None:
+        return "a column that the schema knows"
+    text = f"{schema_pb2.FeatureType.Name(feature.type)}"
+    domain = domain_of(schema, name)
+    if domain:
+        shown = ", ".join(domain[:8])
+        text += f" out of {len(domain)} known values: {shown}" + (", ..." * (len(domain) > 8))
+    if feature.presence.min_fraction:
+        text += f", present in at least {feature.presence.min_fraction:.0%} of rows"
+    return text
+
+
+def domain_of(schema: schema_pb2.Schema, name: str) -> list[str]:
+    """The values of a closed text domain, empty where there is none."""
+    feature = next((item for item in schema.feature if item.name == name), None)
+    if feature is None:
+        return []
+    if feature.HasField("string_domain"):
+        return list(feature.string_domain.value)
+    shared = next((item for item in schema.string_domain if item.name == feature.domain), None)
+    return list(shared.value) if shared is not None else []
+
+
+def _present(dataset: statistics_pb2.DatasetFeatureStatistics, name: str) -> int:
+    feature = _by_name(dataset).get(name)
+    if feature is None:
+        return 0
+    kind = feature.WhichOneof("stats")
+    return int(getattr(feature, kind).common_stats.num_non_missing) if kind else 0
+
+
+def _by_name(
+    dataset: statistics_pb2.DatasetFeatureStatistics,
+) -> dict[str, statistics_pb2.FeatureNameStatistics]:
+    return {feature.path.step[0] or feature.name: feature for feature in dataset.features}
