@@ -1,0 +1,131 @@
+"""Reads what the Evaluator wrote: metrics by slice, and why it blessed or did not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import tfx  # noqa: F401 (before TFMA: see docs/decisions/0001-stack.md)
+
+import tensorflow_model_analysis as tfma  # isort: skip
+
+
+Metrics = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelEvaluation:
+    """One model on test: the overall slice, and the others as rows of a table."""
+
+    metrics: Metrics
+    slices: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read_model(uri: str, model_name: str, min_slice_rows: int = 0) -> ModelEvaluation | None:
+    """Gives a model's metrics, None where the evaluation has no such model.
+
+    A slice of fewer than `min_slice_rows` rows says `insufficient` instead of metrics.
+    """
+    result = tfma.load_eval_result(uri, model_name=model_name)
+    overall: Metrics = {}
+    slices: list[dict[str, Any]] = []
+    for key, outputs in result.slicing_metrics:
+        metrics = dict(_flat(outputs))
+        if not key:
+            overall = metrics
+            continue
+        rows = int(metrics.pop("rows", 0))
+        entry: dict[str, Any] = {"slice": {name: _plain(value) for name, value in key}}
+        entry["rows"] = rows
+        if rows < min_slice_rows:
+            entry["insufficient"] = f"fewer than {min_slice_rows} rows"
+        else:
+            entry["metrics"] = metrics
+        slices.append(entry)
+    if not overall:
+        return None
+    slices.sort(key=lambda entry: (list(entry["slice"]), -entry["rows"]))
+    return ModelEvaluation(overall, slices)
+
+
+def _flat(outputs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for sub_keys in outputs.values():
+        for name, value in sub_keys.get("", {}).items():
+            if name.startswith("_"):
+                continue
+            if "multiClassConfusionMatrixAtThresholds" in value:
+                matrix = _matrix(value["multiClassConfusionMatrixAtThresholds"])
+                yield "confusion", matrix
+            elif "doubleValue" in value:
+                yield name, _number(value["doubleValue"])
+
+
+def _matrix(value: Mapping[str, Any]) -> list[list[float]]:
+    entries = value["matrices"][0].get("entries", [])
+    cells = [
+        (
+            int(entry.get("actualClassId", 0)),
+            int(entry.get("predictedClassId", 0)),
+            float(entry.get("numWeightedExamples", 0)),
+        )
+        for entry in entries
+    ]
+    size = 1 + max((max(row, column) for row, column, _ in cells), default=0)
+    matrix = [[0.0] * size for _ in range(size)]
+    for row, column, count in cells:
+        matrix[row][column] = count
+    return matrix
+
+
+def _number(value: Any) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def read_reasons(uri: str) -> tuple[bool, list[str]]:
+    """Whether every bound held, and a sentence for each that did not."""
+    result = tfma.load_validation_result(uri)
+    if result is None:
+        return False, ["No bound is configured (evaluation.bounds), so nothing can be blessed."]
+    reasons = [
+        _failure(failure)
+        for validation in result.metric_validations_per_slice
+        for failure in validation.failures
+    ]
+    missing = [
+        "A bound on the overall slice could not be held against any metric."
+        for _ in result.missing_slices
+    ]
+    return bool(result.validation_ok), reasons + missing
+
+
+def _failure(failure: Any) -> str:
+    name = failure.metric_key.name
+    value = failure.metric_value.double_value.value
+    change = failure.metric_key.is_diff
+    threshold = failure.metric_threshold
+    if failure.metric_value.WhichOneof("type") is None or not math.isfinite(value):
+        return f"{name}: its bound could not be computed on test ({failure.message or 'no value'})."
+    if change:
+        allowed = abs(threshold.change_threshold.absolute.value)
+        return (
+            f"{name} changed by {value:+.4f} against the baseline; "
+            f"at most {allowed:.4f} for the worse is allowed."
+        )
+    bounds = threshold.value_threshold
+    parts = []
+    if bounds.HasField("lower_bound"):
+        parts.append(f"at least {bounds.lower_bound.value:g}")
+    if bounds.HasField("upper_bound"):
+        parts.append(f"at most {bounds.upper_bound.value:g}")
+    return f"{name} is {value:.4f} on test; the bound is {' and '.join(parts)}."

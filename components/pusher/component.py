@@ -1,0 +1,58 @@
+"""The Pusher component: verifies a blessed model as it will be served, then pushes it.
+
+Replaces TFX's own, which copies straight into the version's folder and never loads what
+it pushes.
+"""
+
+import tempfile
+from pathlib import Path
+
+from models.golden import golden_columns
+from models.parity import verify
+from tfx.components.evaluator import constants as evaluator_constants
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import standard_artifacts
+from tfx.utils import path_utils
+
+from components.jsonfile import write_json
+from components.pusher.config import PushSpec
+from components.pusher.push import push
+from components.pusher.warmup import write_warmup
+
+PARITY_FILE = "parity.json"
+_TIMEOUT_S = 300
+
+
+@component
+def Pusher(  # noqa: N802 (a TFX component is named as a class)
+    model: InputArtifact[standard_artifacts.Model],
+    model_run: InputArtifact[standard_artifacts.ModelRun],
+    blessing: InputArtifact[standard_artifacts.ModelBlessing],
+    pushed_model: OutputArtifact[standard_artifacts.PushedModel],
+    name: Parameter[str],
+    spec: Parameter[str],
+    source_digest: Parameter[str],
+) -> None:
+    """Pushes the model if it is blessed; `pushed` says 1 or 0.
+
+    Raises:
+      ModelError: a blessed model does not load, or answers otherwise than Keras did.
+      EnvironmentProblem: the serving root cannot be written.
+    """
+    blessed = blessing.get_int_custom_property(evaluator_constants.ARTIFACT_PROPERTY_BLESSED_KEY)
+    if blessed != evaluator_constants.BLESSED_VALUE:
+        pushed_model.set_int_custom_property("pushed", 0)
+        return
+    settings = PushSpec.model_validate_json(spec)
+    saved_model = Path(path_utils.serving_model_path(model.uri))
+    golden = Path(model_run.uri) / "golden"
+    parity = verify(saved_model, golden, settings.tolerance, _TIMEOUT_S)
+    with tempfile.TemporaryDirectory() as folder:
+        warmup = Path(folder) / "warmup"
+        write_warmup(warmup, name, golden_columns(golden), settings.warmup_rows)
+        version = push(saved_model, Path(settings.root) / name, warmup)
+    write_json(Path(pushed_model.uri) / PARITY_FILE, parity.to_dict())
+    pushed_model.set_int_custom_property("pushed", 1)
+    pushed_model.set_string_custom_property("pushed_destination", str(version))
+    pushed_model.set_string_custom_property("pushed_version", version.name)

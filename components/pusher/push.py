@@ -1,0 +1,84 @@
+"""Copies a model into the serving root so that a watcher never sees half of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from models.errors import EnvironmentProblem
+
+_ATTEMPTS = 20
+
+
+def push(model_dir: Path, target: Path, warmup: Path | None = None) -> Path:
+    """Copies `model_dir` to `<target>/<version>` and gives that path.
+
+    The version is one more than the newest there. The copy is made under a temporary name
+    in the same folder, written through to the disk, and renamed.
+
+    Args:
+      model_dir: A SavedModel.
+      target: `<root>/<name>`.
+      warmup: A file for `assets.extra/tf_serving_warmup_requests`.
+
+    Raises:
+      EnvironmentProblem: the serving root cannot be written.
+    """
+    temporary = target / f".tmp-{uuid.uuid4().hex}"
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(model_dir, temporary)
+        if warmup is not None:
+            extra = temporary / "assets.extra"
+            extra.mkdir(exist_ok=True)
+            shutil.copyfile(warmup, extra / "tf_serving_warmup_requests")
+        _write_through(temporary)
+        return _rename_to_next(temporary, target)
+    except OSError as error:
+        raise EnvironmentProblem(
+            "The model could not be written to the serving root.",
+            where=f"Pusher, {target}",
+            expected="a folder with room that this user may write",
+            received=str(error),
+            fix="make room or mend the permissions, then run again: only Pusher is left to do",
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def versions(target: Path) -> list[int]:
+    """The versions in `<root>/<name>`, oldest first."""
+    if not target.is_dir():
+        return []
+    return sorted(int(path.name) for path in target.iterdir() if path.name.isdecimal())
+
+
+def _rename_to_next(temporary: Path, target: Path) -> Path:
+    for _ in range(_ATTEMPTS):
+        version = target / str((versions(target) or [0])[-1] + 1)
+        try:
+            # Renaming onto a folder that is not empty fails: another pusher was faster.
+            temporary.rename(version)
+        except OSError:
+            if not version.exists():
+                raise
+            continue
+        _sync(target)
+        return version
+    raise OSError(f"no free version in {target} after {_ATTEMPTS} attempts")
+
+
+def _write_through(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
