@@ -1,0 +1,276 @@
+"""Runs the graph on this machine: a line a component, a log a component, one summary."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from models.errors import ConfigError, EnvironmentProblem, KelpError
+from pipelines._capture import PeakMemory, captured, terminal
+from pipelines._failures import explain
+from pipelines._progress import Progress
+from pipelines._text import nearest
+from pipelines.config import LoadedConfig
+
+if TYPE_CHECKING:
+    from pipelines._nodes import NodeRunner, Outputs
+
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "1", "GRPC_VERBOSITY": "ERROR", "TF_USE_LEGACY_KERAS": "0"}
+INTERRUPTED = 130
+FAILED = 1
+
+
+@dataclass
+class _Run:
+    """One run, as far as it has come."""
+
+    loaded: LoadedConfig
+    root: Path
+    folder: Path
+    start: str | None
+    began: float = field(default_factory=time.monotonic)
+    started: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat())
+    seconds: dict[str, float] = field(default_factory=dict)
+    cached: dict[str, bool] = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
+    outputs: dict[str, Outputs] = field(default_factory=dict)
+    current: str = "Setup"
+
+    def log(self, component: str) -> Path:
+        return self.folder / "logs" / f"{component}.log"
+
+    def facts(self, status: str, error: KelpError | None) -> dict[str, Any]:
+        return {
+            "run_id": self.folder.name,
+            "status": status,
+            "error": None if error is None else error.lines(),
+            "started": self.started,
+            "total_seconds": round(time.monotonic() - self.began, 1),
+            "seconds": self.seconds,
+            "cached": self.cached,
+            "peak_memory_mib": self.memory,
+        }
+
+
+def run(loaded: LoadedConfig, start: str | None = None, use_cache: bool = True) -> int:
+    """Runs a config's pipeline and gives the exit status.
+
+    Args:
+      loaded: The validated config.
+      start: Do this component, and what depends on it, again; take the rest from the cache.
+      use_cache: Whether unchanged work may be taken from earlier runs.
+    """
+    current = _open_run(loaded, start)
+    os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
+    with terminal() as stream, _terminable():
+        console = Console(file=stream)
+        try:
+            _run_nodes(current, console, use_cache)
+        except BaseException as error:  # told to the reader; the trace goes to a file
+            return _fail(current, error)
+        return _succeed(current, console)
+
+
+def _open_run(loaded: LoadedConfig, start: str | None) -> _Run:
+    root = Path(loaded.config.runs).resolve() / loaded.config.name
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
+    try:
+        folder = _new_folder(root, stamp)
+    except OSError as error:
+        raise EnvironmentProblem(
+            "The run folder cannot be written.",
+            where=f"{root} (config key runs)",
+            expected="a folder with room that this user may write",
+            received=str(error),
+            fix="make room, mend the permissions, or choose another folder with runs=FOLDER",
+        ) from error
+    return _Run(loaded, root, folder, start)
+
+
+def _new_folder(root: Path, stamp: str) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    for suffix in ("", *(f"-{number}" for number in range(2, 100))):
+        folder = root / f"{stamp}{suffix}"
+        try:
+            (folder).mkdir()
+        except FileExistsError:
+            continue
+        (folder / "logs").mkdir()
+        probe = folder / "config.yaml"
+        probe.touch()
+        return folder
+    raise OSError(f"no free run folder for {stamp} in {root}")
+
+
+def _run_nodes(current: _Run, console: Console, use_cache: bool) -> None:
+    progress = Progress(console)
+    (current.folder / "config.yaml").write_text(current.loaded.text, encoding="utf-8")
+    with progress.working("Setup"), captured(current.log("Setup")):
+        runner, nodes = _prepare(current, use_cache)
+    for node in nodes:
+        name = node.node_info.id
+        current.current = name
+        began = time.monotonic()
+        with progress.working(name), PeakMemory() as memory, captured(current.log(name)):
+            result = runner.run(node)
+        current.seconds[name] = round(time.monotonic() - began, 2)
+        current.cached[name] = result.cached
+        current.memory[name] = round(memory.mib)
+        current.outputs[name] = result.outputs
+        progress.done(name, current.seconds[name], result.cached, _rows(current), memory.mib)
+
+
+def _prepare(current: _Run, use_cache: bool) -> tuple[NodeRunner, list[Any]]:
+    # Here and not above: TFX takes seconds to import, and says much while it does.
+    from pipelines._compile import compile_nodes  # noqa: PLC0415
+    from pipelines._nodes import NodeRunner  # noqa: PLC0415
+    from pipelines.graph import create_pipeline  # noqa: PLC0415
+
+    pipeline = create_pipeline(current.loaded, current.root)
+    compiled = compile_nodes(pipeline, current.folder.name)
+    nodes = [node.pipeline_node for node in compiled.nodes]
+    for node in nodes:
+        caching = node.execution_options.caching_options
+        caching.enable_cache = use_cache
+    if current.start is not None:
+        for name in _from(current.start, nodes):
+            node = next(item for item in nodes if item.node_info.id == name)
+            node.execution_options.caching_options.enable_cache = False
+    runner = NodeRunner(compiled)
+    runner.forget_lost_work()
+    return runner, nodes
+
+
+def _from(start: str, nodes: list[Any]) -> set[str]:
+    names = [node.node_info.id for node in nodes]
+    if start not in names:
+        close = nearest(start, names)
+        raise ConfigError(
+            f"There is no component {start!r} to start from.",
+            where="--from",
+            expected=", ".join(names),
+            received=start,
+            fix=f"did you mean {close}?" if close else "",
+        )
+    chosen = {start}
+    for node in nodes:  # in topological order
+        if set(node.upstream_nodes) & chosen:
+            chosen.add(node.node_info.id)
+    return chosen
+
+
+def _rows(current: _Run) -> int | None:
+    if "ExampleGen" not in current.outputs:
+        return None
+    from components.artifacts import rows_of  # noqa: PLC0415
+
+    return sum(rows_of(current.outputs["ExampleGen"]["examples"][0]).values())
+
+
+def _succeed(current: _Run, console: Console) -> int:
+    from pipelines import summary  # noqa: PLC0415
+
+    with captured(current.log("Summary")):
+        content = summary.complete(
+            current.loaded, current.facts("succeeded", None), current.outputs
+        )
+        path = summary.write(current.folder, content)
+    _point_latest(current.folder)
+    summary.render(content, console)
+    console.print(f"summary: {_short(path)}", soft_wrap=True, highlight=False)
+    if current.loaded.frozen_schema is None:
+        console.print(
+            f"the schema is inferred anew in each run; `kelp schema freeze {current.loaded.path}` "
+            "keeps it for review",
+            soft_wrap=True,
+            highlight=False,
+        )
+    return 0
+
+
+def _fail(current: _Run, error: BaseException) -> int:
+    trace = current.folder / "trace.txt"
+    interrupted = _is_interruption(error)
+    log = _short(current.log(current.current))
+    problem = (
+        KelpError(
+            f"Interrupted during {current.current}; nothing half made was kept.",
+            where=current.current,
+        )
+        if interrupted
+        else explain(error, current.current, log)
+    )
+    lines = problem.lines()
+    with contextlib.suppress(OSError):  # a full disk must not hide the error itself
+        trace.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        lines.append(f"  {'log:':<10}{log} (trace: {_short(trace)})")
+    if current.current != "Setup":
+        lines.append(f"  {'resume:':<10}{_resume(current)}")
+    with contextlib.suppress(OSError):
+        _write_failure(current, "interrupted" if interrupted else "failed", problem)
+    console = Console(stderr=True)
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    return INTERRUPTED if interrupted else FAILED
+
+
+def _write_failure(current: _Run, status: str, problem: KelpError) -> None:
+    facts = current.facts(status, problem)
+    if current.outputs:
+        from pipelines import summary  # noqa: PLC0415
+
+        with captured(current.log("Summary")):
+            content = summary.complete(current.loaded, facts, current.outputs)
+            summary.write(current.folder, content)
+    else:
+        from components.jsonfile import write_json  # noqa: PLC0415
+
+        write_json(
+            current.folder / "summary.json",
+            {"name": current.loaded.config.name, "blessed": False, "pushed_to": None, **facts},
+        )
+    _point_latest(current.folder)
+
+
+def _is_interruption(error: BaseException) -> bool:
+    return isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Interrupted"
+
+
+def _resume(current: _Run) -> str:
+    overrides = " ".join(current.loaded.overrides)
+    command = f"kelp run {current.loaded.path} --from {current.current}"
+    return f"{command} {overrides}".rstrip()
+
+
+def _point_latest(folder: Path) -> None:
+    temporary = folder.parent / f".latest-{folder.name}"
+    temporary.symlink_to(folder.name)
+    temporary.replace(folder.parent / "latest")
+
+
+def _short(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Makes SIGTERM end a run as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
