@@ -8,7 +8,7 @@ from typing import Any
 
 import tfx  # noqa: F401 (before TFMA: see docs/decisions/0001-stack.md)
 
-import tensorflow_model_analysis as tfma  # isort: skip
+from tensorflow_model_analysis.proto import config_pb2  # isort: skip
 
 from components.evaluator.config import EvaluationSpec
 from components.evaluator.metric_names import HIGHER_IS_BETTER
@@ -62,16 +62,17 @@ _METRICS: Mapping[tuple[str, str], tuple[tuple[str, str, dict[str, Any]], ...]] 
 _OUR_CLASSES = {"Accuracy", "MacroF1", "WeightedF1", "RootMeanSquaredError", "R2"}
 
 
-def build_eval_config(evaluation: EvaluationSpec, problem: FeaturesSpec) -> tfma.EvalConfig:
+def build_eval_config(evaluation: EvaluationSpec, problem: FeaturesSpec) -> config_pb2.EvalConfig:
     """Gives TFMA's config for the candidate, against the baseline where there is one."""
-    return tfma.EvalConfig(
+    return config_pb2.EvalConfig(
         model_specs=[
             _model_spec(CANDIDATE, problem),
             _model_spec(BASELINE, problem),
         ],
         metrics_specs=[
-            tfma.MetricsSpec(
-                output_names=[output],
+            config_pb2.MetricsSpec(
+                # TFMA unwraps the predictions of a signature that has one output.
+                output_names=[] if problem.task == "regression" else [output],
                 metrics=[
                     _metric(name, kind, arguments, evaluation, problem.task)
                     for name, kind, arguments in _METRICS[problem.task, output]
@@ -80,27 +81,31 @@ def build_eval_config(evaluation: EvaluationSpec, problem: FeaturesSpec) -> tfma
             for output in OUTPUTS[problem.task]
         ],
         slicing_specs=[
-            tfma.SlicingSpec(),
-            *(tfma.SlicingSpec(feature_keys=list(keys)) for keys in evaluation.slices),
+            config_pb2.SlicingSpec(),
+            *(config_pb2.SlicingSpec(feature_keys=list(keys)) for keys in evaluation.slices),
         ],
     )
 
 
-def _model_spec(name: str, problem: FeaturesSpec) -> tfma.ModelSpec:
-    return tfma.ModelSpec(
+def _model_spec(name: str, problem: FeaturesSpec) -> config_pb2.ModelSpec:
+    spec = config_pb2.ModelSpec(
         name=name,
         is_baseline=name == BASELINE,
         signature_name="examples",
         preprocessing_function_names=["labels"],
-        label_keys={output: problem.label.name for output in OUTPUTS[problem.task]},
     )
+    if problem.task == "regression":
+        spec.label_key = problem.label.name
+    else:
+        spec.label_keys.update({output: problem.label.name for output in OUTPUTS[problem.task]})
+    return spec
 
 
 def _metric(
     name: str, kind: str, arguments: Mapping[str, Any], evaluation: EvaluationSpec, task: Task
-) -> tfma.MetricConfig:
+) -> config_pb2.MetricConfig:
     threshold = _threshold(name, evaluation, task)
-    return tfma.MetricConfig(
+    return config_pb2.MetricConfig(
         class_name=kind,
         module=_OURS if kind in _OUR_CLASSES else "",
         config=json.dumps({"name": name, **arguments}),
@@ -108,16 +113,16 @@ def _metric(
         per_slice_thresholds=[]
         if threshold is None
         else [
-            tfma.PerSliceMetricThreshold(slicing_specs=[tfma.SlicingSpec()], threshold=threshold)
+            config_pb2.PerSliceMetricThreshold(slicing_specs=[config_pb2.SlicingSpec()], threshold=threshold)
         ],
     )
 
 
-def _threshold(name: str, evaluation: EvaluationSpec, task: Task) -> tfma.MetricThreshold | None:
+def _threshold(name: str, evaluation: EvaluationSpec, task: Task) -> config_pb2.MetricThreshold | None:
     bound, change = evaluation.bounds.get(name), evaluation.change.get(name)
     if bound is None and change is None:
         return None
-    threshold = tfma.MetricThreshold()
+    threshold = config_pb2.MetricThreshold()
     if bound is not None:
         if bound.min is not None:
             threshold.value_threshold.lower_bound.value = bound.min
@@ -126,7 +131,7 @@ def _threshold(name: str, evaluation: EvaluationSpec, task: Task) -> tfma.Metric
     if change is not None:
         higher = HIGHER_IS_BETTER[task][name]
         direction = "HIGHER_IS_BETTER" if higher else "LOWER_IS_BETTER"
-        threshold.change_threshold.direction = tfma.MetricDirection.Value(direction)
+        threshold.change_threshold.direction = config_pb2.MetricDirection.Value(direction)
         allowed = change.max_loss + _SLACK
         threshold.change_threshold.absolute.value = -allowed if higher else allowed
     return threshold

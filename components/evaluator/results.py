@@ -7,10 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 import tfx  # noqa: F401 (before TFMA: see docs/decisions/0001-stack.md)
 
 import tensorflow_model_analysis as tfma  # isort: skip
 
+
+from components.evaluator.eval_config import CANDIDATE
+from components.evaluator.tfma_metrics import f1_by_class
 
 Metrics = dict[str, Any]
 
@@ -29,6 +34,9 @@ def read_model(uri: str, model_name: str, min_slice_rows: int = 0) -> ModelEvalu
     A slice of fewer than `min_slice_rows` rows says `insufficient` instead of metrics.
     """
     result = tfma.load_eval_result(uri, model_name=model_name)
+    if model_name == CANDIDATE and not result.slicing_metrics:
+        # TFMA drops the name of the only model of an evaluation.
+        result = tfma.load_eval_result(uri, model_name="")
     overall: Metrics = {}
     slices: list[dict[str, Any]] = []
     for key, outputs in result.slicing_metrics:
@@ -53,29 +61,26 @@ def read_model(uri: str, model_name: str, min_slice_rows: int = 0) -> ModelEvalu
 def _flat(outputs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for sub_keys in outputs.values():
         for name, value in sub_keys.get("", {}).items():
-            if name.startswith("_"):
+            if name.startswith("_") or name.endswith("_diff"):
                 continue
             if "multiClassConfusionMatrixAtThresholds" in value:
                 matrix = _matrix(value["multiClassConfusionMatrixAtThresholds"])
-                yield "confusion", matrix
+                yield "confusion", matrix.tolist()
+                yield "f1_by_class", f1_by_class(matrix).tolist()
             elif "doubleValue" in value:
                 yield name, _number(value["doubleValue"])
 
 
-def _matrix(value: Mapping[str, Any]) -> list[list[float]]:
+def _matrix(value: Mapping[str, Any]) -> np.ndarray:
     entries = value["matrices"][0].get("entries", [])
     cells = [
-        (
-            int(entry.get("actualClassId", 0)),
-            int(entry.get("predictedClassId", 0)),
-            float(entry.get("numWeightedExamples", 0)),
-        )
+        (int(entry.get("actualClassId", 0)), int(entry.get("predictedClassId", 0)))
         for entry in entries
     ]
-    size = 1 + max((max(row, column) for row, column, _ in cells), default=0)
-    matrix = [[0.0] * size for _ in range(size)]
-    for row, column, count in cells:
-        matrix[row][column] = count
+    size = 1 + max((max(cell) for cell in cells), default=0)
+    matrix = np.zeros((size, size))
+    for cell, entry in zip(cells, entries, strict=True):
+        matrix[cell] = float(entry.get("numWeightedExamples", 0))
     return matrix
 
 
@@ -95,7 +100,7 @@ def _plain(value: Any) -> Any:
 def read_reasons(uri: str) -> tuple[bool, list[str]]:
     """Whether every bound held, and a sentence for each that did not."""
     result = tfma.load_validation_result(uri)
-    if result is None:
+    if result is None or result.missing_thresholds:
         return False, ["No bound is configured (evaluation.bounds), so nothing can be blessed."]
     reasons = [
         _failure(failure)

@@ -158,7 +158,7 @@ def dense_matrix(matrices: Any) -> np.ndarray:
     size = 1 + max(max(cell.actual_class_id, cell.predicted_class_id) for cell in entries)
     result = np.zeros((size, size))
     for cell, count in entries.items():
-        result[cell.actual_class_id, cell.predicted_class_id] = count.num_weighted_examples
+        result[cell.actual_class_id, cell.predicted_class_id] = count
     return result
 
 

@@ -1,0 +1,260 @@
+"""TFX's Evaluator with our EvalConfig, on small SavedModels: right figures, right verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn import metrics as reference
+from tfx.components.evaluator import executor as evaluator_executor
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.utils import proto_utils
+
+from components.evaluator.config import EvaluationSpec
+from components.evaluator.eval_config import BASELINE, CANDIDATE, build_eval_config
+from components.evaluator.results import read_model, read_reasons
+from models.features import FeaturesSpec
+from pipelines.beam import beam_args
+
+Outputs = dict[str, tf.Tensor]
+ROWS = 600
+
+
+class _Served(tf.Module):
+    """A model whose outputs are columns of its examples."""
+
+    def __init__(self, outputs: Callable[[Outputs], Outputs], label_dtype: tf.DType) -> None:
+        super().__init__()
+        self._outputs = outputs
+        self._spec = {
+            "y": tf.io.FixedLenFeature([1], label_dtype),
+            "p": tf.io.FixedLenFeature([3], tf.float32),
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def predict(self, examples: tf.Tensor) -> Outputs:
+        return self._outputs(tf.io.parse_example(examples, self._spec))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def label(self, examples: tf.Tensor) -> Outputs:
+        return {"y": tf.io.parse_example(examples, self._spec)["y"]}
+
+
+def _binary(columns: Outputs) -> Outputs:
+    probability = columns["p"][:, 0]
+    return {
+        "probabilities": probability,
+        "decisions": tf.cast(probability >= 0.4, tf.float32),
+        "classes": tf.cast(probability >= 0.4, tf.int64),
+    }
+
+
+def _multiclass(columns: Outputs) -> Outputs:
+    probabilities = tf.nn.softmax(columns["p"])
+    return {
+        "probabilities": probabilities,
+        "scores": tf.reduce_max(probabilities, axis=1),
+        "classes": tf.argmax(probabilities, axis=1),
+    }
+
+
+def _regression(columns: Outputs) -> Outputs:
+    return {"predictions": columns["p"][:, 0]}
+
+
+def _save(folder: Path, outputs: Callable[[Outputs], Outputs], dtype: tf.DType) -> Any:
+    model = standard_artifacts.Model()
+    model.uri = str(folder)
+    served = _Served(outputs, dtype)
+    signatures = {"examples": served.predict, "labels": served.label}
+    tf.saved_model.save(served, str(folder / "Format-Serving"), signatures=signatures)
+    return model
+
+
+def _examples(folder: Path, y: np.ndarray, p: np.ndarray, group: np.ndarray) -> Any:
+    examples = standard_artifacts.Examples()
+    examples.uri = str(folder)
+    examples.split_names = artifact_utils.encode_split_names(["test"])
+    split = folder / "Split-test"
+    split.mkdir(parents=True)
+    with tf.io.TFRecordWriter(str(split / "data_tfrecord-00000-of-00001.gz"), "GZIP") as writer:
+        for label, numbers, name in zip(y, p, group, strict=True):
+            example = tf.train.Example()
+            features = example.features.feature
+            if y.dtype.kind == "i":
+                features["y"].int64_list.value.append(int(label))
+            else:
+                features["y"].float_list.value.append(float(label))
+            features["p"].float_list.value.extend(np.broadcast_to(numbers, 3).tolist())
+            features["group"].bytes_list.value.append(name.encode())
+            writer.write(example.SerializeToString())
+    return examples
+
+
+def _evaluate(
+    folder: Path, examples: Any, model: Any, baseline: Any, spec: EvaluationSpec, task: str
+) -> tuple[str, Any]:
+    label = {"name": "y", "classes": [0, 1, 2]} if task == "multiclass" else {"name": "y"}
+    problem = FeaturesSpec.model_validate(
+        {"task": task, "label": label, "features": {"p": {"type": "numeric"}}}
+    )
+    evaluation, blessing = standard_artifacts.ModelEvaluation(), standard_artifacts.ModelBlessing()
+    evaluation.uri, blessing.uri = str(folder / "evaluation"), str(folder / "blessing")
+    inputs = {"examples": [examples], "model": [model]}
+    if baseline is not None:
+        inputs["baseline_model"] = [baseline]
+    executor = evaluator_executor.Executor(
+        BaseBeamExecutor.Context(beam_pipeline_args=beam_args("local"), tmp_dir=str(folder))
+    )
+    executor.Do(
+        inputs,
+        {"evaluation": [evaluation], "blessing": [blessing]},
+        {
+            "eval_config": proto_utils.proto_to_json(build_eval_config(spec, problem)),
+            "example_splits": '["test"]',
+        },
+    )
+    return evaluation.uri, blessing
+
+
+@pytest.fixture(scope="module")
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def test_binary_figures_slices_and_change_bounds(tmp_path: Path, rng: np.random.Generator) -> None:
+    p = rng.uniform(size=ROWS).astype(np.float32)
+    y = (rng.uniform(size=ROWS) < p).astype(np.int64)
+    group = np.where(np.arange(ROWS) < ROWS - 5, "big", "thin")
+    examples = _examples(tmp_path / "examples", y, p[:, None], group)
+    model = _save(tmp_path / "model", _binary, tf.int64)
+    worse = _save(
+        tmp_path / "worse",
+        lambda columns: _binary({"p": 1 - columns["p"]}),
+        tf.int64,
+    )
+    spec = EvaluationSpec.model_validate(
+        {
+            "slices": [["group"]],
+            "min_slice_rows": 10,
+            "bounds": {"roc_auc": {"min": 0.6}, "f1": {"min": 0.5}},
+            "change": {"roc_auc": {"max_loss": 0.0}},
+        }
+    )
+    uri, blessing = _evaluate(tmp_path / "a", examples, model, model, spec, "binary")
+    assert read_reasons(uri) == (True, [])
+    assert blessing.get_int_custom_property("blessed") == 1
+    candidate = read_model(uri, CANDIDATE, 10)
+    assert candidate is not None
+    hard = p >= 0.4
+    expected = {
+        "roc_auc": reference.roc_auc_score(y, p),
+        "log_loss": reference.log_loss(y, p),
+        "f1": reference.f1_score(y, hard),
+        "precision": reference.precision_score(y, hard),
+        "recall": reference.recall_score(y, hard),
+        "accuracy": reference.accuracy_score(y, hard),
+        "calibration": p.mean() / y.mean(),
+        "true_positives": float((hard & (y == 1)).sum()),
+        "rows": ROWS,
+    }
+    for name, value in expected.items():
+        assert candidate.metrics[name] == pytest.approx(value, abs=2e-4), name
+    assert candidate.metrics["pr_auc"] == pytest.approx(
+        reference.average_precision_score(y, p), abs=0.01
+    )
+    big, thin = candidate.slices
+    assert (big["slice"], big["rows"]) == ({"group": "big"}, ROWS - 5)
+    assert "insufficient" in thin and "metrics" not in thin
+
+    uri, blessing = _evaluate(tmp_path / "b", examples, worse, model, spec, "binary")
+    blessed, reasons = read_reasons(uri)
+    assert not blessed
+    assert blessing.get_int_custom_property("blessed") == 0
+    assert any("roc_auc is" in reason and "at least 0.6" in reason for reason in reasons)
+    assert any("roc_auc changed by -" in reason for reason in reasons)
+    assert read_model(uri, BASELINE) is not None
+
+    uri, _ = _evaluate(tmp_path / "c", examples, model, None, spec, "binary")
+    assert read_reasons(uri) == (True, [])
+    assert read_model(uri, BASELINE) is None
+    alone = read_model(uri, CANDIDATE)
+    assert alone is not None
+    assert alone.metrics == candidate.metrics
+
+
+def test_a_bound_that_cannot_be_computed_blocks(tmp_path: Path, rng: np.random.Generator) -> None:
+    p = rng.uniform(size=50).astype(np.float32)
+    y = np.zeros(50, np.int64)
+    examples = _examples(tmp_path / "examples", y, p[:, None], np.full(50, "all"))
+    model = _save(tmp_path / "model", _binary, tf.int64)
+    spec = EvaluationSpec.model_validate({"bounds": {"calibration": {"max": 9.0}}})
+    uri, _ = _evaluate(tmp_path / "a", examples, model, None, spec, "binary")
+    blessed, reasons = read_reasons(uri)
+    assert not blessed
+    assert "calibration" in reasons[0]
+    assert "could not be computed" in reasons[0]
+
+
+def test_without_bounds_nothing_is_blessed(tmp_path: Path, rng: np.random.Generator) -> None:
+    p = rng.uniform(size=50).astype(np.float32)
+    y = (p > 0.5).astype(np.int64)
+    examples = _examples(tmp_path / "examples", y, p[:, None], np.full(50, "all"))
+    model = _save(tmp_path / "model", _binary, tf.int64)
+    uri, _ = _evaluate(tmp_path / "a", examples, model, None, EvaluationSpec(), "binary")
+    blessed, reasons = read_reasons(uri)
+    assert not blessed
+    assert "No bound is configured" in reasons[0]
+
+
+def test_multiclass_figures(tmp_path: Path, rng: np.random.Generator) -> None:
+    logits = rng.normal(size=(ROWS, 3)).astype(np.float32)
+    y = np.where(rng.uniform(size=ROWS) < 0.6, logits.argmax(1), rng.integers(3, size=ROWS))
+    examples = _examples(tmp_path / "examples", y, logits, np.full(ROWS, "all"))
+    model = _save(tmp_path / "model", _multiclass, tf.int64)
+    spec = EvaluationSpec.model_validate({"bounds": {"macro_f1": {"min": 0.99}}})
+    uri, _ = _evaluate(tmp_path / "a", examples, model, None, spec, "multiclass")
+    candidate = read_model(uri, CANDIDATE)
+    assert candidate is not None
+    guess = logits.argmax(1)
+    expected = {
+        "accuracy": reference.accuracy_score(y, guess),
+        "macro_f1": reference.f1_score(y, guess, average="macro"),
+        "weighted_f1": reference.f1_score(y, guess, average="weighted"),
+    }
+    for name, value in expected.items():
+        assert candidate.metrics[name] == pytest.approx(value, abs=1e-6), name
+    assert candidate.metrics["confusion"] == reference.confusion_matrix(y, guess).tolist()
+    assert candidate.metrics["f1_by_class"] == pytest.approx(
+        reference.f1_score(y, guess, average=None).tolist()
+    )
+    exponentials = np.exp(logits)
+    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    assert candidate.metrics["log_loss"] == pytest.approx(
+        reference.log_loss(y, probabilities), abs=1e-4
+    )
+    assert not read_reasons(uri)[0]
+
+
+def test_regression_figures(tmp_path: Path, rng: np.random.Generator) -> None:
+    p = rng.normal(1000, 3, size=ROWS).astype(np.float32)
+    y = (p + rng.normal(size=ROWS)).astype(np.float32)
+    examples = _examples(tmp_path / "examples", y, p[:, None], np.full(ROWS, "all"))
+    model = _save(tmp_path / "model", _regression, tf.float32)
+    spec = EvaluationSpec.model_validate({"bounds": {"r2": {"min": 0.5}, "rmse": {"max": 5}}})
+    uri, _ = _evaluate(tmp_path / "a", examples, model, model, spec, "regression")
+    candidate = read_model(uri, CANDIDATE)
+    assert candidate is not None
+    assert read_reasons(uri) == (True, [])
+    expected = {
+        "rmse": float(np.sqrt(reference.mean_squared_error(y, p))),
+        "mae": reference.mean_absolute_error(y, p),
+        "r2": reference.r2_score(y, p),
+    }
+    for name, value in expected.items():
+        assert candidate.metrics[name] == pytest.approx(value, abs=1e-4), name
