@@ -1,0 +1,1 @@
+"""Measurements, always as ratios against a peer or by part of a whole."""
