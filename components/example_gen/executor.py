@@ -1,0 +1,140 @@
+"""The executor of ExampleGen: a thin shell over the passes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils
+
+from components.example_gen.config import IngestSpec
+from components.example_gen.files import Selection, select_files
+from components.example_gen.fingerprint import fingerprint
+from components.example_gen.passes import (
+    MakePipeline,
+    count_pass,
+    make_units,
+    scan_pass,
+    write_pass,
+)
+from components.example_gen.scan import FileScan, merge_kinds
+from components.example_gen.split import plan_split, splits_wanted
+from components.example_gen.units import unit_file
+from models.errors import DataError
+
+_LOG = logging.getLogger(__name__)
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Reads the raw data and writes the splits of an Examples artifact."""
+
+    def Do(  # noqa: N802 - the name is TFX's.
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Runs the passes and describes what they wrote in the output artifact."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        spec = IngestSpec.model_validate_json(exec_properties["ingest"])
+        selection = select_files(spec)
+        examples = artifact_utils.get_single_instance(output_dict["examples"])
+        rows, scans = ingest(self._make_beam_pipeline, selection, spec, Path(examples.uri))
+        _LOG.info("Wrote %s rows of %d files.", rows, len(selection.sources))
+
+        examples.split_names = artifact_utils.encode_split_names(list(rows))
+        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        examples_utils.set_file_format(examples, "tfrecords_gzip")
+        for split, count in rows.items():
+            examples.set_int_custom_property(f"rows_{split}", count)
+        examples.set_int_custom_property("files", len(selection.sources))
+        examples.set_int_custom_property("span", selection.newest_span)
+        # A runner without drivers leaves the fingerprint to the executor.
+        digest = exec_properties.get("input_fingerprint") or fingerprint(selection)
+        examples.set_string_custom_property("input_fingerprint", digest)
+        ignored = json.dumps(ignored_columns(scans, spec))
+        examples.set_string_custom_property("ignored_columns", ignored)
+
+
+def ingest(
+    make: MakePipeline, selection: Selection, spec: IngestSpec, target: Path
+) -> tuple[dict[str, int], list[FileScan]]:
+    """Writes `Split-<split>` folders under `target`; all of them or none.
+
+    Returns:
+      The rows of each split, and what each file holds.
+
+    Raises:
+      DataError: The data are not as `spec` says.
+      EnvironmentProblem: The examples cannot be written.
+    """
+    work = target / f".work-{uuid.uuid4().hex}"
+    work.mkdir(parents=True)
+    try:
+        scans = scan_pass(make, selection, spec, work)
+        found, plan, units = merge_kinds(scans, spec), plan_split(spec), make_units(scans)
+        if not units:
+            raise _no_rows(spec, scans)
+        if plan.needs_histogram:
+            counts = count_pass(make, units, spec, found, plan, work)
+            plan = plan.with_histogram(counts)
+        written = write_pass(make, units, spec, found, plan, work)
+        rows = _rows_by_split(written, spec)
+        _publish(written, work, target, list(rows))
+    finally:
+        shutil.rmtree(work)
+    return rows, scans
+
+
+def ignored_columns(scans: Sequence[FileScan], spec: IngestSpec) -> list[str]:
+    """Gives the columns of the data that are not written."""
+    names = dict.fromkeys(name for scan in scans for name in scan.names)
+    return [name for name in names if name not in spec.columns]
+
+
+def _rows_by_split(written: Sequence[Mapping[str, int]], spec: IngestSpec) -> dict[str, int]:
+    wanted = splits_wanted(spec.split.shares)
+    rows = {split: sum(unit[split] for unit in written) for split in wanted}
+    for split, count in rows.items():
+        if not count:
+            columns = f" of {', '.join(spec.split.columns)}" if spec.split.columns else ""
+            raise DataError(
+                f"the split {split!r} has no rows",
+                where=f"{spec.where}: data.split",
+                expected=f"a share of {getattr(spec.split.shares, split):g} of "
+                f"{sum(rows.values())} rows, split by {spec.split.by}{columns}",
+                received=", ".join(f"{name}: {number} rows" for name, number in rows.items()),
+                fix="give it a greater share, split another way, or bring more data",
+            )
+    return rows
+
+
+def _no_rows(spec: IngestSpec, scans: Sequence[FileScan]) -> DataError:
+    return DataError(
+        "the data hold no rows",
+        where=f"{spec.where}: data.path",
+        expected="at least one row",
+        received=f"0 rows in {len(scans)} files, the first being {scans[0].path}",
+    )
+
+
+def _publish(
+    written: Sequence[Mapping[str, int]], work: Path, target: Path, splits: Sequence[str]
+) -> None:
+    """Moves whole files to the names under which TFX looks for them."""
+    for split in splits:
+        units = [index for index, rows in enumerate(written) if rows[split]]
+        folder = target / f"Split-{split}"
+        folder.mkdir()
+        for number, unit in enumerate(units):
+            name = f"data_tfrecord-{number:05d}-of-{len(units):05d}.gz"
+            unit_file(work, unit, split).rename(folder / name)

@@ -1,0 +1,218 @@
+"""Which files hold the raw data: paths, globs, spans and versions."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from components.example_gen.config import IngestSpec
+from models.errors import ConfigError, DataError
+
+Format = Literal["csv", "parquet"]
+_SUFFIXES: dict[str, Format] = {
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".parq": "parquet",
+    ".pq": "parquet",
+}
+_COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+_PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(?::(\d+))?\}")
+_GLOB = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^\]]+\]")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One raw file, and the span and version it belongs to."""
+
+    path: str
+    span: int = 0
+    version: int = 0
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The raw files of one run, all of one format, in a fixed order."""
+
+    sources: tuple[Source, ...]
+    format: Format
+
+    @property
+    def newest_span(self) -> int:
+        """The highest span among the files; 0 where the path has no spans."""
+        return max(source.span for source in self.sources)
+
+
+def select_files(spec: IngestSpec) -> Selection:
+    """Finds the files that `spec` names.
+
+    Raises:
+      ConfigError: `data.spans` picks spans, and `data.path` has none.
+      DataError: Nothing matches, no span is left, or the formats are mixed.
+    """
+    if "{SPAN" not in spec.path and spec.spans != "all":
+        raise ConfigError(
+            f"data.spans is {spec.spans!r}, but data.path has no {{SPAN}}",
+            where=f"{spec.where}: data.spans",
+            expected="a path such as data/flights/span-{SPAN}/*.parquet",
+            received=spec.path,
+        )
+    found = _newest_versions([one for one in _match(spec.path) if _fits(one, spec)])
+    if not found:
+        raise _nothing_found(spec)
+    wanted = choose_spans({source.span for source in found}, spec.spans)
+    sources = tuple(source for source in found if source.span in wanted)
+    if not sources:
+        raise DataError(
+            f"no span matches data.spans {spec.spans!r}",
+            where=f"{spec.where}: data.spans",
+            expected="spans " + _ranges({source.span for source in found}),
+            received=spec.spans,
+        )
+    return Selection(sources, _one_format(spec, [source.path for source in sources]))
+
+
+def choose_spans(existing: Iterable[int], spans: str) -> frozenset[int]:
+    """Gives those of the existing spans that `spans` (`all`, `5`, `3-8`, `last 3`) names."""
+    ordered = sorted(set(existing))
+    if spans == "all":
+        return frozenset(ordered)
+    if spans.startswith("last "):
+        count = int(spans.removeprefix("last "))
+        return frozenset(ordered[-count:] if count else [])
+    low, _, high = spans.partition("-")
+    return frozenset(span for span in ordered if int(low) <= span <= int(high or low))
+
+
+def _match(pattern: str) -> list[Source]:
+    literal = Path(pattern)
+    if literal.exists():
+        return [Source(path) for path in _expand(literal)]
+    regex = re.compile(_to_regex(pattern))
+    found = []
+    # Path.glob takes no absolute pattern.
+    for path in sorted(glob.glob(_PLACEHOLDER.sub("*", pattern), recursive=True)):  # noqa: PTH207
+        hit = regex.fullmatch(path.rstrip("/"))
+        if hit is None:
+            continue
+        groups = hit.groupdict()
+        span, version = int(groups.get("SPAN") or 0), int(groups.get("VERSION") or 0)
+        found += [Source(file, span, version) for file in _expand(Path(path))]
+    unique = {source.path: source for source in found}
+    return sorted(unique.values(), key=lambda source: (source.span, source.path))
+
+
+def _fits(source: Source, spec: IngestSpec) -> bool:
+    named = _format_of_name(Path(source.path))
+    return spec.format == "auto" or named is None or named == spec.format
+
+
+def _expand(path: Path) -> list[str]:
+    if path.is_file():
+        return [str(path)]
+    return sorted(
+        str(file)
+        for file in path.rglob("*")
+        if file.is_file() and _format_of_name(file) and not _hidden(file.relative_to(path))
+    )
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in path.parts)
+
+
+def _to_regex(pattern: str) -> str:
+    """Turns a pattern into a regex; a placeholder that comes again must match the same."""
+    seen: set[str] = set()
+    out, position = "", 0
+    pattern = pattern.rstrip("/")
+    for token in re.finditer(f"{_PLACEHOLDER.pattern}|{_GLOB.pattern}", pattern):
+        out += re.escape(pattern[position : token.start()])
+        position = token.end()
+        name, width = token.group(1), token.group(2)
+        if name in seen:
+            out += f"(?P={name})"
+        elif name:
+            seen.add(name)
+            out += f"(?P<{name}>\\d{{{width}}})" if width else f"(?P<{name}>\\d+)"
+        else:
+            out += _glob_to_regex(token.group(0))
+    return out + re.escape(pattern[position:])
+
+
+def _glob_to_regex(token: str) -> str:
+    simple = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return simple[token] if token in simple else token.replace("[!", "[^")
+
+
+def _newest_versions(sources: Sequence[Source]) -> list[Source]:
+    newest: dict[int, int] = {}
+    for source in sources:
+        newest[source.span] = max(source.version, newest.get(source.span, 0))
+    return [source for source in sources if source.version == newest[source.span]]
+
+
+def _format_of_name(path: Path) -> Format | None:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in _COMPRESSED:
+        suffixes.pop()
+    return _SUFFIXES.get(suffixes[-1]) if suffixes else None
+
+
+def _one_format(spec: IngestSpec, paths: Sequence[str]) -> Format:
+    if spec.format != "auto":
+        return spec.format
+    by_format: dict[Format, str] = {}
+    for path in paths:
+        by_format.setdefault(_format_of_name(Path(path)) or _format_of_bytes(path), path)
+    if len(by_format) > 1:
+        raise DataError(
+            "data.path holds both CSV and Parquet files",
+            where=f"{spec.where}: data.path",
+            expected="files of one format",
+            received=f"{by_format['csv']} and {by_format['parquet']}",
+            fix="narrow data.path to one of them, such as PATH/*.parquet",
+        )
+    return next(iter(by_format))
+
+
+def _format_of_bytes(path: str) -> Format:
+    with Path(path).open("rb") as file:
+        return "parquet" if file.read(4) == b"PAR1" else "csv"
+
+
+def _nothing_found(spec: IngestSpec) -> DataError:
+    path = Path(_PLACEHOLDER.sub("*", spec.path))
+    if path.is_dir():
+        return DataError(
+            f"the folder {spec.path} holds no CSV or Parquet file",
+            where=f"{spec.where}: data.path",
+            expected=f"files named *{', *'.join(_SUFFIXES)}",
+        )
+    near = ""
+    if path.parent.is_dir():
+        names = [entry.name for entry in path.parent.iterdir()]
+        close = get_close_matches(path.name, names, 1)
+        near = f"did you mean {path.parent / close[0]}?" if close else ""
+    return DataError(
+        f"no file matches data.path {spec.path}",
+        where=f"{spec.where}: data.path",
+        expected="a file, a folder or a glob that exists",
+        received=spec.path,
+        fix=near,
+    )
+
+
+def _ranges(spans: Iterable[int]) -> str:
+    """Writes spans as `1-4, 7`."""
+    runs: list[list[int]] = []
+    for span in sorted(spans):
+        if runs and span == runs[-1][1] + 1:
+            runs[-1][1] = span
+        else:
+            runs.append([span, span])
+    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)

@@ -1,0 +1,141 @@
+"""Runs the passes over the data as Beam pipelines.
+
+Workers report through small files in a shared folder, not through memory: this holds on
+any runner. Errors travel as values, because an exception raised inside Beam loses its
+type on the way.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import apache_beam as beam
+
+from components.example_gen import histogram
+from components.example_gen.config import IngestSpec
+from components.example_gen.files import Selection
+from components.example_gen.scan import FileScan, scan_file
+from components.example_gen.split import SplitPlan
+from components.example_gen.units import Piece, Unit, count_unit, write_unit
+from models.errors import EnvironmentProblem, KelpError, error_from_json
+
+MakePipeline = Callable[[], beam.Pipeline]
+_Task = TypeVar("_Task")
+_MAX_UNITS = 256
+
+
+def scan_pass(
+    make: MakePipeline, selection: Selection, spec: IngestSpec, folder: Path
+) -> list[FileScan]:
+    """Scans all files, in their order."""
+    paths = [source.path for source in selection.sources]
+    work = partial(_scan, file_format=selection.format, spec=spec)
+    return [FileScan.from_json(text) for text in _run(make, "scan", paths, work, folder)]
+
+
+def count_pass(
+    make: MakePipeline,
+    units: Sequence[Unit],
+    spec: IngestSpec,
+    found: Mapping[str, str],
+    plan: SplitPlan,
+    folder: Path,
+) -> histogram.Histogram:
+    """Counts all rows for a split that needs to know them."""
+    work = partial(_count, spec=spec, found=found, plan=plan, folder=folder)
+    paths = _run(make, "count", units, work, folder)
+    return histogram.merge(histogram.load(Path(path)) for path in paths)
+
+
+def write_pass(
+    make: MakePipeline,
+    units: Sequence[Unit],
+    spec: IngestSpec,
+    found: Mapping[str, str],
+    plan: SplitPlan,
+    folder: Path,
+) -> list[dict[str, int]]:
+    """Writes all units into `folder`; gives the rows of each split, unit by unit."""
+    work = partial(_write, spec=spec, found=found, plan=plan, folder=folder)
+    return [json.loads(text) for text in _run(make, "write", units, work, folder)]
+
+
+def make_units(scans: Sequence[FileScan]) -> list[Unit]:
+    """Cuts the data into units of work: files or row groups, not too many of them."""
+    pieces: list[Piece] = []
+    for scan in scans:
+        first_row = 0
+        for groups, rows in zip(scan.pieces, scan.piece_rows, strict=True):
+            pieces.append(Piece(scan.path, groups, first_row))
+            first_row += rows
+        if not scan.pieces and scan.rows:
+            pieces.append(Piece(scan.path))
+    size = -(-len(pieces) // _MAX_UNITS) or 1
+    starts = range(0, len(pieces), size)
+    return [Unit(i, tuple(pieces[at : at + size])) for i, at in enumerate(starts)]
+
+
+def _scan(path: str, file_format: str, spec: IngestSpec) -> str:
+    return scan_file(path, file_format, spec).to_json()
+
+
+def _count(
+    unit: Unit, spec: IngestSpec, found: Mapping[str, str], plan: SplitPlan, folder: Path
+) -> str:
+    path = folder / f"counts-{unit.index:05d}-{uuid.uuid4().hex}.npz"
+    histogram.save(path, count_unit(unit, spec, found, plan))
+    return str(path)
+
+
+def _write(
+    unit: Unit, spec: IngestSpec, found: Mapping[str, str], plan: SplitPlan, folder: Path
+) -> str:
+    return json.dumps(write_unit(unit, spec, found, plan, folder))
+
+
+def _run(
+    make: MakePipeline,
+    name: str,
+    tasks: Sequence[_Task],
+    work: Callable[[_Task], str],
+    folder: Path,
+) -> list[str]:
+    """Runs `work` over the tasks on Beam; gives what it returned, in order."""
+    reports = [folder / f"{name}-{index:05d}.json" for index in range(len(tasks))]
+    with make() as pipeline:
+        _ = (
+            pipeline
+            | f"{name} tasks" >> beam.Create(list(zip(reports, tasks, strict=True)))
+            | f"{name} spread" >> beam.Reshuffle()
+            | f"{name} work" >> beam.Map(_report, work)
+        )
+    return [_result(report) for report in reports]
+
+
+def _report(task: tuple[Path, _Task], work: Callable[[_Task], str]) -> None:
+    """Does one task and writes its outcome; a retried task overwrites the same file."""
+    path, what = task
+    try:
+        outcome = {"result": work(what)}
+    except KelpError as error:
+        outcome = {"error": error.to_json()}
+    except OSError as error:
+        problem = EnvironmentProblem(
+            "a file cannot be written or read", where=str(path.parent), received=str(error)
+        )
+        outcome = {"error": problem.to_json()}
+    temporary = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
+    temporary.write_text(json.dumps(outcome), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _result(report: Path) -> str:
+    outcome: dict[str, str] = json.loads(report.read_text(encoding="utf-8"))
+    if "error" in outcome:
+        raise error_from_json(outcome["error"])
+    return outcome["result"]

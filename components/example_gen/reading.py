@@ -1,0 +1,170 @@
+"""Reads raw files as streams of Arrow record batches, and explains what cannot be read."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from components.example_gen.config import IngestSpec
+from models.errors import DataError
+
+BLOCK_BYTES = 4 << 20
+_BATCH_ROWS = 32768
+_BATCH_CELLS = 1 << 20
+
+
+def csv_header(path: str, spec: IngestSpec) -> list[str]:
+    """Gives the names in a CSV file's first line."""
+    with _explained(path, "CSV"):
+        try:
+            names = _open_csv(path, spec, [], None).schema.names
+        except pa.ArrowInvalid as error:
+            if "Empty CSV file" not in str(error):
+                raise
+            names = _lone_header(path, spec)
+    return list(names)
+
+
+def csv_batches(path: str, columns: Sequence[str], spec: IngestSpec) -> Iterator[pa.RecordBatch]:
+    """Streams the columns of a CSV file as text; missing values are null.
+
+    Raises:
+      DataError: A row has too few or too many fields, or the file is not CSV in UTF-8.
+    """
+    bad: list[Any] = []
+    with _explained(path, "CSV"):
+        try:
+            yield from _open_csv(path, spec, bad, columns)
+        except pa.ArrowInvalid as error:
+            if bad:
+                raise _wrong_fields(path, bad[0]) from error
+            if "Empty CSV file" not in str(error):
+                raise
+
+
+def open_parquet(path: str) -> pq.ParquetFile:
+    """Opens a Parquet file and reads its footer."""
+    with _explained(path, "Parquet"):
+        return pq.ParquetFile(path)
+
+
+def parquet_batches(
+    path: str, row_groups: Sequence[int], columns: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Streams columns of some row groups of a Parquet file."""
+    rows = max(256, min(_BATCH_ROWS, _BATCH_CELLS // max(1, len(columns))))
+    with open_parquet(path) as file, _explained(path, "Parquet"):
+        yield from file.iter_batches(rows, row_groups=list(row_groups), columns=list(columns))
+
+
+def place(path: str, row: int, value: str) -> str:
+    """Names the place of a value in a CSV file: its line where that is certain.
+
+    Args:
+      path: The file.
+      row: The row's number, the first one after the header being 1.
+      value: The value as text.
+    """
+    line = row + 1
+    with Path(path).open("rb") as file:
+        text = next(islice(file, line - 1, line), b"")
+    return f"{path}, line {line}" if value.encode() in text else f"{path}, row {row}"
+
+
+def quote_is_open(path: str, last_value: str | None) -> bool:
+    """Whether a CSV file ends inside a quoted value, given its last field.
+
+    Arrow takes what follows an opening quote that is never closed as one value.
+    """
+    if not last_value or "\n" not in last_value:
+        return False
+    with pa.input_stream(path, compression="detect") as file:
+        tail = b""
+        while chunk := file.read(BLOCK_BYTES):
+            tail = (tail + chunk)[-64:]
+    return not tail.rstrip(b"\r\n").endswith(b'"')
+
+
+def _open_csv(
+    path: str, spec: IngestSpec, bad: list[Any], columns: Sequence[str] | None
+) -> pa_csv.CSVStreamingReader:
+    def note(row: Any) -> str:
+        bad.append(row)
+        return "error" if columns is not None else "skip"
+
+    convert = pa_csv.ConvertOptions(strings_can_be_null=True, null_values=list(spec.null_values))
+    if columns is not None:
+        convert.include_columns = list(columns)
+        convert.column_types = {name: pa.string() for name in columns}
+    return pa_csv.open_csv(
+        path,
+        # One thread: only then does Arrow know the number of a bad row.
+        read_options=pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
+        parse_options=pa_csv.ParseOptions(
+            delimiter=spec.delimiter, newlines_in_values=True, invalid_row_handler=note
+        ),
+        convert_options=convert,
+    )
+
+
+def _lone_header(path: str, spec: IngestSpec) -> list[str]:
+    """Reads a file of one line that no newline ends, which Arrow takes for empty."""
+    with pa.input_stream(path, compression="detect") as file:
+        text = file.read(BLOCK_BYTES)
+    if not text.strip():
+        raise DataError(f"{path} is empty", where=path, expected="a header line, then rows")
+    options = pa_csv.ParseOptions(delimiter=spec.delimiter)
+    names = pa_csv.read_csv(pa.BufferReader(text + b"\n"), parse_options=options).column_names
+    return list(names)
+
+
+@contextmanager
+def _explained(path: str, kind: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).split(" If this is")[0]
+        what, fix = f"{path} is not a whole {kind} file", "write the file again"
+        if "straddling" in reason:
+            what = f"a row of {path} is longer than {BLOCK_BYTES >> 20} MB"
+            fix = "look for a quote that is never closed"
+        elif "UTF8" in reason:
+            what, fix = f"{path} is not UTF-8 text", "save the file as UTF-8"
+        raise DataError(what, where=path, received=reason, fix=fix) from error
+
+
+def _wrong_fields(path: str, row: Any) -> DataError:
+    line = _line_of(path, row.text)
+    place_in_file = f"line {line}" if line else f"row {row.number}"
+    few = "few" if row.actual_columns < row.expected_columns else "many"
+    return DataError(
+        f"a row has too {few} fields",
+        where=f"{path}, {place_in_file}",
+        expected=f"{row.expected_columns} fields",
+        received=f"{row.actual_columns} fields: {row.text}",
+        fix="correct the row; a value that holds the delimiter or a line break needs quotes",
+    )
+
+
+def _line_of(path: str, text: str) -> int | None:
+    """Finds the number of the line that is exactly `text`; None where it is not found."""
+    wanted = b"\n" + text.encode()
+    with (
+        Path(path).open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        at = data.find(wanted)
+        while at >= 0:
+            end = at + len(wanted)
+            if data[end : end + 1] in (b"", b"\n", b"\r"):
+                return data[:at].count(b"\n") + 2
+            at = data.find(wanted, at + 1)
+    return None

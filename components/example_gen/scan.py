@@ -1,0 +1,199 @@
+"""The first pass: the exact kind of every column over all files, and where rows are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+
+import pyarrow as pa
+
+from components.example_gen import kinds
+from components.example_gen.config import IngestSpec
+from components.example_gen.reading import (
+    csv_batches,
+    csv_header,
+    open_parquet,
+    place,
+    quote_is_open,
+)
+from models.errors import DataError
+
+_PIECE_ROWS = 1 << 18
+
+
+@dataclass(frozen=True)
+class FileScan:
+    """What one file holds.
+
+    Attributes:
+      path: The file.
+      names: All its columns.
+      kinds: The kind of each column that is read.
+      rows: Its number of rows.
+      pieces: The row groups to read together (Parquet), or none (CSV: the whole file).
+      piece_rows: The number of rows of each piece.
+    """
+
+    path: str
+    names: tuple[str, ...]
+    kinds: Mapping[str, str]
+    rows: int
+    pieces: tuple[tuple[int, ...], ...] = ()
+    piece_rows: tuple[int, ...] = ()
+
+    def to_json(self) -> str:
+        """Gives the scan in a form that survives a process boundary."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> FileScan:
+        """Reads what `to_json` wrote."""
+        raw = json.loads(text)
+        pieces = tuple(tuple(groups) for groups in raw["pieces"])
+        return cls(
+            raw["path"],
+            tuple(raw["names"]),
+            raw["kinds"],
+            raw["rows"],
+            pieces,
+            tuple(raw["piece_rows"]),
+        )
+
+
+def columns_to_read(spec: IngestSpec) -> tuple[str, ...]:
+    """Gives the columns that are written or that decide the split."""
+    wanted = [*spec.columns, *spec.split.columns]
+    if spec.split.by == "stratified":
+        wanted.append(spec.label)
+    return tuple(dict.fromkeys(wanted))
+
+
+def scan_file(path: str, file_format: str, spec: IngestSpec) -> FileScan:
+    """Scans one file.
+
+    Raises:
+      DataError: A column is missing, is of a wrong type, or the file cannot be read.
+    """
+    return _scan_parquet(path, spec) if file_format == "parquet" else _scan_csv(path, spec)
+
+
+def merge_kinds(scans: Sequence[FileScan], spec: IngestSpec) -> dict[str, str]:
+    """Gives each column's kind over all files; a number that is always missing is a float."""
+    merged = {
+        name: kinds.join(scan.kinds[name] for scan in scans) for name in columns_to_read(spec)
+    }
+    lost = {name: kinds.FLOAT for name in spec.numbers if merged.get(name) == kinds.NULL}
+    return {**merged, **lost}
+
+
+def _scan_csv(path: str, spec: IngestSpec) -> FileScan:
+    names = csv_header(path, spec)
+    wanted = columns_to_read(spec)
+    _require_columns(path, names, spec)
+    found = dict.fromkeys(wanted, kinds.NULL)
+    rows, last = 0, None
+    for batch in csv_batches(path, list(dict.fromkeys([*wanted, names[-1]])), spec):
+        for name in wanted:
+            text = batch.column(name)
+            found[name] = kinds.kind_of_text(text, found[name])
+            if found[name] == kinds.TEXT and name in spec.numbers:
+                raise _text_in_number(path, name, rows, text, spec)
+        rows += batch.num_rows
+        if batch.num_rows:
+            last = batch.column(names[-1])[-1].as_py()
+    if quote_is_open(path, last):
+        raise DataError(
+            f"{path} ends inside a quoted value",
+            where=f"{path}, row {rows}, column {names[-1]}",
+            fix="close the quote",
+        )
+    return FileScan(path, tuple(names), found, rows)
+
+
+def _scan_parquet(path: str, spec: IngestSpec) -> FileScan:
+    with open_parquet(path) as file:
+        schema, metadata = file.schema_arrow, file.metadata
+        _require_columns(path, schema.names, spec)
+        found = {name: _kind_of_field(path, schema.field(name)) for name in columns_to_read(spec)}
+        sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+    for name in spec.numbers:
+        if found[name] == kinds.TEXT:
+            raise DataError(
+                f"column {name} must be a number, and is text",
+                where=f"{path}, column {name}",
+                expected="a number or a boolean",
+                received=str(schema.field(name).type),
+                fix=f"declare {name} as categorical in {spec.where}, or write it as a number",
+            )
+    pieces = _pieces(sizes)
+    rows = tuple(sum(sizes[group] for group in groups) for groups in pieces)
+    return FileScan(path, tuple(schema.names), found, sum(sizes), pieces, rows)
+
+
+def _pieces(sizes: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Groups neighbouring row groups until they hold enough rows."""
+    pieces: list[list[int]] = []
+    held = _PIECE_ROWS
+    for group, size in enumerate(sizes):
+        if held >= _PIECE_ROWS:
+            pieces.append([])
+            held = 0
+        pieces[-1].append(group)
+        held += size
+    return tuple(tuple(piece) for piece in pieces)
+
+
+def _kind_of_field(path: str, field: pa.Field) -> str:
+    kind = kinds.kind_of_type(field.type)
+    if kind is None:
+        raise DataError(
+            f"column {field.name} is nested",
+            where=f"{path}, column {field.name}",
+            expected="one plain value a row",
+            received=str(field.type),
+            fix="flatten the column, or leave it out of the features",
+        )
+    return kind
+
+
+def _require_columns(path: str, names: Sequence[str], spec: IngestSpec) -> None:
+    for name in columns_to_read(spec):
+        role = _role(name, spec)
+        count = list(names).count(name)
+        if count == 0:
+            near = get_close_matches(name, names, 1, 0.5)
+            raise DataError(
+                f"the {role} {name!r} does not exist in the data",
+                where=f"{path}; named in {spec.where}",
+                expected=f"a column {name!r}" + (f"; the nearest is {near[0]!r}" if near else ""),
+                received=f"{len(names)} columns: {', '.join(names)}",
+                fix=f"write {near[0]!r} instead" if near else "correct the name",
+            )
+        if count > 1:
+            raise DataError(
+                f"the {role} {name!r} occurs {count} times in the header",
+                where=path,
+                expected="one column of that name",
+                fix="rename the others",
+            )
+
+
+def _role(name: str, spec: IngestSpec) -> str:
+    if name == spec.label:
+        return "label column"
+    return "split column" if name in spec.split.columns else "column"
+
+
+def _text_in_number(path: str, name: str, rows: int, text: pa.Array, spec: IngestSpec) -> DataError:
+    at = kinds.first_misfit(text, kinds.FLOAT)
+    value = text[at].as_py()
+    return DataError(
+        f"column {name} must be a number, and holds text",
+        where=f"{place(path, rows + at + 1, value)}, column {name}",
+        expected="a number or a boolean",
+        received=repr(value),
+        fix=f"correct the value, add it to data.null_values, or declare {name} as "
+        f"categorical in {spec.where}",
+    )
