@@ -1,0 +1,130 @@
+"""Whether the parts of a config fit one another; each part by itself is valid already."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from components.evaluator.metric_names import can_bound_change, metric_names
+from models.features import FeaturesSpec, indicator_name
+from pipelines._findings import Finding
+from pipelines._text import did_you_mean, some
+
+if TYPE_CHECKING:
+    from pipelines.config import KelpConfig
+
+
+def misfits(config: KelpConfig) -> list[Finding]:
+    """Everything that does not fit, the most basic first."""
+    checks: tuple[Callable[[KelpConfig], Iterator[Finding]], ...] = (
+        _label,
+        _indicators,
+        _split,
+        _class_weights,
+        _metrics,
+        _slices,
+    )
+    return [finding for check in checks for finding in check(config)]
+
+
+def _label(config: KelpConfig) -> Iterator[Finding]:
+    label = config.label.name
+    if label in config.features:
+        yield Finding(
+            ("features", label),
+            f"the label {label!r} is also listed as a feature",
+            expected="features that are known before the label is",
+            fix=f"remove {label} from features",
+        )
+        return
+    try:
+        FeaturesSpec(task=config.task, label=config.label, features=config.features)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            what = detail["msg"].removeprefix("Value error, ")
+            yield Finding(("label",), what, received=f"task: {config.task}")
+
+
+def _indicators(config: KelpConfig) -> Iterator[Finding]:
+    for name, spec in config.features.items():
+        indicated = getattr(spec, "missing_indicator", False)
+        if indicated and indicator_name(name) in config.features:
+            yield Finding(
+                ("features", name, "missing_indicator"),
+                f"the missing indicator of {name!r} would be called "
+                f"{indicator_name(name)!r}, as another feature is",
+                fix="leave out that feature, or the indicator",
+            )
+
+
+def _split(config: KelpConfig) -> Iterator[Finding]:
+    if config.data.split.by == "stratified" and config.task == "regression":
+        yield Finding(
+            ("data", "split", "by"),
+            "a regression label has no classes to stratify by",
+            expected="row, key or time",
+            received="'stratified'",
+        )
+
+
+def _class_weights(config: KelpConfig) -> Iterator[Finding]:
+    weights = config.training.class_weights
+    path = ("training", "class_weights")
+    if weights != "none" and config.task == "regression":
+        yield Finding(path, "a regression task has no classes to weigh", expected="'none'")
+    elif isinstance(weights, dict):
+        classes = [str(name) for name in config.problem().label_classes()]
+        for name in weights:
+            if name not in classes:
+                yield Finding(
+                    (*path, name),
+                    f"class_weights names {name!r}, which is no class of the label",
+                    expected=f"one of: {some(classes)}",
+                    received=repr(name),
+                    fix=did_you_mean(name, classes),
+                )
+
+
+def _metrics(config: KelpConfig) -> Iterator[Finding]:
+    evaluation = config.evaluation
+    known = metric_names(config.task)
+    places = [("bounds", name) for name in evaluation.bounds]
+    places += [("change", name) for name in evaluation.change]
+    for key, name in places:
+        if name not in known:
+            yield Finding(
+                ("evaluation", key, name),
+                f"unknown metric {name!r} for a {config.task} task",
+                expected=f"one of: {', '.join(known)}",
+                received=repr(name),
+                fix=did_you_mean(name, known),
+            )
+        elif key == "change" and not can_bound_change(config.task, name):
+            yield Finding(
+                ("evaluation", key, name),
+                f"{name} is best at 1, so a change of it is neither gain nor loss",
+                expected="a bound under evaluation.bounds, such as {min: 0.9, max: 1.1}",
+                received=f"{name} under evaluation.change",
+            )
+    for name, bound in evaluation.bounds.items():
+        if bound.min is not None and bound.max is not None and bound.min > bound.max:
+            yield Finding(
+                ("evaluation", "bounds", name),
+                f"no {name} can be at least {bound.min:g} and at most {bound.max:g}",
+                expected="min no greater than max",
+            )
+
+
+def _slices(config: KelpConfig) -> Iterator[Finding]:
+    groups = Counter(tuple(sorted(group)) for group in config.evaluation.slices)
+    for index, group in enumerate(config.evaluation.slices):
+        path = ("evaluation", "slices", index)
+        if not group:
+            yield Finding(path, "a slice without a column", expected="[column, ...]")
+        elif len(set(group)) < len(group):
+            yield Finding(path, "a slice that names a column twice", received=some(group))
+        elif groups[tuple(sorted(group))] > 1:
+            yield Finding(path, f"the slice by {some(group)} is listed twice")

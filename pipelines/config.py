@@ -1,0 +1,224 @@
+"""One problem, one config: composed here of the parts that the layers below own.
+
+A config is a YAML file. Relative paths in it are relative to the current working
+directory, as they are on the command line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from components.evaluator.config import EvaluationSpec
+from components.example_gen.config import DataSpec, IngestSpec
+from components.pusher.config import PushSpec
+from components.tracker.config import TrackingSpec
+from models.errors import ConfigError
+from models.features import FeatureSpec, FeaturesSpec, LabelSpec, Task, is_number
+from models.networks.spec import MlpSpec
+from models.spec import Spec
+from models.training_spec import TrainerSpec, TrainingSpec
+from pipelines import _overrides, _yaml
+from pipelines._explain import findings, to_error
+from pipelines._fit import misfits
+from pipelines._text import nearest
+from pipelines._yaml import KeyPath, dotted
+
+
+class BeamSpec(Spec):
+    """Where Beam runs the data components."""
+
+    runner: Literal["local"] = "local"
+
+
+class KelpConfig(Spec):
+    """A learning problem, and everything Kelp does with it."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=63)
+    task: Task
+    seed: int = Field(0, ge=0, lt=2**31)
+    label: LabelSpec
+    features: dict[str, FeatureSpec] = Field(min_length=1)
+    data: DataSpec
+    network: MlpSpec = MlpSpec()
+    training: TrainingSpec = TrainingSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
+    push: PushSpec = PushSpec()
+    tracking: TrackingSpec = TrackingSpec()
+    runs: str = Field("runs", min_length=1)
+    beam: BeamSpec = BeamSpec()
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> KelpConfig:
+        found = misfits(self)
+        if found:
+            context = {"findings": [asdict(one) for one in found]}
+            raise PydanticCustomError("kelp", "{what}", {"what": found[0].what, **context})
+        return self
+
+    def problem(self) -> FeaturesSpec:
+        """What Transform needs to know."""
+        return FeaturesSpec(task=self.task, label=self.label, features=self.features)
+
+    def ingest(self, where: str) -> IngestSpec:
+        """What ExampleGen needs to know; `where` names the config in its errors."""
+        data = self.data
+        numbers = [name for name, spec in self.features.items() if is_number(spec)]
+        if self.task == "regression":
+            numbers.append(self.label.name)
+        return IngestSpec(
+            path=data.path,
+            format=data.format,
+            spans=data.spans,
+            delimiter=data.delimiter,
+            null_values=data.null_values,
+            split=data.split,
+            columns=self.columns(),
+            numbers=tuple(numbers),
+            label=self.label.name,
+            task=self.task,
+            where=where,
+        )
+
+    def columns(self) -> tuple[str, ...]:
+        """Every raw column that a run needs, once, in a fixed order."""
+        sliced = (column for group in self.evaluation.slices for column in group)
+        data = self.data
+        names = (*self.features, self.label.name, *data.split.columns, *sliced, *data.keep)
+        return tuple(dict.fromkeys(names))
+
+    def trainer(self) -> TrainerSpec:
+        """What the Trainer needs to know."""
+        return TrainerSpec(
+            name=self.name,
+            seed=self.seed,
+            problem=self.problem(),
+            network=self.network,
+            training=self.training,
+            costs=self.evaluation.costs,
+        )
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """A validated config, with the file that it came from.
+
+    Attributes:
+      config: The config, overrides applied.
+      path: The file.
+      digest: SHA-256 of the config as canonical JSON: comments, order of keys and
+        defaults written out make no difference, overrides do.
+      text: The file's text.
+      overrides: The overrides, as given.
+    """
+
+    config: KelpConfig
+    path: Path
+    digest: str
+    text: str
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def schema_path(self) -> Path:
+        """Where the frozen schema is, or would be written."""
+        named = self.config.data.schema_path
+        if named is not None:
+            return Path(named)
+        return self.path.parent / f"{self.config.name}.schema.pbtxt"
+
+    @property
+    def frozen_schema(self) -> Path | None:
+        """The frozen schema, or None where the schema is still inferred."""
+        return self.schema_path if self.schema_path.is_file() else None
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
+    """Reads, overrides and validates a config.
+
+    Args:
+      path: The YAML file.
+      overrides: Changes as `key.sub=value`, the value being YAML.
+
+    Raises:
+      ConfigError: Anything about it is wrong; file, key and line are named.
+    """
+    text = _read(path)
+    document = _yaml.parse(text, str(path))
+    if not isinstance(document.value, dict):
+        raise ConfigError(
+            "a config must be a mapping of keys to values",
+            where=str(path),
+            expected="name, task, label, features, data",
+            received="nothing" if document.value is None else type(document.value).__name__,
+        )
+    changed = _overrides.apply(document.value, overrides)
+
+    def place(key: KeyPath) -> str:
+        for override in changed.overrides:
+            if key[: len(override.path)] == override.path:
+                return f"command line, override {override.text}"
+        line = document.line(key)
+        suffix = f" (line {line})" if line else ""
+        return f"{path}, key {dotted(key)}{suffix}" if key else str(path)
+
+    try:
+        config = KelpConfig.model_validate(changed.value)
+    except ValidationError as error:
+        raise to_error(findings(error, KelpConfig, changed.value), place) from error
+    return LoadedConfig(config, path, config_digest(config), text, tuple(overrides))
+
+
+def require_schema(loaded: LoadedConfig) -> None:
+    """Refuses a config that names a schema which is not there.
+
+    Raises:
+      ConfigError: `data.schema` is given, and no such file exists.
+    """
+    named = loaded.config.data.schema_path
+    if named is not None and loaded.frozen_schema is None:
+        raise ConfigError(
+            "the schema that the config names does not exist",
+            where=f"{loaded.path}, key data.schema",
+            expected="a schema written by `kelp schema freeze`",
+            received=named,
+            fix=f"run `kelp schema freeze {loaded.path}`, or remove the key",
+        )
+
+
+def config_digest(config: KelpConfig) -> str:
+    """SHA-256 of the config as canonical JSON."""
+    dumped = config.model_dump(mode="json", by_alias=True)
+    canonical = json.dumps(dumped, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            "the config is not text in UTF-8",
+            where=f"{path}, byte {error.start}",
+            fix="save it as UTF-8",
+        ) from error
+    except OSError as error:
+        siblings = _configs_beside(path)
+        close = nearest(path.name, (one.name for one in siblings))
+        named = path.parent / close if close else next(iter(sorted(siblings)), None)
+        raise ConfigError(
+            f"the config cannot be read: {error.strerror or error}",
+            where=str(path),
+            expected="a YAML file",
+            fix=f"did you mean {named}?" if named else "write one with `kelp init`",
+        ) from error
+
+
+def _configs_beside(path: Path) -> Iterable[Path]:
+    return [one for one in path.parent.glob("*") if one.suffix in (".yaml", ".yml")]
