@@ -14,6 +14,7 @@ from pipelines._text import nearest, shorten, some
 from pipelines._yaml import KeyPath, dotted
 
 _OTHERS = 4
+_ABSENT = object()
 
 
 class ConfigProblems(ConfigError):
@@ -149,24 +150,26 @@ def _key_path(loc: Sequence[str | int], data: object, *, missing: bool) -> KeyPa
     path: list[str | int] = []
     here = data
     for index, part in enumerate(loc):
-        if isinstance(here, Mapping) and part in here:
-            here = here[part]
-        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
-            here = here[part]
+        inner = _inner(here, part)
+        if inner is not _ABSENT:
+            here = inner
         elif not (missing and index == len(loc) - 1):
             continue
         path.append(part)
     return tuple(path)
 
 
+def _inner(value: object, part: str | int) -> object:
+    if isinstance(value, Mapping):
+        return value.get(part, _ABSENT)
+    if isinstance(value, list) and isinstance(part, int) and part < len(value):
+        return value[part]
+    return _ABSENT
+
+
 def _value(data: object, path: KeyPath) -> object:
     for part in path:
-        if isinstance(data, Mapping) and part in data:
-            data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        else:
-            return None
+        data = _inner(data, part)
     return data
 
 

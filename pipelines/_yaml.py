@@ -106,8 +106,9 @@ def _visit(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], where: str
         _visit_mapping(node, path, lines, where)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            lines[(*path, index)] = item.start_mark.line + 1
-            _visit(item, (*path, index), lines, where)
+            here = (*path, index)
+            lines[here] = item.start_mark.line + 1
+            _visit(item, here, lines, where)
     elif node.tag == _TAG + "float" and not _finite(node.value):
         raise ConfigError(
             f"{node.value} is not a finite number",
