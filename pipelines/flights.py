@@ -125,7 +125,8 @@ def join_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
         **{name: joined[name] for name in _FLIGHT + _WEATHER},
         "delayed": (joined["arr_delay"] > LATE_MINUTES).astype("int64"),
     }
-    return pandas.DataFrame(columns)
+    table: pd.DataFrame = pandas.DataFrame(columns)
+    return table
 
 
 def _load(item: str) -> Any:
