@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import time
 import traceback
@@ -247,9 +248,8 @@ def _is_interruption(error: BaseException) -> bool:
 
 
 def _resume(current: _Run) -> str:
-    overrides = " ".join(current.loaded.overrides)
-    command = f"kelp run {current.loaded.path} --from {current.current}"
-    return f"{command} {overrides}".rstrip()
+    command = ["kelp", "run", str(current.loaded.path), "--from", current.current]
+    return shlex.join([*command, *current.loaded.overrides])
 
 
 def _point_latest(folder: Path) -> None:
