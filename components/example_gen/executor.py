@@ -6,7 +6,8 @@ import json
 import logging
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from components.example_gen.passes import (
 from components.example_gen.scan import FileScan, merge_kinds
 from components.example_gen.split import plan_split, splits_wanted
 from components.example_gen.units import unit_file
-from models.errors import DataError
+from models.errors import DataError, EnvironmentProblem
 
 _LOG = logging.getLogger(__name__)
 
@@ -77,21 +78,39 @@ def ingest(
       DataError: The data are not as `spec` says.
       EnvironmentProblem: The examples cannot be written.
     """
+    try:
+        with _work_folder(target) as work:
+            return _ingest(make, selection, spec, work, target)
+    except OSError as error:
+        raise EnvironmentProblem(
+            "the examples cannot be written", where=str(target), received=str(error)
+        ) from error
+
+
+@contextmanager
+def _work_folder(target: Path) -> Iterator[Path]:
+    """A folder that all workers see, on the target's file system; gone at the end."""
     work = target / f".work-{uuid.uuid4().hex}"
     work.mkdir(parents=True)
     try:
-        scans = scan_pass(make, selection, spec, work)
-        found, plan, units = merge_kinds(scans, spec), plan_split(spec), make_units(scans)
-        if not units:
-            raise _no_rows(spec, scans)
-        if plan.needs_histogram:
-            counts = count_pass(make, units, spec, found, plan, work)
-            plan = plan.with_histogram(counts)
-        written = write_pass(make, units, spec, found, plan, work)
-        rows = _rows_by_split(written, spec)
-        _publish(written, work, target, list(rows))
+        yield work
     finally:
         shutil.rmtree(work)
+
+
+def _ingest(
+    make: MakePipeline, selection: Selection, spec: IngestSpec, work: Path, target: Path
+) -> tuple[dict[str, int], list[FileScan]]:
+    scans = scan_pass(make, selection, spec, work)
+    found, plan, units = merge_kinds(scans, spec), plan_split(spec), make_units(scans)
+    if not units:
+        raise _no_rows(spec, scans)
+    if plan.needs_histogram:
+        counts = count_pass(make, units, spec, found, plan, work)
+        plan = plan.with_histogram(counts)
+    written = write_pass(make, units, spec, found, plan, work)
+    rows = _rows_by_split(written, spec)
+    _publish(written, work, target, list(rows))
     return rows, scans
 
 

@@ -68,14 +68,14 @@ def count_unit(
         except ValueError as error:
             at = int(error.args[0])
             raise _no_time(piece, row + at, plan.columns[0], columns, at, spec) from error
-        whole = histogram.merge([whole, histogram.count(groups, keys)])
-        if len(whole) > _MAX_CLASSES:
+        if len(np.unique(groups)) > _MAX_CLASSES or len(whole) > _MAX_CLASSES:
             raise DataError(
                 f"the label {spec.label!r} has more than {_MAX_CLASSES} classes",
                 where=f"{spec.where}: data.split.by is 'stratified'; {piece.path}",
                 expected=f"at most {_MAX_CLASSES} classes to stratify by",
                 fix="split by 'row' or by 'key'",
             )
+        whole = histogram.merge([whole, histogram.count(groups, keys)])
     return whole
 
 
