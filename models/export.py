@@ -1,0 +1,178 @@
+"""The SavedModel: the transform graph and the network behind named signatures.
+
+It holds the network's variables and the transform layer, and nothing else. Keras's own
+export writes every weight twice; a tracked Keras model brings its optimizer's slots along;
+and variables that are not tracked break the C++ loader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from models.features import MISSING_INT, FeaturesSpec, is_number
+from models.representation import raw_input_specs
+
+Tensors = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What the signatures are made of.
+
+    Attributes:
+      problem: The features and the label.
+      schema: The schema with dense representations.
+      transform: The layer that applies the transform graph.
+      network: The trained network, in float32.
+      threshold: The operating threshold; binary only.
+    """
+
+    problem: FeaturesSpec
+    schema: schema_pb2.Schema
+    transform: Any
+    network: Any
+    threshold: float | None
+
+
+class _Saved(tf.Module):
+    def __init__(self, serving: Serving) -> None:
+        super().__init__()
+        self.variables_of_network = [variable.value for variable in serving.network.variables]
+        self.transform = serving.transform
+
+
+def export(serving: Serving, folder: Path) -> None:
+    """Writes the SavedModel."""
+    tf.saved_model.save(_Saved(serving), str(folder), signatures=_signatures(serving))
+
+
+def answer(serving: Serving, features: Mapping[str, tf.Tensor]) -> Tensors:
+    """Gives the outputs that a client sees, from transformed features.
+
+    Binary: `probabilities` of the second class, `classes` and `decisions` (0 or 1) at the
+    operating threshold. Multiclass: `probabilities`, `classes` and the winner's
+    probability as `scores`. Regression: `predictions`.
+    """
+    predicted = serving.network(dict(features), training=False)
+    task = serving.problem.task
+    if task == "regression":
+        return {"predictions": tf.reshape(predicted, [-1])}
+    values = _class_values(serving)
+    if task == "multiclass":
+        return {
+            "probabilities": predicted,
+            "classes": tf.gather(values, tf.argmax(predicted, axis=1)),
+            "scores": tf.reduce_max(predicted, axis=1),
+        }
+    probability = tf.reshape(predicted, [-1])
+    positive = probability >= tf.constant(serving.threshold, tf.float32)
+    return {
+        "probabilities": probability,
+        "classes": tf.gather(values, tf.cast(positive, tf.int32)),
+        "decisions": tf.cast(positive, tf.float32),
+    }
+
+
+def serving_inputs(problem: FeaturesSpec, schema: schema_pb2.Schema) -> dict[str, tf.DType]:
+    """The columns of `serving_default` and their types.
+
+    A number is float32 whatever its raw type, so that NaN can say "missing".
+    """
+    raw = raw_input_specs(schema, frozenset({problem.label.name}))
+    return {
+        name: tf.float32 if is_number(problem.features[name]) else spec.dtype
+        for name, spec in raw.items()
+    }
+
+
+def to_serving_columns(
+    problem: FeaturesSpec, schema: schema_pb2.Schema, raw: Mapping[str, tf.Tensor]
+) -> Tensors:
+    """Turns parsed raw columns `[batch, 1]` into the inputs of `serving_default`."""
+    columns: Tensors = {}
+    for name, dtype in serving_inputs(problem, schema).items():
+        value = tf.squeeze(raw[name], axis=1)
+        if value.dtype == tf.int64 and dtype == tf.float32:
+            number = tf.cast(value, tf.float32)
+            value = tf.where(tf.equal(value, MISSING_INT), float("nan"), number)
+        columns[name] = value
+    return columns
+
+
+def from_serving_columns(schema: schema_pb2.Schema, columns: Mapping[str, tf.Tensor]) -> Tensors:
+    """Turns the inputs of `serving_default` into raw columns `[batch, 1]`."""
+    specs = raw_input_specs(schema)
+    raw: Tensors = {}
+    for name, value in columns.items():
+        to_integer = specs[name].dtype == tf.int64 and value.dtype == tf.float32
+        raw[name] = tf.expand_dims(_to_integer(value) if to_integer else value, axis=1)
+    return raw
+
+
+def _to_integer(value: tf.Tensor) -> tf.Tensor:
+    missing = tf.math.is_nan(value)
+    # NaN has no integer: it must not reach the cast.
+    known = tf.cast(tf.where(missing, 0.0, value), tf.int64)
+    return tf.where(missing, tf.constant(MISSING_INT, tf.int64), known)
+
+
+def _class_values(serving: Serving) -> tf.Tensor:
+    problem = serving.problem
+    column = next(c for c in serving.schema.feature if c.name == problem.label.name)
+    classes = problem.label_classes()
+    if column.type == schema_pb2.BYTES:
+        return tf.constant([str(value) for value in classes])
+    return tf.constant([int(value) for value in classes], tf.int64)
+
+
+def _signatures(serving: Serving) -> dict[str, Any]:
+    label = serving.problem.label.name
+    for_serving = raw_input_specs(serving.schema, frozenset({label}))
+    all_columns = raw_input_specs(serving.schema)
+
+    def transformed(examples: tf.Tensor) -> Tensors:
+        return dict(serving.transform(tf.io.parse_example(examples, all_columns)))
+
+    return {
+        "serving_default": _columns_signature(serving),
+        "examples": _examples_signature(
+            lambda examples: answer(
+                serving, serving.transform(tf.io.parse_example(examples, for_serving))
+            )
+        ),
+        "transform_features": _examples_signature(transformed),
+        # TFMA takes labels from here: beside `transform_features`, it would look for
+        # slice columns among the transformed features.
+        "labels": _examples_signature(
+            lambda examples: {label: tf.expand_dims(transformed(examples)[label], 1)}
+        ),
+    }
+
+
+def _columns_signature(serving: Serving) -> Any:
+    inputs = {
+        name: tf.TensorSpec([None], dtype, name=name)
+        for name, dtype in serving_inputs(serving.problem, serving.schema).items()
+    }
+
+    @tf.function(input_signature=[inputs], autograph=False)
+    def serve(columns: Tensors) -> Tensors:
+        return answer(serving, serving.transform(from_serving_columns(serving.schema, columns)))
+
+    return serve
+
+
+def _examples_signature(function: Callable[[tf.Tensor], Tensors]) -> Any:
+    spec = tf.TensorSpec([None], tf.string, name="examples")
+
+    @tf.function(input_signature=[spec], autograph=False)
+    def serve(examples: tf.Tensor) -> Tensors:
+        return function(examples)
+
+    return serve

@@ -1,0 +1,217 @@
+"""Holds a SavedModel against Keras's own answers, in a process that never saw Keras's model.
+
+`python -m models.parity SAVED_MODEL GOLDEN` loads with TensorFlow 2's loader and with the
+TF1 session loader, which reads a SavedModel as TensorFlow Serving does, and prints one line
+of JSON. Importing this module does not import TensorFlow.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.errors import ModelError
+from models.golden import golden_columns, golden_examples, golden_outputs
+
+Array = np.ndarray[Any, Any]
+
+MARGIN = "margin"  # a golden output: how far a row is from where its class would change
+_CLASSES = "classes"
+_BOUNDARY = 1e-5
+_FIX = "train again: kelp run CONFIG --from Trainer; the SavedModel is not what was trained"
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """How far a SavedModel's answers are from Keras's.
+
+    Attributes:
+      rows: How many rows were compared.
+      max_difference: The largest absolute difference of all.
+      differences: The largest by `loader/signature/output`.
+      wrong_classes: Rows with another class, other than on the boundary between two.
+    """
+
+    rows: int
+    max_difference: float
+    differences: dict[str, float]
+    wrong_classes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Gives the report as JSON wants it."""
+        return asdict(self)
+
+
+def verify(model_dir: Path, golden_dir: Path, tolerance: float, timeout_s: float) -> ParityReport:
+    """Compares in a fresh process, and refuses a model that answers otherwise than Keras did.
+
+    Args:
+      model_dir: The SavedModel.
+      golden_dir: The golden rows.
+      tolerance: The largest difference allowed.
+      timeout_s: How long the process may take.
+
+    Raises:
+      ModelError: a difference exceeds the tolerance, or the model does not load in time.
+    """
+    report = _read_report(_run(model_dir, golden_dir, timeout_s), model_dir)
+    worst = max(report.differences, key=lambda name: report.differences[name])
+    if not report.max_difference <= tolerance:
+        raise ModelError(
+            "the SavedModel answers otherwise than Keras did",
+            where=f"{worst} of {model_dir}",
+            expected=f"at most {tolerance:g} apart on {report.rows} golden rows",
+            received=f"{report.max_difference:g} apart",
+            fix=_FIX,
+        )
+    if report.wrong_classes:
+        raise ModelError(
+            "the SavedModel names other classes than Keras did",
+            where=str(model_dir),
+            expected="the same class in every golden row",
+            received=f"another one in {report.wrong_classes} of {report.rows} rows",
+            fix=_FIX,
+        )
+    return report
+
+
+def _run(model_dir: Path, golden_dir: Path, timeout_s: float) -> str:
+    command = [sys.executable, "-m", "models.parity", str(model_dir), str(golden_dir)]
+    # On the CPU: a GPU rounds otherwise, and may be another process's.
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env=environment,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(
+            "the SavedModel did not load and answer in time",
+            where=str(model_dir),
+            expected=f"{timeout_s:g} s at most",
+            fix="run it by hand: python -m models.parity SAVED_MODEL GOLDEN",
+        ) from error
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise ModelError(
+            "the SavedModel does not load and answer in a fresh process",
+            where=str(model_dir),
+            received=lines[-1] if lines else f"exit status {done.returncode}",
+            fix=_FIX,
+        )
+    return done.stdout
+
+
+def _read_report(output: str, model_dir: Path) -> ParityReport:
+    try:
+        fields = json.loads(output.splitlines()[-1])
+        return ParityReport(**fields)
+    except (IndexError, TypeError, ValueError) as error:
+        raise ModelError(
+            "the comparison of the SavedModel with Keras gave no report",
+            where=str(model_dir),
+            expected="one line of JSON",
+            received=output[-200:],
+            fix="run it by hand: python -m models.parity SAVED_MODEL GOLDEN",
+        ) from error
+
+
+def compare(model_dir: Path, golden_dir: Path) -> ParityReport:
+    """Loads the model twice in this process and compares both signatures."""
+    golden = golden_outputs(golden_dir)
+    margin = golden.pop(MARGIN, None)
+    inputs: dict[str, dict[str, Array]] = {
+        "serving_default": golden_columns(golden_dir),
+        "examples": {"examples": np.array(golden_examples(golden_dir), dtype=object)},
+    }
+    differences: dict[str, float] = {}
+    wrong = 0
+    for loader, call in (("tf2", _load_tf2(model_dir)), ("tf1", _load_tf1(model_dir))):
+        for signature, columns in inputs.items():
+            outputs = call(signature, columns)
+            for name, expected in golden.items():
+                if name == _CLASSES:
+                    wrong += _wrong_classes(expected, outputs[name], margin)
+                else:
+                    key = f"{loader}/{signature}/{name}"
+                    differences[key] = _difference(expected, outputs[name], margin, name)
+    rows = len(next(iter(golden.values())))
+    return ParityReport(rows, max(differences.values()), differences, wrong)
+
+
+def _difference(expected: Array, received: Array, margin: Array | None, name: str) -> float:
+    if expected.shape != received.shape:
+        raise ValueError(f"{name} has shape {received.shape}, expected {expected.shape}")
+    gap = np.abs(expected.astype(np.float64) - received.astype(np.float64))
+    if name == "decisions" and margin is not None:
+        gap = gap[margin > _BOUNDARY]
+    worst = float(gap.max(initial=0.0))
+    return worst if math.isfinite(worst) else math.inf
+
+
+def _wrong_classes(expected: Array, received: Array, margin: Array | None) -> int:
+    if expected.dtype.kind == "S":
+        received = received.astype("S")
+    unequal = expected != received
+    if margin is not None:
+        unequal = unequal & (margin > _BOUNDARY)
+    return int(np.count_nonzero(unequal))
+
+
+Caller = Callable[[str, Mapping[str, Array]], dict[str, Array]]
+
+
+def _load_tf2(model_dir: Path) -> Caller:
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(model_dir))
+
+    def call(signature: str, columns: Mapping[str, Array]) -> dict[str, Array]:
+        tensors = {name: tf.constant(value) for name, value in columns.items()}
+        outputs = model.signatures[signature](**tensors)
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    return call
+
+
+def _load_tf1(model_dir: Path) -> Caller:
+    import tensorflow as tf
+
+    graph = tf.Graph()
+    session = tf.compat.v1.Session(graph=graph)
+    with graph.as_default():
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(model_dir))
+
+    def call(signature: str, columns: Mapping[str, Array]) -> dict[str, Array]:
+        definition = meta.signature_def[signature]
+        feed = {definition.inputs[name].name: value for name, value in columns.items()}
+        fetch = {name: info.name for name, info in definition.outputs.items()}
+        outputs: dict[str, Array] = session.run(fetch, feed)
+        return outputs
+
+    return call
+
+
+def main(arguments: list[str]) -> int:
+    """Prints the report of `SAVED_MODEL GOLDEN` as one line of JSON."""
+    model_dir, golden_dir = map(Path, arguments)
+    report = compare(model_dir, golden_dir)
+    sys.stdout.write(json.dumps(report.to_dict()) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,259 @@
+"""Training: from raw examples and a transform graph to a SavedModel and a report of the fit."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from models.dataset import (
+    Source,
+    Split,
+    expand,
+    load_split,
+    ordered_batches,
+    records,
+    train_batches,
+)
+from models.diagnosis import Finding, diagnose
+from models.errors import ModelError
+from models.export import Serving, answer, export, to_serving_columns
+from models.fitting import Device, Fit, choose_device, compile_model, fit, precision
+from models.golden import GOLDEN_ROWS, write_golden
+from models.labels import check_labels, class_weights, trivial_loss
+from models.networks import build_network
+from models.operating_point import OperatingPoint, choose_threshold
+from models.parity import MARGIN
+from models.representation import raw_input_specs
+from models.scores import score
+from models.training_spec import TrainerSpec
+from models.transformed import input_specs, output_spec
+
+_LOG = logging.getLogger(__name__)
+
+Array = np.ndarray[Any, Any]
+
+REPORT_FILE = "training.json"
+
+
+def run_fn(fn_args: Any) -> None:
+    """Called by TFX's Trainer."""
+    spec = TrainerSpec.model_validate_json(fn_args.custom_config["spec"])
+    job = Job(
+        spec=spec,
+        train_files=expand(fn_args.train_files, "train"),
+        val_files=expand(fn_args.eval_files, "val"),
+        schema=text_format.Parse(
+            tf.io.gfile.GFile(fn_args.schema_path).read(), schema_pb2.Schema()
+        ),
+        graph=tft.TFTransformOutput(fn_args.transform_graph_path),
+        model_dir=Path(fn_args.serving_model_dir),
+        run_dir=Path(fn_args.model_run_dir),
+    )
+    train(job)
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that one training needs."""
+
+    spec: TrainerSpec
+    train_files: list[str]
+    val_files: list[str]
+    schema: schema_pb2.Schema
+    graph: tft.TFTransformOutput
+    model_dir: Path
+    run_dir: Path
+
+
+def train(job: Job) -> None:
+    """Fits, chooses the operating point, and writes the report, golden rows and SavedModel.
+
+    Raises:
+      ModelError: labels that cannot be learned from, or a loss that is not a number.
+    """
+    spec = job.spec
+    keras.utils.set_random_seed(spec.seed)
+    device = choose_device()
+    _LOG.info("training on %s", device.name)
+    source = Source(job.schema, job.graph.transform_features_layer(), spec.problem.label.name)
+    splits = _load(job, source)
+    weights = class_weights(spec.problem, splits["train"].labels, spec.training.class_weights)
+    network, outcome = _fit(job, splits, weights, device)
+    trivial = trivial_loss(spec.problem, splits["train"].labels, weights)
+    findings = diagnose(outcome.history, trivial, outcome.stopped_early)
+    report = _describe_fit(job, splits, outcome, findings, device)
+    report |= {"class_weights": _by_class(spec, weights), "parameters": network.count_params()}
+    if outcome.not_a_number:
+        _write_report(job.run_dir, report)
+        raise _not_a_number(findings[0])
+    predictions = _predict(network, splits["val"])
+    point = _operating_point(spec, splits["val"].labels, predictions)
+    report |= {
+        "operating_point": None if point is None else asdict(point),
+        "val_metrics": score(spec.problem.task, splits["val"].labels, predictions, point),
+    }
+    serving = Serving(
+        spec.problem,
+        job.schema,
+        source.transform,
+        network,
+        None if point is None else point.threshold,
+    )
+    _write_golden(job, serving)
+    export(serving, job.model_dir)
+    _write_report(job.run_dir, report)
+
+
+def _load(job: Job, source: Source) -> dict[str, Split]:
+    problem, cache = job.spec.problem, job.spec.training.cache
+    splits = {
+        "train": load_split("train", job.train_files, source, cache, seed=job.spec.seed),
+        "val": load_split("val", job.val_files, source, cache),
+    }
+    for name, split in splits.items():
+        check_labels(problem, split.labels, name)
+        _LOG.info("%s: %d rows, %s", name, split.rows, "cached" if split.cached else "streamed")
+    return splits
+
+
+def _fit(
+    job: Job, splits: dict[str, Split], weights: list[float] | None, device: Device
+) -> tuple[Any, Fit]:
+    """Fits, and gives the network in float32 on the CPU, as it will be served."""
+    spec = job.spec
+    inputs = input_specs(spec.problem, job.graph)
+    output = output_spec(spec.problem, splits["train"].labels)
+    steps = math.ceil(splits["train"].rows / spec.training.batch_size)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision(spec.training.mixed_precision))
+    try:
+        with device.strategy.scope():
+            trained = build_network(spec.network, inputs, output, keras)
+            model = compile_model(
+                trained, spec.problem.task, spec.training, steps, output.deviation
+            )
+            outcome = fit(
+                model,
+                train_batches(splits["train"], spec.training.batch_size, spec.seed, weights),
+                ordered_batches(splits["val"]),
+                spec.training,
+                job.run_dir / "tensorboard",
+            )
+    finally:
+        keras.config.set_dtype_policy(policy)
+    with tf.device("/CPU:0"):
+        served = build_network(spec.network, inputs, output, keras)
+        served.set_weights(trained.get_weights())
+    return served, outcome
+
+
+def _predict(network: Any, split: Split) -> Array:
+    @tf.function(reduce_retracing=True)
+    def step(features: dict[str, tf.Tensor]) -> tf.Tensor:
+        return network(features, training=False)
+
+    with tf.device("/CPU:0"):
+        parts = [step(features).numpy() for features, _ in ordered_batches(split)]
+    predictions: Array = np.concatenate(parts)
+    return predictions[:, 0] if predictions.shape[1] == 1 else predictions
+
+
+def _operating_point(spec: TrainerSpec, labels: Array, predictions: Array) -> OperatingPoint | None:
+    if spec.problem.task != "binary":
+        return None
+    return choose_threshold(labels, predictions, spec.costs)
+
+
+def _write_golden(job: Job, serving: Serving) -> None:
+    examples = list(records(job.val_files).take(GOLDEN_ROWS).as_numpy_iterator())
+    label = frozenset({serving.problem.label.name})
+    with tf.device("/CPU:0"):
+        raw = tf.io.parse_example(examples, raw_input_specs(serving.schema, label))
+        outputs = answer(serving, serving.transform(raw))
+        columns = to_serving_columns(serving.problem, serving.schema, raw)
+    arrays = {name: _plain(value.numpy()) for name, value in outputs.items()}
+    if "probabilities" in arrays:
+        arrays[MARGIN] = _margin(arrays["probabilities"], serving.threshold)
+    write_golden(
+        job.run_dir / "golden",
+        examples,
+        {name: _plain(value.numpy()) for name, value in columns.items()},
+        arrays,
+    )
+
+
+def _plain(values: Array) -> Array:
+    """Text as fixed-width bytes: an array of objects would need pickle."""
+    return values.astype(np.bytes_) if values.dtype == object else values
+
+
+def _margin(probabilities: Array, threshold: float | None) -> Array:
+    if threshold is not None:
+        distance: Array = np.abs(probabilities - np.float32(threshold))
+        return distance
+    ranked = np.sort(probabilities, axis=1)
+    margin: Array = ranked[:, -1] - ranked[:, -2]
+    return margin
+
+
+def _describe_fit(
+    job: Job, splits: dict[str, Split], outcome: Fit, findings: list[Finding], device: Device
+) -> dict[str, Any]:
+    return {
+        "device": device.name,
+        "strategy": type(device.strategy).__name__,
+        "precision": precision(job.spec.training.mixed_precision),
+        "rows": {name: split.rows for name, split in splits.items()},
+        "epochs": len(outcome.history),
+        "best_epoch": outcome.best_epoch,
+        "stopped_early": outcome.stopped_early,
+        "seconds": outcome.seconds,
+        "history": outcome.history,
+        "diagnosis": [finding.to_dict() for finding in findings],
+        "seed": job.spec.seed,
+    }
+
+
+def _by_class(spec: TrainerSpec, weights: list[float] | None) -> dict[str, float] | None:
+    if weights is None:
+        return None
+    return dict(zip(map(str, spec.problem.label_classes()), weights, strict=True))
+
+
+def _not_a_number(finding: Finding) -> ModelError:
+    return ModelError(
+        "training was stopped: the loss is not a number",
+        where="Trainer",
+        expected="a finite loss on train and val",
+        received=finding.evidence,
+        fix=finding.remedy,
+    )
+
+
+def _write_report(folder: Path, report: Mapping[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(_finite(report), indent=2, allow_nan=False)
+    (folder / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    """Null instead of NaN and infinity, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {str(name): _finite(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
