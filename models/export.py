@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from models.features import MISSING_INT, FeaturesSpec, is_number
+from models.features import MISSING_INT, FeaturesSpec, is_number, serving_name
 from models.representation import raw_input_specs
 
 Tensors = dict[str, tf.Tensor]
@@ -80,7 +80,7 @@ def answer(serving: Serving, features: Mapping[str, tf.Tensor]) -> Tensors:
 
 
 def serving_inputs(problem: FeaturesSpec, schema: schema_pb2.Schema) -> dict[str, tf.DType]:
-    """The columns of `serving_default` and their types.
+    """The features as `serving_default` takes them, with their types.
 
     A number is float32 whatever its raw type, so that NaN can say "missing".
     """
@@ -94,23 +94,25 @@ def serving_inputs(problem: FeaturesSpec, schema: schema_pb2.Schema) -> dict[str
 def to_serving_columns(
     problem: FeaturesSpec, schema: schema_pb2.Schema, raw: Mapping[str, tf.Tensor]
 ) -> Tensors:
-    """Turns parsed raw columns `[batch, 1]` into the inputs of `serving_default`."""
+    """Turns parsed raw columns `[batch, 1]` into the inputs of `serving_default`, by its names."""
     columns: Tensors = {}
     for name, dtype in serving_inputs(problem, schema).items():
         value = tf.squeeze(raw[name], axis=1)
         if value.dtype == tf.int64 and dtype == tf.float32:
             number = tf.cast(value, tf.float32)
             value = tf.where(tf.equal(value, MISSING_INT), float("nan"), number)
-        columns[name] = value
+        columns[serving_name(name)] = value
     return columns
 
 
-def from_serving_columns(schema: schema_pb2.Schema, columns: Mapping[str, tf.Tensor]) -> Tensors:
+def from_serving_columns(
+    problem: FeaturesSpec, schema: schema_pb2.Schema, columns: Mapping[str, tf.Tensor]
+) -> Tensors:
     """Turns the inputs of `serving_default` into raw columns `[batch, 1]`."""
-    specs = raw_input_specs(schema)
     raw: Tensors = {}
-    for name, value in columns.items():
-        to_integer = specs[name].dtype == tf.int64 and value.dtype == tf.float32
+    for name, spec in raw_input_specs(schema, frozenset({problem.label.name})).items():
+        value = columns[serving_name(name)]
+        to_integer = spec.dtype == tf.int64 and value.dtype == tf.float32
         raw[name] = tf.expand_dims(_to_integer(value) if to_integer else value, axis=1)
     return raw
 
@@ -157,13 +159,14 @@ def _signatures(serving: Serving) -> dict[str, Any]:
 
 def _columns_signature(serving: Serving) -> Any:
     inputs = {
-        name: tf.TensorSpec([None], dtype, name=name)
+        serving_name(name): tf.TensorSpec([None], dtype, name=serving_name(name))
         for name, dtype in serving_inputs(serving.problem, serving.schema).items()
     }
 
     @tf.function(input_signature=[inputs], autograph=False)
     def serve(columns: Tensors) -> Tensors:
-        return answer(serving, serving.transform(from_serving_columns(serving.schema, columns)))
+        raw = from_serving_columns(serving.problem, serving.schema, columns)
+        return answer(serving, serving.transform(raw))
 
     return serve
 

@@ -11,6 +11,7 @@ Conventions that training and serving share:
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Union
 
 from pydantic import Field, model_validator
@@ -104,7 +105,25 @@ class FeaturesSpec(Spec):
             raise ValueError("a multiclass task needs label.classes, two or more of them")
         if self.task == "regression" and classes is not None:
             raise ValueError("a regression task has no label.classes")
+        self._check_names()
         return self
+
+    def _check_names(self) -> None:
+        taken: dict[str, str] = {}
+        for name in self.features:
+            other = taken.setdefault(serving_name(name), name)
+            if other != name:
+                raise ValueError(
+                    f"{other!r} and {name!r} would both be served as {serving_name(name)!r}"
+                )
+        for name, spec in self.features.items():
+            indicator = indicator_name(name)
+            if getattr(spec, "missing_indicator", False) and (
+                indicator in self.features or indicator == self.label.name
+            ):
+                raise ValueError(
+                    f"the missing indicator of {name!r} and a column are both named {indicator!r}"
+                )
 
     def label_classes(self) -> tuple[bool | int | str, ...]:
         """The classes in the order of their ids; empty for regression."""
@@ -119,6 +138,12 @@ NUMBER_TYPES = ("numeric", "cyclic", "boolean")
 def is_number(spec: FeatureSpec) -> bool:
     """Whether the raw column must hold numbers (or booleans)."""
     return spec.type in NUMBER_TYPES
+
+
+def serving_name(feature: str) -> str:
+    """The input of `serving_default` for a feature: TensorFlow takes plain names only."""
+    plain = re.sub(r"[^A-Za-z0-9_]", "_", feature)
+    return plain if plain[:1].isalpha() else f"column_{plain}"
 
 
 def indicator_name(feature: str) -> str:

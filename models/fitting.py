@@ -71,12 +71,14 @@ class MonitoredModel(keras.Model):
                 x=x, y=y, y_pred=predicted, sample_weight=weight, training=True
             )
             scaled = self.optimizer.scale_loss(loss)
-        self._loss_tracker.update_state(loss, sample_weight=tf.shape(y)[0])
         variables = self.trainable_weights
         gradients = tape.gradient(scaled, variables)
         unscale = tf.math.divide_no_nan(tf.cast(loss, tf.float32), tf.cast(scaled, tf.float32))
         self.gradient_norm.update_state(tf.linalg.global_norm(gradients) * unscale)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        for metric in self.metrics:
+            if metric.name == "loss":
+                metric.update_state(loss, sample_weight=tf.shape(y)[0])
         results: dict[str, Any] = self.compute_metrics(x, y, predicted, sample_weight=weight)
         return results
 

@@ -36,9 +36,10 @@ def build(spec: MlpSpec, inputs: Sequence[InputSpec], output: OutputSpec, keras_
 
 
 def _entry(port: InputSpec, keras_module: Any) -> Any:
+    name = port.name.replace("/", "_")  # Keras takes any other name
     if port.kind == "dense":
-        return keras_module.Input(shape=(port.size,), dtype="float32", name=port.name)
-    return keras_module.Input(shape=(1,), dtype="int64", name=port.name)
+        return keras_module.Input(shape=(port.size,), dtype="float32", name=name)
+    return keras_module.Input(shape=(1,), dtype="int64", name=name)
 
 
 def _encode(port: InputSpec, tensor: Any, layers: Any) -> Any:
