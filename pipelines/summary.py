@@ -202,12 +202,18 @@ def _metric_lines(metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> li
     for name, value in metrics.items():
         if name == "rows" or isinstance(value, list):
             continue
-        text = "could not be computed" if value is None else f"{value:,.4f}"
+        text = _figure(value)
         other = baseline.get(name)
         if other is not None:
-            text += f"  (baseline {other:,.4f})"
+            text += f"  (baseline {_figure(other)})"
         lines.append((name, text))
     return lines
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return "could not be computed"
+    return f"{value:,.0f}" if value == int(value) and abs(value) > 1 else f"{value:,.4f}"
 
 
 def _slices(slices: list[Mapping[str, Any]]) -> str:

@@ -59,6 +59,7 @@ _METRICS: Mapping[tuple[str, str], tuple[tuple[str, str, dict[str, Any]], ...]] 
         ("rows", "ExampleCount", {}),
     ),
 }
+REPORTED = tuple(dict.fromkeys(name for metrics in _METRICS.values() for name, _, _ in metrics))
 _OUR_CLASSES = {"Accuracy", "MacroF1", "WeightedF1", "RootMeanSquaredError", "R2"}
 
 

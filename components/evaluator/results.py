@@ -14,7 +14,7 @@ import tfx  # noqa: F401 (before TFMA: see docs/decisions/0001-stack.md)
 import tensorflow_model_analysis as tfma  # isort: skip
 
 
-from components.evaluator.eval_config import CANDIDATE
+from components.evaluator.eval_config import CANDIDATE, REPORTED
 from components.evaluator.tfma_metrics import f1_by_class
 
 Metrics = dict[str, Any]
@@ -40,7 +40,7 @@ def read_model(uri: str, model_name: str, min_slice_rows: int = 0) -> ModelEvalu
     overall: Metrics = {}
     slices: list[dict[str, Any]] = []
     for key, outputs in result.slicing_metrics:
-        metrics = dict(_flat(outputs))
+        metrics = _ordered(dict(_flat(outputs)))
         if not key:
             overall = metrics
             continue
@@ -56,6 +56,11 @@ def read_model(uri: str, model_name: str, min_slice_rows: int = 0) -> ModelEvalu
         return None
     slices.sort(key=lambda entry: (list(entry["slice"]), -entry["rows"]))
     return ModelEvaluation(overall, slices)
+
+
+def _ordered(metrics: Metrics) -> Metrics:
+    """TFMA's order varies; this is the one in which metrics are reported."""
+    return {name: metrics[name] for name in (*REPORTED, *metrics) if name in metrics}
 
 
 def _flat(outputs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
