@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def _kelp(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "pipelines.cli", *arguments], check=True)
+    subprocess.run([str(Path(sys.executable).with_name("kelp")), *arguments], check=True)
 
 
 def _timed(overrides: list[str]) -> float:

@@ -8,13 +8,13 @@ from tfx.types import artifact_utils
 from tfx.types.artifact import Artifact, Property, PropertyType
 
 
-class DataVerdict(Artifact):  # type: ignore[misc]
+class DataVerdict(Artifact):
     """What the DataGate found: `findings.json`."""
 
     TYPE_NAME = "KelpDataVerdict"
 
 
-class TrackedRun(Artifact):  # type: ignore[misc]
+class TrackedRun(Artifact):
     """What the Tracker logged: `tracked.json`.
 
     The custom property `redo` is 1 where MLflow could not be reached: the runner does not

@@ -20,7 +20,7 @@ from components.artifacts import TrackedRun
 Outputs = Mapping[str, list[Artifact]]
 
 
-class Interrupted(Exception):  # noqa: N818 (an interruption is not an error)
+class Interrupted(Exception):
     """Ctrl-C or SIGTERM during a component; TFX publishes an Exception as a failure."""
 
 
@@ -37,7 +37,7 @@ class NodeResult:
     outputs: Outputs
 
 
-class _Launcher(launcher.Launcher):  # type: ignore[misc]
+class _Launcher(launcher.Launcher):
     """TFX's launcher, which cleans up after an interruption as after a failure."""
 
     def _run_executor(self, execution_info: Any) -> Any:

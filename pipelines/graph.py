@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.example_gen.component import ColumnarExampleGen
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.schema_gen.component import SchemaGen
@@ -29,6 +28,7 @@ from components.curated_schema.component import CuratedSchema, parse_schema
 from components.data_gate.component import DataGate
 from components.evaluator.baseline import LastBlessedBefore
 from components.evaluator.eval_config import build_eval_config
+from components.example_gen.component import ColumnarExampleGen
 from components.pusher.component import Pusher
 from components.source_digest import source_digest
 from components.tracker.component import Tracker

@@ -77,7 +77,7 @@ def run(loaded: LoadedConfig, start: str | None = None, use_cache: bool = True) 
         console = Console(file=stream)
         try:
             _run_nodes(current, console, use_cache)
-        except BaseException as error:  # told to the reader; the trace goes to a file
+        except BaseException as error:  # noqa: BLE001 (told to the reader; its trace is kept)
             return _fail(current, error)
         return _succeed(current, console)
 
@@ -133,9 +133,9 @@ def _run_nodes(current: _Run, console: Console, use_cache: bool) -> None:
 
 def _prepare(current: _Run, use_cache: bool) -> tuple[NodeRunner, list[Any]]:
     # Here and not above: TFX takes seconds to import, and says much while it does.
-    from pipelines._compile import compile_nodes  # noqa: PLC0415
-    from pipelines._nodes import NodeRunner  # noqa: PLC0415
-    from pipelines.graph import create_pipeline  # noqa: PLC0415
+    from pipelines._compile import compile_nodes
+    from pipelines._nodes import NodeRunner
+    from pipelines.graph import create_pipeline
 
     pipeline = create_pipeline(current.loaded, current.root)
     compiled = compile_nodes(pipeline, current.folder.name)
@@ -173,13 +173,13 @@ def _from(start: str, nodes: list[Any]) -> set[str]:
 def _rows(current: _Run) -> int | None:
     if "ExampleGen" not in current.outputs:
         return None
-    from components.artifacts import rows_of  # noqa: PLC0415
+    from components.artifacts import rows_of
 
     return sum(rows_of(current.outputs["ExampleGen"]["examples"][0]).values())
 
 
 def _succeed(current: _Run, console: Console) -> int:
-    from pipelines import summary  # noqa: PLC0415
+    from pipelines import summary
 
     with captured(current.log("Summary")):
         content = summary.complete(
@@ -228,13 +228,13 @@ def _fail(current: _Run, error: BaseException) -> int:
 def _write_failure(current: _Run, status: str, problem: KelpError) -> None:
     facts = current.facts(status, problem)
     if current.outputs:
-        from pipelines import summary  # noqa: PLC0415
+        from pipelines import summary
 
         with captured(current.log("Summary")):
             content = summary.complete(current.loaded, facts, current.outputs)
             summary.write(current.folder, content)
     else:
-        from components.jsonfile import write_json  # noqa: PLC0415
+        from components.jsonfile import write_json
 
         write_json(
             current.folder / "summary.json",

@@ -13,7 +13,7 @@ _CURRENT = "current_model_id"
 _BASELINE = "baseline_model_id"
 
 
-class LastBlessedBefore(ResolverStrategy):  # type: ignore[misc]
+class LastBlessedBefore(ResolverStrategy):
     """Resolves `model` to the last blessed model that is not the candidate itself.
 
     TFX's LatestBlessedModelStrategy resolves, once the candidate is blessed, to the

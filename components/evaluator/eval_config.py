@@ -8,7 +8,16 @@ from typing import Any
 
 import tfx  # noqa: F401 (before TFMA: see docs/decisions/0001-stack.md)
 
-from tensorflow_model_analysis.proto import config_pb2  # isort: skip
+from tensorflow_model_analysis.proto.config_pb2 import (  # isort: skip
+    EvalConfig,
+    MetricConfig,
+    MetricDirection,
+    MetricsSpec,
+    MetricThreshold,
+    ModelSpec,
+    PerSliceMetricThreshold,
+    SlicingSpec,
+)
 
 from components.evaluator.config import EvaluationSpec
 from components.evaluator.metric_names import HIGHER_IS_BETTER
@@ -63,15 +72,15 @@ REPORTED = tuple(dict.fromkeys(name for metrics in _METRICS.values() for name, _
 _OUR_CLASSES = {"Accuracy", "MacroF1", "WeightedF1", "RootMeanSquaredError", "R2"}
 
 
-def build_eval_config(evaluation: EvaluationSpec, problem: FeaturesSpec) -> config_pb2.EvalConfig:
+def build_eval_config(evaluation: EvaluationSpec, problem: FeaturesSpec) -> EvalConfig:
     """Gives TFMA's config for the candidate, against the baseline where there is one."""
-    return config_pb2.EvalConfig(
+    return EvalConfig(
         model_specs=[
             _model_spec(CANDIDATE, problem),
             _model_spec(BASELINE, problem),
         ],
         metrics_specs=[
-            config_pb2.MetricsSpec(
+            MetricsSpec(
                 # TFMA unwraps the predictions of a signature that has one output.
                 output_names=[] if problem.task == "regression" else [output],
                 metrics=[
@@ -82,14 +91,14 @@ def build_eval_config(evaluation: EvaluationSpec, problem: FeaturesSpec) -> conf
             for output in OUTPUTS[problem.task]
         ],
         slicing_specs=[
-            config_pb2.SlicingSpec(),
-            *(config_pb2.SlicingSpec(feature_keys=list(keys)) for keys in evaluation.slices),
+            SlicingSpec(),
+            *(SlicingSpec(feature_keys=list(keys)) for keys in evaluation.slices),
         ],
     )
 
 
-def _model_spec(name: str, problem: FeaturesSpec) -> config_pb2.ModelSpec:
-    spec = config_pb2.ModelSpec(
+def _model_spec(name: str, problem: FeaturesSpec) -> ModelSpec:
+    spec = ModelSpec(
         name=name,
         is_baseline=name == BASELINE,
         signature_name="examples",
@@ -98,32 +107,30 @@ def _model_spec(name: str, problem: FeaturesSpec) -> config_pb2.ModelSpec:
     if problem.task == "regression":
         spec.label_key = problem.label.name
     else:
-        spec.label_keys.update({output: problem.label.name for output in OUTPUTS[problem.task]})
+        spec.label_keys.update(dict.fromkeys(OUTPUTS[problem.task], problem.label.name))
     return spec
 
 
 def _metric(
     name: str, kind: str, arguments: Mapping[str, Any], evaluation: EvaluationSpec, task: Task
-) -> config_pb2.MetricConfig:
+) -> MetricConfig:
     threshold = _threshold(name, evaluation, task)
-    return config_pb2.MetricConfig(
+    return MetricConfig(
         class_name=kind,
         module=_OURS if kind in _OUR_CLASSES else "",
         config=json.dumps({"name": name, **arguments}),
         # A top-level threshold would bind every slice: bind the overall one alone.
         per_slice_thresholds=[]
         if threshold is None
-        else [
-            config_pb2.PerSliceMetricThreshold(slicing_specs=[config_pb2.SlicingSpec()], threshold=threshold)
-        ],
+        else [PerSliceMetricThreshold(slicing_specs=[SlicingSpec()], threshold=threshold)],
     )
 
 
-def _threshold(name: str, evaluation: EvaluationSpec, task: Task) -> config_pb2.MetricThreshold | None:
+def _threshold(name: str, evaluation: EvaluationSpec, task: Task) -> MetricThreshold | None:
     bound, change = evaluation.bounds.get(name), evaluation.change.get(name)
     if bound is None and change is None:
         return None
-    threshold = config_pb2.MetricThreshold()
+    threshold = MetricThreshold()
     if bound is not None:
         if bound.min is not None:
             threshold.value_threshold.lower_bound.value = bound.min
@@ -132,7 +139,7 @@ def _threshold(name: str, evaluation: EvaluationSpec, task: Task) -> config_pb2.
     if change is not None:
         higher = HIGHER_IS_BETTER[task][name]
         direction = "HIGHER_IS_BETTER" if higher else "LOWER_IS_BETTER"
-        threshold.change_threshold.direction = config_pb2.MetricDirection.Value(direction)
+        threshold.change_threshold.direction = MetricDirection.Value(direction)
         allowed = change.max_loss + _SLACK
         threshold.change_threshold.absolute.value = -allowed if higher else allowed
     return threshold

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
 import tfx  # noqa: F401 (before TFMA: see docs/decisions/0001-stack.md)
 
 import tensorflow_model_analysis as tfma  # isort: skip

@@ -16,35 +16,35 @@ from tensorflow_model_analysis.metrics import (
 )
 
 
-class RootMeanSquaredError(metric_types.Metric):  # type: ignore[misc]
+class RootMeanSquaredError(metric_types.Metric):
     """The root of the mean squared error, in the label's unit."""
 
     def __init__(self, name: str = "rmse") -> None:
         super().__init__(_per_key(_rmse), name=name)
 
 
-class R2(metric_types.Metric):  # type: ignore[misc]
+class R2(metric_types.Metric):
     """The coefficient of determination: 1 - MSE / variance of the label."""
 
     def __init__(self, name: str = "r2") -> None:
         super().__init__(_per_key(_r2), name=name)
 
 
-class MacroF1(metric_types.Metric):  # type: ignore[misc]
+class MacroF1(metric_types.Metric):
     """The mean over the classes of each one's F1."""
 
     def __init__(self, name: str = "macro_f1") -> None:
         super().__init__(_per_key(_macro_f1), name=name)
 
 
-class WeightedF1(metric_types.Metric):  # type: ignore[misc]
+class WeightedF1(metric_types.Metric):
     """The mean over the rows of their class's F1."""
 
     def __init__(self, name: str = "weighted_f1") -> None:
         super().__init__(_per_key(_weighted_f1), name=name)
 
 
-class Accuracy(metric_types.Metric):  # type: ignore[misc]
+class Accuracy(metric_types.Metric):
     """The share of rows whose most probable class is the label."""
 
     def __init__(self, name: str = "accuracy") -> None:
@@ -133,7 +133,9 @@ def f1_by_class(matrix: np.ndarray) -> np.ndarray:
     """
     hit = np.diag(matrix)
     total = matrix.sum(axis=0) + matrix.sum(axis=1)
-    return np.divide(2 * hit, total, out=np.zeros(len(matrix)), where=total > 0)
+    scores: np.ndarray = np.zeros(len(matrix))
+    np.divide(2 * hit, total, out=scores, where=total > 0)
+    return scores
 
 
 def _from_confusion(name: str, where: _Where, figure: Callable[[np.ndarray], float]) -> list[Any]:
@@ -165,7 +167,7 @@ def dense_matrix(matrices: Any) -> np.ndarray:
 _Sums = tuple[float, float, float, float]
 
 
-class _Moments(beam.CombineFn):  # type: ignore[misc]
+class _Moments(beam.CombineFn):
     """Count, squared error, and the label's mean and squared deviations.
 
     The deviations merge as in Chan, Golub and LeVeque (1983), which does not cancel.

@@ -7,8 +7,6 @@ it pushes.
 import tempfile
 from pathlib import Path
 
-from models.golden import golden_columns
-from models.parity import verify
 from tfx.components.evaluator import constants as evaluator_constants
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -19,6 +17,8 @@ from components.jsonfile import write_json
 from components.pusher.config import PushSpec
 from components.pusher.push import push
 from components.pusher.warmup import write_warmup
+from models.golden import golden_columns
+from models.parity import verify
 
 PARITY_FILE = "parity.json"
 _TIMEOUT_S = 300

@@ -51,9 +51,9 @@ def log_run(record: RunRecord, spec: TrackingSpec) -> str:
     """
     uri = tracking_uri(spec)
     with _patience():
-        import mlflow  # noqa: PLC0415 (seconds to import, and only here)
-        from mlflow import MlflowClient  # noqa: PLC0415
-        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415
+        import mlflow
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric, Param, RunTag
 
         if uri.startswith("sqlite:///"):
             Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)

@@ -55,5 +55,5 @@ def test_an_unreachable_server_is_an_error_soon(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     spec = TrackingSpec()
     assert tracking_uri(spec) == "http://127.0.0.1:9"
-    with pytest.raises(Exception, match="127.0.0.1"):
+    with pytest.raises(Exception, match=r"127\.0\.0\.1"):
         log_run(_record(tmp_path), spec)

@@ -39,9 +39,7 @@ def test_flights_of_the_same_hour_or_later_do_not_enter() -> None:
     base = _flights([(10, 0, 20.0), (11, 0, 0.0), (11, 5, 0.0), (12, 0, 0.0)])
     other = base.assign(dep_delay=[20.0, 0.0, 300.0, 300.0])
     columns = list(DELAYS)
-    pd.testing.assert_frame_equal(
-        with_delays(base)[columns][:3], with_delays(other)[columns][:3]
-    )
+    pd.testing.assert_frame_equal(with_delays(base)[columns][:3], with_delays(other)[columns][:3])
 
 
 def test_rows_keep_their_number_and_order() -> None:

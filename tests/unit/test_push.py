@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -64,4 +63,4 @@ def test_a_failed_copy_leaves_nothing(
     monkeypatch.setattr(module, "_write_through", full)
     with pytest.raises(EnvironmentProblem, match="serving root"):
         push(model_dir, target)
-    assert os.listdir(target) == []
+    assert list(target.iterdir()) == []

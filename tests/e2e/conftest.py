@@ -1,0 +1,86 @@
+"""The real flights config on a fifth of the days, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+KELP = str(Path(sys.executable).with_name("kelp"))
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A folder with flights in it, and the command to work there."""
+
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data" / "flights"
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        path = self.folder / "runs" / "flights" / "latest" / "summary.json"
+        content: dict[str, Any] = json.loads(path.read_text())
+        return content
+
+    def arguments(self, *overrides: str, config: str = "configs/flights.yaml") -> list[str]:
+        small = ("training.epochs=4", "training.batch_size=512", "training.early_stopping=null")
+        return [KELP, "run", config, *small, *overrides]
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "COLUMNS": "160", "MLFLOW_TRACKING_URI": ""}
+
+    def run(
+        self, *overrides: str, config: str = "configs/flights.yaml"
+    ) -> subprocess.CompletedProcess[str]:
+        return self.kelp(*self.arguments(*overrides, config=config)[1:])
+
+    def kelp(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [KELP, *arguments],
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def shrunk_flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fifth of the days of three months, as the data command writes them."""
+    from pipelines.flights import write_flights
+
+    whole = tmp_path_factory.mktemp("flights") / "whole"
+    write_flights(whole, force=False)
+    small = whole.parent / "small"
+    for month in (1, 2, 3):
+        (source,) = (whole / f"span-{month:02d}").glob("*.parquet")
+        table = pq.read_table(source)
+        chosen = pc.equal(pc.bit_wise_and(table["day"], 3), 1)
+        target = small / f"span-{month:02d}" / source.name
+        target.parent.mkdir(parents=True)
+        pq.write_table(table.filter(chosen), target)
+    return small
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory, shrunk_flights: Path) -> Workplace:
+    """One a test module: its tests build on one another's runs."""
+    folder = tmp_path_factory.mktemp("workplace")
+    shutil.copytree(REPOSITORY / "configs", folder / "configs")
+    shutil.copytree(shrunk_flights, folder / "data" / "flights")
+    return Workplace(folder)

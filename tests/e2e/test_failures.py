@@ -1,0 +1,165 @@
+"""Bad input, on the real flights config: a short error that says where, and no model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from models.errors import KelpError
+from pipelines.config import load_config
+from pipelines.local import run
+from pipelines.schema import freeze
+from tests.e2e.conftest import REPOSITORY
+
+Change = Callable[[pa.Table], pa.Table]
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path, shrunk_flights: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], Path]:
+    """A working folder with the config and one month of flights."""
+    shutil.copytree(REPOSITORY / "configs", tmp_path / "configs")
+    shutil.copytree(shrunk_flights / "span-01", tmp_path / "data" / "flights" / "span-01")
+    monkeypatch.chdir(tmp_path)
+    return lambda: tmp_path / "data" / "flights" / "span-01" / "flights.parquet"
+
+
+def _change(path: Path, change: Change) -> None:
+    pq.write_table(change(pq.read_table(path)), path)
+
+
+def _set(name: str, values: Callable[[pa.Table], pa.Array]) -> Change:
+    def change(table: pa.Table) -> pa.Table:
+        return table.set_column(table.column_names.index(name), name, values(table))
+
+    return change
+
+
+def _fail(capfd: pytest.CaptureFixture[str], *overrides: str) -> str:
+    status = run(load_config(Path("configs/flights.yaml"), overrides))
+    told = capfd.readouterr()
+    assert status not in (0, None)
+    lines = told.err.strip().splitlines()
+    assert 1 <= len(lines) <= 10
+    assert "Traceback" not in told.err
+    assert not Path("serving_models").exists()
+    summary = json.loads(Path("runs/flights/latest/summary.json").read_text())
+    assert summary["status"] == "failed"
+    assert summary["error"][0] == lines[0]
+    return told.err
+
+
+def test_a_missing_path(place: Callable[[], Path], capfd: pytest.CaptureFixture[str]) -> None:
+    told = _fail(capfd, "data.path=data/nowhere/*.parquet")
+    assert "data.path" in told
+    assert "data/nowhere" in told
+
+
+def test_a_missing_label_column(
+    place: Callable[[], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    _change(place(), lambda table: table.drop_columns(["delayed"]))
+    told = _fail(capfd)
+    assert "label" in told
+    assert "delayed" in told
+    assert "flights.parquet" in told
+
+
+def test_a_label_with_one_class(
+    place: Callable[[], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    _change(place(), _set("delayed", lambda table: pa.array([0] * len(table))))
+    told = _fail(capfd)
+    assert "'delayed' has one class" in told
+    assert "DataGate" in told
+
+
+def test_a_parquet_file_cut_short(
+    place: Callable[[], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    content = place().read_bytes()
+    place().write_bytes(content[: len(content) // 2])
+    told = _fail(capfd)
+    assert "flights.parquet" in told
+
+
+def test_an_entirely_missing_feature(
+    place: Callable[[], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    _change(place(), _set("temp", lambda table: pa.nulls(len(table), pa.float64())))
+    told = _fail(capfd)
+    assert "'temp' is entirely missing" in told
+
+
+def test_a_split_with_no_rows(place: Callable[[], Path], capfd: pytest.CaptureFixture[str]) -> None:
+    _change(place(), lambda table: table.filter(pc.equal(table["day"], table["day"][0])))
+    told = _fail(capfd)
+    assert "split" in told
+    assert "date" in told
+
+
+def test_an_unseen_category_in_a_closed_domain(
+    place: Callable[[], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = Path("configs/flights.yaml")
+    short = ["network.units=[4]", "training.epochs=2", "evaluation.bounds.roc_auc.min=0.99"]
+    assert run(load_config(config, short)) == 0
+    freeze(load_config(config))
+    capfd.readouterr()
+
+    def unseen(table: pa.Table) -> pa.Array:
+        return pa.array(["ZZ", *table["carrier"].to_pylist()[1:]])
+
+    _change(place(), _set("carrier", unseen))
+    told = _fail(capfd)
+    assert "carrier" in told
+    assert "ZZ" in told
+    assert "row " in told
+
+
+@pytest.fixture
+def csv(place: Callable[[], Path]) -> Path:
+    path = Path("flights.csv")
+    pa_csv.write_csv(pq.read_table(place()), path)
+    return path
+
+
+def test_a_csv_row_of_too_few_fields(csv: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    lines = csv.read_text().splitlines()
+    lines[7] = lines[7].rsplit(",", 3)[0]
+    csv.write_text("\n".join(lines) + "\n")
+    told = _fail(capfd, "data.path=flights.csv")
+    assert "flights.csv" in told
+    assert "8" in told
+
+
+def test_text_in_a_numeric_csv_column(csv: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    lines = csv.read_text().splitlines()
+    names = [name.strip('"') for name in lines[0].split(",")]
+    fields = lines[5].split(",")
+    fields[names.index("distance")] = "far"
+    lines[5] = ",".join(fields)
+    csv.write_text("\n".join(lines) + "\n")
+    told = _fail(capfd, "data.path=flights.csv")
+    assert "flights.csv" in told
+    assert "distance" in told
+    assert "far" in told
+
+
+def test_a_run_folder_that_cannot_be_one(
+    place: Callable[[], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("taken").write_text("a file")
+    with pytest.raises(KelpError, match="run folder") as caught:
+        run(load_config(Path("configs/flights.yaml"), ["runs=taken"]))
+    assert "taken" in caught.value.where
+    assert len(caught.value.lines()) <= 10

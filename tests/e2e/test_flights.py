@@ -1,0 +1,173 @@
+"""The main job, end to end; each test goes on from the run before it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from tests.e2e.conftest import Workplace
+
+COMPONENTS = [
+    "ExampleGen",
+    "StatisticsGen",
+    "SchemaGen",
+    "ExampleValidator",
+    "DataGate",
+    "Transform",
+    "Trainer",
+    "Baseline",
+    "Evaluator",
+    "Pusher",
+    "Tracker",
+]
+BOTH_LOADERS = """
+import sys
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+print(sorted(model.signatures))
+with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+    meta = tf.compat.v1.saved_model.load(session, ["serve"], sys.argv[1])
+    print(sorted(name for name in meta.signature_def if not name.startswith("__")))
+"""
+
+
+def _rerun(workplace: Workplace) -> set[str]:
+    cached = workplace.summary["cached"]
+    return {name for name, was_cached in cached.items() if not was_cached} - {"Baseline"}
+
+
+def test_first_run_ends_with_a_pushed_model(workplace: Workplace) -> None:
+    done = workplace.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    for name in (*COMPONENTS, "roc_auc", "pushed to", "CPU"):
+        assert name in done.stdout
+    summary = workplace.summary
+    assert summary["status"] == "succeeded"
+    assert list(summary["seconds"]) == COMPONENTS
+    assert min(summary["rows"].values()) > 500
+    assert summary["blessed"] is True
+    assert summary["candidate"]["metrics"]["roc_auc"] > 0.6
+    assert len(summary["candidate"]["slices"]) > 10
+    assert set(summary["digests"]) == {"config", "data", "source"}
+    assert all(summary["digests"].values())
+    assert summary["training"]["device"].startswith("CPU")
+    history = summary["training"]["history"]
+    assert len(history) == 4
+    assert {"loss", "val_loss", "learning_rate", "gradient_norm"} <= set(history[0])
+    assert (workplace.folder / "runs/flights/latest/logs/Trainer.log").stat().st_size > 0
+
+
+def test_the_pushed_model_loads_in_a_fresh_process_by_both_loaders(workplace: Workplace) -> None:
+    version = Path(workplace.summary["pushed_to"])
+    path = workplace.folder / version
+    assert path == workplace.folder / "serving_models" / "flights" / "1"
+    done = subprocess.run(
+        [sys.executable, "-c", BOTH_LOADERS, str(path)], capture_output=True, text=True, check=True
+    )
+    eager, session = done.stdout.splitlines()
+    assert eager == session
+    assert {"serving_default", "examples", "transform_features"} <= set(eval(eager))
+    assert (path / "assets.extra" / "tf_serving_warmup_requests").stat().st_size > 0
+
+
+def test_mlflow_has_the_run(workplace: Workplace) -> None:
+    tracked = workplace.summary["mlflow"]
+    client = MlflowClient(f"sqlite:///{workplace.folder}/runs/mlflow.db")
+    run = client.get_run(tracked["run_id"])
+    assert run.data.tags["blessed"] == "true"
+    assert run.data.metrics["roc_auc"] == workplace.summary["candidate"]["metrics"]["roc_auc"]
+    assert len(client.get_metric_history(tracked["run_id"], "epoch_loss")) == 4
+
+
+def test_an_unchanged_second_run_does_nothing_again(workplace: Workplace) -> None:
+    before = workplace.summary["candidate"]
+    done = workplace.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert _rerun(workplace) == set()
+    assert workplace.summary["candidate"] == before
+    assert [path.name for path in (workplace.folder / "serving_models/flights").iterdir()] == ["1"]
+
+
+def test_a_deleted_version_is_pushed_again_and_touched_files_are_not_new_data(
+    workplace: Workplace,
+) -> None:
+    shutil.rmtree(workplace.folder / "serving_models" / "flights" / "1")
+    for path in workplace.data.rglob("*.parquet"):
+        path.touch()
+    assert workplace.run().returncode == 0
+    assert _rerun(workplace) == {"Pusher", "Tracker"}
+    assert (workplace.folder / "serving_models/flights/1/saved_model.pb").is_file()
+
+
+def test_another_network_is_held_against_the_last_blessed(workplace: Workplace) -> None:
+    done = workplace.run("network.units=[8]", "evaluation.change.roc_auc.max_loss=0.2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert _rerun(workplace) == {"Trainer", "Evaluator", "Pusher", "Tracker"}
+    assert workplace.summary["baseline"]["metrics"]["roc_auc"] > 0.6
+    versions = workplace.folder / "serving_models" / "flights"
+    assert sorted(path.name for path in versions.iterdir()) == ["1", "2"]
+
+
+def test_from_runs_a_component_and_what_follows_again(workplace: Workplace) -> None:
+    arguments = ("network.units=[8]", "evaluation.change.roc_auc.max_loss=0.2")
+    done = workplace.kelp(*workplace.arguments(*arguments)[1:], "--from", "Evaluator")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert _rerun(workplace) == {"Evaluator", "Pusher", "Tracker"}
+
+
+def test_a_model_below_its_bound_is_not_pushed(workplace: Workplace) -> None:
+    done = workplace.run("evaluation.bounds.roc_auc.min=0.99")
+    assert done.returncode == 0
+    assert "not blessed" in done.stdout
+    summary = workplace.summary
+    assert summary["blessed"] is False
+    assert summary["pushed_to"] is None
+    assert "roc_auc is" in summary["reasons"][0]
+    assert "at least 0.99" in summary["reasons"][0]
+
+
+def test_ctrl_c_in_the_trainer_leaves_nothing_and_resumes(workplace: Workplace) -> None:
+    overrides = ("training.epochs=400", "network.units=[16]")
+    process = subprocess.Popen(
+        workplace.arguments(*overrides),
+        cwd=workplace.folder,
+        env=workplace.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = _wait_for_epochs(workplace)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, out + err
+    lines = err.strip().splitlines()
+    assert len(lines) <= 10
+    assert "Interrupted during Trainer" in lines[0]
+    assert any("kelp run configs/flights.yaml --from Trainer" in line for line in lines)
+    assert workplace.summary["status"] == "interrupted"
+    assert log.is_file()
+    models = workplace.folder / "runs" / "flights" / "artifacts" / "Trainer" / "model"
+    assert all(any(path.rglob("saved_model.pb")) for path in models.iterdir())
+    done = workplace.kelp(*workplace.arguments("network.units=[16]")[1:], "--from", "Trainer")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ExampleGen" not in _rerun(workplace)
+    assert "Trainer" in _rerun(workplace)
+
+
+def _wait_for_epochs(workplace: Workplace) -> Path:
+    before = set((workplace.folder / "runs" / "flights").iterdir())
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        for folder in set((workplace.folder / "runs" / "flights").iterdir()) - before:
+            log = folder / "logs" / "Trainer.log"
+            if log.is_file() and "epoch 3" in log.read_text().lower():
+                return log
+        time.sleep(0.5)
+    raise AssertionError("the Trainer did not come to its third epoch")
