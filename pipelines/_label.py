@@ -17,9 +17,8 @@ from pipelines._text import count, some
 _MOST_TEXT_CLASSES = 100
 _MOST_NUMBER_CLASSES = 20
 _ROWS_A_CLASS = 10
-_POSITIVE = frozenset(
-    ["yes", "y", "true", "t", "positive", "pos", "churn", "churned", "spam", "fraud", "default", "late", "bad", "good", "1"]
-)
+_POSITIVE_WORDS = "yes y true t positive pos churn churned spam fraud default late bad good 1"
+_POSITIVE = frozenset(_POSITIVE_WORDS.split(" "))
 
 Class = int | str
 

@@ -16,7 +16,9 @@ _MANY_CATEGORIES = 50
 _ENOUGH_ROWS = 20
 _WORDS_OF_TEXT = 4.0
 _NEARLY_ALL = 0.9
-_ID_NAME = re.compile(r"(^|[_\s-])(id|uuid|guid|key|index|rownames?|row)$|^(id|unnamed|$)", re.IGNORECASE)
+_ID_NAME = re.compile(
+    r"(^|[_\s-])(id|uuid|guid|key|index|rownames?|row)$|^(id|unnamed|$)", re.IGNORECASE
+)
 _CODE_NAME = re.compile(r"(^|[_\s-])(id|code|zip|zipcode|type|category|group|flag)$", re.IGNORECASE)
 _DATE = r"^\d{4}-\d\d?-\d\d?([T ]\d\d?:\d\d.*)?$|^\d\d?[./]\d\d?[./]\d{2,4}( \d\d?:\d\d.*)?$"
 # Name, first value, last value, period.

@@ -217,7 +217,7 @@ def _template() -> jinja2.Template:
         autoescape=False,
     )
     environment.filters |= {"text": yaml_text, "mapping": _mapping, "note": _note}
-    source = resources.files("pipelines").joinpath("templates", "config.yaml.j2")
+    source = resources.files("pipelines").joinpath("templates").joinpath("config.yaml.j2")
     return environment.from_string(source.read_text(encoding="utf-8"))
 
 

@@ -1,0 +1,48 @@
+# Kelp: `make` tells what there is. PYTHON=python3.12 chooses another Python.
+
+PYTHON ?= python3
+BIN := .venv/bin
+CONFIG ?= configs/flights.yaml
+PACKAGES := pipelines components models serving
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup train test check bench lock clean
+
+help: ## Tell what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make .venv from requirements.lock, where it is missing or stale
+	@command -v $(PYTHON) > /dev/null || { \
+	  echo "error: missing: $(PYTHON): apt-get install python3 python3-dev python3-venv" >&2; exit 1; }
+	@$(PYTHON) scripts/setup.py
+
+train: setup ## Get the flights data, then train, evaluate and push a model
+	@test -e data/flights/digest.json || $(BIN)/kelp data flights
+	@$(BIN)/kelp run $(CONFIG)
+
+test: setup ## Run all tests, with coverage
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest tests/unit tests/integration tests/e2e
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+check: setup ## Lint, check formatting, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/lint-imports
+
+bench: setup ## Time ours against TFX's own, and the whole pipeline
+	$(BIN)/python -m bench.example_gen
+	$(BIN)/python -m bench.pipeline
+
+lock: setup ## Resolve all dependencies anew into requirements.lock
+	@uv=$$($(PYTHON) scripts/setup.py --print-uv) && $$uv lock && $$uv export --quiet \
+	  --format requirements-txt --all-extras --all-groups --no-emit-project --no-header \
+	  --no-annotate --output-file requirements.lock > /dev/null
+
+clean: ## Remove caches and build leftovers; data, runs and models stay
+	rm -rf build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache \
+	  .import_linter_cache .hypothesis
+	find $(PACKAGES) tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,166 @@
+"""The `kelp` command. Nothing heavy is imported before a subcommand needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from models.errors import ConfigError, KelpError
+
+ARGUMENT_ERROR = 2
+OTHER_ERROR = 1
+INTERRUPTED = 130
+
+_CONFIG = click.Path(path_type=Path)
+_OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY.SUB=VALUE]...")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="kelp-mlops", prog_name="kelp")
+def cli() -> None:
+    """Kelp: raw data to a blessed, served-format Keras model.
+
+    A config, such as configs/flights.yaml, describes one learning problem. Any of its keys
+    can be overridden on the command line, as in training.epochs=3.
+    """
+
+
+@cli.command()
+@click.argument("config", type=_CONFIG)
+@_OVERRIDES
+@click.option("--from", "start", metavar="COMPONENT", help="Do this component, and what follows.")
+@click.option("--no-cache", is_flag=True, help="Do everything again.")
+def run(config: Path, overrides: tuple[str, ...], start: str | None, no_cache: bool) -> int:
+    """Run the pipeline of CONFIG."""
+    from pipelines.config import load_config, require_schema
+
+    loaded = load_config(config, overrides)
+    require_schema(loaded)
+    from pipelines import local
+
+    return local.run(loaded, start, use_cache=not no_cache)
+
+
+@cli.command()
+@click.argument("config", type=_CONFIG)
+@_OVERRIDES
+def check(config: Path, overrides: tuple[str, ...]) -> int:
+    """Check CONFIG, its data and this machine, and run nothing."""
+    from rich.console import Console
+
+    from pipelines.check import check as look
+    from pipelines.check import report
+    from pipelines.config import load_config
+
+    return report(look(load_config(config, overrides)), Console(), Console(stderr=True))
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--data", required=True, metavar="PATH", help="A file, folder, glob or {SPAN}.")
+@click.option("--label", required=True, metavar="COLUMN", help="The column to predict.")
+@click.option("--force", is_flag=True, help="Replace a config of that name.")
+def init(name: str, data: str, label: str, force: bool) -> int:
+    """Write configs/NAME.yaml for data of your own."""
+    from pipelines.init import write_config
+
+    path = write_config(name, data, label, force=force)
+    click.echo(f"wrote {path}: read it, then `kelp run {path}`")
+    return 0
+
+
+@cli.group()
+def data() -> None:
+    """Get data sets."""
+
+
+@data.command()
+@click.option("--out", type=_CONFIG, default=Path("data/flights"), show_default=True)
+@click.option("--force", is_flag=True, help="Write them again.")
+def flights(out: Path, force: bool) -> int:
+    """Write the flights that left New York in 2013, with their weather."""
+    from pipelines.flights import write_flights
+
+    report = write_flights(out, force)
+    verb = "wrote" if report.written else "already there:"
+    click.echo(
+        f"{verb} {report.rows:,} flights, {len(report.columns)} columns, "
+        f"{len(report.files)} spans in {report.out}"
+    )
+    return 0
+
+
+@cli.group()
+def schema() -> None:
+    """Work with the schema of the data."""
+
+
+@schema.command()
+@click.argument("config", type=_CONFIG)
+@_OVERRIDES
+def freeze(config: Path, overrides: tuple[str, ...]) -> int:
+    """Write the inferred schema of CONFIG beside it, for review and version control."""
+    from pipelines.config import load_config
+
+    loaded = load_config(config, overrides)
+    from pipelines.schema import freeze as freeze_schema
+
+    click.echo(f"wrote {freeze_schema(loaded)}: the data are held against it from now on")
+    return 0
+
+
+@cli.command()
+@click.argument("target", required=False, metavar="[CONFIG|NAME]")
+def summary(target: str | None) -> int:
+    """Print the latest summary of CONFIG or NAME, or of all runs."""
+    from pipelines._latest import latest_summary
+
+    path = latest_summary(target)
+    from pipelines.summary import show
+
+    show(path)
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command and gives its exit status; errors become a few lines.
+
+    Returns:
+      0 for success, 1 for an error, 2 for a wrong config or argument, 130 after Ctrl-C.
+    """
+    try:
+        return int(cli.main(arguments, prog_name="kelp", standalone_mode=False) or 0)
+    except KelpError as error:
+        return _tell(error, ARGUMENT_ERROR if isinstance(error, ConfigError) else OTHER_ERROR)
+    except click.ClickException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group without its subcommand
+            click.echo(error.format_message(), err=True)
+            return error.exit_code
+        return _tell(_usage_error(error), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return _tell(KelpError("interrupted"), INTERRUPTED)
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OTHER_ERROR
+    except Exception as error:  # noqa: BLE001 - the last resort, written down in full
+        from pipelines._unexpected import explain_unexpected
+
+        return _tell(explain_unexpected(error), OTHER_ERROR)
+
+
+def _tell(error: KelpError, status: int) -> int:
+    for line in error.lines():
+        click.echo(line, err=True)
+    return status
+
+
+def _usage_error(error: click.ClickException) -> ConfigError:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "kelp"
+    what = " ".join(error.format_message().split())
+    return ConfigError(what, where=command, fix=f"{command} --help")
