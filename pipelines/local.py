@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from models.errors import ConfigError, EnvironmentProblem, KelpError
+from pipelines import summary
 from pipelines._capture import PeakMemory, captured, terminal
 from pipelines._failures import explain
 from pipelines._progress import Progress
@@ -179,12 +180,11 @@ def _rows(current: _Run) -> int | None:
 
 
 def _succeed(current: _Run, console: Console) -> int:
-    from pipelines import summary
+    from pipelines._collect import complete
 
     with captured(current.log("Summary")):
-        content = summary.complete(
-            current.loaded, current.facts("succeeded", None), current.outputs
-        )
+        facts = current.facts("succeeded", None)
+        content = complete(current.loaded, facts, current.outputs)
         path = summary.write(current.folder, content)
     _point_latest(current.folder)
     summary.render(content, console)
@@ -228,16 +228,14 @@ def _fail(current: _Run, error: BaseException) -> int:
 def _write_failure(current: _Run, status: str, problem: KelpError) -> None:
     facts = current.facts(status, problem)
     if current.outputs:
-        from pipelines import summary
+        from pipelines._collect import complete
 
         with captured(current.log("Summary")):
-            content = summary.complete(current.loaded, facts, current.outputs)
+            content = complete(current.loaded, facts, current.outputs)
             summary.write(current.folder, content)
     else:
-        from components.jsonfile import write_json
-
-        write_json(
-            current.folder / "summary.json",
+        summary.write(
+            current.folder,
             {"name": current.loaded.config.name, "blessed": False, "pushed_to": None, **facts},
         )
     _point_latest(current.folder)
