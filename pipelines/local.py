@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shlex
 import signal
@@ -14,6 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from models.errors import ConfigError, EnvironmentProblem, KelpError
@@ -72,46 +74,39 @@ def run(loaded: LoadedConfig, start: str | None = None, use_cache: bool = True) 
       start: Do this component, and what depends on it, again; take the rest from the cache.
       use_cache: Whether unchanged work may be taken from earlier runs.
     """
-    current = _open_run(loaded, start)
     os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
-    with terminal() as stream, _terminable():
-        console = Console(file=stream)
-        try:
-            _run_nodes(current, console, use_cache)
-        except BaseException as error:  # noqa: BLE001 (told to the reader; its trace is kept)
-            return _fail(current, error)
-        return _succeed(current, console)
-
-
-def _open_run(loaded: LoadedConfig, start: str | None) -> _Run:
     root = Path(loaded.config.runs).resolve() / loaded.config.name
+    with _alone(root):
+        current = _Run(loaded, root, _new_folder(root), start)
+        with terminal() as stream, _terminable():
+            console = Console(file=stream)
+            try:
+                _run_nodes(current, console, use_cache)
+            except BaseException as error:  # noqa: BLE001 (told to the reader; its trace is kept)
+                return _fail(current, error)
+            return _succeed(current, console)
+
+
+def _new_folder(root: Path) -> Path:
     stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
+    numbered = (f"{stamp}-{number}" for number in itertools.count(2))
+    folders = (root / name for name in itertools.chain([stamp], numbered))
+    folder = next(folder for folder in folders if not folder.exists())
     try:
-        folder = _new_folder(root, stamp)
+        (folder / "logs").mkdir(parents=True)
     except OSError as error:
-        raise EnvironmentProblem(
-            "The run folder cannot be written.",
-            where=f"{root} (config key runs)",
-            expected="a folder with room that this user may write",
-            received=str(error),
-            fix="make room, mend the permissions, or choose another folder with runs=FOLDER",
-        ) from error
-    return _Run(loaded, root, folder, start)
+        raise _unwritable(root, error) from error
+    return folder
 
 
-def _new_folder(root: Path, stamp: str) -> Path:
-    root.mkdir(parents=True, exist_ok=True)
-    for suffix in ("", *(f"-{number}" for number in range(2, 100))):
-        folder = root / f"{stamp}{suffix}"
-        try:
-            (folder).mkdir()
-        except FileExistsError:
-            continue
-        (folder / "logs").mkdir()
-        probe = folder / "config.yaml"
-        probe.touch()
-        return folder
-    raise OSError(f"no free run folder for {stamp} in {root}")
+def _unwritable(root: Path, error: OSError) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        "The run folder cannot be written.",
+        where=f"{root} (config key runs)",
+        expected="a folder with room that this user may write",
+        received=str(error),
+        fix="make room, mend the permissions, or choose another folder with runs=FOLDER",
+    )
 
 
 def _run_nodes(current: _Run, console: Console, use_cache: bool) -> None:
@@ -258,6 +253,32 @@ def _point_latest(folder: Path) -> None:
 
 def _short(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Keeps a second run of the same pipeline out of its metadata store.
+
+    Raises:
+      EnvironmentProblem: another run is under way.
+    """
+    lock = FileLock(root / ".lock")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise EnvironmentProblem(
+            "Another run of this pipeline is under way.",
+            where=str(root),
+            expected="one run at a time in a run folder",
+            fix="wait for it to end, or give this run folders of its own: runs=FOLDER",
+        ) from error
+    except OSError as error:
+        raise _unwritable(root, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager

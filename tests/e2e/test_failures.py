@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock
 
-from models.errors import KelpError
+from models.errors import EnvironmentProblem, KelpError
 from pipelines.config import load_config
 from pipelines.local import run
 from pipelines.schema import freeze
@@ -163,3 +164,13 @@ def test_a_run_folder_that_cannot_be_one(
         run(load_config(Path("configs/flights.yaml"), ["runs=taken"]))
     assert "taken" in caught.value.where
     assert len(caught.value.lines()) <= 10
+
+
+def test_a_second_run_at_the_same_time(place: Callable[[], Path]) -> None:
+    Path("runs/flights").mkdir(parents=True)
+    with (
+        FileLock("runs/flights/.lock"),
+        pytest.raises(EnvironmentProblem, match="Another run") as caught,
+    ):
+        run(load_config(Path("configs/flights.yaml")))
+    assert "runs/flights" in caught.value.where
