@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from components.evaluator.metric_names import can_bound_change, metric_names
-from models.features import FeaturesSpec, indicator_name
+from models.features import FeaturesSpec
 from pipelines._findings import Finding
 from pipelines._text import did_you_mean, some
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 def misfits(config: KelpConfig) -> list[Finding]:
     """Everything that does not fit, the most basic first."""
     checks: tuple[Callable[[KelpConfig], Iterator[Finding]], ...] = (
-        _label,
-        _indicators,
+        _problem,
         _split,
         _class_weights,
         _metrics,
@@ -30,7 +29,7 @@ def misfits(config: KelpConfig) -> list[Finding]:
     return [finding for check in checks for finding in check(config)]
 
 
-def _label(config: KelpConfig) -> Iterator[Finding]:
+def _problem(config: KelpConfig) -> Iterator[Finding]:
     label = config.label.name
     if label in config.features:
         yield Finding(
@@ -45,19 +44,10 @@ def _label(config: KelpConfig) -> Iterator[Finding]:
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             what = detail["msg"].removeprefix("Value error, ")
-            yield Finding(("label",), what, received=f"task: {config.task}")
-
-
-def _indicators(config: KelpConfig) -> Iterator[Finding]:
-    for name, spec in config.features.items():
-        indicated = getattr(spec, "missing_indicator", False)
-        if indicated and indicator_name(name) in config.features:
-            yield Finding(
-                ("features", name, "missing_indicator"),
-                f"the missing indicator of {name!r} would be called "
-                f"{indicator_name(name)!r}, as another feature is",
-                fix="leave out that feature, or the indicator",
-            )
+            if "class" in what:
+                yield Finding(("label",), what, received=f"task: {config.task}")
+            else:
+                yield Finding(("features",), what, fix="rename one of them, or leave it out")
 
 
 def _split(config: KelpConfig) -> Iterator[Finding]:

@@ -69,8 +69,8 @@ def parse(text: str, where: str) -> Document:
     Raises:
       ConfigError: The syntax is broken, a key comes twice, or is no text.
     """
-    loader = _CoreLoader(text)
     try:
+        loader = _CoreLoader(text)
         node = loader.get_single_node()
         if node is None:
             return Document(None, {})
@@ -82,12 +82,14 @@ def parse(text: str, where: str) -> Document:
     except yaml.reader.ReaderError as error:
         raise ConfigError(
             "a character that YAML does not allow",
-            where=f"{where}, position {error.position}",
+            where=f"{where}, line {text.count(chr(10), 0, error.position) + 1}",
             expected="text in UTF-8 without control characters",
             received=f"character {error.character!r}",
         ) from error
-    finally:
-        loader.dispose()
+    except RecursionError as error:
+        raise ConfigError(
+            "the keys are nested too deeply", where=where, expected=f"at most {_DEEPEST} levels"
+        ) from error
 
 
 def parse_value(text: str, where: str) -> object:

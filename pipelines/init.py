@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from components.example_gen import kinds
 from components.example_gen.config import DataSpec, IngestSpec
 from components.example_gen.files import Selection, select_files
 from models.errors import ConfigError
+from models.features import indicator_name, serving_name
 from pipelines._label import LabelPlan, plan_label
 from pipelines._roles import Role, first_time, role_of, tells_label
 from pipelines._sample import (
@@ -126,7 +128,26 @@ def _roles(sample: Sample, label: Column, plan: LabelPlan) -> list[Role]:
             roles.append(Role(column.name, {}, "tells the label, value by value"))
         else:
             roles.append(role_of(column, sample.rows))
-    return roles
+    return _named_apart(roles, label.name)
+
+
+def _named_apart(roles: Sequence[Role], label: str) -> list[Role]:
+    """Leaves out what would have the name of another feature, once served or indicated."""
+    served: dict[str, str] = {}
+    apart = []
+    for role in roles:
+        other = served.setdefault(serving_name(role.name), role.name) if role.spec else role.name
+        if other == role.name:
+            apart.append(role)
+        else:
+            apart.append(Role(role.name, {}, f"would be served by the same name as {other}"))
+    taken = {role.name for role in apart if role.spec} | {label}
+    return [
+        replace(role, spec={key: role.spec[key] for key in role.spec if key != "missing_indicator"})
+        if indicator_name(role.name) in taken
+        else role
+        for role in apart
+    ]
 
 
 def _slices(features: Sequence[Role], sample: Sample) -> list[str]:
