@@ -15,6 +15,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 GOLDEN_ROWS = 100
+MARGIN = "margin"  # an output: how far a row is from where its class would change
 EXAMPLES_FILE = "golden.tfrecord"
 _COLUMNS_FILE = "columns.npz"
 _OUTPUTS_FILE = "outputs.npz"

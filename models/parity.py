@@ -20,11 +20,10 @@ from typing import Any
 import numpy as np
 
 from models.errors import ModelError
-from models.golden import golden_columns, golden_examples, golden_outputs
+from models.golden import MARGIN, golden_columns, golden_examples, golden_outputs
 
 Array = np.ndarray[Any, Any]
 
-MARGIN = "margin"  # a golden output: how far a row is from where its class would change
 _CLASSES = "classes"
 _BOUNDARY = 1e-5
 _FIX = "train again: kelp run CONFIG --from Trainer; the SavedModel is not what was trained"

@@ -30,11 +30,10 @@ from models.diagnosis import Finding, diagnose
 from models.errors import ModelError
 from models.export import Serving, answer, export, to_serving_columns
 from models.fitting import Device, Fit, choose_device, compile_model, fit, precision
-from models.golden import GOLDEN_ROWS, write_golden
+from models.golden import GOLDEN_ROWS, MARGIN, write_golden
 from models.labels import check_labels, class_weights, trivial_loss
 from models.networks import build_network
 from models.operating_point import OperatingPoint, choose_threshold
-from models.parity import MARGIN
 from models.representation import raw_input_specs
 from models.scores import score
 from models.training_spec import TrainerSpec
