@@ -11,6 +11,7 @@ Conventions that training and serving share:
 
 from __future__ import annotations
 
+import keyword
 import re
 from typing import Annotated, Literal, Union
 
@@ -141,9 +142,10 @@ def is_number(spec: FeatureSpec) -> bool:
 
 
 def serving_name(feature: str) -> str:
-    """The input of `serving_default` for a feature: TensorFlow takes plain names only."""
+    """The input of `serving_default` for a feature: TensorFlow takes parameter names only."""
     plain = re.sub(r"[^A-Za-z0-9_]", "_", feature)
-    return plain if plain[:1].isalpha() else f"column_{plain}"
+    usable = plain[:1].isalpha() and not keyword.iskeyword(plain)
+    return plain if usable else f"column_{plain}"
 
 
 def indicator_name(feature: str) -> str:

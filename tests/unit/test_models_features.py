@@ -14,7 +14,13 @@ def _problem(features):
 
 @pytest.mark.parametrize(
     ("feature", "served"),
-    [("temp", "temp"), ("the town", "the_town"), ("2nd.try", "column_2nd_try"), ("größe", "gr__e")],
+    [
+        ("temp", "temp"),
+        ("the town", "the_town"),
+        ("2nd.try", "column_2nd_try"),
+        ("größe", "gr__e"),
+        ("class", "column_class"),
+    ],
 )
 def test_served_names_are_plain(feature, served):
     assert serving_name(feature) == served
