@@ -187,6 +187,14 @@ def _read_digest(out: Path) -> dict[str, Any]:
 
 
 def _report_existing(out: Path, digest: dict[str, Any]) -> FlightsReport:
+    if digest["definition"] != DEFINITION:
+        raise DataError(
+            "the flights were written by another version of Kelp",
+            where=str(out / DIGEST_FILE),
+            expected=DEFINITION,
+            received=digest["definition"],
+            fix=f"kelp data flights --force --out {out}",
+        )
     for name, facts in digest["files"].items():
         path = out / name
         if not path.is_file() or _sha256(path) != facts["sha256"]:

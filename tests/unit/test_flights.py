@@ -118,6 +118,18 @@ def test_changed_files_are_noticed(tmp_path: Path) -> None:
     assert write_flights(out, force=True).written
 
 
+@pytest.mark.usefixtures("quick")
+def test_flights_of_another_version_are_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "flights"
+    write_flights(out)
+    monkeypatch.setattr(flights, "DEFINITION", "another")
+    with pytest.raises(DataError, match="another version"):
+        write_flights(out)
+    assert write_flights(out, force=True).written
+
+
 @pytest.mark.parametrize("force", [False, True])
 def test_other_peoples_files_are_left_alone(tmp_path: Path, force: bool) -> None:
     mine = tmp_path / "mine.txt"
