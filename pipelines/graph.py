@@ -33,7 +33,7 @@ from components.pusher.component import Pusher
 from components.source_digest import source_digest
 from components.tracker.component import Tracker
 from pipelines.beam import beam_args
-from pipelines.config import LoadedConfig
+from pipelines.config import KelpConfig, LoadedConfig
 
 
 def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
@@ -44,35 +44,64 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
       root: Where artifacts and their metadata live.
     """
     config = loaded.config
-    problem = config.problem().model_dump_json()
     example_gen = ColumnarExampleGen(
         ingest=config.ingest(str(loaded.path)),
         source_digest=source_digest("components.example_gen.component"),
-    ).with_id("ExampleGen")
+    )
     examples = example_gen.outputs["examples"]
     statistics_gen = StatisticsGen(examples=examples)
     statistics = statistics_gen.outputs["statistics"]
     schema_node = _schema_node(loaded, statistics)
-    validator = ExampleValidator(statistics=statistics, schema=schema_node.outputs["schema"])
+    inferred = schema_node.outputs["schema"]
+    validator = ExampleValidator(statistics=statistics, schema=inferred)
     gate = DataGate(
         examples=examples,
         statistics=statistics,
         anomalies=validator.outputs["anomalies"],
-        inferred=schema_node.outputs["schema"],
-        problem=problem,
+        inferred=inferred,
+        problem=config.problem().model_dump_json(),
         source_digest=source_digest("components.data_gate.component"),
     )
+    # Whatever learns takes the gate's schema: without its verdict there is none.
     schema = gate.outputs["schema"]
-    transform = Transform(
+    transform = _transform(config, examples, schema)
+    trainer = _trainer(config, examples, schema, transform)
+    baseline, evaluator = _evaluation(config, examples, schema, trainer)
+    pusher = Pusher(
+        model=trainer.outputs["model"],
+        model_run=trainer.outputs["model_run"],
+        blessing=evaluator.outputs["blessing"],
+        name=config.name,
+        spec=config.push.model_dump_json(),
+        source_digest=source_digest("components.pusher.component"),
+    )
+    nodes = [example_gen, statistics_gen, schema_node, validator, gate, transform, trainer]
+    nodes += [baseline, evaluator, pusher]
+    if config.tracking.enabled:
+        nodes.append(_tracker(config, schema, trainer, evaluator, pusher))
+    return _pipeline(loaded, root, nodes)
+
+
+def _transform(config: KelpConfig, examples: Channel, schema: Channel) -> BaseNode:
+    return Transform(
         examples=examples,
         schema=schema,
         preprocessing_fn="models.preprocessing.preprocessing_fn",
         splits_config=transform_pb2.SplitsConfig(analyze=["train"]),
+        # The Trainer applies the graph itself: docs/decisions/0004.
         materialize=False,
         disable_statistics=True,
-        custom_config={"spec": problem, "source": source_digest("models.preprocessing")},
+        custom_config={
+            "spec": config.problem().model_dump_json(),
+            "source": source_digest("models.preprocessing"),
+        },
     )
-    trainer = Trainer(
+
+
+def _trainer(
+    config: KelpConfig, examples: Channel, schema: Channel, transform: BaseNode
+) -> BaseNode:
+    return Trainer(
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],
         schema=schema,
@@ -84,6 +113,11 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
             "source": source_digest("models.training"),
         },
     )
+
+
+def _evaluation(
+    config: KelpConfig, examples: Channel, schema: Channel, trainer: BaseNode
+) -> tuple[BaseNode, BaseNode]:
     model = trainer.outputs["model"]
     baseline = Resolver(
         strategy_class=LastBlessedBefore,
@@ -99,39 +133,21 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
         eval_config=build_eval_config(config.evaluation, config.problem()),
         schema=schema,
     )
-    pusher = Pusher(
-        model=model,
+    return baseline, evaluator
+
+
+def _tracker(
+    config: KelpConfig, schema: Channel, trainer: BaseNode, evaluator: BaseNode, pusher: BaseNode
+) -> BaseNode:
+    return Tracker(
+        schema=schema,
+        model=trainer.outputs["model"],
         model_run=trainer.outputs["model_run"],
-        blessing=evaluator.outputs["blessing"],
-        name=config.name,
-        spec=config.push.model_dump_json(),
-        source_digest=source_digest("components.pusher.component"),
+        evaluation=evaluator.outputs["evaluation"],
+        pushed_model=pusher.outputs["pushed_model"],
+        config=config.model_dump_json(by_alias=True),
+        source_digest=source_digest("components.tracker.component"),
     )
-    nodes: list[BaseNode] = [
-        example_gen,
-        statistics_gen,
-        schema_node,
-        validator,
-        gate,
-        transform,
-        trainer,
-        baseline,
-        evaluator,
-        pusher,
-    ]
-    if config.tracking.enabled:
-        nodes.append(
-            Tracker(
-                schema=schema,
-                model=model,
-                model_run=trainer.outputs["model_run"],
-                evaluation=evaluator.outputs["evaluation"],
-                pushed_model=pusher.outputs["pushed_model"],
-                config=config.model_dump_json(by_alias=True),
-                source_digest=source_digest("components.tracker.component"),
-            )
-        )
-    return _pipeline(loaded, root, nodes)
 
 
 def _schema_node(loaded: LoadedConfig, statistics: Channel) -> BaseNode:
