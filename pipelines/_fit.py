@@ -58,6 +58,15 @@ def _split(config: KelpConfig) -> Iterator[Finding]:
             expected="row, key or time",
             received="'stratified'",
         )
+    for split, share in config.data.split.shares:
+        if not share:
+            yield Finding(
+                ("data", "split", "shares", split),
+                f"the split {split} would have no rows, and a run needs all three",
+                expected="a share above 0",
+                received=f"{share:g}",
+                fix="train learns, val stops and chooses the threshold, test judges",
+            )
 
 
 def _class_weights(config: KelpConfig) -> Iterator[Finding]:

@@ -235,6 +235,7 @@ MISFITS = [
     (["training.class_weights=balnced"], "'none' or 'balanced'"),
     (["task=regression", "training.class_weights=balanced"], "no classes to weigh"),
     (["data.split={by: stratified}", "task=regression"], "no classes to stratify by"),
+    (["data.split.shares={train: 0.9, val: 0.1, test: 0}"], "the split test would have no rows"),
     (["data.split.by=row"], "takes no split.columns"),
     (
         ["features.age.missing_indicator=true", "features.age_missing={type: numeric}"],
