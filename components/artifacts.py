@@ -25,6 +25,36 @@ class TrackedRun(Artifact):
     PROPERTIES = {"run_id": Property(type=PropertyType.STRING)}
 
 
+class Predictions(Artifact):
+    """What each model says of the rows of test: `test.parquet` and `predictions.json`."""
+
+    TYPE_NAME = "KelpPredictions"
+
+
+class TrivialBaselines(Artifact):
+    """Trivial baselines on the rows of test: `test.parquet` and `baselines.json`."""
+
+    TYPE_NAME = "KelpTrivialBaselines"
+
+
+class StressReport(Artifact):
+    """Robustness and importance of the candidate: `stress.json`."""
+
+    TYPE_NAME = "KelpStressReport"
+
+
+class CrossValidation(Artifact):
+    """Mean and spread of the metrics over folds: `folds.json`."""
+
+    TYPE_NAME = "KelpCrossValidation"
+
+
+class ModelVerdict(Artifact):
+    """Why the candidate was or was not blessed: `gates.json` and `evidence.json`."""
+
+    TYPE_NAME = "KelpModelVerdict"
+
+
 def splits_of(artifact: Artifact) -> list[str]:
     """The splits of an artifact, in its own order."""
     return list(artifact_utils.decode_split_names(artifact.split_names))

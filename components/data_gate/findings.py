@@ -19,7 +19,8 @@ class Finding:
     """One thing about the data that a person should know.
 
     `kind` says what an example row of it looks like: a `missing` value, a value `unknown`
-    to the domain, or neither (`other`).
+    to the domain, or neither (`other`). `check` names the test that found it, `figure` and
+    `bound` are that test's number and the largest one allowed.
     """
 
     severity: Literal["block", "warn"]
@@ -30,6 +31,9 @@ class Finding:
     received: str
     kind: Literal["missing", "unknown", "other"] = "other"
     example: str = ""
+    check: str = "schema"
+    figure: float | None = None
+    bound: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as JSON."""
