@@ -1,7 +1,7 @@
 """The Predictions component: test is read once, by each model."""
 
 from pathlib import Path
-from typing import Optional
+from typing import List  # noqa: UP035 (TFX looks for this one)
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -25,7 +25,7 @@ def Predictions(  # noqa: N802 (a TFX component is named as a class)
     predictions: OutputArtifact[PredictionsArtifact],
     problem: Parameter[str],
     source_digest: Parameter[str],
-    baseline_model: Optional[InputArtifact[standard_artifacts.Model]] = None,  # noqa: UP007, UP045
+    baseline_model: InputArtifact[List[standard_artifacts.Model]] = None,  # noqa: UP006
 ) -> None:
     """Writes the predictions of the candidate, and of the baseline where there is one.
 
@@ -34,7 +34,7 @@ def Predictions(  # noqa: N802 (a TFX component is named as a class)
     """
     spec = FeaturesSpec.model_validate_json(problem)
     point = read_json(Path(model_run.uri) / "training.json")["operating_point"]
-    models = {CANDIDATE: model} | ({BASELINE: baseline_model} if baseline_model else {})
+    models = {CANDIDATE: model} | ({BASELINE: baseline_model[0]} if baseline_model else {})
     table = predict(
         split_files(examples, "test"),
         io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -108,7 +107,7 @@ def write_scores(
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     pq.write_table(pa.table(content), temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def read_scores(path: Path) -> dict[str, Array]:
