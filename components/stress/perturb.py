@@ -128,7 +128,7 @@ def _some(share: float, inputs: Inputs, generator: np.random.Generator) -> Array
 
 
 def _replace(values: Array, rows: Array, value: Any) -> Array:
-    changed = values.copy()
+    changed: Array = values.copy()
     changed[rows] = value
     return changed
 
