@@ -66,18 +66,22 @@ def lineage_lines(lineage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     rows = ", ".join(f"{split} {count:,}" for split, count in data["rows"].items())
     versions = lineage["versions"]
     yield "run", lineage["run"] or "unknown"
-    yield "data", f"{data['path'] or 'unknown'}, spans {_spans(data)}, digest {data['digest']}"
+    yield "data", f"{data['path'] or 'unknown'}, spans {_spans(data)}, {_digest(data)}"
     yield "rows", rows or "unknown"
-    yield "schema", f"digest {lineage['schema']['digest']}"
-    yield "config", f"digest {config['digest']}"
+    yield "schema", _digest(lineage["schema"])
+    yield "config", _digest(config)
     yield "overrides", " ".join(config["overrides"]) or "none"
-    yield "source", f"digest {lineage['source']}"
+    yield "source", f"digest {lineage['source'] or 'unknown'}"
     yield "seed", str(lineage["seed"])
     if lineage.get("model"):
-        yield "model", f"digest {lineage['model']['digest']}"
+        yield "model", _digest(lineage["model"])
     shown = [name for name in _SHOWN_PACKAGES if name in versions]
     shown += [name for name in versions if name not in _SHOWN_PACKAGES]
     yield "versions", ", ".join(f"{name} {versions[name]}" for name in shown) or "unknown"
+
+
+def _digest(part: Mapping[str, Any]) -> str:
+    return f"digest {part['digest'] or 'unknown'}"
 
 
 def _spans(data: Mapping[str, Any]) -> str:

@@ -69,7 +69,7 @@ def render(versions: list[dict[str, Any]], console: Console) -> None:
         return
     table = Table()
     for heading in ("model", "version", "aliases", "metrics", "pushed to", "registered"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("model", "metrics"))
     for version in versions:
         table.add_row(
             version["name"],

@@ -145,7 +145,7 @@ def of_run(folder: Path) -> Why:
     if tracked.get("run_id"):
         places["MLflow"] = f"run {tracked['run_id']} at {tracked['uri']}"
         version = tracked.get("model_version")
-        places["registered"] = f"version {version}" if version else "no: not blessed"
+        places["registered"] = f"version {version}" if version else "no"
     status = "" if summary["status"] == "succeeded" else summary["status"]
     if status and summary.get("error"):
         status += f": {summary['error'][0].removeprefix('error: ')}"
