@@ -10,7 +10,7 @@ import tensorflow as tf
 from models.errors import ConfigError, DataError
 from pipelines import cli
 from pipelines._row import checked, row_from_file, row_from_text
-from pipelines.explain import explain, find_model
+from pipelines.explain import find_model
 from tests import small_model
 
 ROW = {"x": 1.5, "the count": 7, "hour": 6, "flag": True, "color": "red", "code": 2}
@@ -165,10 +165,3 @@ def test_text_that_looks_like_a_number_stays_text(tmp_path):
     broken.write_bytes(b"cut short")
     with pytest.raises(DataError, match="cannot be read"):
         row_from_file(broken, 0, {"t": "text"})
-
-
-def test_explaining_needs_no_tfx(capsys):
-    import sys
-
-    assert explain("toy", "{}", None, 0)["task"] == "regression"
-    assert "tfx" not in sys.modules
