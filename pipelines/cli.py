@@ -211,6 +211,49 @@ def replay(target: str | None) -> int:
     return repeat(find_run(target), Console())
 
 
+@cli.command()
+@click.argument("target", required=False, metavar="[NAME|RUN]")
+@click.option("--path", "only_path", is_flag=True, help="Print where it is, and open nothing.")
+def report(target: str | None, only_path: bool) -> int:
+    """Open the report of RUN, or of the latest run, in a browser; print where it is.
+
+    RUN is a run's folder or id, or the name of a pipeline, whose latest run is meant.
+    """
+    from pipelines._runs import find_run
+    from pipelines.report import report_of, show
+
+    page = report_of(find_run(target))
+    click.echo(page)
+    if not only_path and not show(page):
+        click.echo("there is no browser to open it in here", err=True)
+    return 0
+
+
+@cli.command()
+@click.argument("before", metavar="RUN1")
+@click.argument("after", metavar="RUN2")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def diff(before: str, after: str, as_json: bool) -> int:
+    """Tell what changed from RUN1 to RUN2: config, data, metrics, slices, gates, seconds.
+
+    RUN is a run's folder or id, or the name of a pipeline, whose latest run is meant.
+    """
+    import json
+
+    from rich.console import Console
+
+    from pipelines._diff_tables import render
+    from pipelines._runs import find_run
+    from pipelines.diff import compare
+
+    difference = compare(find_run(before), find_run(after))
+    if as_json:
+        click.echo(json.dumps(difference, indent=2))
+    else:
+        render(difference, Console())
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and gives its exit status; errors become a few lines.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -80,7 +81,7 @@ def _history_line(label: str, history: Sequence[Mapping[str, Any]], name: str, c
 
 def _epochs(name: str, heading: str, shown: Sequence[Line], best: int | None) -> Chart:
     alt = f"{heading} by epoch" + (f"; the best epoch is {best}" if best else "")
-    safe = "".join(sign if sign.isalnum() else "-" for sign in name)
+    safe = re.sub(r"[^A-Za-z0-9]", "-", name)
     mark = None if best is None else float(best)
     drawn = plots.lines(f"training-{safe}", alt, shown, Axis("epoch"), Axis(), mark=mark)
     return Chart(

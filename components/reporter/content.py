@@ -20,6 +20,9 @@ _KEYS = {
     "model_run": "Training",
     "statistics": "Statistics",
     "schema": "Schema",
+    "model": "Model",
+    "examples": "Examples",
+    "predictions": "Predictions",
     "baselines": "Trivial baselines",
     "stress": "Stress tests",
     "folds": "Cross-validation",
@@ -39,7 +42,7 @@ def gather(sources: Sources) -> Report:
         training=_training(sources),
         model=model,
         record=_record(sources),
-        card=_card(summary.get("card") or {}),
+        card=_card(sources.card),
         warnings=[str(text) for text in summary.get("warnings") or []],
     )
 

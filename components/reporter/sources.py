@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
-CONFIG_FILE = "config.yaml"
+CONFIG_TEXT = "config.yaml"
+CONFIG_FILE = "config.json"
 _FILES = {
     "evidence": ("evidence", "evidence.json"),
     "gates": ("evidence", "gates.json"),
@@ -47,6 +48,7 @@ class Sources:
       files: By name, the content of the JSON files that are there.
       statistics: By split, TFDV's statistics.
       config: The config's text.
+      card: What the config says of the model in words.
       folders: By key, the artifacts' folders that are there.
       broken: By name, what is wrong with a file that is there and cannot be read.
     """
@@ -55,6 +57,7 @@ class Sources:
     files: Mapping[str, Any] = field(default_factory=dict)
     statistics: Mapping[str, statistics_pb2.DatasetFeatureStatistics] = field(default_factory=dict)
     config: str = ""
+    card: Mapping[str, str | None] = field(default_factory=dict)
     folders: Mapping[str, Path] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
 
@@ -116,9 +119,23 @@ def read_sources(
     statistics, wrong = _statistics(there.get("statistics"))
     if wrong:
         broken["statistics"] = wrong
-    config = folder / CONFIG_FILE
-    text = config.read_text(encoding="utf-8", errors="replace") if config.is_file() else ""
-    return Sources(summary, files, statistics, text, there, broken)
+    text = folder / CONFIG_TEXT
+    return Sources(
+        summary=summary,
+        files=files,
+        statistics=statistics,
+        config=text.read_text(encoding="utf-8", errors="replace") if text.is_file() else "",
+        card=summary.get("card") or _card(folder / CONFIG_FILE),
+        folders=there,
+        broken=broken,
+    )
+
+
+def _card(resolved: Path) -> Mapping[str, str | None]:
+    """The key `card` of the config as it was resolved, where the run folder has it."""
+    if not resolved.is_file():
+        return {}
+    return json.loads(resolved.read_text(encoding="utf-8")).get("card") or {}
 
 
 def error_fields(lines: list[str] | None) -> list[tuple[str, str]]:

@@ -111,13 +111,15 @@ def _themed(svg: str, name: str, alt: str) -> str:
                 parent.remove(child)
     for key in ("width", "height", "version"):
         root.attrib.pop(key, None)
-    root.attrib |= {"class": "chart", "role": "img", "aria-label": alt}
+    root.attrib |= {"class": "chart", "role": "img", "aria-label": text(alt, 200)}
     used = set(re.findall(r"#([A-Za-z0-9_-]+)", " ".join(_references(root))))
     for element in root.iter():
         _theme(element, name, used)
     ET.register_namespace("", _SVG)
     ET.register_namespace("xlink", _XLINK)
-    return ET.tostring(root, encoding="unicode")
+    # HTML knows both without their namespaces, and the page stays free of any address.
+    page = ET.tostring(root, encoding="unicode")
+    return page.replace(f' xmlns="{_SVG}"', "").replace(f' xmlns:xlink="{_XLINK}"', "")
 
 
 def _references(root: ET.Element) -> list[str]:
@@ -129,6 +131,9 @@ def _theme(element: ET.Element, name: str, used: set[str]) -> None:
     own = element.attrib.pop("id", None)
     if own in used:
         element.set("id", f"{name}-{own}")
+    target = element.attrib.pop(f"{{{_XLINK}}}href", None)
+    if target is not None:
+        element.set("href", target)
     for key, value in list(element.attrib.items()):
         if key == "style":
             element.set(key, _style(value))

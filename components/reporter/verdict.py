@@ -54,7 +54,7 @@ def _gate(raw: dict[str, Any]) -> Gate:
     return Gate(
         gate=str(raw["gate"]),
         metric=str(raw.get("metric") or ""),
-        where=slice_name(raw.get("slice")),
+        where=str(raw.get("subject") or "") or slice_name(raw.get("slice")),
         figure=interval(raw),
         bound=raw.get("bound"),
         outcome=str(raw.get("outcome") or "pass"),
@@ -180,7 +180,7 @@ def _steps(sources: Sources, attention: list[Gate], data: Data, model: Model) ->
         )
     for gate in attention:
         if gate.outcome in ("block", "warn") and gate.gate in _REMEDIES:
-            if gate.gate == "baseline" and trees is not None and trees.tone == "bad":
+            if gate.where == "trees" and trees is not None and trees.tone == "bad":
                 continue
             yield f"{title(gate.gate)}: {_REMEDIES[gate.gate]}"
     yield from _data_steps(data)
