@@ -25,6 +25,9 @@ def misfits(config: KelpConfig) -> list[Finding]:
         _class_weights,
         _metrics,
         _slices,
+        _main_metric,
+        _without_classes,
+        _stresses,
     )
     return [finding for check in checks for finding in check(config)]
 
@@ -127,3 +130,77 @@ def _slices(config: KelpConfig) -> Iterator[Finding]:
             yield Finding(path, "a slice that names a column twice", received=some(group))
         elif groups[tuple(sorted(group))] > 1:
             yield Finding(path, f"the slice by {some(group)} is listed twice")
+
+
+def _main_metric(config: KelpConfig) -> Iterator[Finding]:
+    metric, known = config.evaluation.metric, metric_names(config.task)
+    if metric is None:
+        return
+    if metric not in known or not can_bound_change(config.task, metric):
+        usable = [name for name in known if can_bound_change(config.task, name)]
+        yield Finding(
+            ("evaluation", "metric"),
+            f"{metric!r} cannot be the main metric of a {config.task} task",
+            expected=f"one of: {', '.join(usable)}",
+            received=repr(metric),
+            fix=did_you_mean(metric, usable),
+        )
+
+
+def _without_classes(config: KelpConfig) -> Iterator[Finding]:
+    """What a regression has no use for."""
+    if config.task != "regression":
+        return
+    evaluation = config.evaluation
+    asked: tuple[tuple[tuple[str, ...], bool], ...] = (
+        (("evaluation", "fairness", "sensitive"), bool(evaluation.fairness.sensitive)),
+        (("evaluation", "calibration", "max_error"), evaluation.calibration.max_error is not None),
+        (("training", "calibration"), config.training.calibration != "none"),
+    )
+    for path, is_asked in asked:
+        if is_asked:
+            yield Finding(
+                path,
+                f"{'.'.join(path[:-1])} speaks of classes, and a regression has none",
+                expected="this key for a binary or multiclass task only",
+                received=f"task: {config.task}",
+                fix="remove the key",
+            )
+
+
+_STRESSED = {
+    "noise": ("numeric",),
+    "adversarial": ("numeric",),
+    "units": ("numeric",),
+    "unseen": ("categorical", "vocabulary"),
+}
+
+
+def _stresses(config: KelpConfig) -> Iterator[Finding]:
+    for name, stress in config.evaluation.stress.items():
+        kinds = _STRESSED.get(stress.kind)
+        path = ("evaluation", "stress", name, "columns")
+        for column in stress.columns:
+            if column not in config.features:
+                yield Finding(
+                    path,
+                    f"the stress {name!r} names {column!r}, which is no feature",
+                    expected=f"one of: {some(list(config.features))}",
+                    received=repr(column),
+                    fix=did_you_mean(column, config.features),
+                )
+            elif kinds and config.features[column].type not in kinds:
+                yield Finding(
+                    path,
+                    f"the stress {name!r} is {stress.kind}, which {column!r} cannot have",
+                    expected=f"a feature that is {' or '.join(kinds)}",
+                    received=f"{column}: {config.features[column].type}",
+                )
+        fits = not kinds or any(spec.type in kinds for spec in config.features.values())
+        if not stress.columns and not fits:
+            yield Finding(
+                ("evaluation", "stress", name),
+                f"no feature can have the stress {name!r}",
+                expected=f"a feature that is {' or '.join(kinds or ())}",
+                received="none",
+            )

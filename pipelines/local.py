@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from models.errors import ConfigError, EnvironmentProblem, KelpError
+from components.jsonfile import write_json
+from components.tracker.config import RUN_VARIABLE
+from models.errors import ConfigError, EnvironmentProblem, GateError, KelpError
 from pipelines import summary
 from pipelines._capture import PeakMemory, captured, terminal
 from pipelines._failures import explain
 from pipelines._progress import Progress
+from pipelines._record import record
 from pipelines._text import nearest
 from pipelines.config import LoadedConfig
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "1", "GRPC_VERBOSITY": "ERROR", "TF_USE_LEGACY_KERAS": "0"}
 INTERRUPTED = 130
 FAILED = 1
+_AUDIT_FOLDER = "data_verdict"
 
 
 @dataclass
@@ -57,6 +61,7 @@ class _Run:
         return {
             "run_id": self.folder.name,
             "status": status,
+            "stopped_at": None if error is None else self.current,
             "error": None if error is None else error.lines(),
             "started": self.started,
             "total_seconds": round(time.monotonic() - self.began, 1),
@@ -111,7 +116,8 @@ def _unwritable(root: Path, error: OSError) -> EnvironmentProblem:
 
 def _run_nodes(current: _Run, console: Console, use_cache: bool) -> None:
     progress = Progress(console)
-    (current.folder / "config.yaml").write_text(current.loaded.text, encoding="utf-8")
+    record(current.loaded, current.folder)
+    os.environ[RUN_VARIABLE] = f"{current.root.name}/{current.folder.name}"
     with progress.working("Setup"), captured(current.log("Setup")):
         runner, nodes = _prepare(current, use_cache)
     for node in nodes:
@@ -181,9 +187,11 @@ def _succeed(current: _Run, console: Console) -> int:
         facts = current.facts("succeeded", None)
         content = complete(current.loaded, facts, current.outputs)
         path = summary.write(current.folder, content)
+        report = _report(current, content)
     _point_latest(current.folder)
     summary.render(content, console)
-    console.print(f"summary: {_short(path)}", soft_wrap=True, highlight=False)
+    for name, place in (("summary", path), ("report", report)):
+        console.print(f"{name}: {_short(place)}", soft_wrap=True, highlight=False)
     if current.loaded.frozen_schema is None:
         console.print(
             f"the schema is inferred anew in each run; `kelp schema freeze {current.loaded.path}` "
@@ -213,6 +221,7 @@ def _fail(current: _Run, error: BaseException) -> int:
     if current.current != "Setup":
         lines.append(f"  {'resume:':<10}{_resume(current)}")
     with contextlib.suppress(OSError):
+        _keep_audit(current, error)
         _write_failure(current, "interrupted" if interrupted else "failed", problem)
     console = Console(stderr=True)
     for line in lines:
@@ -220,20 +229,31 @@ def _fail(current: _Run, error: BaseException) -> int:
     return INTERRUPTED if interrupted else FAILED
 
 
-def _write_failure(current: _Run, status: str, problem: KelpError) -> None:
-    facts = current.facts(status, problem)
-    if current.outputs:
-        from pipelines._collect import complete
+def _keep_audit(current: _Run, error: BaseException) -> None:
+    """TFX discards what a failed component wrote; the audit is why it failed."""
+    if isinstance(error, GateError) and error.audit is not None:
+        write_json(current.folder / _AUDIT_FOLDER / "audit.json", error.audit)
 
-        with captured(current.log("Summary")):
-            content = complete(current.loaded, facts, current.outputs)
-            summary.write(current.folder, content)
-    else:
-        summary.write(
-            current.folder,
-            {"name": current.loaded.config.name, "blessed": False, "pushed_to": None, **facts},
-        )
+
+def _write_failure(current: _Run, status: str, problem: KelpError) -> None:
+    from pipelines._collect import complete
+
+    facts = current.facts(status, problem)
+    with captured(current.log("Summary")):
+        content = complete(current.loaded, facts, current.outputs)
+        summary.write(current.folder, content)
+        _report(current, content)
     _point_latest(current.folder)
+
+
+def _report(current: _Run, content: dict[str, Any]) -> Path:
+    from components.reporter.render import write_report
+
+    folders = dict(content["folders"])
+    kept = current.folder / _AUDIT_FOLDER
+    if kept.is_dir():
+        folders["data_verdict"] = str(kept)
+    return write_report(current.folder, content, folders)
 
 
 def _is_interruption(error: BaseException) -> bool:

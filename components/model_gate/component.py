@@ -1,12 +1,13 @@
 """The ModelGate component: weighs the evidence, and blesses or refuses the candidate."""
 
 from pathlib import Path
-from typing import List  # noqa: UP035 (TFX looks for this one)
+from typing import Any, List  # noqa: UP035 (TFX looks for this one)
 
 from tfx.components.evaluator import constants as evaluator_constants
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
+from tfx.types.artifact import Artifact
 
 from components.artifacts import (
     CrossValidation,
@@ -60,7 +61,7 @@ def ModelGate(  # noqa: N802 (a TFX component is named as a class)
     _bless(blessing, blessed, model, baseline_model)
 
 
-def _bless(blessing: object, blessed: bool, model: object, baselines: object) -> None:
+def _bless(blessing: Artifact, blessed: bool, model: Artifact, baselines: Any) -> None:
     """Marks the blessing as TFX's own Evaluator would: resolvers and Pusher read it so."""
     keys = evaluator_constants
     blessing.set_int_custom_property(keys.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))

@@ -16,6 +16,7 @@ from components.evidence.slices import blocked_slices
 from components.model_gate.words import figure, name_of, with_interval
 
 Outcome = Literal["pass", "block", "warn", "insufficient"]
+SliceLoss = Literal["change", "gap"]
 # A change of exactly the allowed size passes.
 _SLACK = 1e-9
 # Chance alone must not bless a model of shuffled labels.
@@ -144,8 +145,16 @@ def _slices(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
     gate_spec = spec.slice_gate
     if gate_spec.severity == "off":
         return
-    for kind, bound in (("change", gate_spec.max_loss), ("gap", gate_spec.max_gap)):
-        judged = [entry for entry in evidence["slices"] if entry.get(kind)]
+    bounds: dict[SliceLoss, float | None] = {
+        "change": gate_spec.max_loss,
+        "gap": gate_spec.max_gap,
+    }
+    for kind, bound in bounds.items():
+        judged = [
+            entry
+            for entry in evidence["slices"]
+            if entry.get(kind) and (kind == "change" or entry["source"] == "config")
+        ]
         if bound is None or not judged:
             continue
         failed = blocked_slices(evidence["slices"], kind, spec)
@@ -168,7 +177,7 @@ def _slices(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
 
 def _slice_gate(
     evidence: Evidence,
-    kind: str,
+    kind: SliceLoss,
     entry: Mapping[str, Any],
     bound: float,
     outcome: Outcome,
