@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tfx.types import artifact_utils
@@ -64,6 +65,17 @@ def split_files(examples: Artifact, split: str) -> list[str]:
     """The files of one split of an Examples artifact, sorted."""
     folder = Path(artifact_utils.get_split_uri([examples], split))
     return sorted(str(path) for path in folder.iterdir() if path.is_file())
+
+
+def spans_of(examples: Artifact) -> dict[str, list[tuple[int, int]]]:
+    """By split, its spans in the order of its rows, each with its number of rows.
+
+    Every span is 0 where the data's path has none; empty for examples that ExampleGen did
+    not write.
+    """
+    held = examples.get_string_custom_property("spans")
+    runs = json.loads(held) if held else {}
+    return {split: [(span, rows) for span, rows in runs[split]] for split in runs}
 
 
 def rows_of(examples: Artifact) -> dict[str, int]:
