@@ -348,7 +348,14 @@ def gates() -> dict[str, Any]:
                 )
                 for one in CARRIERS[-2:]
             ),
-            gate("baseline", "pass", "It beats the linear model.", value=0.0316, bound=0.0),
+            gate(
+                "baseline",
+                "pass",
+                "It beats the linear model.",
+                value=0.0316,
+                bound=0.0,
+                subject="linear",
+            ),
             gate(
                 "baseline",
                 "warn",
@@ -357,13 +364,17 @@ def gates() -> dict[str, Any]:
                 low=-0.0094,
                 high=-0.0042,
                 bound=0.0,
+                subject="trees",
             ),
             gate(
                 "robustness",
                 "warn",
                 "Under 'lost readings' roc_auc drops by 0.0118, more than 0.01.",
                 value=0.0118,
+                low=0.0104,
+                high=0.0142,
                 bound=0.01,
+                subject="lost readings",
             ),
         ],
     }
@@ -397,7 +408,14 @@ def audit(rng: np.random.Generator) -> dict[str, Any]:
         "checks": [
             check("balance", "pass", 0.241, 0.05, "The minority class has 24.1 % of the rows."),
             check("duplicates", "pass", 0.0, 0.01, "No row comes twice."),
-            check("missing", "warn", 0.761, 0.5, "76.1 % are missing.", feature="wind_gust"),
+            check(
+                "missing",
+                "warn",
+                0.761,
+                0.5,
+                "wind_gust has no value in 76.1 % of rows.",
+                feature="wind_gust",
+            ),
             check("leakage", "pass", 0.64, 0.98, "No feature decides the label.", severity="block"),
             check("label_errors", "warn", 0.062, 0.05, "6.2 % of the labels look wrong."),
             check("shift", "pass", 0.08, 0.25, "train and test are alike."),

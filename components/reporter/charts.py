@@ -173,7 +173,8 @@ def _common(marks: Sequence[Mark], label: str, reference: float | None) -> Axis:
     if reference is not None:
         ends.append(reference)
     margin = 0.05 * (max(ends) - min(ends)) or 0.05 * abs(max(ends)) or 1.0
-    return Axis(label, min(ends) - margin, max(ends) + margin)
+    letters = max(len(mark.label) for mark in marks)
+    return Axis(label, min(ends) - margin, max(ends) + margin, letters)
 
 
 def _slice_colour(one: Slice, level: float) -> str:
@@ -242,5 +243,6 @@ def _leakage(powers: Sequence[tuple[str, float]]) -> Iterator[Chart]:
     low = 0.5 if min((power for _, power in shown), default=0.0) >= 0.5 else 0.0
     for start, part in _parts(shown):
         alt = f"Power of {len(part)} features; the most is {part[0][0]} with {number(part[0][1])}"
-        axis = Axis("power alone (1 decides the label)", low, 1.0)
+        letters = max(len(name) for name, _ in shown)
+        axis = Axis("power alone (1 decides the label)", low, 1.0, letters)
         yield Chart("", plots.bars(f"leakage-{start}", alt, part, axis))

@@ -193,7 +193,8 @@ def _steps(sources: Sources, attention: list[Gate], data: Data, model: Model) ->
             "more of them before relying on the model there."
         )
     if sources.summary.get("blessed") and sources.summary.get("pushed_to"):
-        yield f"Serve {sources.summary['pushed_to']}: it answered as the trained model did."
+        same = ": it answered as the trained model did" if "parity" in sources.files else ""
+        yield f"Serve {sources.summary['pushed_to']}{same}."
 
 
 def _data_steps(data: Data) -> Iterator[str]:
