@@ -10,9 +10,19 @@ import numpy as np
 
 from components.evaluator.config import EvaluationSpec
 from components.evaluator.metric_names import metric_names
-from components.evidence.bootstrap import Interval, bootstrap, interval, number
+from components.evidence.bootstrap import Interval, Resampling, bootstrap, interval, number
 from components.evidence.groups import Groups, groups_of, whole
-from components.evidence.measures import MAIN_METRIC, Outcome, measure, outcome_of, values, why_not
+from components.evidence.measures import (
+    MAIN_METRIC,
+    NOT_SUMMED,
+    Outcome,
+    figure,
+    measure,
+    outcome_of,
+    values,
+    why_not,
+)
+from components.evidence.moments import Stacked
 from components.evidence.search import Searched, search, worst
 from components.evidence.significance import Losses, benjamini_hochberg
 from components.evidence.slicing import Slice, configured
@@ -68,30 +78,44 @@ def overall_metrics(
     seed: int,
 ) -> dict[str, Json]:
     """Gives every metric of the task on all rows, with intervals."""
-    rows = len(outcomes[model].labels)
     names = metric_names(outcomes[model].task)
-    measures = {
-        (name, which): measure(name, outcome, whole(rows))
-        for name in names
-        for which, outcome in outcomes.items()
-    }
-    ones = np.ones((1, rows), np.uint8)
-    points = {key: float(ready.at(ones)[0, 0]) for key, ready in measures.items()}
-    drawn = bootstrap(measures, rows, spec.resamples, seed)
+    keys = [(name, which) for name in names for which in outcomes]
+    points, drawn = _all_rows(keys, outcomes, spec.resamples, seed)
 
     def told(name: str) -> Json:
         entry: Json = {
-            which: interval(points[name, which], drawn[name, which][:, 0], spec.confidence)
+            which: interval(points[name, which], drawn[name, which], spec.confidence)
             for which in outcomes
         }
         entry["difference"] = None
         if reference is not None:
             apart = drawn[name, model] - drawn[name, reference]
             value = points[name, model] - points[name, reference]
-            entry["difference"] = interval(value, apart[:, 0], spec.confidence)
+            entry["difference"] = interval(value, apart, spec.confidence)
         return entry
 
     return {name: told(name) for name in names}
+
+
+def _all_rows(
+    keys: Sequence[tuple[str, str]], outcomes: Mapping[str, Outcome], resamples: int, seed: int
+) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], Array]]:
+    """Metrics of models on all rows: their values, and those on every resample."""
+    rows = len(next(iter(outcomes.values())).labels)
+    summed = [key for key in keys if key[0] not in NOT_SUMMED]
+    ready: dict[Any, Resampling] = {
+        key: measure(key[0], outcomes[key[1]], whole(rows)) for key in keys if key not in summed
+    }
+    ready[None] = Stacked([figure(name, outcomes[which]) for name, which in summed])
+
+    def by_key(found: Mapping[Any, Array]) -> dict[tuple[str, str], Array]:
+        together = {key: found[None][:, place] for place, key in enumerate(summed)}
+        return together | {key: found[key][:, 0] for key in found if key is not None}
+
+    ones = np.ones((1, rows), np.uint8)
+    points = by_key({key: one.at(ones) for key, one in ready.items()})
+    drawn = by_key(bootstrap(ready, rows, resamples, seed))
+    return {key: float(value[0]) for key, value in points.items()}, drawn
 
 
 @dataclass(frozen=True)
