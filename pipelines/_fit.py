@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from components.evaluator.metric_names import can_bound_change, metric_names
+from components.stress.config import stressed_features
+from models.errors import ConfigError
 from models.features import FeaturesSpec
 from pipelines._findings import Finding
 from pipelines._text import did_you_mean, some
@@ -168,39 +170,15 @@ def _without_classes(config: KelpConfig) -> Iterator[Finding]:
             )
 
 
-_STRESSED = {
-    "noise": ("numeric",),
-    "adversarial": ("numeric",),
-    "units": ("numeric",),
-    "unseen": ("categorical", "vocabulary"),
-}
-
-
 def _stresses(config: KelpConfig) -> Iterator[Finding]:
     for name, stress in config.evaluation.stress.items():
-        kinds = _STRESSED.get(stress.kind)
-        path = ("evaluation", "stress", name, "columns")
-        for column in stress.columns:
-            if column not in config.features:
-                yield Finding(
-                    path,
-                    f"the stress {name!r} names {column!r}, which is no feature",
-                    expected=f"one of: {some(list(config.features))}",
-                    received=repr(column),
-                    fix=did_you_mean(column, config.features),
-                )
-            elif kinds and config.features[column].type not in kinds:
-                yield Finding(
-                    path,
-                    f"the stress {name!r} is {stress.kind}, which {column!r} cannot have",
-                    expected=f"a feature that is {' or '.join(kinds)}",
-                    received=f"{column}: {config.features[column].type}",
-                )
-        fits = not kinds or any(spec.type in kinds for spec in config.features.values())
-        if not stress.columns and not fits:
+        try:
+            stressed_features(name, stress, config.problem())
+        except ConfigError as error:
             yield Finding(
                 ("evaluation", "stress", name),
-                f"no feature can have the stress {name!r}",
-                expected=f"a feature that is {' or '.join(kinds or ())}",
-                received="none",
+                error.what,
+                expected=error.expected,
+                received=error.received,
+                fix=error.fix,
             )

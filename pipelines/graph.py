@@ -246,7 +246,8 @@ def _tracker(
         config=loaded.config.model_dump_json(by_alias=True),
         config_digest=loaded.digest,
         overrides=json.dumps(loaded.overrides),
-        source_digest=source_digest("components.tracker.component"),
+        # MLflow tells of the source of the whole run, not of the Tracker's own.
+        source_digest=source_digest("pipelines.graph"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import shlex
 import signal
@@ -181,17 +182,14 @@ def _rows(current: _Run) -> int | None:
 
 
 def _succeed(current: _Run, console: Console) -> int:
-    from pipelines._collect import complete
-
-    with captured(current.log("Summary")):
-        facts = current.facts("succeeded", None)
-        content = complete(current.loaded, facts, current.outputs)
-        path = summary.write(current.folder, content)
-        report = _report(current, content)
+    content, places = _write_summary(current, current.facts("succeeded", None))
     _point_latest(current.folder)
     summary.render(content, console)
-    for name, place in (("summary", path), ("report", report)):
+    for name, place in places.items():
         console.print(f"{name}: {_short(place)}", soft_wrap=True, highlight=False)
+    if "report" not in places:
+        log = _short(current.log("Summary"))
+        console.print(f"warning: the report could not be written; why is in {log}")
     if current.loaded.frozen_schema is None:
         console.print(
             f"the schema is inferred anew in each run; `kelp schema freeze {current.loaded.path}` "
@@ -236,24 +234,26 @@ def _keep_audit(current: _Run, error: BaseException) -> None:
 
 
 def _write_failure(current: _Run, status: str, problem: KelpError) -> None:
-    from pipelines._collect import complete
-
-    facts = current.facts(status, problem)
-    with captured(current.log("Summary")):
-        content = complete(current.loaded, facts, current.outputs)
-        summary.write(current.folder, content)
-        _report(current, content)
+    _write_summary(current, current.facts(status, problem))
     _point_latest(current.folder)
 
 
-def _report(current: _Run, content: dict[str, Any]) -> Path:
+def _write_summary(current: _Run, facts: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Writes summary and report, and gives the summary and where both are."""
     from components.reporter.render import write_report
+    from pipelines._collect import complete
 
-    folders = dict(content["folders"])
-    kept = current.folder / _AUDIT_FOLDER
-    if kept.is_dir():
-        folders["data_verdict"] = str(kept)
-    return write_report(current.folder, content, folders)
+    with captured(current.log("Summary")):
+        content = complete(current.loaded, facts, current.outputs)
+        kept = current.folder / _AUDIT_FOLDER
+        if kept.is_dir():
+            content["folders"]["data_verdict"] = str(kept)
+        places = {"summary": summary.write(current.folder, content)}
+        try:
+            places["report"] = write_report(current.folder, content, content["folders"])
+        except Exception:  # a page must cost neither the run nor the sight of its error
+            logging.getLogger(__name__).exception("the report could not be written")
+    return content, places
 
 
 def _is_interruption(error: BaseException) -> bool:

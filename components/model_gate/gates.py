@@ -225,11 +225,12 @@ def _baseline(
         return Gate("baseline", metric, "block", text, subject=name)
     outcome, verdict = _beats(name, gain, severity, level)
     text = (
-        f"The candidate is {verdict}: {metric} better by "
-        f"{with_interval(gain['value'], gain, '+')} than {figure(entry['metric']['value'])} of "
-        f"{_BASELINE_NAMES[name]}"
+        f"The candidate is {verdict}: {metric} is {figure(_value(evidence, metric))} against "
+        f"{figure(entry['metric']['value'])}, a gain of "
+        f"{with_interval(gain['value'], gain, '+')}."
     )
-    text += f". Use {_BASELINE_NAMES[name]}." if outcome in ("block", "warn") else "."
+    if outcome in ("block", "warn"):
+        text += f" Use {_BASELINE_NAMES[name]}."
     return Gate(
         "baseline",
         metric,
@@ -242,6 +243,11 @@ def _baseline(
         0.0,
         name,
     )
+
+
+def _value(evidence: Evidence, metric: str) -> float | None:
+    value: float | None = evidence["metrics"][metric]["candidate"]["value"]
+    return value
 
 
 def _beats(
