@@ -10,7 +10,7 @@ import numpy as np
 
 from components.evaluator.config import EvaluationSpec
 from components.evaluator.metric_names import metric_names
-from components.evidence.bootstrap import Interval, Resampling, bootstrap, interval, number
+from components.evidence.bootstrap import Draws, Interval, Resampling, bootstrap, interval, number
 from components.evidence.groups import Groups, groups_of, whole
 from components.evidence.measures import (
     MAIN_METRIC,
@@ -20,12 +20,11 @@ from components.evidence.measures import (
     measure,
     outcome_of,
     values,
-    why_not,
 )
 from components.evidence.moments import Stacked
 from components.evidence.search import Searched, search, worst
 from components.evidence.significance import Losses, benjamini_hochberg
-from components.evidence.slicing import Slice, configured
+from components.evidence.slicing import Slice, code, column_of, configured
 from components.evidence.trial import Trial, joined
 from components.predictions.table import PredictionTable
 
@@ -46,6 +45,7 @@ def compare(
     seed: int,
     *,
     find: bool = True,
+    together: Sequence[str] = (),
 ) -> Json:
     """Compares two models of `table` on its rows, overall and by slice.
 
@@ -56,6 +56,7 @@ def compare(
       spec: Slices, bounds, resamples and confidence.
       seed: Of the resamples.
       find: Whether to search for slices that the config does not list.
+      together: Columns whose equal values mark rows that depend on each other.
 
     Returns:
       `metrics` by name: an interval by model, and `difference` (model minus reference, in
@@ -64,41 +65,58 @@ def compare(
       so that positive is worse.
     """
     outcomes = {name: outcome_of(table, name) for name in (model, reference) if name is not None}
+    draws = draws_of(table, spec, seed, together)
+    other = None if reference is None else outcomes[reference]
+    trial = Trial(main_metric(table, spec), outcomes[model], other, draws.clusters)
     return {
-        "metrics": overall_metrics(outcomes, model, reference, spec, seed),
-        "slices": _slices(table, outcomes, (model, reference), spec, seed, find=find),
+        "metrics": overall_metrics(outcomes, model, reference, spec.confidence, draws),
+        "slices": _slices(table, trial, spec, draws, find=find),
     }
+
+
+def draws_of(
+    table: PredictionTable, spec: EvaluationSpec, seed: int, together: Sequence[str]
+) -> Draws:
+    """Gives the resamples of a table; rows alike in `together` are drawn together."""
+    columns = [
+        code(column_of(table.keys, name, "data.split.columns"), table.rows) for name in together
+    ]
+    clusters = None
+    for one in columns:
+        codes = one.codes if clusters is None else clusters * len(one.values) + one.codes
+        clusters = np.unique(codes, return_inverse=True)[1]
+    return Draws(table.rows, spec.resamples, seed, clusters)
 
 
 def overall_metrics(
     outcomes: Mapping[str, Outcome],
     model: str,
     reference: str | None,
-    spec: EvaluationSpec,
-    seed: int,
+    confidence: float,
+    draws: Draws,
 ) -> dict[str, Json]:
     """Gives every metric of the task on all rows, with intervals."""
     names = metric_names(outcomes[model].task)
     keys = [(name, which) for name in names for which in outcomes]
-    points, drawn = _all_rows(keys, outcomes, spec.resamples, seed)
+    points, drawn = _all_rows(keys, outcomes, draws)
 
     def told(name: str) -> Json:
         entry: Json = {
-            which: interval(points[name, which], drawn[name, which], spec.confidence)
+            which: interval(points[name, which], drawn[name, which], confidence)
             for which in outcomes
         }
         entry["difference"] = None
         if reference is not None:
             apart = drawn[name, model] - drawn[name, reference]
             value = points[name, model] - points[name, reference]
-            entry["difference"] = interval(value, apart, spec.confidence)
+            entry["difference"] = interval(value, apart, confidence)
         return entry
 
     return {name: told(name) for name in names}
 
 
 def _all_rows(
-    keys: Sequence[tuple[str, str]], outcomes: Mapping[str, Outcome], resamples: int, seed: int
+    keys: Sequence[tuple[str, str]], outcomes: Mapping[str, Outcome], draws: Draws
 ) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], Array]]:
     """Metrics of models on all rows: their values, and those on every resample."""
     rows = len(next(iter(outcomes.values())).labels)
@@ -114,7 +132,7 @@ def _all_rows(
 
     ones = np.ones((1, rows), np.uint8)
     points = by_key({key: one.at(ones) for key, one in ready.items()})
-    drawn = by_key(bootstrap(ready, rows, resamples, seed))
+    drawn = by_key(bootstrap(ready, draws))
     return {key: float(value[0]) for key, value in points.items()}, drawn
 
 
@@ -129,25 +147,15 @@ class _Judged:
 
 
 def _slices(
-    table: PredictionTable,
-    outcomes: Mapping[str, Outcome],
-    names: tuple[str, str | None],
-    spec: EvaluationSpec,
-    seed: int,
-    *,
-    find: bool,
+    table: PredictionTable, trial: Trial, spec: EvaluationSpec, draws: Draws, *, find: bool
 ) -> list[Json]:
-    model, reference = names
-    trial = Trial(
-        main_metric(table, spec), outcomes[model], outcomes[reference] if reference else None
-    )
     listed = configured(table.keys, spec) if table.rows else []
     reasons = _reasons(listed, trial, spec.min_slice_rows)
     usable = [one for one, reason in zip(listed, reasons, strict=True) if reason is None]
     wanted = find and spec.found_slices.enabled and table.rows > 0
     searched = search(table.keys, trial, spec) if wanted else None
     judged = _judge(usable, searched, trial, spec)
-    told = iter(_told(judged, trial, spec, seed))
+    told = iter(_told(judged, trial, spec.confidence, draws))
     entries = [
         next(told) if reason is None else _thin(one, reason, table.rows)
         for one, reason in zip(listed, reasons, strict=True)
@@ -157,11 +165,7 @@ def _slices(
 
 def _reasons(listed: Sequence[Slice], trial: Trial, min_rows: int) -> list[str | None]:
     """Says by slice why it cannot be judged."""
-    metric, groups = trial.metric, groups_of([one.rows for one in listed])
-    said = why_not(metric, trial.model, groups)
-    if trial.reference is not None:
-        theirs = why_not(metric, trial.reference, groups)
-        said = [ours or other for ours, other in zip(said, theirs, strict=True)]
+    said = trial.why_not(groups_of([one.rows for one in listed]))
     few = f"fewer than {min_rows} rows"
     return [
         few if len(one.rows) < min_rows else reason
@@ -204,24 +208,24 @@ def _worst(listed: Sequence[Slice], searched: Searched, keep: int) -> list[int]:
     return first + worst(searched, searched.losses.gap, keep - len(first), taken)
 
 
-def _told(judged: _Judged, trial: Trial, spec: EvaluationSpec, seed: int) -> list[Json]:
+def _told(judged: _Judged, trial: Trial, confidence: float, draws: Draws) -> list[Json]:
     """Tells each slice as JSON; intervals are the bootstrap's."""
     rows = len(trial.model.labels)
     groups = groups_of([one.rows for one in judged.slices])
     points = {name: values(name, trial.model, groups) for name in metric_names(trial.model.task)}
-    drawn = _resampled(trial, groups, spec.resamples, seed)
+    drawn = _resampled(trial, groups, draws)
 
     def loss(kind: str, place: int) -> Json | None:
         if kind not in judged.losses:
             return None
         value = judged.losses[kind].value[place]
-        told: Json = dict(interval(value, drawn[kind][:, place], spec.confidence))
+        told: Json = dict(interval(value, drawn[kind][:, place], confidence))
         told["p"], told["q"] = number(judged.p[kind][place]), number(judged.q[kind][place])
         return told
 
     def metrics(place: int) -> dict[str, Interval]:
         main = drawn["main"][:, place]
-        told = {trial.metric: interval(points[trial.metric][place], main, spec.confidence)}
+        told = {trial.metric: interval(points[trial.metric][place], main, confidence)}
         others = (name for name in points if name != trial.metric)
         bare: Interval = {"low": None, "high": None}
         return told | {name: {"value": number(points[name][place]), **bare} for name in others}
@@ -238,7 +242,7 @@ def _told(judged: _Judged, trial: Trial, spec: EvaluationSpec, seed: int) -> lis
     ]
 
 
-def _resampled(trial: Trial, groups: Groups, resamples: int, seed: int) -> dict[str, Array]:
+def _resampled(trial: Trial, groups: Groups, draws: Draws) -> dict[str, Array]:
     """The main metric by slice, and the losses, on every resample."""
     rows = len(trial.model.labels)
     measures = {
@@ -247,7 +251,7 @@ def _resampled(trial: Trial, groups: Groups, resamples: int, seed: int) -> dict[
     }
     if trial.reference is not None:
         measures["reference"] = measure(trial.metric, trial.reference, groups)
-    drawn = bootstrap(measures, rows, resamples, seed)
+    drawn = bootstrap(measures, draws)
     drawn["gap"] = trial.sign * (drawn["whole"] - drawn["main"])
     if "reference" in drawn:
         drawn["change"] = trial.sign * (drawn["reference"] - drawn["main"])

@@ -23,6 +23,7 @@ KEYS = {
     "resamples",
     "confidence",
     "seed",
+    "together",
     "metrics",
     "slices",
     "curves",
@@ -105,6 +106,45 @@ def test_the_same_seed_gives_the_same_evidence_and_another_does_not():
     first = evidence(table, {}, settings(), seed=1)
     assert evidence(table, {}, settings(), seed=1) == first
     assert evidence(table, {}, settings(), seed=2)["metrics"] != first["metrics"]
+
+
+def clustered(rows=3000, days=60, seed=1):
+    """Days on which the model knows more, and days on which it knows less."""
+    random = np.random.default_rng(seed)
+    day = random.integers(0, days, rows)
+    known = random.choice([0.2, 2.5], days)[day]
+    truth = random.normal(0, 1.5, rows)
+    labels = (random.random(rows) < sigmoid(truth)).astype(np.int64)
+    scores = {
+        name: sigmoid(known * truth + random.normal(0, 1, rows))
+        for name in ("candidate", "baseline")
+    }
+    # A week is one day in each: nothing can be said of another such day.
+    keys = pa.table({"sex": random.choice(["f", "m"], rows), "day": day, "weekday": day % 30})
+    return PredictionTable("binary", (0, 1), 0.5, labels, keys, scores)
+
+
+def test_rows_of_one_day_are_worth_less_than_as_many_rows():
+    table = clustered()
+    alone = evidence(table, {}, settings(), seed=1)
+    asked = settings(slices=(("sex",), ("weekday",)), min_slice_rows=50)
+    found = as_json(evidence(table, {}, asked, seed=1, together=("day",)))
+    narrow, wide = (one["metrics"]["roc_auc"]["candidate"] for one in (alone, found))
+    assert narrow["value"] == wide["value"]
+    assert spread(wide) > 1.5 * spread(narrow)
+    few = [one for one in found["slices"] if "weekday" in one["slice"]]
+    assert all("split together" in one["insufficient"] for one in few if one["source"] == "config")
+    sexes = [one for one in found["slices"] if set(one["slice"]) == {"sex"}]
+    assert len(sexes) == 2
+    assert all(one["gap"]["p"] is not None for one in sexes)
+    assert found["together"] == ["day"]
+    # Many samples of days vary as much as the interval of one of them says.
+    areas = [area_of(clustered(seed=seed)) for seed in range(40)]
+    assert spread(wide) == pytest.approx(2 * 1.96 * np.std(areas), rel=0.35)
+
+
+def area_of(table):
+    return reference.roc_auc_score(table.labels, table.scores["candidate"])
 
 
 def test_curves_and_confusion_are_scikit_learns():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.evidence import bootstrap as module
-from components.evidence.bootstrap import bootstrap, draw, interval
+from components.evidence.bootstrap import Draws, bootstrap, draw, interval
 from components.evidence.calibration import calibration, wilson
 from components.evidence.groups import whole
 from components.evidence.measures import Outcome
@@ -24,12 +24,21 @@ def test_a_resample_has_as_many_rows_and_depends_on_its_place_alone():
     assert counts.mean(axis=0).std() > 0
 
 
+def test_rows_that_belong_together_are_drawn_together():
+    clusters = np.array([0, 1, 0, 2, 1, 0])
+    counts = Draws(6, 50, 1, clusters).counts(0, 50)
+    assert (counts[:, 0] == counts[:, 2]).all()
+    assert (counts[:, 1] == counts[:, 4]).all()
+    assert (counts[:, [0, 1, 3]].sum(axis=1) == 3).all()
+    assert (counts[:, 0] != counts[:, 1]).any()
+
+
 def test_the_size_of_a_block_changes_nothing(monkeypatch):
     numbers = np.random.default_rng(0).normal(size=300)
     statistics = {"mean": Moments(mean(numbers), whole(300))}
-    first = bootstrap(statistics, 300, 40, seed=1)["mean"]
+    first = bootstrap(statistics, Draws(300, 40, 1))["mean"]
     monkeypatch.setattr(module, "_BLOCK_ELEMENTS", 1)
-    again = bootstrap(statistics, 300, 40, seed=1)["mean"]
+    again = bootstrap(statistics, Draws(300, 40, 1))["mean"]
     assert again == pytest.approx(first, rel=1e-12, abs=1e-12)
     assert len(np.unique(first)) == 40
 
@@ -38,7 +47,7 @@ def test_intervals_of_a_mean_cover_it_as_often_as_they_say():
     covered = 0
     for seed in range(200):
         numbers = np.random.default_rng(seed).normal(size=120)
-        drawn = bootstrap({0: Moments(mean(numbers), whole(120))}, 120, 300, seed)[0][:, 0]
+        drawn = bootstrap({0: Moments(mean(numbers), whole(120))}, Draws(120, 300, seed))[0][:, 0]
         found = interval(float(numbers.mean()), drawn, 0.9)
         covered += found["low"] <= 0 <= found["high"]
     assert 165 <= covered <= 194
@@ -103,8 +112,10 @@ def test_calibration_error_finds_what_is_off():
     random = np.random.default_rng(4)
     chance = random.random(20_000)
     labels = (random.random(20_000) < chance).astype(np.int64)
-    true = calibration(Outcome("binary", labels, chance, 0.5), 10, 200, 0.95, 0)
-    off = calibration(Outcome("binary", labels, np.clip(chance + 0.1, 0, 1), 0.5), 10, 200, 0.95, 0)
+    true = calibration(Outcome("binary", labels, chance, 0.5), 10, 0.95, Draws(20_000, 200, 0))
+    off = calibration(
+        Outcome("binary", labels, np.clip(chance + 0.1, 0, 1), 0.5), 10, 0.95, Draws(20_000, 200, 0)
+    )
     assert true["error"]["value"] < 0.02
     assert true["error"]["low"] < 0.006
     assert off["error"]["low"] < 0.097 < off["error"]["high"] + 0.01
@@ -114,12 +125,15 @@ def test_calibration_error_finds_what_is_off():
         one["observed_low"] <= one["predicted"] <= one["observed_high"] for one in true["bins"]
     ]
     assert sum(inside) >= 8
-    assert calibration(Outcome("regression", chance, chance, None), 10, 200, 0.95, 0) is None
+    assert (
+        calibration(Outcome("regression", chance, chance, None), 10, 0.95, Draws(20_000, 200, 0))
+        is None
+    )
 
 
 def test_many_classes_are_calibrated_by_the_most_probable_one():
     scores = np.array([[0.7, 0.2, 0.1]] * 10, np.float32)
     labels = np.array([0] * 7 + [1, 1, 2])
-    found = calibration(Outcome("multiclass", labels, scores, None), 10, 100, 0.95, 0)
+    found = calibration(Outcome("multiclass", labels, scores, None), 10, 0.95, Draws(10, 100, 0))
     assert found["error"]["value"] == pytest.approx(0, abs=1e-6)
     assert [one["rows"] for one in found["bins"]] == [10]

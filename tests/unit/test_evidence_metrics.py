@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from components.evaluator.metric_names import metric_names
-from components.evidence.bootstrap import bootstrap, draw
+from components.evidence.bootstrap import Draws, bootstrap, draw
 from components.evidence.groups import groups_by_code, groups_of, whole
 from components.evidence.measures import Outcome, measure, values, why_not
 from components.evidence.moments import Stacked, mean, ratio
@@ -114,7 +114,7 @@ def test_the_influence_is_the_derivative_by_a_rows_weight(task, metric):
 def test_influences_foretell_the_bootstraps_standard_error(task, metric):
     one = outcome(task, 1500)
     ready = measure(metric, one, whole(1500))
-    drawn = bootstrap({"it": ready}, 1500, 600, seed=3)["it"][:, 0]
+    drawn = bootstrap({"it": ready}, Draws(1500, 600, 3))["it"][:, 0]
     assert np.sqrt((ready.influence() ** 2).sum()) == pytest.approx(drawn.std(), rel=0.12)
 
 
