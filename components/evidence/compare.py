@@ -31,6 +31,8 @@ from components.predictions.table import PredictionTable
 Array = np.ndarray[Any, Any]
 Json = dict[str, Any]
 
+_RARE = "too few rows: many resamples cannot compute it"
+
 
 def main_metric(table: PredictionTable, spec: EvaluationSpec) -> str:
     """The metric that slices, baselines and stresses are told in."""
@@ -160,7 +162,7 @@ def _slices(
         next(told) if reason is None else _thin(one, reason, table.rows)
         for one, reason in zip(listed, reasons, strict=True)
     ]
-    return entries + list(told)
+    return entries + [entry for entry in told if entry["insufficient"] is None]
 
 
 def _reasons(listed: Sequence[Slice], trial: Trial, min_rows: int) -> list[str | None]:
@@ -230,16 +232,14 @@ def _told(judged: _Judged, trial: Trial, confidence: float, draws: Draws) -> lis
         bare: Interval = {"low": None, "high": None}
         return told | {name: {"value": number(points[name][place]), **bare} for name in others}
 
-    return [
-        {
-            **_head(one, rows),
-            "insufficient": None,
-            "metrics": metrics(place),
-            "gap": loss("gap", place),
-            "change": loss("change", place),
-        }
-        for place, one in enumerate(judged.slices)
-    ]
+    def told(place: int, one: Slice) -> Json:
+        gap, change = loss("gap", place), loss("change", place)
+        if any(some is not None and some["low"] is None for some in (gap, change)):
+            return _thin(one, _RARE, rows)
+        entry: Json = {**_head(one, rows), "insufficient": None, "metrics": metrics(place)}
+        return {**entry, "gap": gap, "change": change}
+
+    return [told(place, one) for place, one in enumerate(judged.slices)]
 
 
 def _resampled(trial: Trial, groups: Groups, draws: Draws) -> dict[str, Array]:

@@ -81,8 +81,14 @@ class Trial:
         return SliceLosses(gap, change)
 
     def _is_spread(self, folded: _Folded) -> Array:
-        """Whether a group has enough clusters to see how they differ."""
-        enough: Array = folded.cells.sizes >= (1 if self._clusters is None else MIN_CLUSTERS)
+        """Whether a group has enough clusters, none of which is most of it.
+
+        Counted as Kish (1965) counts: as many of equal size would vary as much.
+        """
+        cells, rows = folded.cells, folded.sum(np.ones(len(folded.rows)))
+        if self._clusters is None:
+            return np.ones(len(cells), bool)
+        enough: Array = cells.sums(rows) ** 2 >= MIN_CLUSTERS * cells.sums(rows**2)
         return enough
 
     def _known(self, outcome: Outcome, groups: Groups) -> tuple[Array, Array]:
@@ -105,11 +111,12 @@ class _Folded:
     """Groups of clusters in place of groups of rows.
 
     Attributes:
+      rows: The groups' rows.
       cells: The clusters that each group has rows of.
     """
 
     def __init__(self, groups: Groups, clusters: Array | None) -> None:
-        self.cells, self._cell = groups, None
+        self.rows, self.cells, self._cell = groups.rows, groups, None
         if clusters is None:
             return
         many = int(clusters.max(initial=-1)) + 1
