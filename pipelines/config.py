@@ -126,7 +126,13 @@ class KelpConfig(Spec):
             resamples=evaluation.resamples,
             confidence=evaluation.confidence,
             seed=self.seed,
+            together=self.together(),
         )
+
+    def together(self) -> tuple[str, ...]:
+        """The columns whose equal values the split keeps together, such as the day."""
+        split = self.data.split
+        return split.columns if split.by == "key" else ()
 
     def cross_validation(self, folds: int) -> CrossValidationSpec:
         """What CrossValidation needs to know."""

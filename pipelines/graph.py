@@ -191,6 +191,7 @@ def _evidence(
         baseline_model=baseline.outputs["model"],
         spec=config.evaluation.model_dump_json(exclude=_NOT_OF_THE_GATE),
         seed=config.seed,
+        together=json.dumps(config.together()),
         source_digest=source_digest("components.model_gate.component"),
         **gate_inputs,
     )

@@ -11,6 +11,7 @@ import numpy as np
 from components.evaluator.config import EvaluationSpec
 from components.evaluator.metric_names import metric_names
 from components.evidence.bootstrap import Draws, Interval, Resampling, bootstrap, interval, number
+from components.evidence.clusters import clusters_of
 from components.evidence.groups import Groups, groups_of, whole
 from components.evidence.measures import (
     MAIN_METRIC,
@@ -24,7 +25,7 @@ from components.evidence.measures import (
 from components.evidence.moments import Stacked
 from components.evidence.search import Searched, search, worst
 from components.evidence.significance import Losses, benjamini_hochberg
-from components.evidence.slicing import Slice, code, column_of, configured
+from components.evidence.slicing import Slice, configured
 from components.evidence.trial import Trial, joined
 from components.predictions.table import PredictionTable
 
@@ -80,14 +81,7 @@ def draws_of(
     table: PredictionTable, spec: EvaluationSpec, seed: int, together: Sequence[str]
 ) -> Draws:
     """Gives the resamples of a table; rows alike in `together` are drawn together."""
-    columns = [
-        code(column_of(table.keys, name, "data.split.columns"), table.rows) for name in together
-    ]
-    clusters = None
-    for one in columns:
-        codes = one.codes if clusters is None else clusters * len(one.values) + one.codes
-        clusters = np.unique(codes, return_inverse=True)[1]
-    return Draws(table.rows, spec.resamples, seed, clusters)
+    return Draws(table.rows, spec.resamples, seed, clusters_of(table.keys, together))
 
 
 def overall_metrics(

@@ -1,5 +1,6 @@
 """The ModelGate component: weighs the evidence, and blesses or refuses the candidate."""
 
+import json
 from pathlib import Path
 from typing import Any, List  # noqa: UP035 (TFX looks for this one)
 
@@ -37,6 +38,7 @@ def ModelGate(  # noqa: N802 (a TFX component is named as a class)
     verdict: OutputArtifact[ModelVerdict],
     spec: Parameter[str],
     seed: Parameter[int],
+    together: Parameter[str],
     source_digest: Parameter[str],
     stress: InputArtifact[List[StressReport]] = None,  # noqa: UP006
     trivial: InputArtifact[List[TrivialBaselines]] = None,  # noqa: UP006
@@ -46,7 +48,8 @@ def ModelGate(  # noqa: N802 (a TFX component is named as a class)
     """Writes `evidence.json` and `gates.json`; the blessing's `blessed` says 1 or 0."""
     settings = EvaluationSpec.model_validate_json(spec)
     scores = read_scores(Path(trivial[0].uri) / ROWS_FILE) if trivial else {}
-    found = evidence(read_predictions(Path(predictions.uri)), scores, settings, seed)
+    table = read_predictions(Path(predictions.uri))
+    found = evidence(table, scores, settings, seed, json.loads(together))
     stressed = read_json(Path(stress[0].uri) / "stress.json") if stress else {}
     found["robustness"] = stressed.get("robustness", [])
     found["importance"] = stressed.get("importance", [])
