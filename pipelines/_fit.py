@@ -30,6 +30,7 @@ def misfits(config: KelpConfig) -> list[Finding]:
         _main_metric,
         _without_classes,
         _stresses,
+        _resampling,
     )
     return [finding for check in checks for finding in check(config)]
 
@@ -151,9 +152,17 @@ def _main_metric(config: KelpConfig) -> Iterator[Finding]:
 
 def _without_classes(config: KelpConfig) -> Iterator[Finding]:
     """What a regression has no use for."""
+    evaluation = config.evaluation
+    if config.task == "multiclass" and evaluation.fairness.sensitive:
+        yield Finding(
+            ("evaluation", "fairness", "sensitive"),
+            "rates of being called positive need a binary task",
+            expected="this key for a binary task only",
+            received="task: multiclass",
+            fix="remove the key",
+        )
     if config.task != "regression":
         return
-    evaluation = config.evaluation
     asked: tuple[tuple[tuple[str, ...], bool], ...] = (
         (("evaluation", "fairness", "sensitive"), bool(evaluation.fairness.sensitive)),
         (("evaluation", "calibration", "max_error"), evaluation.calibration.max_error is not None),
@@ -168,6 +177,16 @@ def _without_classes(config: KelpConfig) -> Iterator[Finding]:
                 received=f"task: {config.task}",
                 fix="remove the key",
             )
+
+
+def _resampling(config: KelpConfig) -> Iterator[Finding]:
+    if config.evaluation.resample == "keys" and config.data.split.by != "key":
+        yield Finding(
+            ("evaluation", "resample"),
+            "the split has no keys to draw rows by",
+            expected="rows, or data.split.by: key",
+            received=f"data.split.by: {config.data.split.by}",
+        )
 
 
 def _stresses(config: KelpConfig) -> Iterator[Finding]:

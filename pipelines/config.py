@@ -130,9 +130,8 @@ class KelpConfig(Spec):
         )
 
     def together(self) -> tuple[str, ...]:
-        """The columns whose equal values the split keeps together, such as the day."""
-        split = self.data.split
-        return split.columns if split.by == "key" else ()
+        """The columns whose equal values the bootstrap draws together, such as the day."""
+        return self.data.split.columns if self.evaluation.resample == "keys" else ()
 
     def cross_validation(self, folds: int) -> CrossValidationSpec:
         """What CrossValidation needs to know."""
