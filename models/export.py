@@ -3,6 +3,9 @@
 It holds the network's variables and the transform layer, and nothing else. Keras's own
 export writes every weight twice; a tracked Keras model brings its optimizer's slots along;
 and variables that are not tracked break the C++ loader.
+
+Beside the signatures it has four functions for explanations, see models/encoding.py and
+models/loaded.py: `encode`, `head`, `score` and `encoding`. They share the variables.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from models.encoding import Halves, cut, describe, mean_row
 from models.features import MISSING_INT, FeaturesSpec, is_number, serving_name
 from models.representation import raw_input_specs
 
@@ -41,15 +45,30 @@ class Serving:
 
 
 class _Saved(tf.Module):
-    def __init__(self, serving: Serving) -> None:
+    def __init__(self, serving: Serving, sample: Mapping[str, tf.Tensor]) -> None:
         super().__init__()
         self.variables_of_network = [variable.value for variable in serving.network.variables]
         self.transform = serving.transform
+        halves = cut(serving.network, serving.problem.task)
+        about = describe(serving.problem, serving.network, mean_row(halves, sample))
+        matrix = tf.TensorSpec([None, len(about.reference)], tf.float32, name="encoded")
+        self.encode = _encode_function(serving, halves)
+        self.head = tf.function(halves.head, input_signature=[matrix], autograph=False)
+        self.score = tf.function(halves.score, input_signature=[matrix], autograph=False)
+        text = about.to_json()
+        self.encoding = tf.function(lambda: tf.constant(text), input_signature=[], autograph=False)
 
 
-def export(serving: Serving, folder: Path) -> None:
-    """Writes the SavedModel."""
-    tf.saved_model.save(_Saved(serving), str(folder), signatures=_signatures(serving))
+def export(serving: Serving, folder: Path, sample: Mapping[str, tf.Tensor]) -> None:
+    """Writes the SavedModel.
+
+    Args:
+      serving: What the signatures are made of.
+      folder: Where to write.
+      sample: Transformed features of some rows: their mean is what explanations compare with.
+    """
+    saved = _Saved(serving, sample)
+    tf.saved_model.save(saved, str(folder), signatures=_signatures(serving))
 
 
 def answer(serving: Serving, features: Mapping[str, tf.Tensor]) -> Tensors:
@@ -158,17 +177,28 @@ def _signatures(serving: Serving) -> dict[str, Any]:
 
 
 def _columns_signature(serving: Serving) -> Any:
-    inputs = {
-        serving_name(name): tf.TensorSpec([None], dtype, name=serving_name(name))
-        for name, dtype in serving_inputs(serving.problem, serving.schema).items()
-    }
-
-    @tf.function(input_signature=[inputs], autograph=False)
+    @tf.function(input_signature=[_column_specs(serving)], autograph=False)
     def serve(columns: Tensors) -> Tensors:
         raw = from_serving_columns(serving.problem, serving.schema, columns)
         return answer(serving, serving.transform(raw))
 
     return serve
+
+
+def _encode_function(serving: Serving, halves: Halves) -> Any:
+    @tf.function(input_signature=[_column_specs(serving)], autograph=False)
+    def encode(columns: Tensors) -> tf.Tensor:
+        raw = from_serving_columns(serving.problem, serving.schema, columns)
+        return halves.encode(serving.transform(raw))
+
+    return encode
+
+
+def _column_specs(serving: Serving) -> dict[str, tf.TensorSpec]:
+    return {
+        serving_name(name): tf.TensorSpec([None], dtype, name=serving_name(name))
+        for name, dtype in serving_inputs(serving.problem, serving.schema).items()
+    }
 
 
 def _examples_signature(function: Callable[[tf.Tensor], Tensors]) -> Any:

@@ -111,7 +111,8 @@ def train(job: Job) -> None:
         None if point is None else point.threshold,
     )
     _write_golden(job, serving)
-    export(serving, job.model_dir)
+    sample, _ = next(iter(ordered_batches(splits["val"])))
+    export(serving, job.model_dir, sample)
     _write_report(job.run_dir, report)
 
 

@@ -20,7 +20,7 @@ class Finding:
 
     `kind` says what an example row of it looks like: a `missing` value, a value `unknown`
     to the domain, or neither (`other`). `check` names the test that found it, `figure` and
-    `bound` are that test's number and the largest one allowed.
+    `bound` are that test's number and the one that it must not pass; `fix` is what to do.
     """
 
     severity: Literal["block", "warn"]
@@ -34,6 +34,7 @@ class Finding:
     check: str = "schema"
     figure: float | None = None
     bound: float | None = None
+    fix: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as JSON."""

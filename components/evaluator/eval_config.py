@@ -1,4 +1,8 @@
-"""Says to TFMA what to compute, on which slices, and within which bounds."""
+"""Says to TFMA what to compute, and on which slices.
+
+TFMA has no thresholds here: the ModelGate judges, with intervals that TFMA would take
+minutes for (docs/decisions/0006-gates-with-uncertainty.md).
+"""
 
 from __future__ import annotations
 
@@ -11,28 +15,20 @@ import tfx  # noqa: F401 (before TFMA: see docs/decisions/0001-stack.md)
 from tensorflow_model_analysis.proto.config_pb2 import (  # isort: skip
     EvalConfig,
     MetricConfig,
-    MetricDirection,
     MetricsSpec,
-    MetricThreshold,
     ModelSpec,
-    PerSliceMetricThreshold,
     SlicingSpec,
 )
 
 from components.evaluator.config import EvaluationSpec
-from components.evaluator.metric_names import HIGHER_IS_BETTER
 from models.features import FeaturesSpec, Task
 
-CANDIDATE = "candidate"
-BASELINE = "baseline"
 OUTPUTS: Mapping[Task, tuple[str, ...]] = {
     "binary": ("probabilities", "decisions"),
     "multiclass": ("probabilities",),
     "regression": ("predictions",),
 }
 _OURS = "components.evaluator.tfma_metrics"
-# A change of exactly the allowed size passes; TFMA compares strictly.
-_SLACK = 1e-9
 
 # By task and output: the metric's name here, its class, its arguments.
 _METRICS: Mapping[tuple[str, str], tuple[tuple[str, str, dict[str, Any]], ...]] = {
@@ -73,18 +69,15 @@ _OUR_CLASSES = {"Accuracy", "MacroF1", "WeightedF1", "RootMeanSquaredError", "R2
 
 
 def build_eval_config(evaluation: EvaluationSpec, problem: FeaturesSpec) -> EvalConfig:
-    """Gives TFMA's config for the candidate, against the baseline where there is one."""
+    """Gives TFMA's config for the candidate."""
     return EvalConfig(
-        model_specs=[
-            _model_spec(CANDIDATE, problem),
-            _model_spec(BASELINE, problem),
-        ],
+        model_specs=[_model_spec(problem)],
         metrics_specs=[
             MetricsSpec(
                 # TFMA unwraps the predictions of a signature that has one output.
                 output_names=[] if problem.task == "regression" else [output],
                 metrics=[
-                    _metric(name, kind, arguments, evaluation, problem.task)
+                    _metric(name, kind, arguments)
                     for name, kind, arguments in _METRICS[problem.task, output]
                 ],
             )
@@ -97,13 +90,8 @@ def build_eval_config(evaluation: EvaluationSpec, problem: FeaturesSpec) -> Eval
     )
 
 
-def _model_spec(name: str, problem: FeaturesSpec) -> ModelSpec:
-    spec = ModelSpec(
-        name=name,
-        is_baseline=name == BASELINE,
-        signature_name="examples",
-        preprocessing_function_names=["labels"],
-    )
+def _model_spec(problem: FeaturesSpec) -> ModelSpec:
+    spec = ModelSpec(signature_name="examples", preprocessing_function_names=["labels"])
     if problem.task == "regression":
         spec.label_key = problem.label.name
     else:
@@ -111,35 +99,9 @@ def _model_spec(name: str, problem: FeaturesSpec) -> ModelSpec:
     return spec
 
 
-def _metric(
-    name: str, kind: str, arguments: Mapping[str, Any], evaluation: EvaluationSpec, task: Task
-) -> MetricConfig:
-    threshold = _threshold(name, evaluation, task)
+def _metric(name: str, kind: str, arguments: Mapping[str, Any]) -> MetricConfig:
     return MetricConfig(
         class_name=kind,
         module=_OURS if kind in _OUR_CLASSES else "",
         config=json.dumps({"name": name, **arguments}),
-        # A top-level threshold would bind every slice: bind the overall one alone.
-        per_slice_thresholds=[]
-        if threshold is None
-        else [PerSliceMetricThreshold(slicing_specs=[SlicingSpec()], threshold=threshold)],
     )
-
-
-def _threshold(name: str, evaluation: EvaluationSpec, task: Task) -> MetricThreshold | None:
-    bound, change = evaluation.bounds.get(name), evaluation.change.get(name)
-    if bound is None and change is None:
-        return None
-    threshold = MetricThreshold()
-    if bound is not None:
-        if bound.min is not None:
-            threshold.value_threshold.lower_bound.value = bound.min
-        if bound.max is not None:
-            threshold.value_threshold.upper_bound.value = bound.max
-    if change is not None:
-        higher = HIGHER_IS_BETTER[task][name]
-        direction = "HIGHER_IS_BETTER" if higher else "LOWER_IS_BETTER"
-        threshold.change_threshold.direction = MetricDirection.Value(direction)
-        allowed = change.max_loss + _SLACK
-        threshold.change_threshold.absolute.value = -allowed if higher else allowed
-    return threshold

@@ -1,4 +1,4 @@
-"""Reads what the Evaluator wrote: metrics by slice, and why it blessed or did not."""
+"""Reads what the Evaluator wrote: metrics by slice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import tfx  # noqa: F401 (before TFMA: see docs/decisions/0001-stack.md)
 import tensorflow_model_analysis as tfma  # isort: skip
 
 
-from components.evaluator.eval_config import CANDIDATE, REPORTED
+from components.evaluator.eval_config import REPORTED
 from components.evaluator.tfma_metrics import f1_by_class
 
 Metrics = dict[str, Any]
@@ -21,21 +21,18 @@ Metrics = dict[str, Any]
 
 @dataclass(frozen=True)
 class ModelEvaluation:
-    """One model on test: the overall slice, and the others as rows of a table."""
+    """The candidate on test: the overall slice, and the others as rows of a table."""
 
     metrics: Metrics
     slices: list[dict[str, Any]] = field(default_factory=list)
 
 
-def read_model(uri: str, model_name: str, min_slice_rows: int = 0) -> ModelEvaluation | None:
-    """Gives a model's metrics, None where the evaluation has no such model.
+def read_evaluation(uri: str, min_slice_rows: int = 0) -> ModelEvaluation:
+    """Gives the candidate's metrics.
 
     A slice of fewer than `min_slice_rows` rows says `insufficient` instead of metrics.
     """
-    result = tfma.load_eval_result(uri, model_name=model_name)
-    if model_name == CANDIDATE and not result.slicing_metrics:
-        # TFMA drops the name of the only model of an evaluation.
-        result = tfma.load_eval_result(uri, model_name="")
+    result = tfma.load_eval_result(uri)
     overall: Metrics = {}
     slices: list[dict[str, Any]] = []
     for key, outputs in result.slicing_metrics:
@@ -51,8 +48,6 @@ def read_model(uri: str, model_name: str, min_slice_rows: int = 0) -> ModelEvalu
         else:
             entry["metrics"] = metrics
         slices.append(entry)
-    if not overall:
-        return None
     slices.sort(key=lambda entry: (list(entry["slice"]), -entry["rows"]))
     return ModelEvaluation(overall, slices)
 
@@ -99,42 +94,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
-
-
-def read_reasons(uri: str) -> tuple[bool, list[str]]:
-    """Whether every bound held, and a sentence for each that did not."""
-    result = tfma.load_validation_result(uri)
-    if result is None or result.missing_thresholds:
-        return False, ["No bound is configured (evaluation.bounds), so nothing can be blessed."]
-    reasons = [
-        _failure(failure)
-        for validation in result.metric_validations_per_slice
-        for failure in validation.failures
-    ]
-    missing = [
-        "A bound on the overall slice could not be held against any metric."
-        for _ in result.missing_slices
-    ]
-    return bool(result.validation_ok), reasons + missing
-
-
-def _failure(failure: Any) -> str:
-    name = failure.metric_key.name
-    value = failure.metric_value.double_value.value
-    change = failure.metric_key.is_diff
-    threshold = failure.metric_threshold
-    if failure.metric_value.WhichOneof("type") is None or not math.isfinite(value):
-        return f"{name}: its bound could not be computed on test ({failure.message or 'no value'})."
-    if change:
-        allowed = abs(threshold.change_threshold.absolute.value)
-        return (
-            f"{name} changed by {value:+.4f} against the baseline; "
-            f"at most {allowed:.4f} for the worse is allowed."
-        )
-    bounds = threshold.value_threshold
-    parts = []
-    if bounds.HasField("lower_bound"):
-        parts.append(f"at least {bounds.lower_bound.value:g}")
-    if bounds.HasField("upper_bound"):
-        parts.append(f"at most {bounds.upper_bound.value:g}")
-    return f"{name} is {value:.4f} on test; the bound is {' and '.join(parts)}."

@@ -7,6 +7,7 @@ same one for tools that know no other.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from models.networks.ports import InputSpec, OutputSpec
@@ -29,7 +30,9 @@ def build(spec: MlpSpec, inputs: Sequence[InputSpec], output: OutputSpec, keras_
     layers = keras_module.layers
     entries = {port.name: _entry(port, keras_module) for port in inputs}
     joined = [_encode(port, entries[port.name], layers) for port in inputs]
-    hidden = layers.Concatenate(name="features")(joined) if len(joined) > 1 else joined[0]
+    # The SavedModel is cut at this layer for explanations: see models/encoding.py.
+    join = layers.Concatenate if len(joined) > 1 else partial(layers.Activation, "linear")
+    hidden = join(name="features")(joined if len(joined) > 1 else joined[0])
     for index, units in enumerate(spec.units):
         hidden = _block(index, units, spec, keras_module)(hidden)
     return keras_module.Model(inputs=entries, outputs=_head(output, layers)(hidden), name="mlp")

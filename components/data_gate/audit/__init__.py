@@ -1,0 +1,1 @@
+"""The data audit: is what the model would learn from sound?"""

@@ -1,0 +1,102 @@
+"""What a check of the audit gets, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from components.data_gate.config import AuditSpec, Severity
+from components.data_gate.findings import Finding
+from components.example_gen.config import SplitSpec
+from models.features import FeaturesSpec
+
+Outcome = Literal["pass", "block", "warn", "off"]
+
+
+@dataclass(frozen=True)
+class AuditData:
+    """All that the checks look at.
+
+    Attributes:
+      tables: The examples by split, of the splits that there are, as `read_table` gives them.
+      problem: The task, the label and the features.
+      spec: Severities and bounds.
+      split: How the rows were split.
+    """
+
+    tables: Mapping[str, pa.Table]
+    problem: FeaturesSpec
+    spec: AuditSpec
+    split: SplitSpec
+
+    def features(self) -> list[str]:
+        """The features that every table has, in the config's order."""
+        held = [set(table.column_names) for table in self.tables.values()]
+        return [name for name in self.problem.features if all(name in names for names in held)]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One figure held against its bound.
+
+    Attributes:
+      check: The key under `data.audit`.
+      feature: The feature, the label or the columns that it is about; empty: whole rows.
+      split: The split or splits.
+      severity: What a failure does.
+      figure: The number found; None where there is nothing to measure.
+      bound: The number that it must not pass.
+      outcome: What came of it.
+      what: A sentence.
+      fix: What to do about a failure.
+    """
+
+    check: str
+    feature: str
+    split: str
+    severity: Severity
+    figure: float | None
+    bound: float | None
+    outcome: Outcome
+    what: str
+    expected: str = ""
+    received: str = ""
+    fix: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figure as JSON."""
+        names = ("check", "feature", "split", "severity", "figure", "bound", "outcome", "what")
+        return {name: getattr(self, name) for name in names}
+
+    def finding(self) -> Finding | None:
+        """The finding of a check that failed."""
+        if self.outcome not in ("block", "warn"):
+            return None
+        return Finding(
+            severity="block" if self.outcome == "block" else "warn",
+            feature=self.feature,
+            split=self.split,
+            what=self.what,
+            expected=self.expected,
+            received=self.received,
+            check=self.check,
+            figure=self.figure,
+            bound=self.bound,
+            fix=self.fix,
+        )
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one check gives: its figures, and whatever else the report shows of it."""
+
+    checks: list[Checked] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def outcome_of(severity: Severity, failed: bool) -> Outcome:
+    """What comes of a check that was made; one that is off is not made."""
+    return severity if failed else "pass"

@@ -1,0 +1,244 @@
+"""The config of the data audit: how severe each check is, and its bounds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from components.example_gen.config import DataSpec
+from models.spec import Spec
+
+Severity = Literal["block", "warn", "off"]
+
+
+class BalanceSpec(Spec):
+    """The rarest class of train, as a share of its rows.
+
+    Attributes:
+      severity: What a failure does.
+      min_share: Of two classes; of more classes, in proportion less.
+    """
+
+    severity: Severity = "warn"
+    min_share: float = Field(0.05, ge=0, le=0.5)
+
+
+class AcrossSpec(Spec):
+    """Rows of val or test that are also in train, label included.
+
+    Attributes:
+      severity: What a failure does.
+      max_share: Of the rows of the later split.
+    """
+
+    severity: Severity = "warn"
+    max_share: float = Field(0.001, ge=0, le=1)
+
+
+class DuplicatesSpec(Spec):
+    """Rows with the same features and label as an earlier row of their split.
+
+    Attributes:
+      severity: What a failure does.
+      max_share: Of a split's rows.
+      across: Those that another split has too.
+    """
+
+    severity: Severity = "warn"
+    max_share: float = Field(0.01, ge=0, le=1)
+    across: AcrossSpec = AcrossSpec()
+
+
+class ContradictionsSpec(Spec):
+    """Rows whose features are another row's too, and whose label is not.
+
+    Attributes:
+      severity: What a failure does.
+      max_share: Of all rows.
+    """
+
+    severity: Severity = "warn"
+    max_share: float = Field(0.05, ge=0, le=1)
+
+
+class MissingSpec(Spec):
+    """The share of rows without a value, in the split that has most of them.
+
+    Attributes:
+      severity: What a failure does.
+      max_share: Of a feature whose missing values are filled in unseen.
+      max_marked_share: Of a feature that tells the model so: by a missing indicator, or
+        as a category of its own.
+    """
+
+    severity: Severity = "warn"
+    max_share: float = Field(0.5, ge=0, le=1)
+    max_marked_share: float = Field(0.9, ge=0, le=1)
+
+
+class ConstantSpec(Spec):
+    """The share of train's rows that hold a feature's commonest value, or none.
+
+    Attributes:
+      severity: What a failure does.
+      max_share: Above it a feature is nearly constant; at 1 it is constant.
+    """
+
+    severity: Severity = "warn"
+    max_share: float = Field(0.995, ge=0, le=1)
+
+
+class OutliersSpec(Spec):
+    """Numbers of train that lie far from the middle half of their feature.
+
+    Attributes:
+      severity: What a failure does.
+      max_share: Of the feature's values.
+      distance: How far from the quartiles is far, in distances between them.
+    """
+
+    severity: Severity = "warn"
+    max_share: float = Field(0.005, ge=0, le=1)
+    distance: float = Field(10.0, gt=0)
+
+
+class CardinalitySpec(Spec):
+    """The distinct values of a categorical feature in train: each is an input of its own.
+
+    Attributes:
+      severity: What a failure does.
+      max_values: Above it, type vocabulary fits better.
+    """
+
+    severity: Severity = "warn"
+    max_values: int = Field(100, ge=1)
+
+
+class IdLikeSpec(Spec):
+    """Features that number or name the rows: distinct values as a share of train's.
+
+    Attributes:
+      severity: What a failure does.
+      max_share: Above it, a category is an id; so is a whole number whose values fill
+        their range.
+    """
+
+    severity: Severity = "warn"
+    max_share: float = Field(0.95, gt=0, le=1)
+
+
+class SizesSpec(Spec):
+    """The rows that a split usually needs.
+
+    Attributes:
+      severity: What a failure does.
+      train: Rows to learn from.
+      held_out: Rows of val and of test.
+      per_class: Rows of each class, in each split.
+    """
+
+    severity: Severity = "warn"
+    train: int = Field(500, ge=0)
+    held_out: int = Field(100, ge=0)
+    per_class: int = Field(10, ge=0)
+
+
+class LeakageSpec(Spec):
+    """How well each feature alone tells the label.
+
+    Attributes:
+      severity: What a failure does.
+      max_power: For classes the area under the ROC curve (of more than two, that of the
+        class told worst); for regression the share of the label's variance.
+      rows: How many rows of train are looked at, drawn at random.
+    """
+
+    severity: Severity = "block"
+    max_power: float = Field(0.98, ge=0.5, le=1)
+    rows: int = Field(100_000, ge=100)
+
+
+class OverlapSpec(Spec):
+    """Groups that lie in two splits, and times of train that lie after those of test.
+
+    Attributes:
+      severity: What a failure does.
+    """
+
+    severity: Severity = "block"
+
+
+class LabelErrorsSpec(Spec):
+    """Labels that the rest of the data speak against.
+
+    Attributes:
+      severity: What a failure does.
+      max_share: The largest estimated share of wrong labels.
+      rows: How many rows are looked at, drawn at random.
+      suspects: How many of the most suspect rows are kept.
+      folds: Into how many parts the rows are cut; each is judged by a model of the others.
+    """
+
+    severity: Severity = "warn"
+    max_share: float = Field(0.05, ge=0, le=1)
+    rows: int = Field(100_000, ge=100)
+    suspects: int = Field(50, ge=0)
+    folds: int = Field(5, ge=2, le=20)
+
+
+class SpanShiftSpec(Spec):
+    """Shift of the newest span against the one before it.
+
+    Attributes:
+      severity: What a failure does.
+      max_categorical: The largest L-infinity distance, of categories.
+      max_numeric: The largest Jensen-Shannon divergence, of numbers.
+    """
+
+    severity: Severity = "warn"
+    max_categorical: float = Field(0.25, ge=0, le=1)
+    max_numeric: float = Field(0.25, ge=0, le=1)
+
+
+class ShiftSpec(Spec):
+    """Shift of val and test against train.
+
+    Attributes:
+      severity: What a failure does.
+      max_categorical: The largest L-infinity distance, of categories.
+      max_numeric: The largest Jensen-Shannon divergence, of numbers.
+      spans: The same between the newest span and the one before it.
+    """
+
+    severity: Severity = "warn"
+    max_categorical: float = Field(0.1, ge=0, le=1)
+    max_numeric: float = Field(0.1, ge=0, le=1)
+    spans: SpanShiftSpec = SpanShiftSpec()
+
+
+class AuditSpec(Spec):
+    """What the DataGate looks for in the examples."""
+
+    balance: BalanceSpec = BalanceSpec()
+    duplicates: DuplicatesSpec = DuplicatesSpec()
+    contradictions: ContradictionsSpec = ContradictionsSpec()
+    missing: MissingSpec = MissingSpec()
+    constant: ConstantSpec = ConstantSpec()
+    outliers: OutliersSpec = OutliersSpec()
+    cardinality: CardinalitySpec = CardinalitySpec()
+    id_like: IdLikeSpec = IdLikeSpec()
+    sizes: SizesSpec = SizesSpec()
+    leakage: LeakageSpec = LeakageSpec()
+    overlap: OverlapSpec = OverlapSpec()
+    label_errors: LabelErrorsSpec = LabelErrorsSpec()
+    shift: ShiftSpec = ShiftSpec()
+
+
+class AuditedDataSpec(DataSpec):
+    """The raw data, and what they are audited for before anything learns from them.
+
+    The audit is no part of `DataSpec`: ExampleGen does not depend on it.
+    """
+
+    audit: AuditSpec = AuditSpec()

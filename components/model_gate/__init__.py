@@ -1,0 +1,1 @@
+"""ModelGate: blesses a candidate or refuses it, gate by gate, with uncertainty."""

@@ -1,0 +1,76 @@
+"""The ModelGate component: weighs the evidence, and blesses or refuses the candidate."""
+
+from pathlib import Path
+from typing import List  # noqa: UP035 (TFX looks for this one)
+
+from tfx.components.evaluator import constants as evaluator_constants
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import standard_artifacts
+
+from components.artifacts import (
+    CrossValidation,
+    ModelVerdict,
+    Predictions,
+    StressReport,
+    TrivialBaselines,
+)
+from components.evaluator.config import EvaluationSpec
+from components.evaluator.results import read_evaluation
+from components.evidence.evidence import evidence
+from components.jsonfile import read_json, write_json
+from components.model_gate.agreement import agreement
+from components.model_gate.gates import is_blessed, judge
+from components.predictions.table import ROWS_FILE, read_predictions, read_scores
+
+GATES_FILE = "gates.json"
+EVIDENCE_FILE = "evidence.json"
+
+
+@component
+def ModelGate(  # noqa: N802 (a TFX component is named as a class)
+    predictions: InputArtifact[Predictions],
+    evaluation: InputArtifact[standard_artifacts.ModelEvaluation],
+    model: InputArtifact[standard_artifacts.Model],
+    blessing: OutputArtifact[standard_artifacts.ModelBlessing],
+    verdict: OutputArtifact[ModelVerdict],
+    spec: Parameter[str],
+    seed: Parameter[int],
+    source_digest: Parameter[str],
+    stress: InputArtifact[List[StressReport]] = None,  # noqa: UP006
+    trivial: InputArtifact[List[TrivialBaselines]] = None,  # noqa: UP006
+    folds: InputArtifact[List[CrossValidation]] = None,  # noqa: UP006
+    baseline_model: InputArtifact[List[standard_artifacts.Model]] = None,  # noqa: UP006
+) -> None:
+    """Writes `evidence.json` and `gates.json`; the blessing's `blessed` says 1 or 0."""
+    settings = EvaluationSpec.model_validate_json(spec)
+    scores = read_scores(Path(trivial[0].uri) / ROWS_FILE) if trivial else {}
+    found = evidence(read_predictions(Path(predictions.uri)), scores, settings, seed)
+    stressed = read_json(Path(stress[0].uri) / "stress.json") if stress else {}
+    found["robustness"] = stressed.get("robustness", [])
+    found["importance"] = stressed.get("importance", [])
+    found["cross_validation"] = read_json(Path(folds[0].uri) / "folds.json") if folds else None
+    record = read_evaluation(evaluation.uri)
+    gates = judge(found, record.metrics, settings)
+    gates += agreement(found, record)
+    blessed = is_blessed(gates)
+    write_json(Path(verdict.uri) / EVIDENCE_FILE, found)
+    content = {"blessed": blessed, "gates": [gate.to_dict() for gate in gates]}
+    write_json(Path(verdict.uri) / GATES_FILE, content)
+    _bless(blessing, blessed, model, baseline_model)
+
+
+def _bless(blessing: object, blessed: bool, model: object, baselines: object) -> None:
+    """Marks the blessing as TFX's own Evaluator would: resolvers and Pusher read it so."""
+    keys = evaluator_constants
+    blessing.set_int_custom_property(keys.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))
+    blessing.set_string_custom_property(keys.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
+    blessing.set_int_custom_property(keys.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
+    for baseline in baselines or []:
+        blessing.set_string_custom_property(
+            keys.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri
+        )
+        blessing.set_int_custom_property(keys.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id)
+    name = keys.BLESSED_FILE_NAME if blessed else keys.NOT_BLESSED_FILE_NAME
+    Path(blessing.uri).mkdir(parents=True, exist_ok=True)
+    (Path(blessing.uri) / name).touch()

@@ -1,0 +1,327 @@
+"""The gates that a candidate must pass: plain functions over the evidence.
+
+Each gate says its metric, its bound, the value and the value's interval. A gate whose
+severity is `warn` is told and does not block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from components.evaluator.config import EvaluationSpec, Severity
+from components.evaluator.metric_names import HIGHER_IS_BETTER
+from components.evidence.slices import blocked_slices
+from components.model_gate.words import figure, name_of, with_interval
+
+Outcome = Literal["pass", "block", "warn", "insufficient"]
+# A change of exactly the allowed size passes.
+_SLACK = 1e-9
+# Chance alone must not bless a model of shuffled labels.
+_MAJORITY_LEVEL = 0.001
+
+Evidence = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One thing that was asked of the candidate, and what came of it.
+
+    `subject` names the trivial baseline, the stress or the sensitive column it is about.
+    """
+
+    gate: str
+    metric: str
+    outcome: Outcome
+    reason: str
+    slice: Mapping[str, Any] | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    bound: float | None = None
+    subject: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The gate as JSON."""
+        return asdict(self)
+
+
+def judge(evidence: Evidence, record: Mapping[str, Any], spec: EvaluationSpec) -> list[Gate]:
+    """Gives every gate, those that block first.
+
+    Args:
+      evidence: Metrics with intervals, slices, baselines, stresses.
+      record: TFMA's metrics of the whole of test: the values of record.
+      spec: The bounds.
+    """
+    gates = [
+        *_bounds(evidence, record, spec),
+        *_changes(evidence, spec),
+        *_slices(evidence, spec),
+        *_baselines(evidence, spec),
+        *_fairness(evidence, spec),
+        *_robustness(evidence),
+        *_calibration(evidence, spec),
+    ]
+    if not any(gate.outcome in ("pass", "block") for gate in gates):
+        gates.append(_nothing_asked())
+    order = {"block": 0, "warn": 1, "insufficient": 2, "pass": 3}
+    return sorted(gates, key=lambda gate: order[gate.outcome])
+
+
+def is_blessed(gates: Sequence[Gate]) -> bool:
+    """Whether no gate blocks."""
+    return not any(gate.outcome == "block" for gate in gates)
+
+
+def _nothing_asked() -> Gate:
+    return Gate(
+        "bound",
+        "",
+        "block",
+        "Nothing is asked of a candidate, so nothing can be blessed: configure "
+        "evaluation.bounds, or leave evaluation.baselines on.",
+    )
+
+
+def _failed(severity: Severity) -> Outcome:
+    return "block" if severity == "block" else "warn"
+
+
+def _bounds(evidence: Evidence, record: Mapping[str, Any], spec: EvaluationSpec) -> Iterator[Gate]:
+    for metric, bound in spec.bounds.items():
+        interval = evidence["metrics"].get(metric, {}).get("candidate") or {}
+        value = record.get(metric)
+        for limit, sign, words in ((bound.min, 1, "at least"), (bound.max, -1, "at most")):
+            if limit is None:
+                continue
+            if value is None:
+                text = f"{metric} could not be computed on test; the bound is {words} {limit:g}."
+                yield Gate("bound", metric, "block", text, bound=limit)
+                continue
+            shown = with_interval(value, interval)
+            yield Gate(
+                "bound",
+                metric,
+                "pass" if sign * (value - limit) >= 0 else "block",
+                f"{metric} is {shown} on test; the bound is {words} {limit:g}.",
+                None,
+                value,
+                interval.get("low"),
+                interval.get("high"),
+                limit,
+            )
+
+
+def _changes(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
+    for metric, change in spec.change.items():
+        difference = evidence["metrics"].get(metric, {}).get("difference")
+        if difference is None:
+            continue  # nothing was blessed before
+        value = difference["value"]
+        if value is None:
+            text = f"{metric}: its change against the baseline could not be computed."
+            yield Gate("change", metric, "block", text, bound=change.max_loss)
+            continue
+        higher = HIGHER_IS_BETTER[evidence["task"]][metric]
+        loss = -value if higher else value
+        yield Gate(
+            "change",
+            metric,
+            "pass" if loss <= change.max_loss + _SLACK else "block",
+            f"{metric} changed by {with_interval(value, difference, '+')} against the baseline; "
+            f"at most {change.max_loss:g} for the worse is allowed.",
+            None,
+            value,
+            difference["low"],
+            difference["high"],
+            change.max_loss,
+        )
+
+
+def _slices(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
+    gate_spec = spec.slice_gate
+    if gate_spec.severity == "off":
+        return
+    for kind, bound in (("change", gate_spec.max_loss), ("gap", gate_spec.max_gap)):
+        judged = [entry for entry in evidence["slices"] if entry.get(kind)]
+        if bound is None or not judged:
+            continue
+        failed = blocked_slices(evidence["slices"], kind, spec)
+        for entry in failed:
+            yield _slice_gate(evidence, kind, entry, bound, _failed(gate_spec.severity))
+        if not failed:
+            worst = max(judged, key=lambda entry: entry[kind]["value"])
+            yield _slice_gate(evidence, kind, worst, bound, "pass", len(judged))
+        thin = [entry for entry in evidence["slices"] if entry["insufficient"]]
+        if thin:
+            yield Gate(
+                f"slice_{kind}",
+                evidence["metric"],
+                "insufficient",
+                f"{len(thin)} slices have too few rows to judge, among them "
+                f"{name_of(thin[0]['slice'])}: {thin[0]['insufficient']}.",
+                thin[0]["slice"],
+            )
+
+
+def _slice_gate(
+    evidence: Evidence,
+    kind: str,
+    entry: Mapping[str, Any],
+    bound: float,
+    outcome: Outcome,
+    judged: int = 0,
+) -> Gate:
+    loss, metric = entry[kind], evidence["metric"]
+    against = "the baseline" if kind == "change" else "the whole of test"
+    head = f"Of {judged} slices, the worst is" if outcome == "pass" else "Slice"
+    text = (
+        f"{head} {name_of(entry['slice'])} ({entry['rows']:,} rows): {metric} is worse than "
+        f"{against} by {with_interval(loss['value'], loss)}; at most {bound:g} beyond chance is "
+        f"allowed (q {figure(loss['q'])})."
+    )
+    return Gate(
+        f"slice_{kind}",
+        metric,
+        outcome,
+        text,
+        entry["slice"],
+        loss["value"],
+        loss["low"],
+        loss["high"],
+        bound,
+    )
+
+
+def _baselines(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
+    severities = {
+        "majority": spec.baselines.majority,
+        "linear": spec.baselines.linear,
+        "trees": spec.baselines.trees,
+    }
+    for entry in evidence["baselines"]:
+        severity = severities[entry["name"]]
+        if severity != "off":
+            yield _baseline(evidence, entry, severity, 1 - spec.confidence)
+
+
+def _baseline(
+    evidence: Evidence, entry: Mapping[str, Any], severity: Severity, level: float
+) -> Gate:
+    name, metric, gain = entry["name"], evidence["metric"], entry["difference"]
+    if gain["value"] is None:
+        text = f"{metric} could not be compared with {_BASELINE_NAMES[name]}."
+        return Gate("baseline", metric, "block", text, subject=name)
+    outcome, verdict = _beats(name, gain, severity, level)
+    text = (
+        f"The candidate is {verdict}: {metric} better by "
+        f"{with_interval(gain['value'], gain, '+')} than {figure(entry['metric']['value'])} of "
+        f"{_BASELINE_NAMES[name]}"
+    )
+    text += f". Use {_BASELINE_NAMES[name]}." if outcome in ("block", "warn") else "."
+    return Gate(
+        "baseline",
+        metric,
+        outcome,
+        text,
+        None,
+        gain["value"],
+        gain["low"],
+        gain["high"],
+        0.0,
+        name,
+    )
+
+
+def _beats(
+    name: str, gain: Mapping[str, Any], severity: Severity, level: float
+) -> tuple[Outcome, str]:
+    """The trees may be equalled; the cheaper two must be beaten, beyond chance."""
+    if name == "trees":
+        if gain["high"] < 0:
+            return _failed(severity), "worse than the trees"
+        beyond = gain["low"] > 0
+        return "pass", "better than the trees" if beyond else "as good as the trees"
+    level = _MAJORITY_LEVEL if name == "majority" else level
+    if gain["value"] > 0 and gain["p"] < level:
+        return "pass", f"better than {_BASELINE_NAMES[name]}"
+    return _failed(severity), f"not better than {_BASELINE_NAMES[name]} beyond chance"
+
+
+_BASELINE_NAMES = {
+    "majority": "the constant guess",
+    "linear": "the linear model",
+    "trees": "the trees",
+}
+
+
+def _fairness(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
+    for entry in evidence["fairness"]:
+        for rate, gap in entry["gaps"].items():
+            bound = gap["bound"]
+            if bound is None or spec.fairness.severity == "off":
+                continue
+            column = entry["column"]
+            if gap["value"] is None:
+                text = f"{rate} of the groups of {column}: too few rows to judge."
+                yield Gate("fairness", rate, "insufficient", text, bound=bound, subject=column)
+                continue
+            first, second = gap["between"]
+            yield Gate(
+                "fairness",
+                rate,
+                "pass" if gap["value"] <= bound else _failed(spec.fairness.severity),
+                f"{rate} differs by {with_interval(gap['value'], gap)} between {column} "
+                f"{first} and {second}; at most {bound:g} is allowed.",
+                None,
+                gap["value"],
+                gap["low"],
+                gap["high"],
+                bound,
+                column,
+            )
+
+
+def _robustness(evidence: Evidence) -> Iterator[Gate]:
+    for entry in evidence["robustness"]:
+        bound, drop = entry["bound"], entry["drop"]
+        if bound is None or entry["severity"] == "off":
+            continue
+        if drop["value"] is None:
+            text = f"Under stress {entry['name']}, {evidence['metric']} could not be computed."
+            yield Gate("robustness", evidence["metric"], "block", text, subject=entry["name"])
+            continue
+        yield Gate(
+            "robustness",
+            evidence["metric"],
+            "pass" if drop["value"] <= bound else _failed(entry["severity"]),
+            f"Under stress {entry['name']}, {evidence['metric']} drops by "
+            f"{with_interval(drop['value'], drop)}; at most {bound:g} is allowed.",
+            None,
+            drop["value"],
+            drop["low"],
+            drop["high"],
+            bound,
+            entry["name"],
+        )
+
+
+def _calibration(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
+    bound, found = spec.calibration.max_error, evidence["calibration"]
+    if bound is None or found is None or spec.calibration.severity == "off":
+        return
+    error = found["error"]
+    yield Gate(
+        "calibration",
+        "expected_calibration_error",
+        "pass" if error["value"] <= bound else _failed(spec.calibration.severity),
+        f"The expected calibration error is {with_interval(error['value'], error)}; "
+        f"at most {bound:g} is allowed.",
+        None,
+        error["value"],
+        error["low"],
+        error["high"],
+        bound,
+    )

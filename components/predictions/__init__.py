@@ -1,0 +1,1 @@
+"""Predictions: what each model says of the rows of test, taken once."""

@@ -1,0 +1,81 @@
+"""Takes the predictions of models on the rows of a split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components.predictions.table import PredictionTable
+from models.errors import ModelError
+from models.features import FeaturesSpec
+from models.raw_table import read_table, record_batches
+from models.scoring import Scorer
+
+Array = np.ndarray[Any, Any]
+
+
+def predict(
+    files: Sequence[str],
+    schema: schema_pb2.Schema,
+    problem: FeaturesSpec,
+    models: Mapping[str, Path],
+    threshold: float | None,
+) -> PredictionTable:
+    """Gives what each of `models` says of every row.
+
+    Args:
+      files: The split's files.
+      schema: The schema of the examples.
+      problem: The task and the label.
+      models: SavedModels by name.
+      threshold: The candidate's operating threshold; binary only.
+
+    Raises:
+      ModelError: a model gives something that is no number.
+    """
+    keys = read_table(files, schema)
+    scores = {
+        name: Scorer(path, problem.task).examples(record_batches(files))
+        for name, path in models.items()
+    }
+    for name, values in scores.items():
+        _check(name, values)
+    return PredictionTable(
+        task=problem.task,
+        classes=problem.label_classes(),
+        threshold=threshold,
+        labels=label_ids(keys[problem.label.name], problem),
+        keys=keys.drop_columns([problem.label.name]),
+        scores=scores,
+    )
+
+
+def label_ids(column: pa.ChunkedArray, problem: FeaturesSpec) -> Array:
+    """Gives the label as class ids (int64), or as numbers (float64) for regression."""
+    if problem.task == "regression":
+        numbers: Array = column.cast(pa.float64()).to_numpy()
+        return numbers
+    classes = problem.label_classes()
+    text = pa.types.is_string(column.type)
+    known = pa.array([str(value) if text else int(value) for value in classes], column.type)
+    ids: Array = pc.index_in(column, known).cast(pa.int64()).to_numpy()
+    return ids
+
+
+def _check(name: str, scores: Array) -> None:
+    bad = ~np.isfinite(scores.reshape(len(scores), -1)).all(axis=1)
+    if bad.any():
+        raise ModelError(
+            f"the {name} predicts something that is no number",
+            where=f"Predictions, row {int(np.argmax(bad)) + 1} of split test",
+            expected="a finite prediction for every row",
+            received=f"{int(bad.sum()):,} of {len(scores):,} rows are not finite",
+            fix="look at the training curves in the report: clip_norm or a smaller "
+            "training.optimizer.learning_rate may help",
+        )
