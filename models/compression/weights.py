@@ -25,6 +25,7 @@ from models.compression.spec import (
 Array = np.ndarray[Any, Any]
 
 REPORT_FILE = "weights.json"
+GOLDEN_FOLDER = "golden"
 
 _SPECS: TypeAdapter[WeightsSpec] = TypeAdapter(WeightsSpec)
 
@@ -37,7 +38,8 @@ def make_weights(
     Args:
       spec: The technique; the candidate's own weights are copied.
       material: The candidate.
-      folder: Where `network.keras` and `weights.json` go; it is made.
+      folder: Where `network.keras`, `weights.json` and the golden rows with this network's
+        answers go; it is made.
       timeout_s: How long the process may take.
 
     Returns:
@@ -62,6 +64,8 @@ def make_weights(
 
 def run(request: Mapping[str, Any]) -> dict[str, Any]:
     """Makes the weights in this process; see `make_weights`."""
+    from models.golden_answers import golden_rows, write_answers
+
     spec = _SPECS.validate_python(request["weights"])
     opened = open_material(Material.model_validate(request["material"]))
     target = Path(request["folder"]) / NETWORK_FILE
@@ -77,6 +81,8 @@ def run(request: Mapping[str, Any]) -> dict[str, Any]:
     else:
         history = _in_legacy(opened, network, spec)
         network.save(target)
+    rows = golden_rows(opened.material.val_files)
+    write_answers(target.parent / GOLDEN_FOLDER, rows, opened.serving(network))
     return {"weights": spec.model_dump(mode="json"), "history": history, **describe(network)}
 
 
