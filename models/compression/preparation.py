@@ -98,11 +98,12 @@ def _number(column: pa.ChunkedArray) -> Array:
         column = pc.if_else(pc.equal(column, MISSING_INT), None, column)
     # Unsafe: what float32 does not hold is rounded to its nearest, as it is when served.
     values: Array = column.cast(pa.float32(), safe=False).to_numpy()
-    return np.where(np.isfinite(values), values, np.float32(np.nan))
+    finite: Array = np.where(np.isfinite(values), values, np.float32(np.nan))
+    return finite
 
 
 def _numeric(number: Array, one: Prepared) -> Array:
-    filled = np.where(np.isnan(number), np.float32(one.filler), number)
+    filled: Array = np.where(np.isnan(number), np.float32(one.filler), number)
     if one.scale is not None:
         filled = (filled - np.float32(one.offset)) / np.float32(one.scale)
     return filled[:, None]
@@ -110,11 +111,14 @@ def _numeric(number: Array, one: Prepared) -> Array:
 
 def _cyclic(number: Array, one: Prepared) -> Array:
     angle = number * np.float32(one.angle)
-    return np.nan_to_num(np.stack([np.sin(angle), np.cos(angle)], axis=1), nan=0.0)
+    circle: Array = np.stack([np.sin(angle), np.cos(angle)], axis=1)
+    return np.nan_to_num(circle, nan=0.0)
 
 
 def _boolean(number: Array, one: Prepared) -> Array:
-    yes = np.where(np.isnan(number), np.float32(one.filler), (number != 0).astype(np.float32))
+    yes: Array = np.where(
+        np.isnan(number), np.float32(one.filler), (number != 0).astype(np.float32)
+    )
     return yes[:, None]
 
 

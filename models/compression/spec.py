@@ -223,10 +223,9 @@ class VariantsSpec(Spec):
 
 def kind_of(form: Format) -> Kind:
     """The kind of artifact that a format is, which decides its runtime."""
-    for kind in ("savedmodel", "tflite", "onnx"):
-        if form.startswith(kind):
-            return kind  # type: ignore[return-value]
-    raise ValueError(form)
+    if form.startswith("savedmodel"):
+        return "savedmodel"
+    return "tflite" if form.startswith("tflite") else "onnx"
 
 
 # Answers of the same weights rounded otherwise; a fine-tuned network is held against itself.

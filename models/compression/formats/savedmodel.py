@@ -185,7 +185,7 @@ def _require_eight_bits(quantised: Any) -> None:
 class _Saved(tf.Module):
     """What is tracked: the network's weights, and the tables of the transform graph.
 
-    The transform layer itself would bring its whole graph along five times over.
+    The transform layer itself would bring the graph of its wrappers along.
     """
 
     def __init__(self, serving: Serving, captured: Sequence[tf.Tensor]) -> None:
@@ -224,12 +224,14 @@ def _signatures(serving: Serving) -> dict[str, Any]:
 
     @tf.function(input_signature=[inputs], autograph=False)
     def serve(columns: Tensors) -> Tensors:
-        return predict(from_serving_columns(problem, schema, columns))
+        answers: Tensors = predict(from_serving_columns(problem, schema, columns))
+        return answers
 
     @tf.function(
         input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False
     )
     def serve_examples(examples: tf.Tensor) -> Tensors:
-        return predict(tf.io.parse_example(examples, raw_specs))
+        answers: Tensors = predict(tf.io.parse_example(examples, raw_specs))
+        return answers
 
     return {"serving_default": serve, "examples": serve_examples}
