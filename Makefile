@@ -22,6 +22,7 @@ train: setup ## Get the flights data, then train, evaluate and push a model
 	@$(BIN)/kelp run $(CONFIG)
 
 test: setup ## Run all tests, with coverage
+	@$(PYTHON) scripts/browser.py
 	@$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest tests/unit tests/integration tests/e2e
 	@$(BIN)/coverage combine --quiet

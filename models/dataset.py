@@ -7,7 +7,7 @@ each, and cuts batches: no step touches a single row. Equal seeds give equal bat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -113,6 +113,40 @@ def load_split(
     found = list(chunks.map(lambda chunk: chunk[source.label]).as_numpy_iterator())
     labels = np.concatenate(found) if found else np.zeros([0], np.float32)
     return Split(name, chunks, labels, source.label, cached)
+
+
+def load_columns(
+    files: Sequence[str], source: Source, keep: Array | None = None
+) -> dict[str, Array]:
+    """Reads and transforms a split once, in the order of its files.
+
+    Args:
+      files: Its files.
+      source: How to parse and transform.
+      keep: A flag a row: whether to keep it; None keeps all.
+
+    Returns:
+      `[rows, ...]` arrays by transformed feature, the label among them.
+    """
+    chunks = _chunks(files, source, None)
+    parts = {
+        name: [np.zeros([0, *spec.shape[1:]], spec.dtype.as_numpy_dtype)]
+        for name, spec in chunks.element_spec.items()
+    }
+    start = 0
+    for chunk in chunks.as_numpy_iterator():
+        rows = len(chunk[source.label])
+        chosen = slice(None) if keep is None else keep[start : start + rows]
+        for name, values in chunk.items():
+            parts[name].append(values[chosen])
+        start += rows
+    return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def split_of(name: str, columns: Mapping[str, Array], label: str) -> Split:
+    """Gives arrays that are in memory already as a split; see `load_columns`."""
+    chunks = tf.data.Dataset.from_tensor_slices(dict(columns)).batch(CHUNK_ROWS).cache()
+    return Split(name, chunks, columns[label], label, cached=True)
 
 
 def _chunks(files: Sequence[str], source: Source, seed: int | None) -> tf.data.Dataset:

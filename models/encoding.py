@@ -53,6 +53,7 @@ class Encoding:
       classes: The label's classes as text, by id; empty for regression.
       features: The raw features, in the order of their encoded columns.
       reference: The mean encoded row of rows of val: what attributions are told against.
+      threshold: The operating threshold; binary only.
     """
 
     task: Task
@@ -60,6 +61,7 @@ class Encoding:
     classes: tuple[str, ...]
     features: tuple[EncodedFeature, ...]
     reference: tuple[float, ...]
+    threshold: float | None
 
     def to_json(self) -> str:
         """Gives the text that the SavedModel keeps."""
@@ -75,6 +77,7 @@ def encoding_from_json(text: str) -> Encoding:
         classes=tuple(fields["classes"]),
         features=tuple(EncodedFeature(**entry) for entry in fields["features"]),
         reference=tuple(fields["reference"]),
+        threshold=fields["threshold"],
     )
 
 
@@ -121,7 +124,9 @@ def cut(network: Any, task: Task) -> Halves:
     )
 
 
-def describe(problem: FeaturesSpec, network: Any, reference: Array) -> Encoding:
+def describe(
+    problem: FeaturesSpec, network: Any, reference: Array, threshold: float | None
+) -> Encoding:
     """Maps the encoded columns of a network to the features of its problem."""
     joined = network.get_layer(FEATURES_LAYER).input
     tensors = joined if isinstance(joined, (list, tuple)) else [joined]
@@ -139,6 +144,7 @@ def describe(problem: FeaturesSpec, network: Any, reference: Array) -> Encoding:
         tuple(str(value) for value in problem.label_classes()),
         tuple(features),
         tuple(float(value) for value in reference),
+        threshold,
     )
 
 

@@ -67,7 +67,14 @@ class DataError(KelpError):
 
 
 class GateError(KelpError):
-    """The data were read, and a gate found them unfit."""
+    """The data were read, and a gate found them unfit.
+
+    Attributes:
+      audit: All that the gate saw, for a report of the run that it stopped. It is not
+        carried over a process boundary.
+    """
+
+    audit: Mapping[str, Any] | None = None
 
 
 class ModelError(KelpError):

@@ -50,7 +50,8 @@ class _Saved(tf.Module):
         self.variables_of_network = [variable.value for variable in serving.network.variables]
         self.transform = serving.transform
         halves = cut(serving.network, serving.problem.task)
-        about = describe(serving.problem, serving.network, mean_row(halves, sample))
+        reference = mean_row(halves, sample)
+        about = describe(serving.problem, serving.network, reference, serving.threshold)
         matrix = tf.TensorSpec([None, len(about.reference)], tf.float32, name="encoded")
         self.encode = _encode_function(serving, halves)
         self.head = tf.function(halves.head, input_signature=[matrix], autograph=False)

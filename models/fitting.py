@@ -187,17 +187,24 @@ def fit(
     train: tf.data.Dataset,
     val: tf.data.Dataset,
     spec: TrainingSpec,
-    log_dir: Path,
+    log_dir: Path | None,
 ) -> Fit:
-    """Fits the model; with early stopping the best epoch's weights are restored."""
+    """Fits the model; with early stopping the best epoch's weights are restored.
+
+    TensorBoard's events go to `log_dir`, where there is one.
+    """
     log = EpochLog()
-    board = keras.callbacks.TensorBoard(str(log_dir), write_graph=False, update_freq="epoch")
+    callbacks = [log, *control_callbacks(spec)]
+    if log_dir is not None:
+        callbacks.append(
+            keras.callbacks.TensorBoard(str(log_dir), write_graph=False, update_freq="epoch")
+        )
     started = time.monotonic()
     model.fit(
         train,
         validation_data=val,
         epochs=spec.epochs,
-        callbacks=[log, *control_callbacks(spec), board],
+        callbacks=callbacks,
         verbose=0,
         shuffle=False,
     )

@@ -24,6 +24,7 @@ Columns = dict[str, Array]
 
 BATCH_ROWS = 8192
 
+_TYPES = {tf.float32: "number", tf.int64: "integer", tf.string: "text"}
 _ANSWERS = ("probabilities", "predictions")
 
 
@@ -40,6 +41,11 @@ class LoadedModel:
     folder: Path
     encoding: Encoding
     model: Any
+
+    def types(self) -> dict[str, str]:
+        """By feature, what a raw value must be: a `number`, an `integer` or `text`."""
+        specs = self._specs()
+        return {entry.feature: _TYPES[specs[entry.input].dtype] for entry in self.encoding.features}
 
     def columns(self, table: pa.Table) -> Columns:
         """Turns raw columns into the inputs of `serving_default`; null becomes "missing".

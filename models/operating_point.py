@@ -79,3 +79,26 @@ def choose_threshold(
         true_negatives=int((~positive).sum() - false_positives[best]),
         false_negatives=int(false_negatives[best]),
     )
+
+
+def measure_threshold(
+    threshold: float,
+    labels: np.ndarray[Any, Any],
+    probabilities: np.ndarray[Any, Any],
+    costs: CostSpec,
+) -> OperatingPoint:
+    """Tells what a threshold that was chosen elsewhere does on these rows."""
+    import numpy as np
+
+    called, positive = probabilities >= np.float32(threshold), np.asarray(labels) == 1
+    false_positives = int((called & ~positive).sum())
+    false_negatives = int((~called & positive).sum())
+    price = costs.false_positive * false_positives + costs.false_negative * false_negatives
+    return OperatingPoint(
+        threshold=threshold,
+        cost=price / len(positive),
+        true_positives=int((called & positive).sum()),
+        false_positives=false_positives,
+        true_negatives=int((~called & ~positive).sum()),
+        false_negatives=false_negatives,
+    )

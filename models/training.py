@@ -17,31 +17,23 @@ import tensorflow_transform as tft
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from models.dataset import (
-    Source,
-    Split,
-    expand,
-    load_split,
-    ordered_batches,
-    train_batches,
-)
+from models.dataset import Source, Split, expand, load_split, ordered_batches
 from models.diagnosis import Finding, diagnose
 from models.errors import ModelError
 from models.export import Serving, export
-from models.fitting import Device, Fit, choose_device, compile_model, fit, precision
+from models.fitting import Device, Fit, choose_device, precision
 from models.golden_answers import golden_rows, write_answers
 from models.labels import check_labels, class_weights, trivial_loss
-from models.networks import build_network
-from models.operating_point import OperatingPoint, choose_threshold
+from models.learning import Settled, fit_network, settle
 from models.scores import score
 from models.training_spec import TrainerSpec
-from models.transformed import input_specs, output_spec
 
 _LOG = logging.getLogger(__name__)
 
 Array = np.ndarray[Any, Any]
 
 REPORT_FILE = "training.json"
+NETWORK_FILE = "network.keras"
 
 
 def run_fn(fn_args: Any) -> None:
@@ -75,7 +67,10 @@ class Job:
 
 
 def train(job: Job) -> None:
-    """Fits, chooses the operating point, and writes the report, golden rows and SavedModel.
+    """Fits, calibrates, chooses the operating point, and writes all that a run keeps.
+
+    The SavedModel goes to `model_dir`; the report, the golden rows and the Keras network
+    that the SavedModel was made of to `run_dir`.
 
     Raises:
       ModelError: labels that cannot be learned from, or a loss that is not a number.
@@ -87,7 +82,9 @@ def train(job: Job) -> None:
     source = Source(job.schema, job.graph.transform_features_layer(), spec.problem.label.name)
     splits = _load(job, source)
     weights = class_weights(spec.problem, splits["train"].labels, spec.training.class_weights)
-    network, outcome = _fit(job, splits, weights, device)
+    network, outcome = fit_network(
+        spec, job.graph, splits, weights, device, job.run_dir / "tensorboard"
+    )
     trivial = trivial_loss(spec.problem, splits["train"].labels, weights)
     findings = diagnose(outcome.history, trivial, outcome.stopped_early)
     report = _describe_fit(job, splits, outcome, findings, device)
@@ -95,23 +92,14 @@ def train(job: Job) -> None:
     if outcome.not_a_number:
         _write_report(job.run_dir, report)
         raise _not_a_number(findings[0])
-    predictions = _predict(network, splits["val"])
-    point = _operating_point(spec, splits["val"].labels, predictions)
-    report |= {
-        "operating_point": None if point is None else asdict(point),
-        "val_metrics": score(spec.problem.task, splits["val"].labels, predictions, point),
-    }
-    serving = Serving(
-        spec.problem,
-        job.schema,
-        source.transform,
-        network,
-        None if point is None else point.threshold,
-    )
+    settled = settle(spec, network, splits["val"])
+    threshold = None if settled.point is None else settled.point.threshold
+    serving = Serving(spec.problem, job.schema, source.transform, network, threshold)
     write_answers(job.run_dir / "golden", golden_rows(job.val_files), serving)
+    network.save(job.run_dir / NETWORK_FILE)
     sample, _ = next(iter(ordered_batches(splits["val"])))
     export(serving, job.model_dir, sample)
-    _write_report(job.run_dir, report)
+    _write_report(job.run_dir, report | _describe_settled(spec, splits["val"], settled))
 
 
 def _load(job: Job, source: Source) -> dict[str, Split]:
@@ -124,54 +112,6 @@ def _load(job: Job, source: Source) -> dict[str, Split]:
         check_labels(problem, split.labels, name)
         _LOG.info("%s: %d rows, %s", name, split.rows, "cached" if split.cached else "streamed")
     return splits
-
-
-def _fit(
-    job: Job, splits: dict[str, Split], weights: list[float] | None, device: Device
-) -> tuple[Any, Fit]:
-    """Fits, and gives the network in float32 on the CPU, as it will be served."""
-    spec = job.spec
-    inputs = input_specs(spec.problem, job.graph)
-    output = output_spec(spec.problem, splits["train"].labels)
-    steps = math.ceil(splits["train"].rows / spec.training.batch_size)
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision(spec.training.mixed_precision))
-    try:
-        with device.strategy.scope():
-            trained = build_network(spec.network, inputs, output, keras)
-            model = compile_model(
-                trained, spec.problem.task, spec.training, steps, output.deviation
-            )
-            outcome = fit(
-                model,
-                train_batches(splits["train"], spec.training.batch_size, spec.seed, weights),
-                ordered_batches(splits["val"]),
-                spec.training,
-                job.run_dir / "tensorboard",
-            )
-    finally:
-        keras.config.set_dtype_policy(policy)
-    with tf.device("/CPU:0"):
-        served = build_network(spec.network, inputs, output, keras)
-        served.set_weights(trained.get_weights())
-    return served, outcome
-
-
-def _predict(network: Any, split: Split) -> Array:
-    @tf.function(reduce_retracing=True)
-    def step(features: dict[str, tf.Tensor]) -> tf.Tensor:
-        return network(features, training=False)
-
-    with tf.device("/CPU:0"):
-        parts = [step(features).numpy() for features, _ in ordered_batches(split)]
-    predictions: Array = np.concatenate(parts)
-    return predictions[:, 0] if predictions.shape[1] == 1 else predictions
-
-
-def _operating_point(spec: TrainerSpec, labels: Array, predictions: Array) -> OperatingPoint | None:
-    if spec.problem.task != "binary":
-        return None
-    return choose_threshold(labels, predictions, spec.costs)
 
 
 def _describe_fit(
@@ -189,6 +129,15 @@ def _describe_fit(
         "history": outcome.history,
         "diagnosis": [finding.to_dict() for finding in findings],
         "seed": job.spec.seed,
+    }
+
+
+def _describe_settled(spec: TrainerSpec, val: Split, settled: Settled) -> dict[str, Any]:
+    point, calibration = settled.point, settled.calibration
+    return {
+        "operating_point": None if point is None else asdict(point),
+        "calibration": None if calibration is None else asdict(calibration),
+        "val_metrics": score(spec.problem.task, val.labels, settled.predictions, point),
     }
 
 

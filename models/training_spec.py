@@ -44,7 +44,11 @@ class StoppingSpec(Spec):
 
 
 class TrainingSpec(Spec):
-    """The fit loop."""
+    """The fit loop, and what follows it.
+
+    `calibration: temperature` divides the scores before the last activation by one number
+    learned on val; for classes only.
+    """
 
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(1024, ge=1)
@@ -52,6 +56,7 @@ class TrainingSpec(Spec):
     schedule: ScheduleSpec = ScheduleSpec()
     early_stopping: StoppingSpec | None = StoppingSpec()
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
+    calibration: Literal["none", "temperature"] = "none"
     mixed_precision: bool = False
     cache: Literal["auto", "memory", "none"] = "auto"
 
@@ -74,3 +79,9 @@ class TrainerSpec(Spec):
     network: MlpSpec
     training: TrainingSpec
     costs: CostSpec
+
+    @model_validator(mode="after")
+    def _can_be_calibrated(self) -> TrainerSpec:
+        if self.problem.task == "regression" and self.training.calibration != "none":
+            raise ValueError("a regression task has no probabilities to calibrate")
+        return self

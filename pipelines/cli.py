@@ -126,6 +126,134 @@ def summary(target: str | None) -> int:
     return 0
 
 
+@cli.command()
+@click.argument("model")
+@click.option("--row", metavar="JSON|@FILE", help="The row: features and their raw values.")
+@click.option("--data", type=_CONFIG, metavar="FILE", help="A CSV or Parquet file with the row.")
+@click.option("--index", default=0, show_default=True, help="The row's place in FILE, from 0.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def explain(model: str, row: str | None, data: Path | None, index: int, as_json: bool) -> int:
+    """Print what MODEL predicts for one row, and what each feature adds to it.
+
+    MODEL is a SavedModel such as serving_models/flights/1, a folder of versions, or a name
+    under serving_models/. A feature that is not given is missing.
+    """
+    from rich.console import Console
+
+    from pipelines import explain as explaining
+
+    told = explaining.explain(model, row, data, index)
+    if as_json:
+        click.echo(explaining.to_json(told))
+    else:
+        explaining.render(told, Console())
+    return 0
+
+
+@cli.command("models")
+@click.argument("target", required=False, metavar="[CONFIG|NAME]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def registered_models(target: str | None, as_json: bool) -> int:
+    """List the registered versions of CONFIG or NAME, or of all models."""
+    import json
+
+    from rich.console import Console
+
+    from pipelines.models import list_versions, render
+
+    versions = list_versions(target)
+    if as_json:
+        click.echo(json.dumps(versions, indent=2))
+    else:
+        render(versions, Console())
+    return 0
+
+
+@cli.command()
+@click.argument("target", nargs=-1, metavar="[CONFIG|NAME] [VERSION|RUN]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def why(target: tuple[str, ...], as_json: bool) -> int:
+    """Print gate by gate why a model was or was not blessed, and its lineage.
+
+    VERSION is a registered version, such as 3, or an alias: candidate, champion. RUN is a
+    run's folder or id; the latest run where neither is given.
+    """
+    if len(target) > 2:
+        raise click.UsageError("Expected at most a name, and a version or run.")
+    import json
+
+    from rich.console import Console
+
+    from pipelines.why import explain as explain_verdict
+    from pipelines.why import render
+
+    verdict = explain_verdict(target)
+    if as_json:
+        click.echo(json.dumps(verdict.to_dict(), indent=2))
+    else:
+        render(verdict, Console())
+    return 0
+
+
+@cli.command()
+@click.argument("target", required=False, metavar="[RUN|NAME]")
+def replay(target: str | None) -> int:
+    """Repeat RUN from its recorded config, data and seed, and compare the metrics.
+
+    RUN is a run's folder or id, or the name of a pipeline, whose latest run is meant.
+    Nothing is taken from the cache, pushed to the serving root or tracked.
+    """
+    from rich.console import Console
+
+    from pipelines._runs import find_run
+    from pipelines.replay import replay as repeat
+
+    return repeat(find_run(target), Console())
+
+
+@cli.command()
+@click.argument("target", required=False, metavar="[NAME|RUN]")
+@click.option("--path", "only_path", is_flag=True, help="Print where it is, and open nothing.")
+def report(target: str | None, only_path: bool) -> int:
+    """Open the report of RUN, or of the latest run, in a browser; print where it is.
+
+    RUN is a run's folder or id, or the name of a pipeline, whose latest run is meant.
+    """
+    from pipelines._runs import find_run
+    from pipelines.report import report_of, show
+
+    page = report_of(find_run(target))
+    click.echo(page)
+    if not only_path and not show(page):
+        click.echo("there is no browser to open it in here", err=True)
+    return 0
+
+
+@cli.command()
+@click.argument("before", metavar="RUN1")
+@click.argument("after", metavar="RUN2")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def diff(before: str, after: str, as_json: bool) -> int:
+    """Tell what changed from RUN1 to RUN2: config, data, metrics, slices, gates, seconds.
+
+    RUN is a run's folder or id, or the name of a pipeline, whose latest run is meant.
+    """
+    import json
+
+    from rich.console import Console
+
+    from pipelines._diff_tables import render
+    from pipelines._runs import find_run
+    from pipelines.diff import compare
+
+    difference = compare(find_run(before), find_run(after))
+    if as_json:
+        click.echo(json.dumps(difference, indent=2))
+    else:
+        render(difference, Console())
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and gives its exit status; errors become a few lines.
 

@@ -1,7 +1,9 @@
 """The DataGate component: nothing learns from data that it did not let through."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 from tfx.components.statistics_gen import stats_artifact_utils
@@ -11,14 +13,21 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
 from components.artifacts import DataVerdict, split_files, splits_of
+from components.data_gate.audit.audit import run_audit, to_findings, to_json
+from components.data_gate.audit.outcome import AuditData
+from components.data_gate.config import AuditSpec
 from components.data_gate.findings import Finding, find_all
 from components.data_gate.rows import example_row
+from components.example_gen.config import SplitSpec
 from components.jsonfile import write_json
 from models.errors import GateError
 from models.features import FeaturesSpec
+from models.raw_table import read_table
 from models.representation import dense_schema
 
 FINDINGS_FILE = "findings.json"
+AUDIT_FILE = "audit.json"
+_NAMED = 10
 
 
 @component
@@ -30,9 +39,23 @@ def DataGate(  # noqa: N802 (a TFX component is named as a class)
     schema: OutputArtifact[standard_artifacts.Schema],
     verdict: OutputArtifact[DataVerdict],
     problem: Parameter[str],
+    audit: Parameter[str],
+    split: Parameter[str],
     source_digest: Parameter[str],
 ) -> None:
     """Writes the schema with dense representations, if and only if the data are fit.
+
+    Args:
+      examples: The rows, in splits.
+      statistics: Of the same rows.
+      anomalies: Of the statistics, against `inferred`.
+      inferred: The schema that the data were held against.
+      schema: The same for those who learn; not written where the data are unfit.
+      verdict: `findings.json` and `audit.json`.
+      problem: FeaturesSpec as JSON.
+      audit: AuditSpec as JSON.
+      split: SplitSpec as JSON.
+      source_digest: A digest of the source, for TFX's cache.
 
     Raises:
       GateError: at least one finding blocks.
@@ -44,27 +67,54 @@ def DataGate(  # noqa: N802 (a TFX component is named as a class)
         dataclasses.replace(finding, example=_example(examples, held, finding))
         for finding in findings
     ]
+    # Columns that are missing or of another type than expected cannot be audited.
     refuse(findings)
+    part = run_audit(
+        AuditData(
+            {name: read_table(split_files(examples, name), held) for name in splits_of(examples)},
+            spec,
+            AuditSpec.model_validate_json(audit),
+            SplitSpec.model_validate_json(split),
+        )
+    )
+    findings = [*to_findings(part), *findings]
+    refuse(findings, to_json(part))
     write_json(Path(verdict.uri) / FINDINGS_FILE, [finding.to_dict() for finding in findings])
+    write_json(Path(verdict.uri) / AUDIT_FILE, to_json(part))
     io_utils.write_pbtxt_file(str(Path(schema.uri) / "schema.pbtxt"), dense_schema(held, spec))
 
 
-def refuse(findings: list[Finding]) -> None:
-    """Raises a GateError about the first blocking finding; it counts the others."""
+def refuse(findings: list[Finding], audit: Mapping[str, Any] | None = None) -> None:
+    """Raises a GateError about the first blocking finding; it names and counts the others.
+
+    Args:
+      findings: Blocking ones or not.
+      audit: The content of `audit.json`, which a failed run has no artifact for.
+    """
     blocking = [finding for finding in findings if finding.severity == "block"]
     if not blocking:
         return
-    first, more = blocking[0], len(blocking) - 1
-    others = ", ".join(sorted({f"{item.feature} ({item.split})" for item in blocking[1:]})[:6])
-    raise GateError(
-        first.what + (f" And {more} more: {others}." if more else ""),
-        where=f"DataGate, feature {first.feature}, split {first.split}"
+    first, others = blocking[0], list(dict.fromkeys(map(_name, blocking[1:])))
+    named = ", ".join(others[:_NAMED]) + (", ..." if len(others) > _NAMED else "")
+    error = GateError(
+        first.what + (f" And {len(blocking) - 1} more: {named}." if others else ""),
+        where="DataGate, "
+        + (f"feature {first.feature}, " if first.feature else "")
+        + f"split {first.split}"
         + (f", {first.example}" if first.example else ""),
         expected=first.expected,
         received=first.received,
-        fix="mend the data; or, if they are right, the schema (`kelp schema freeze` writes it) "
+        fix=first.fix
+        or "mend the data; or, if they are right, the schema (`kelp schema freeze` writes it) "
         "or the feature's entry in the config",
     )
+    error.audit = audit
+    raise error
+
+
+def _name(finding: Finding) -> str:
+    about = f"{finding.feature} ({finding.split})" if finding.feature else f"({finding.split})"
+    return about if finding.check == "schema" else f"{finding.check} {about}"
 
 
 def read_statistics(artifact: object) -> dict[str, statistics_pb2.DatasetFeatureStatistics]:

@@ -90,12 +90,12 @@ class ConstantSpec(Spec):
 
 
 class OutliersSpec(Spec):
-    """Numbers of train that lie far from the middle half of their feature.
+    """Numbers of train that lie far from the others of their feature.
 
     Attributes:
       severity: What a failure does.
       max_share: Of the feature's values.
-      distance: How far from the quartiles is far, in distances between them.
+      distance: How far from the first and the last decile is far, in distances between them.
     """
 
     severity: Severity = "warn"

@@ -2,66 +2,127 @@
 
 import json
 import logging
+import os
 from pathlib import Path
+from typing import Any
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
+from tfx.types.artifact import Artifact
 from tfx.utils import io_utils, path_utils
 
-from components.artifacts import TrackedRun
-from components.evaluator.eval_config import CANDIDATE
-from components.evaluator.results import read_model, read_reasons
+from components.artifacts import DataVerdict, ModelVerdict, TrackedRun, rows_of
+from components.evaluator.results import read_evaluation
 from components.jsonfile import read_json, write_json
-from components.tracker.config import TrackingSpec
-from components.tracker.track import RunRecord, flatten, log_run, tracking_uri
+from components.package_versions import package_versions
+from components.tracker.config import TrackingSpec, tracking_uri
+from components.tracker.lineage import describe_artifact, folder_digest, lineage_tags, text_digest
+from components.tracker.track import ModelRecord, RunRecord, flatten, log_run
+from components.tracker.verdict import metrics_of, verdict_tags
 
 TRACKED_FILE = "tracked.json"
+# The runner's name for the run, which no parameter may hold: it would defeat the cache.
+RUN_VARIABLE = "KELP_RUN"
 
 
 @component
 def Tracker(  # noqa: N802 (a TFX component is named as a class)
+    examples: InputArtifact[standard_artifacts.Examples],
     schema: InputArtifact[standard_artifacts.Schema],
     model: InputArtifact[standard_artifacts.Model],
     model_run: InputArtifact[standard_artifacts.ModelRun],
+    data_verdict: InputArtifact[DataVerdict],
+    verdict: InputArtifact[ModelVerdict],
     evaluation: InputArtifact[standard_artifacts.ModelEvaluation],
     pushed_model: InputArtifact[standard_artifacts.PushedModel],
     tracked: OutputArtifact[TrackedRun],
     config: Parameter[str],
+    config_digest: Parameter[str],
     source_digest: Parameter[str],
+    overrides: Parameter[str] = "[]",
 ) -> None:
     """Logs the run; where MLflow cannot be reached, says so in `tracked.json` and goes on."""
     content = json.loads(config)
     spec = TrackingSpec.model_validate(content["tracking"])
-    training = read_json(Path(model_run.uri) / "training.json")
-    measured = read_model(evaluation.uri, CANDIDATE)
-    blessed, reasons = read_reasons(evaluation.uri)
-    record = RunRecord(
-        name=content["name"],
-        params=flatten(content),
-        metrics={
-            key: value
-            for key, value in (measured.metrics if measured else {}).items()
-            if isinstance(value, float)
-        },
-        history=training["history"],
-        tags={
-            "blessed": str(blessed).lower(),
-            "reasons": " ".join(reasons)[:5000],
-            "pushed_to": pushed_model.get_string_custom_property("pushed_destination"),
-            "device": str(training["device"]),
-        },
-        files={
-            "config.json": json.dumps(content, indent=2),
-            "schema.pbtxt": Path(io_utils.get_only_uri_in_dir(schema.uri)).read_text(),
-        },
-        folders={"model": Path(path_utils.serving_model_path(model.uri))},
-    )
-    result = {"uri": tracking_uri(spec), "run_id": "", "warning": ""}
+    artifacts = {
+        "examples": examples,
+        "schema": schema,
+        "model": model,
+        "model_run": model_run,
+        "data_verdict": data_verdict,
+        "verdict": verdict,
+        "evaluation": evaluation,
+        "pushed_model": pushed_model,
+    }
+    lineage = _lineage(content, artifacts) | {
+        "config": {"digest": config_digest, "overrides": json.loads(overrides)},
+        "source": source_digest,
+    }
+    record = _record(content, artifacts, lineage)
+    result: dict[str, Any] = {"uri": tracking_uri(spec), "run_id": "", "warning": ""}
+    result |= {"model_version": None, "aliases": []}
     try:
-        result["run_id"] = log_run(record, spec)
+        logged = log_run(record, spec)
+        result |= {"run_id": logged.run_id, "model_version": logged.model_version}
+        result["aliases"] = list(logged.aliases)
     except Exception as error:  # MLflow raises its own, its server's and its database's
         logging.getLogger(__name__).exception("MLflow could not be reached")
         result["warning"] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         tracked.set_int_custom_property("redo", 1)
     write_json(Path(tracked.uri) / TRACKED_FILE, result)
+
+
+def _lineage(content: dict[str, Any], artifacts: dict[str, Artifact]) -> dict[str, Any]:
+    examples = artifacts["examples"]
+    data = content["data"]
+    return {
+        "run": os.environ.get(RUN_VARIABLE, ""),
+        "seed": content["seed"],
+        "data": {
+            "digest": examples.get_string_custom_property("input_fingerprint"),
+            "path": data["path"],
+            "spans": data["spans"],
+            "newest_span": examples.get_int_custom_property("span"),
+            "rows": rows_of(examples),
+        },
+        "schema": {"digest": text_digest(_schema_text(artifacts["schema"]))},
+        "model": {"digest": folder_digest(_saved_model(artifacts["model"]))},
+        "versions": package_versions(),
+        "artifacts": {name: describe_artifact(value) for name, value in artifacts.items()},
+    }
+
+
+def _record(
+    content: dict[str, Any], artifacts: dict[str, Artifact], lineage: dict[str, Any]
+) -> RunRecord:
+    folder = Path(artifacts["verdict"].uri)
+    gates, evidence = read_json(folder / "gates.json"), read_json(folder / "evidence.json")
+    training = read_json(Path(artifacts["model_run"].uri) / "training.json")
+    measured = read_evaluation(artifacts["evaluation"].uri)
+    pushed_to = artifacts["pushed_model"].get_string_custom_property("pushed_destination")
+    files = {
+        "config.json": json.dumps(content, indent=2),
+        "schema.pbtxt": _schema_text(artifacts["schema"]),
+        "lineage.json": json.dumps(lineage, indent=2),
+    }
+    for source in (folder, Path(artifacts["data_verdict"].uri)):
+        files |= {path.name: path.read_text(encoding="utf-8") for path in source.glob("*.json")}
+    tags = verdict_tags(gates, evidence) | lineage_tags(lineage)
+    return RunRecord(
+        name=content["name"],
+        params=flatten(content),
+        metrics=metrics_of(measured.metrics, evidence),
+        history=training["history"],
+        tags=tags | {"pushed_to": pushed_to, "device": str(training["device"])},
+        files=files,
+        model=ModelRecord(_saved_model(artifacts["model"]), bool(gates["blessed"]), pushed_to),
+    )
+
+
+def _saved_model(model: Artifact) -> Path:
+    return Path(path_utils.serving_model_path(model.uri))
+
+
+def _schema_text(schema: Artifact) -> str:
+    return Path(io_utils.get_only_uri_in_dir(schema.uri)).read_text(encoding="utf-8")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from models.spec import Spec
 
 
@@ -11,3 +13,8 @@ class TrackingSpec(Spec):
     enabled: bool = True
     uri: str = "sqlite:///runs/mlflow.db"
     experiment: str | None = None
+
+
+def tracking_uri(spec: TrackingSpec) -> str:
+    """The config's MLflow, unless the environment names another."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or spec.uri

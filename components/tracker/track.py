@@ -1,18 +1,41 @@
-"""Logs one run to MLflow."""
+"""Logs one run to MLflow, and registers its model if it is blessed."""
 
 from __future__ import annotations
 
-import os
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from components.tracker.config import TrackingSpec
+from components.tracker.config import TrackingSpec, tracking_uri
+from components.tracker.connection import connect, database
+from components.tracker.flavor import SAVED_MODEL, write_flavor
 
-# MLflow's defaults retry for minutes; an unreachable server must not hold up a run.
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+CANDIDATE_ALIAS = "candidate"
+CHAMPION_ALIAS = "champion"
+# What tells one model from another: where it was made, and what it holds.
+_IDENTITY = ("metadata.model", "digest.model")
+# Tags of a version.
+VERDICT_RUN = "verdict.run"
+PUSHED_TO = "pushed_to"
+LOGGED_MODEL = "logged_model"
+_BATCH = 100
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """The model of a run.
+
+    Attributes:
+      folder: The SavedModel.
+      blessed: Whether it becomes a registered version.
+      pushed_to: The folder that it was pushed to; empty where it was not.
+    """
+
+    folder: Path
+    blessed: bool
+    pushed_to: str = ""
 
 
 @dataclass(frozen=True)
@@ -20,13 +43,13 @@ class RunRecord:
     """What is worth keeping of one run.
 
     Attributes:
-      name: The pipeline's name.
+      name: The pipeline's name, and that of the registered model.
       params: Flat: name to value.
       metrics: Final metrics.
       history: One entry an epoch.
-      tags: Blessing, version pushed, digests.
+      tags: Blessing, digests and all else to search for; a registered version has them too.
       files: Text to keep, by file name.
-      folders: Folders to keep, by their name in the run.
+      model: The model; None where there is none to keep.
     """
 
     name: str
@@ -35,82 +58,160 @@ class RunRecord:
     history: list[dict[str, Any]]
     tags: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)
-    folders: Mapping[str, Path] = field(default_factory=dict)
+    model: ModelRecord | None = None
 
 
-def tracking_uri(spec: TrackingSpec) -> str:
-    """The config's MLflow, unless the environment names another."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or spec.uri
+@dataclass(frozen=True)
+class Tracked:
+    """What MLflow made of a run.
+
+    Attributes:
+      run_id: MLflow's id of the run.
+      model_version: The registered version; None where the model was not registered.
+      aliases: The aliases that this run gave to that version.
+    """
+
+    run_id: str
+    model_version: str | None = None
+    aliases: tuple[str, ...] = ()
 
 
-def log_run(record: RunRecord, spec: TrackingSpec) -> str:
-    """Logs the run and gives MLflow's run id.
+def log_run(record: RunRecord, spec: TrackingSpec) -> Tracked:
+    """Logs the run; registers its model once, however often it is logged.
 
     Raises:
       Exception: whatever MLflow raises when it cannot be reached.
     """
     uri = tracking_uri(spec)
-    with _patience():
-        import mlflow
-        from mlflow import MlflowClient
-        from mlflow.entities import Metric, Param, RunTag
-
-        if uri.startswith("sqlite:///"):
-            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        mlflow.set_tracking_uri(uri)
-        client = MlflowClient(tracking_uri=uri)
-        run = client.create_run(_experiment(client, spec, record.name), run_name=record.name)
+    with connect(uri) as client:
+        local = database(uri)
+        if local is not None:
+            local.parent.mkdir(parents=True, exist_ok=True)
+        experiment = _experiment(client, spec.experiment or record.name, local)
+        run = client.create_run(experiment, run_name=record.name)
         run_id: str = run.info.run_id
         try:
-            client.log_batch(
-                run_id,
-                params=[Param(key, str(value)[:6000]) for key, value in record.params.items()],
-                tags=[RunTag(key, value) for key, value in record.tags.items()],
-                metrics=[Metric(*item) for item in _metrics(record, run.info.start_time)],
-            )
-            for file, text in record.files.items():
-                client.log_text(run_id, text, file)
-            for name, folder in record.folders.items():
-                client.log_artifacts(run_id, str(folder), name)
+            version = _known(client, record)
+            known = version.tags.get(LOGGED_MODEL) if version else None
+            model_id = known or _log_model(client, record, run)
+            _log_content(client, record, run, model_id)
+            tracked = _register(client, record, run_id, model_id, version)
         except BaseException:
             client.set_terminated(run_id, status="FAILED")
             raise
         client.set_terminated(run_id)
-        return run_id
+        return tracked
 
 
-def _experiment(client: Any, spec: TrackingSpec, name: str) -> str:
-    wanted = spec.experiment or name
-    found = client.get_experiment_by_name(wanted)
+def _experiment(client: Any, name: str, local: Path | None) -> str:
+    found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    uri = tracking_uri(spec)
     location = None
-    if uri.startswith("sqlite:///"):
-        folder = Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlflow-artifacts"
-        location = folder.as_uri()
-    return str(client.create_experiment(wanted, artifact_location=location))
+    if local is not None:
+        location = (local.resolve().parent / "mlflow-artifacts").as_uri()
+    return str(client.create_experiment(name, artifact_location=location))
 
 
-def _metrics(record: RunRecord, time_ms: int) -> Iterator[tuple[str, float, int, int]]:
+def _log_content(client: Any, record: RunRecord, run: Any, model_id: str | None) -> None:
+    from mlflow.entities import LoggedModelOutput, Metric, Param, RunTag
+
+    run_id = run.info.run_id
+    params = [Param(key, str(value)[:6000]) for key, value in record.params.items()]
+    metrics = [Metric(*item) for item in _metrics(record, run.info.start_time, model_id)]
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in record.tags.items()])
+    # MLflow takes at most 100 parameters and 1,000 metrics at a time.
+    for start in range(0, len(params), _BATCH):
+        client.log_batch(run_id, params=params[start : start + _BATCH])
+    for start in range(0, len(metrics), _BATCH):
+        client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+    for file, text in record.files.items():
+        client.log_text(run_id, text, file)
+    if model_id is not None:
+        client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+
+
+def _metrics(record: RunRecord, time_ms: int, model_id: str | None) -> Iterator[tuple[Any, ...]]:
     for key, value in record.metrics.items():
-        yield key, float(value), time_ms, 0
+        yield key, float(value), time_ms, 0, model_id
     for step, epoch in enumerate(record.history, 1):
         for key, value in epoch.items():
             if key != "epoch" and isinstance(value, int | float):
                 yield f"epoch_{key}", float(value), time_ms, step
 
 
-@contextmanager
-def _patience() -> Iterator[None]:
-    before = {key: os.environ.get(key) for key in _PATIENCE}
-    os.environ.update({key: value for key, value in _PATIENCE.items() if before[key] is None})
+def _log_model(client: Any, record: RunRecord, run: Any) -> str | None:
+    if record.model is None:
+        return None
+    logged = client.create_logged_model(
+        run.info.experiment_id,
+        name=record.name,
+        source_run_id=run.info.run_id,
+        tags=dict(record.tags),
+    )
     try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
+        with tempfile.TemporaryDirectory() as folder:
+            write_flavor(
+                record.model.folder, Path(folder), logged, run.info.run_id, dict(record.tags)
+            )
+            client.log_model_artifacts(logged.model_id, folder)
+        client.log_model_artifacts(logged.model_id, str(record.model.folder), SAVED_MODEL)
+    except BaseException:
+        client.finalize_logged_model(logged.model_id, "FAILED")
+        raise
+    client.finalize_logged_model(logged.model_id, "READY")
+    return str(logged.model_id)
+
+
+def _known(client: Any, record: RunRecord) -> Any:
+    """The version that this very model is registered as already, or None."""
+    if record.model is None or not all(name in record.tags for name in _IDENTITY):
+        return None
+    matches = (
+        version
+        for version in client.search_model_versions(f"name='{record.name}'")
+        if all(version.tags.get(name) == record.tags[name] for name in _IDENTITY)
+    )
+    return next(matches, None)
+
+
+def _register(
+    client: Any, record: RunRecord, run_id: str, model_id: str | None, version: Any
+) -> Tracked:
+    model = record.model
+    if model is None or model_id is None or not model.blessed:
+        return Tracked(run_id)
+    # The newest verdict counts: `run_id` of the version itself is that of the first.
+    tags = {**record.tags, VERDICT_RUN: run_id, LOGGED_MODEL: model_id}
+    if version is None:
+        if not client.search_registered_models(f"name='{record.name}'"):
+            client.create_registered_model(record.name)
+        location = client.get_logged_model(model_id).artifact_location
+        version = client.create_model_version(
+            record.name, location, run_id, tags=tags, await_creation_for=0, model_id=model_id
+        )
+    else:
+        for key, value in tags.items():
+            client.set_model_version_tag(record.name, version.version, key, value)
+    aliases = [CANDIDATE_ALIAS]
+    if model.pushed_to:
+        client.set_model_version_tag(record.name, version.version, PUSHED_TO, model.pushed_to)
+        if not _is_surpassed(client, record.name, Path(model.pushed_to)):
+            aliases.append(CHAMPION_ALIAS)
+    for alias in aliases:
+        client.set_registered_model_alias(record.name, alias, version.version)
+    return Tracked(run_id, str(version.version), tuple(aliases))
+
+
+def _is_surpassed(client: Any, name: str, folder: Path) -> bool:
+    """Whether a version that was pushed after this one, to the same place, is champion."""
+    aliases = client.get_registered_model(name).aliases
+    if CHAMPION_ALIAS not in aliases:
+        return False
+    tags = client.get_model_version(name, aliases[CHAMPION_ALIAS]).tags
+    other = Path(tags.get(PUSHED_TO, ""))
+    numbered = other.name.isdecimal() and folder.name.isdecimal()
+    return numbered and other.parent == folder.parent and int(other.name) > int(folder.name)
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

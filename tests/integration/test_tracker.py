@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from components.tracker.config import TrackingSpec
-from components.tracker.track import RunRecord, flatten, log_run, tracking_uri
+from components.tracker.config import TrackingSpec, tracking_uri
+from components.tracker.track import ModelRecord, RunRecord, flatten, log_run
+from tests.registry_fixture import write_saved_model
 
 
 def _record(folder: Path) -> RunRecord:
-    (folder / "saved").mkdir()
-    (folder / "saved" / "saved_model.pb").write_bytes(b"graph")
     return RunRecord(
         name="flights",
         params=flatten({"seed": 1, "training": {"epochs": 2, "optimizer": {"kind": "adam"}}}),
@@ -21,14 +20,14 @@ def _record(folder: Path) -> RunRecord:
         history=[{"epoch": 1, "loss": 0.7}, {"epoch": 2, "loss": 0.6, "val_loss": None}],
         tags={"blessed": "true"},
         files={"schema.pbtxt": "feature {}"},
-        folders={"model": folder / "saved"},
+        model=ModelRecord(write_saved_model(folder / "saved"), blessed=False),
     )
 
 
 def test_all_of_a_run_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     spec = TrackingSpec(uri=f"sqlite:///{tmp_path}/runs/mlflow.db")
-    run_id = log_run(_record(tmp_path), spec)
+    run_id = log_run(_record(tmp_path), spec).run_id
     client = MlflowClient(tracking_uri=spec.uri)
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED"
@@ -37,10 +36,11 @@ def test_all_of_a_run_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert run.data.tags["blessed"] == "true"
     losses = client.get_metric_history(run_id, "epoch_loss")
     assert [(metric.step, metric.value) for metric in losses] == [(1, 0.7), (2, 0.6)]
-    assert {item.path for item in client.list_artifacts(run_id)} == {"schema.pbtxt", "model"}
+    assert {item.path for item in client.list_artifacts(run_id)} == {"schema.pbtxt"}
     stored = list((tmp_path / "runs").rglob("saved_model.pb"))
     assert len(stored) == 1
-    assert log_run(_record_again(tmp_path), spec) != run_id
+    assert client.search_registered_models() == [], "the model was not blessed"
+    assert log_run(_record_again(tmp_path), spec).run_id != run_id
     assert len(client.search_runs([run.info.experiment_id])) == 2
 
 

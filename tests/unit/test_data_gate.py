@@ -120,4 +120,25 @@ def test_refusal_is_short_and_counts_the_rest() -> None:
     assert len(lines) <= 5
     assert "29 more" in lines[0]
     assert "feature f0, split train, row 3" in lines[1]
+    assert "schema freeze" in lines[-1]
     refuse([Finding("warn", "w", "train", "odd", "", "")])
+
+
+def test_refusal_names_every_check_and_hands_over_the_audit() -> None:
+    findings = [
+        Finding("block", "delay", "train", "delay leaks.", "", "", check="leakage", fix="drop it"),
+        Finding("block", "date", "train, val", "days overlap.", "", "", check="overlap"),
+        Finding("block", "", "train, test", "copies.", "", "", check="duplicates.across"),
+    ]
+    with pytest.raises(GateError) as caught:
+        refuse(findings, {"checks": [], "details": {}})
+    first, where, fix = caught.value.lines()
+    assert "delay leaks." in first
+    assert "2 more: overlap date (train, val), duplicates.across (train, test)." in first
+    assert where.endswith("DataGate, feature delay, split train")
+    assert fix.endswith("drop it")
+    assert caught.value.audit == {"checks": [], "details": {}}
+    with pytest.raises(GateError) as caught:
+        refuse(findings[2:])
+    assert "feature" not in caught.value.where
+    assert caught.value.audit is None

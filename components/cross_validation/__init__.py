@@ -1,0 +1,1 @@
+"""Cross-validation: mean and spread of the metrics over folds of train."""

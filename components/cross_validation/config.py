@@ -1,0 +1,23 @@
+"""What cross-validation runs by."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from components.example_gen.config import SplitSpec
+from models.spec import Spec
+from models.training_spec import TrainerSpec
+
+
+class CrossValidationSpec(Spec):
+    """All that the component gets, as JSON.
+
+    Attributes:
+      trainer: What the Trainer gets.
+      split: How rows were split: folds keep together what the split kept together.
+      folds: How many folds.
+    """
+
+    trainer: TrainerSpec
+    split: SplitSpec = SplitSpec()
+    folds: int = Field(5, ge=2, le=20)

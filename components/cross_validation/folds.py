@@ -1,0 +1,69 @@
+"""Which fold a row of train belongs to, by the rule that split the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from components.example_gen.split import hash_rows, time_keys
+from models.errors import ConfigError
+
+Array = np.ndarray[Any, Any]
+
+
+def row_folds(labels: Array, folds: int, seed: int) -> Array:
+    """Deals rows out in the order of their labels, and at random within one.
+
+    Every fold gets its share of each class; for regression pass zeros.
+    """
+    order = np.lexsort((np.random.default_rng(seed).permutation(len(labels)), labels))
+    dealt = np.empty(len(labels), np.int64)
+    dealt[order] = np.arange(len(labels)) % folds
+    return _whole(dealt, folds, "rows")
+
+
+def key_folds(keys: pa.Table, folds: int, seed: int) -> Array:
+    """Keeps rows of one key together; folds are about equally large.
+
+    Args:
+      keys: The key's columns.
+      folds: How many folds.
+      seed: Of the order of the keys.
+    """
+    hashes = hash_rows({name: _canonical(keys[name]) for name in keys.column_names})
+    _, groups, sizes = np.unique(hashes, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    ends = np.cumsum(sizes[order])
+    of_group = np.empty(len(sizes), np.int64)
+    # A key goes where the middle of its rows falls, once the keys lie in a row.
+    of_group[order] = ((ends - sizes[order] / 2) * folds / len(groups)).astype(np.int64)
+    return _whole(of_group[groups], folds, "keys")
+
+
+def time_folds(moments: pa.ChunkedArray, folds: int) -> Array:
+    """Cuts time into stretches: rows of one moment, and their neighbours, stay together."""
+    keys = time_keys(_canonical(moments))
+    cuts = np.sort(keys)[[len(keys) * fold // folds for fold in range(1, folds)]]
+    stretches: Array = np.searchsorted(cuts, keys, side="right")
+    return _whole(stretches, folds, "moments")
+
+
+def _canonical(column: pa.ChunkedArray) -> pa.Array:
+    """As the split reads values: text as bytes."""
+    values = column.combine_chunks()
+    return values.cast(pa.binary()) if pa.types.is_string(values.type) else values
+
+
+def _whole(places: Array, folds: int, what: str) -> Array:
+    filled = len(np.unique(places))
+    if filled == folds:
+        return places
+    raise ConfigError(
+        f"train has too few {what} for {folds} folds",
+        where="evaluation.cross_validation",
+        expected=f"{what} for every fold",
+        received=f"{what} for {filled}",
+        fix=f"set it to {filled}" if filled > 1 else "leave it out",
+    )

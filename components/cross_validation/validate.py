@@ -1,0 +1,74 @@
+"""Cross-validation of one run: read, fold, train, summarise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import tensorflow_transform as tft
+
+from components.cross_validation.config import CrossValidationSpec
+from components.cross_validation.folds import key_folds, row_folds, time_folds
+from models.cross_validation import cross_validate, summarise
+from models.dataset import Source, load_columns
+from models.labels import check_labels
+from models.raw_table import read_table
+
+Array = np.ndarray[Any, Any]
+
+FOLDS_FILE = "folds.json"
+_CAVEAT = (
+    "The transform graph was learned on all of train, the rows that a fold holds out among "
+    "them; val stopped the fit and chose the threshold in every fold."
+)
+
+
+def validate(
+    spec: CrossValidationSpec,
+    files: Mapping[str, list[str]],
+    schema: Any,
+    graph: tft.TFTransformOutput,
+) -> dict[str, Any]:
+    """Gives what `folds.json` holds.
+
+    Args:
+      spec: The Trainer's spec, the split's, and how many folds.
+      files: The files of train and val.
+      schema: The schema with dense representations.
+      graph: The transform graph.
+
+    Raises:
+      ConfigError: train has too few rows, keys or moments for the folds.
+    """
+    problem = spec.trainer.problem
+    source = Source(schema, graph.transform_features_layer(), problem.label.name)
+    columns = {name: load_columns(files[name], source) for name in ("train", "val")}
+    for name, split in columns.items():
+        check_labels(problem, split[source.label], name)
+    folds = _folds(spec, files["train"], schema, columns["train"][source.label])
+    found = cross_validate(spec.trainer, graph, columns["train"], columns["val"], folds)
+    mean, deviation = summarise([fold.metrics for fold in found])
+    fits = [asdict(fold) for fold in found]
+    return {
+        "folds": [fit.pop("metrics") for fit in fits],
+        "mean": mean,
+        "deviation": deviation,
+        "rows": len(folds),
+        "k": spec.folds,
+        "by": spec.split.by,
+        "fits": fits,
+        "caveat": _CAVEAT,
+        "seed": spec.trainer.seed,
+    }
+
+
+def _folds(spec: CrossValidationSpec, files: list[str], schema: Any, labels: Array) -> Array:
+    split, seed = spec.split, spec.trainer.seed
+    if split.by == "key":
+        return key_folds(read_table(files, schema, split.columns), spec.folds, seed)
+    if split.by == "time":
+        return time_folds(read_table(files, schema, split.columns)[0], spec.folds)
+    classes = spec.trainer.problem.task != "regression"
+    return row_folds(labels if classes else np.zeros(len(labels)), spec.folds, seed)

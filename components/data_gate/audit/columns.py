@@ -1,0 +1,101 @@
+"""Columns of examples as arrays: codes, numbers, class ids, hashes of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from components.example_gen.split import hash_rows
+from models.features import FeaturesSpec
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Hashes = NDArray[np.uint64]
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """A column as small numbers, one a distinct value; missing is a value, the last.
+
+    Attributes:
+      codes: By row.
+      values: The distinct values, without the missing one, in the order of their codes.
+    """
+
+    codes: Ints
+    values: pa.Array
+
+    @property
+    def size(self) -> int:
+        """How many codes there may be, the missing one's among them."""
+        return len(self.values) + 1
+
+    def counts(self) -> Ints:
+        """Rows by code."""
+        counts: Ints = np.bincount(self.codes, minlength=self.size)
+        return counts
+
+
+def codes_of(column: pa.ChunkedArray) -> Codes:
+    """Numbers a column's distinct values."""
+    encoded = column.combine_chunks().dictionary_encode()
+    values = encoded.dictionary
+    codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
+    return Codes(codes.astype(np.int64), values)
+
+
+def is_text(column: pa.ChunkedArray) -> bool:
+    """Whether a column holds text, as opposed to numbers."""
+    return bool(pa.types.is_string(column.type))
+
+
+def numbers_of(column: pa.ChunkedArray) -> Floats:
+    """A column of numbers; what is missing is NaN."""
+    numbers: Floats = column.cast(pa.float64()).fill_null(np.nan).to_numpy()
+    return numbers
+
+
+def labels_of(table: pa.Table, problem: FeaturesSpec) -> Array:
+    """The label as class ids (int64, unknown is -1), or as numbers (float64, unknown is NaN)."""
+    column = table[problem.label.name]
+    if problem.task == "regression":
+        return numbers_of(column)
+    classes = problem.label_classes()
+    if is_text(column):
+        known = pa.array([str(value) for value in classes], pa.string())
+        return _places(column, known)
+    if any(isinstance(value, str) for value in classes):
+        return np.full(len(column), -1, np.int64)
+    known = pa.array([float(value) for value in classes], pa.float64())
+    return _places(column.cast(pa.float64()), known)
+
+
+def row_hashes(table: pa.Table, names: Sequence[str]) -> Hashes:
+    """One number a row: equal where all of the columns are equal."""
+    if not table.num_rows or not names:
+        return np.zeros(table.num_rows, np.uint64)
+    # ExampleGen hashes text as bytes.
+    columns = {
+        name: (table[name].cast(pa.binary()) if is_text(table[name]) else table[name])
+        for name in names
+    }
+    return hash_rows({name: column.combine_chunks() for name, column in columns.items()})
+
+
+def sample(table: pa.Table, rows: int, rng: np.random.Generator) -> pa.Table:
+    """Draws at most `rows` rows, in the order of the table."""
+    if table.num_rows <= rows:
+        return table
+    return table.take(pa.array(np.sort(rng.choice(table.num_rows, rows, replace=False))))
+
+
+def _places(column: pa.ChunkedArray, known: pa.Array) -> Ints:
+    places: Ints = pc.fill_null(pc.index_in(column, known), -1).cast(pa.int64()).to_numpy()
+    return places

@@ -1,0 +1,229 @@
+"""Features that hold too little, or hold what a model cannot learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from components.data_gate.audit.columns import Codes, Floats, codes_of, is_text, numbers_of
+from components.data_gate.audit.labels import TRAIN
+from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
+from models.features import FeatureSpec, is_number
+
+# Of fewer values, nearly all are distinct by chance.
+_FEWEST_VALUES = 20
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One feature in train."""
+
+    name: str
+    spec: FeatureSpec
+    values: pa.ChunkedArray
+    codes: Codes
+
+    @property
+    def rows(self) -> int:
+        return len(self.values)
+
+    @property
+    def distinct(self) -> int:
+        return len(self.codes.values)
+
+    @property
+    def commonest_share(self) -> float:
+        return float(self.codes.counts().max() / self.rows)
+
+
+def check_missing(data: AuditData) -> Part:
+    """Holds the share of missing values against its bound, in the split that misses most."""
+    shares: dict[str, dict[str, float]] = {name: {} for name in data.features()}
+    for split, table in data.tables.items():
+        for name, by_split in shares.items():
+            if table.num_rows:
+                by_split[split] = table[name].null_count / table.num_rows
+    checks = [_missing(data, name, by_split) for name, by_split in shares.items() if by_split]
+    return Part(checks, {"missing": shares})
+
+
+def check_constant(data: AuditData) -> Part:
+    """Finds features that hold one value in nearly all rows of train."""
+    return Part([_constant(data, column) for column in _columns(data)])
+
+
+def check_outliers(data: AuditData) -> Part:
+    """Finds numeric features with too many values far from the others."""
+    numeric = [column for column in _columns(data) if column.spec.type == "numeric"]
+    return Part([_outliers(data, column) for column in numeric if not is_text(column.values)])
+
+
+def check_cardinality(data: AuditData) -> Part:
+    """Finds categorical features with so many values that they need an embedding."""
+    columns = _columns(data)
+    checks = [_cardinality(data, one) for one in columns if one.spec.type == "categorical"]
+    return Part(checks, {"features": [_profile(column) for column in columns]})
+
+
+def check_id_like(data: AuditData) -> Part:
+    """Finds features that number or name the rows."""
+    columns = [
+        column
+        for column in _columns(data)
+        if column.rows - column.values.null_count >= _FEWEST_VALUES and _may_be_id(column)
+    ]
+    return Part([_id_like(data, column) for column in columns])
+
+
+def _columns(data: AuditData) -> list[_Column]:
+    table = data.tables.get(TRAIN)
+    if table is None or not table.num_rows:
+        return []
+    return [
+        _Column(name, data.problem.features[name], table[name], codes_of(table[name]))
+        for name in data.features()
+    ]
+
+
+def _missing(data: AuditData, name: str, shares: dict[str, float]) -> Checked:
+    spec, feature = data.spec.missing, data.problem.features[name]
+    marked = not is_number(feature) or bool(getattr(feature, "missing_indicator", False))
+    bound = spec.max_marked_share if marked else spec.max_share
+    split = max(shares, key=lambda key: shares[key])
+    hint = "" if marked else ", or give it a missing_indicator"
+    return Checked(
+        check="missing",
+        feature=name,
+        split=split,
+        severity=spec.severity,
+        figure=shares[split],
+        bound=bound,
+        outcome=outcome_of(spec.severity, shares[split] > bound),
+        what=f"Feature {name!r} is missing in {shares[split]:.1%} of split {split}.",
+        expected=f"in at most {bound:.1%} of the rows",
+        received=f"{shares[split]:.1%}",
+        fix=f"fill the column in, or remove it from features{hint}",
+    )
+
+
+def _constant(data: AuditData, column: _Column) -> Checked:
+    spec, share = data.spec.constant, column.commonest_share
+    commonest = int(np.argmax(column.codes.counts()))
+    value = (
+        "missing" if commonest == column.distinct else repr(column.codes.values[commonest].as_py())
+    )
+    told = f"is constant in train: {value}" if share == 1 else f"is {value} in {share:.2%} of train"
+    return Checked(
+        check="constant",
+        feature=column.name,
+        split=TRAIN,
+        severity=spec.severity,
+        figure=share,
+        bound=spec.max_share,
+        outcome=outcome_of(spec.severity, share > spec.max_share or share == 1),
+        what=f"Feature {column.name!r} {told}.",
+        expected=f"one value in at most {spec.max_share:.2%} of the rows",
+        received=f"{share:.2%}",
+        fix="remove it from features: there is next to nothing to learn from it",
+    )
+
+
+def _outliers(data: AuditData, column: _Column) -> Checked:
+    spec = data.spec.outliers
+    numbers = numbers_of(column.values)
+    present = numbers[~np.isnan(numbers)]
+    low, high = _fences(present[np.isfinite(present)], spec.distance)
+    far = int(np.sum((present < low) | (present > high)))
+    share = far / len(present) if len(present) else 0.0
+    return Checked(
+        check="outliers",
+        feature=column.name,
+        split=TRAIN,
+        severity=spec.severity,
+        figure=share,
+        bound=spec.max_share,
+        outcome=outcome_of(spec.severity, share > spec.max_share),
+        what=f"Feature {column.name!r} has {far:,} outliers ({share:.2%}) in train, "
+        f"outside {low:.6g} to {high:.6g}.",
+        expected=f"at most {spec.max_share:.2%} of the values",
+        received=f"values from {present.min():.6g} to {present.max():.6g}" if far else "none",
+        fix="correct wrong units and stand-ins such as 9999 in the data; if the values are "
+        "right, raise data.audit.outliers.distance",
+    )
+
+
+def _fences(numbers: Floats, distance: float) -> tuple[float, float]:
+    """The range of what is no outlier; unbounded where the values have no spread."""
+    if not len(numbers):
+        return -np.inf, np.inf
+    low, middle, high = np.quantile(numbers, [0.1, 0.5, 0.9])
+    if low == high:
+        # Most of the values are one: what varies are the others.
+        others = numbers[numbers != middle]
+        if len(others) < _FEWEST_VALUES:
+            return -np.inf, np.inf
+        low, high = np.quantile(others, [0.1, 0.9])
+    reach = distance * (high - low)
+    if reach == 0:
+        return -np.inf, np.inf
+    return min(low, middle) - reach, max(high, middle) + reach
+
+
+def _cardinality(data: AuditData, column: _Column) -> Checked:
+    spec = data.spec.cardinality
+    return Checked(
+        check="cardinality",
+        feature=column.name,
+        split=TRAIN,
+        severity=spec.severity,
+        figure=column.distinct,
+        bound=spec.max_values,
+        outcome=outcome_of(spec.severity, column.distinct > spec.max_values),
+        what=f"Feature {column.name!r} is categorical and has {column.distinct:,} values in "
+        "train, each an input of its own.",
+        expected=f"at most {spec.max_values:,} values",
+        received=f"{column.distinct:,}",
+        fix="give it the type vocabulary, which embeds them",
+    )
+
+
+def _may_be_id(column: _Column) -> bool:
+    if is_text(column.values) or not is_number(column.spec):
+        return True
+    if not pa.types.is_integer(column.values.type):
+        return False
+    # Amounts may be distinct as well; numbers that count the rows leave few gaps.
+    values = column.codes.values.to_numpy(zero_copy_only=False)
+    return float(values.max()) - float(values.min()) < 2 * len(values)
+
+
+def _id_like(data: AuditData, column: _Column) -> Checked:
+    spec = data.spec.id_like
+    present = column.rows - column.values.null_count
+    share = column.distinct / present
+    return Checked(
+        check="id_like",
+        feature=column.name,
+        split=TRAIN,
+        severity=spec.severity,
+        figure=share,
+        bound=spec.max_share,
+        outcome=outcome_of(spec.severity, share > spec.max_share),
+        what=f"Feature {column.name!r} has {column.distinct:,} distinct values in {present:,} "
+        "rows of train" + (": it looks like an id." if share > spec.max_share else "."),
+        expected=f"distinct values in at most {spec.max_share:.0%} of the rows",
+        received=f"{share:.1%}",
+        fix="remove it from features: its values do not come again",
+    )
+
+
+def _profile(column: _Column) -> dict[str, Any]:
+    return {
+        "feature": column.name,
+        "type": column.spec.type,
+        "distinct": column.distinct,
+        "commonest_share": column.commonest_share,
+    }

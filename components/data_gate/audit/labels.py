@@ -1,0 +1,119 @@
+"""Is there enough of every class, and enough of every split?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from components.data_gate.audit.columns import Array, labels_of
+from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
+
+TRAIN = "train"
+
+
+def check_balance(data: AuditData) -> Part:
+    """Holds the rarest class of train against `balance.min_share`."""
+    labels = {split: labels_of(table, data.problem) for split, table in data.tables.items()}
+    if data.problem.task == "regression":
+        return Part(details={"balance": {split: _spread(one) for split, one in labels.items()}})
+    counts = {split: _class_counts(data, one) for split, one in labels.items()}
+    part = Part(details={"balance": counts})
+    shares = _shares(counts.get(TRAIN, {}))
+    if not shares:
+        return part
+    spec, name = data.spec.balance, data.problem.label.name
+    rarest = min(shares, key=lambda key: shares[key])
+    # As rare against an even share as `min_share` is against one half.
+    bound = spec.min_share * 2 / len(shares)
+    part.checks.append(
+        Checked(
+            check="balance",
+            feature=name,
+            split=TRAIN,
+            severity=spec.severity,
+            figure=shares[rarest],
+            bound=bound,
+            outcome=outcome_of(spec.severity, shares[rarest] < bound),
+            what=f"The rarest class of {name!r}, {rarest}, has {shares[rarest]:.2%} of train.",
+            expected=f"at least {bound:.2%} of the rows",
+            received=", ".join(f"{key}: {count:,}" for key, count in counts[TRAIN].items()),
+            fix="set training.class_weights to balanced, or evaluation.costs so that the rare "
+            "class weighs more; or bring more rows of it",
+        )
+    )
+    return part
+
+
+def check_sizes(data: AuditData) -> Part:
+    """Holds each split's rows, and those of its smallest class, against what is usual."""
+    part = Part()
+    for split, table in data.tables.items():
+        part.checks.append(_size(data, split, table.num_rows))
+        if data.problem.task != "regression":
+            part.checks.append(_class_size(data, split, labels_of(table, data.problem)))
+    return part
+
+
+def _size(data: AuditData, split: str, rows: int) -> Checked:
+    spec = data.spec.sizes
+    bound = spec.train if split == TRAIN else spec.held_out
+    return Checked(
+        check="sizes",
+        feature="",
+        split=split,
+        severity=spec.severity,
+        figure=rows,
+        bound=bound,
+        outcome=outcome_of(spec.severity, rows < bound),
+        what=f"Split {split} has {rows:,} rows; at least {bound:,} are usual.",
+        expected=f"at least {bound:,} rows",
+        received=f"{rows:,}",
+        fix="bring more data, or set evaluation.cross_validation: every row then tests once",
+    )
+
+
+def _class_size(data: AuditData, split: str, labels: Array) -> Checked:
+    spec, classes = data.spec.sizes, data.problem.label_classes()
+    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+    fewest = int(np.argmin(counts))
+    rows = int(counts[fewest])
+    return Checked(
+        check="sizes",
+        feature=data.problem.label.name,
+        split=split,
+        severity=spec.severity,
+        figure=rows,
+        bound=spec.per_class,
+        outcome=outcome_of(spec.severity, rows < spec.per_class),
+        what=f"Class {classes[fewest]} of {data.problem.label.name!r} has {rows:,} rows in split "
+        f"{split}; at least {spec.per_class:,} are usual.",
+        expected=f"at least {spec.per_class:,} rows of each class",
+        received=f"{rows:,} of class {classes[fewest]}",
+        fix="bring more rows of it, or set data.split.by to stratified",
+    )
+
+
+def _class_counts(data: AuditData, labels: Array) -> dict[str, int]:
+    classes = data.problem.label_classes()
+    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+    return {str(name): int(count) for name, count in zip(classes, counts, strict=True)}
+
+
+def _shares(counts: dict[str, int]) -> dict[str, float]:
+    total = sum(counts.values())
+    return {name: count / total for name, count in counts.items()} if total else {}
+
+
+def _spread(labels: Array) -> dict[str, Any]:
+    return dict(_figures(labels[np.isfinite(labels)]))
+
+
+def _figures(numbers: Array) -> Iterator[tuple[str, float | int]]:
+    yield "rows", len(numbers)
+    if len(numbers):
+        yield "mean", float(numbers.mean())
+        yield "deviation", float(numbers.std())
+        yield "min", float(numbers.min())
+        yield "max", float(numbers.max())

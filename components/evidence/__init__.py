@@ -1,0 +1,1 @@
+"""Evidence: metrics with intervals, overall and by slice, from predictions alone."""

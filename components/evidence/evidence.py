@@ -1,0 +1,114 @@
+"""The evidence for and against a candidate, from predictions alone: `evidence.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from components.evaluator.config import EvaluationSpec
+from components.evidence.bootstrap import bootstrap, interval, number
+from components.evidence.calibration import calibration
+from components.evidence.compare import compare, main_metric
+from components.evidence.curves import confusion, curves
+from components.evidence.fairness import fairness
+from components.evidence.groups import whole
+from components.evidence.measures import measure, outcome_of, sign_of
+from components.evidence.trial import gain
+from components.predictions.table import BASELINE, CANDIDATE, PredictionTable
+from models.errors import ModelError
+
+Array = np.ndarray[Any, Any]
+Json = dict[str, Any]
+
+
+def evidence(
+    table: PredictionTable, trivial: Mapping[str, Array], spec: EvaluationSpec, seed: int
+) -> Json:
+    """Gives all that the predictions say of the candidate.
+
+    Args:
+      table: The rows of test with the predictions of `candidate` and perhaps `baseline`.
+      trivial: Predictions of the trivial baselines on the same rows.
+      spec: What is asked.
+      seed: Of the resamples; the same one gives the same evidence.
+
+    Returns:
+      The content of `evidence.json` but robustness, importance and cross-validation. A
+      figure that cannot be computed is None.
+
+    Raises:
+      ModelError: there is nothing to judge by.
+    """
+    _check(table, trivial)
+    candidate = outcome_of(table, CANDIDATE)
+    reference = BASELINE if BASELINE in table.scores else None
+    names = [CANDIDATE, BASELINE] if reference else [CANDIDATE]
+    outcomes = {name: outcome_of(table, name) for name in names}
+    compared = compare(table, CANDIDATE, reference, spec, seed)
+    for entry in compared["metrics"].values():
+        entry.setdefault(BASELINE, None)
+    metric = main_metric(table, spec)
+    return {
+        "task": table.task,
+        "metric": metric,
+        "higher_is_better": sign_of(table.task, metric) > 0,
+        "rows": table.rows,
+        "resamples": spec.resamples,
+        "confidence": spec.confidence,
+        "seed": seed,
+        **compared,
+        "curves": curves(table, outcomes),
+        "confusion": confusion(table, candidate),
+        "calibration": calibration(
+            candidate, spec.calibration.bins, spec.resamples, spec.confidence, seed
+        ),
+        "baselines": against_trivial(table, trivial, spec, seed),
+        "fairness": fairness(table, candidate, spec, seed),
+    }
+
+
+def against_trivial(
+    table: PredictionTable, trivial: Mapping[str, Array], spec: EvaluationSpec, seed: int
+) -> list[Json]:
+    """Gives how much better the candidate is than each trivial baseline (positive is good)."""
+    metric = main_metric(table, spec)
+    sign = sign_of(table.task, metric)
+    others = table.with_scores(trivial)
+    outcomes = {name: outcome_of(others, name) for name in (CANDIDATE, *trivial)}
+    measures = {
+        name: measure(metric, outcome, whole(table.rows)) for name, outcome in outcomes.items()
+    }
+    ones = np.ones((1, table.rows), np.uint8)
+    points = {name: float(ready.at(ones)[0, 0]) for name, ready in measures.items()}
+    drawn = bootstrap(measures, table.rows, spec.resamples, seed) if trivial else {}
+
+    def told(name: str) -> Json:
+        better, p = gain(metric, outcomes[CANDIDATE], outcomes[name])
+        apart = sign * (drawn[CANDIDATE] - drawn[name])[:, 0]
+        return {
+            "name": name,
+            "metric": interval(points[name], drawn[name][:, 0], spec.confidence),
+            "difference": {**interval(better, apart, spec.confidence), "p": number(p)},
+        }
+
+    return [told(name) for name in trivial]
+
+
+def _check(table: PredictionTable, trivial: Mapping[str, Array]) -> None:
+    if not table.rows:
+        raise ModelError(
+            "split 'test' has no rows",
+            where="ModelGate",
+            fix="give the split a larger share, or bring more data",
+        )
+    for name, scores in trivial.items():
+        if len(scores) != table.rows:
+            raise ModelError(
+                f"the trivial baseline {name!r} was asked about other rows than the candidate",
+                where="ModelGate",
+                expected=f"{table.rows:,} rows",
+                received=f"{len(scores):,} rows",
+                fix="run again: one of the two came from an older split",
+            )

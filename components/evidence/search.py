@@ -1,0 +1,180 @@
+"""The search for the slices that are worst, among all values of columns and of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from components.evaluator.config import EvaluationSpec
+from components.evidence.bootstrap import workers
+from components.evidence.groups import groups_by_code
+from components.evidence.significance import Losses
+from components.evidence.slicing import Coding, Slice, code
+from components.evidence.trial import SliceLosses, Trial, joined
+
+Array = np.ndarray[Any, Any]
+
+# A number of more values is looked at by range.
+_FEW_NUMBERS = 12
+# Rows times pairs of columns: a few seconds.
+_PAIR_ROWS = 40_000_000
+# The share of common rows above which two slices are one.
+_SAME = 0.8
+_LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Every slice that was looked at.
+
+    Attributes:
+      losses: Of each slice, in one order.
+      partition: The place in `partitions` of the columns that make it.
+      code: Its code among the slices of these columns.
+      partitions: The columns, one or two.
+      codings: The columns' codes.
+    """
+
+    losses: SliceLosses
+    partition: Array
+    code: Array
+    partitions: Sequence[tuple[str, ...]]
+    codings: dict[str, Coding]
+
+    def slice_at(self, place: int) -> Slice:
+        """Gives one of the slices."""
+        columns = self.partitions[self.partition[place]]
+        codes, wanted = self._codes(columns), int(self.code[place])
+        rows = np.flatnonzero(codes == wanted)
+        key = {
+            name: self.codings[name].values[self.codings[name].codes[rows[0]]] for name in columns
+        }
+        return Slice(key, "found", rows)
+
+    def _codes(self, columns: Sequence[str]) -> Array:
+        return pair_codes([self.codings[name] for name in columns])
+
+
+def search(keys: pa.Table, trial: Trial, spec: EvaluationSpec) -> Searched | None:
+    """Looks at every slice of one column and of two that has enough rows.
+
+    Slices that the config lists are not looked at again. A wide or a long table would take
+    too many pairs: those of the columns that have the worst slices are taken.
+
+    Returns:
+      What was seen; None where there was nothing to look at.
+    """
+    codings = _codings(keys, spec)
+    listed = {frozenset(columns) for columns in spec.slices}
+    singles = [(name,) for name in codings]
+    seen = _look(
+        codings, [one for one in singles if not _is_listed(one, codings, listed)], trial, spec
+    )
+    if spec.found_slices.pairs:
+        affordable = max(1, _PAIR_ROWS // max(keys.num_rows, 1))
+        names = _worst_first(codings, trial, spec, affordable)
+        pairs = list(combinations(names, 2))[:affordable]
+        pairs = [pair for pair in pairs if not _is_listed(pair, codings, listed)]
+        seen += _look(codings, pairs, trial, spec)
+    if not seen:
+        return None
+    return Searched(
+        joined([part.losses for part in seen]),
+        np.repeat(np.arange(len(seen)), [len(part.codes) for part in seen]),
+        np.concatenate([part.codes for part in seen]),
+        [part.columns for part in seen],
+        codings,
+    )
+
+
+def worst(searched: Searched, losses: Losses, keep: int, taken: Sequence[Slice]) -> list[int]:
+    """Gives the places of the worst slices, by the loss that is beyond chance.
+
+    A slice is left out where nearly the same rows are taken already, and where it only
+    narrows a slice of one column that is taken.
+    """
+    margin = losses.at_least(_LEVEL)
+    order = np.argsort(-np.where(np.isnan(margin), -np.inf, margin), kind="stable")
+    kept: list[int] = []
+    chosen = list(taken)
+    for place in order[: 20 * keep]:
+        if len(kept) == keep or not np.isfinite(margin[place]):
+            break
+        candidate = searched.slice_at(int(place))
+        if not any(_is_told(candidate, other) for other in chosen):
+            kept.append(int(place))
+            chosen.append(candidate)
+    return kept
+
+
+@dataclass(frozen=True)
+class _Seen:
+    columns: tuple[str, ...]
+    codes: Array
+    losses: SliceLosses
+
+
+def _codings(keys: pa.Table, spec: EvaluationSpec) -> dict[str, Coding]:
+    codings = {name: code(keys[name], _FEW_NUMBERS) for name in keys.column_names}
+    most = max(spec.found_slices.max_values, _FEW_NUMBERS)
+    return {name: coding for name, coding in codings.items() if 1 < len(coding.values) <= most}
+
+
+def _is_listed(
+    columns: Sequence[str], codings: dict[str, Coding], listed: set[frozenset[str]]
+) -> bool:
+    return frozenset(columns) in listed and all(codings[name].exact for name in columns)
+
+
+def _look(
+    codings: dict[str, Coding],
+    partitions: Sequence[tuple[str, ...]],
+    trial: Trial,
+    spec: EvaluationSpec,
+) -> list[_Seen]:
+    def look(columns: tuple[str, ...]) -> _Seen | None:
+        codes = pair_codes([codings[name] for name in columns])
+        groups, kept = groups_by_code(codes, spec.min_slice_rows)
+        return _Seen(columns, kept, trial.losses(groups)) if len(groups) else None
+
+    with ThreadPoolExecutor(workers()) as pool:
+        return [seen for seen in pool.map(look, partitions) if seen is not None]
+
+
+def pair_codes(codings: Sequence[Coding]) -> Array:
+    """Gives one code for the values of several columns."""
+    codes = codings[0].codes
+    for coding in codings[1:]:
+        codes = codes * len(coding.values) + coding.codes
+    return codes
+
+
+def _worst_first(
+    codings: dict[str, Coding], trial: Trial, spec: EvaluationSpec, affordable: int
+) -> list[str]:
+    """The columns whose pairs can be looked at, all of them where that is affordable."""
+    most = int((1 + np.sqrt(1 + 8 * affordable)) / 2)
+    if len(codings) <= most:
+        return list(codings)
+    seen = _look(codings, [(name,) for name in codings], trial, spec)
+    badness = {part.columns[0]: _badness(part.losses) for part in seen}
+    return sorted(badness, key=lambda name: -badness[name])[:most]
+
+
+def _badness(losses: SliceLosses) -> float:
+    asked = losses.gap if losses.change is None else losses.change
+    margins = asked.at_least(_LEVEL)
+    return float(np.max(margins[np.isfinite(margins)], initial=-np.inf))
+
+
+def _is_told(candidate: Slice, other: Slice) -> bool:
+    if len(other.key) < len(candidate.key) and other.key.items() <= candidate.key.items():
+        return True
+    common = len(np.intersect1d(candidate.rows, other.rows, assume_unique=True))
+    return common >= _SAME * (len(candidate.rows) + len(other.rows) - common)

@@ -1,0 +1,140 @@
+"""What the report tells of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.reporter.formats import short
+from components.reporter.sources import Sources
+from components.reporter.statistics import columns_of
+from components.reporter.view import (
+    Check,
+    Column,
+    Data,
+    Finding,
+    Interval,
+    LabelErrors,
+    Part,
+    Shift,
+    Suspect,
+)
+
+_OUTCOMES = ("block", "warn", "pass", "off")
+
+
+def data_of(sources: Sources) -> Data:
+    """Gathers the data's part."""
+    audit = sources.files.get("audit") or {}
+    details = audit.get("details") or {}
+    return Data(
+        rows=_rows(sources),
+        checks=_checks(sources, audit.get("checks")),
+        findings=_findings(sources),
+        statistics=_statistics(sources),
+        leakage=_leakage(sources, details.get("leakage")),
+        labels=_labels(sources, details.get("label_errors")),
+        shift=_shift(sources, details.get("shift")),
+    )
+
+
+def _off(check: str) -> str:
+    return f"Not measured: the check {check!r} was off, or does not apply to this task."
+
+
+def _rows(sources: Sources) -> Part[dict[str, int]]:
+    rows = sources.summary.get("rows") or {
+        split: int(dataset.num_examples) for split, dataset in sources.statistics.items()
+    }
+    return Part(dict(rows)) if rows else Part(absent=sources.why_not("statistics"))
+
+
+def _checks(sources: Sources, raw: list[Mapping[str, Any]] | None) -> Part[list[Check]]:
+    if raw is None:
+        return Part(absent=sources.why_not("audit"))
+    checks = [
+        Check(
+            check=str(one["check"]),
+            feature=str(one.get("feature") or ""),
+            split=str(one.get("split") or ""),
+            severity=str(one.get("severity") or ""),
+            figure=one.get("figure"),
+            bound=one.get("bound"),
+            outcome=str(one.get("outcome") or "pass"),
+            what=str(one.get("what") or ""),
+        )
+        for one in raw
+    ]
+    return Part(sorted(checks, key=lambda check: _rank(check.outcome)))
+
+
+def _rank(outcome: str) -> int:
+    return _OUTCOMES.index(outcome) if outcome in _OUTCOMES else len(_OUTCOMES)
+
+
+def _findings(sources: Sources) -> Part[list[Finding]]:
+    raw = sources.files.get("findings")
+    if raw is None:
+        return Part(absent=sources.why_not("findings"))
+    names = ("severity", "feature", "split", "what", "expected", "received", "example")
+    return Part([Finding(*(str(one.get(name) or "") for name in names)) for one in raw])
+
+
+def _statistics(sources: Sources) -> Part[list[Column]]:
+    if not sources.statistics:
+        return Part(absent=sources.why_not("statistics"))
+    return Part(columns_of(sources.statistics))
+
+
+def _leakage(
+    sources: Sources, raw: list[Mapping[str, Any]] | None
+) -> Part[list[tuple[str, float]]]:
+    if not raw:
+        return Part(absent=sources.why_not("audit", _off("leakage")))
+    powers = [(str(one["feature"]), float(one["power"])) for one in raw if _known(one, "power")]
+    return Part(sorted(powers, key=lambda item: (-item[1], item[0])))
+
+
+def _known(entry: Mapping[str, Any], key: str) -> bool:
+    return entry.get(key) is not None
+
+
+def _labels(sources: Sources, raw: Mapping[str, Any] | None) -> Part[LabelErrors]:
+    if not raw or raw.get("share") is None:
+        return Part(absent=sources.why_not("audit", _off("label_errors")))
+    share = Interval(raw["share"], raw.get("low"), raw.get("high"))
+    return Part(LabelErrors(share, [_suspect(one) for one in raw.get("suspects") or []]))
+
+
+def _suspect(raw: Mapping[str, Any]) -> Suspect:
+    values = raw.get("values") or {}
+    return Suspect(
+        row=int(raw["row"]),
+        split=str(raw.get("split") or ""),
+        label=str(raw.get("label")),
+        probability=raw.get("probability"),
+        values=[
+            (short(name, 40), "missing" if value is None else short(_tidy(value), 60))
+            for name, value in values.items()
+        ],
+    )
+
+
+def _tidy(value: object) -> object:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _shift(sources: Sources, raw: list[Mapping[str, Any]] | None) -> Part[list[Shift]]:
+    if not raw:
+        return Part(absent=sources.why_not("audit", _off("shift")))
+    found = [
+        Shift(
+            feature=str(one["feature"]),
+            start=str(one.get("from") or ""),
+            end=str(one.get("to") or ""),
+            measure=str(one.get("measure") or ""),
+            distance=one.get("distance"),
+        )
+        for one in raw
+    ]
+    return Part(sorted(found, key=lambda one: (-(one.distance or 0), one.feature, one.end)))

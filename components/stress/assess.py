@@ -1,0 +1,171 @@
+"""What the candidate loses under each stress, and when a feature is permuted."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from components.evaluator.config import AdversarialSpec, StressSpec
+from components.evidence.bootstrap import bootstrap, interval, number
+from components.evidence.groups import whole
+from components.evidence.measures import MAIN_METRIC, Outcome, measure, sign_of, values
+from components.predictions.predict import label_ids
+from components.stress.config import StressJob, stressed_features
+from components.stress.perturb import Inputs, perturb
+from models.explanation import permutation_importance
+from models.features import serving_name
+from models.loaded import LoadedModel
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class _Test:
+    """The model, the rows it is tried on, and what it says of them as they are."""
+
+    job: StressJob
+    model: LoadedModel
+    inputs: Inputs
+    labels: Array
+    scores: Array
+
+    @property
+    def metric(self) -> str:
+        return self.job.metric or MAIN_METRIC[self.job.problem.task]
+
+    def outcome(self, scores: Array, rows: Array | slice = slice(None)) -> Outcome:
+        task, threshold = self.job.problem.task, self.model.encoding.threshold
+        return Outcome(task, self.labels[rows], scores, threshold)
+
+
+def assess(model: LoadedModel, table: pa.Table, job: StressJob) -> dict[str, Any]:
+    """Gives the content of `stress.json`.
+
+    Args:
+      model: The candidate.
+      table: Raw test rows: the features and the label.
+      job: The stresses and how to judge.
+
+    Returns:
+      `metric`, `rows`, `robustness` and `importance`; a positive drop is a loss.
+    """
+    columns = model.columns(table)
+    test = _Test(
+        job,
+        model,
+        Inputs(columns, _whole_numbers(table, columns)),
+        label_ids(table[job.problem.label.name], job.problem),
+        model.predict(columns),
+    )
+    return {
+        "metric": test.metric,
+        "rows": table.num_rows,
+        "robustness": _robustness(test),
+        "importance": _importance(test) if job.importance.enabled else [],
+    }
+
+
+def _whole_numbers(table: pa.Table, columns: Mapping[str, Array]) -> frozenset[str]:
+    integers = {
+        serving_name(name) for name in table.column_names if pa.types.is_integer(table[name].type)
+    }
+    return frozenset(name for name in integers & set(columns) if columns[name].dtype == np.float32)
+
+
+def _robustness(test: _Test) -> list[dict[str, Any]]:
+    job, rows = test.job, whole(len(test.labels))
+    scores = {name: _under(name, stress, test) for name, stress in job.stress.items()}
+    # The empty name is the model on rows as they are.
+    outcomes = {name: test.outcome(found) for name, found in {"": test.scores, **scores}.items()}
+    figures = {name: values(test.metric, one, rows)[0] for name, one in outcomes.items()}
+    drawn = bootstrap(
+        {name: measure(test.metric, one, rows) for name, one in outcomes.items()},
+        len(test.labels),
+        job.resamples,
+        job.seed,
+    )
+    sign = sign_of(job.problem.task, test.metric)
+    return [
+        {
+            "name": name,
+            "kind": stress.kind,
+            "columns": list(stressed_features(name, stress, job.problem)),
+            "metric": interval(figures[name], drawn[name][:, 0], job.confidence),
+            "drop": interval(
+                sign * (figures[""] - figures[name]),
+                sign * (drawn[""] - drawn[name])[:, 0],
+                job.confidence,
+            ),
+            "bound": stress.max_drop,
+            "severity": stress.severity,
+        }
+        for name, stress in job.stress.items()
+    ]
+
+
+def _under(name: str, stress: StressSpec, test: _Test) -> Array:
+    """The scores of all rows under one stress; its draws depend on its name, not its place."""
+    features = stressed_features(name, stress, test.job.problem)
+    if isinstance(stress, AdversarialSpec):
+        return _adversarial(stress, features, test)
+    generator = np.random.default_rng([test.job.seed, zlib.crc32(name.encode())])
+    inputs = [serving_name(feature) for feature in features]
+    return test.model.predict(perturb(stress, test.inputs, inputs, generator))
+
+
+def _adversarial(stress: AdversarialSpec, features: tuple[str, ...], test: _Test) -> Array:
+    """Moves each feature by epsilon to where the row's loss grows fastest.
+
+    What the transform put in place of a missing value is moved too.
+    """
+    encoded = test.model.encode(test.inputs.columns)
+    gradient = test.model.gradient(
+        encoded, lambda scores, place: _loss(test, scores, test.labels[place])
+    )
+    moved = encoded.copy()
+    for entry in test.model.encoding.features:
+        if entry.feature in features:
+            values_at = slice(entry.start, entry.stop - entry.indicator)
+            moved[:, values_at] += stress.epsilon * np.sign(gradient[:, values_at])
+    return test.model.head(moved)
+
+
+def _loss(test: _Test, scores: tf.Tensor, labels: Array) -> tf.Tensor:
+    task = test.job.problem.task
+    if task == "multiclass":
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores)
+    truth = tf.constant(labels, tf.float32)
+    if task == "binary":
+        return tf.nn.sigmoid_cross_entropy_with_logits(truth, scores[:, 0])
+    return tf.square(scores[:, 0] - truth)
+
+
+def _importance(test: _Test) -> list[dict[str, Any]]:
+    job, spec = test.job, test.job.importance
+    rows = np.arange(len(test.labels))
+    if len(rows) > spec.rows:
+        rows = np.sort(np.random.default_rng(job.seed).choice(rows, spec.rows, replace=False))
+    sign, every = sign_of(job.problem.task, test.metric), whole(len(rows))
+
+    def loss(places: Array, scores: Array) -> float:
+        outcome = test.outcome(scores, rows[places])
+        return -sign * float(values(test.metric, outcome, every)[0])
+
+    columns = {name: column[rows] for name, column in test.inputs.columns.items()}
+    found = permutation_importance(
+        test.model, test.model.encode(columns), loss, spec.repeats, job.confidence, job.seed
+    )
+    found.sort(key=lambda one: -one.value)
+    return [
+        {
+            "feature": one.feature,
+            "drop": {"value": number(one.value), "low": number(one.low), "high": number(one.high)},
+        }
+        for one in found
+    ]

@@ -1,0 +1,40 @@
+"""The Stress component: a shell over `assess`."""
+
+from pathlib import Path
+
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import standard_artifacts
+from tfx.utils import io_utils, path_utils
+
+from components.artifacts import StressReport, split_files
+from components.jsonfile import write_json
+from components.stress.assess import assess
+from components.stress.config import StressJob
+from models.loaded import load_model
+from models.raw_table import read_table
+
+STRESS_FILE = "stress.json"
+
+
+@component
+def Stress(  # noqa: N802 (a TFX component is named as a class)
+    examples: InputArtifact[standard_artifacts.Examples],
+    schema: InputArtifact[standard_artifacts.Schema],
+    model: InputArtifact[standard_artifacts.Model],
+    report: OutputArtifact[StressReport],
+    spec: Parameter[str],
+    source_digest: Parameter[str],
+) -> None:
+    """Writes `stress.json`: the candidate's robustness, and the importance of its features.
+
+    Raises:
+      ConfigError: a stress names what it cannot fall on.
+      ModelError: the candidate cannot be taken apart.
+    """
+    job = StressJob.model_validate_json(spec)
+    columns = [*job.problem.features, job.problem.label.name]
+    held = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
+    table = read_table(split_files(examples, "test"), held, columns)
+    candidate = load_model(Path(path_utils.serving_model_path(model.uri)))
+    write_json(Path(report.uri) / STRESS_FILE, assess(candidate, table, job))

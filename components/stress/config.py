@@ -1,0 +1,92 @@
+"""What the Stress component is told, and which features a stress falls on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from components.evaluator.config import ImportanceSpec, StressSpec
+from models.errors import ConfigError
+from models.features import FeaturesSpec
+from models.spec import Spec
+
+_DEFAULT_TYPES: Mapping[str, tuple[str, ...]] = {
+    "noise": ("numeric",),
+    "missing": ("numeric", "cyclic", "boolean", "categorical", "vocabulary"),
+    "unseen": ("categorical", "vocabulary"),
+    "units": (),
+    "adversarial": ("numeric",),
+}
+_NAMED_TYPES = {
+    **_DEFAULT_TYPES,
+    "noise": ("numeric", "cyclic"),
+    "units": ("numeric", "cyclic"),
+}
+
+
+class StressJob(Spec):
+    """All that the component needs, as JSON.
+
+    Attributes:
+      problem: The features and the label.
+      stress: The stresses by name.
+      importance: How permutation importance is taken.
+      metric: The main metric; None is the task's own.
+      resamples: Of the bootstrap.
+      confidence: Of the intervals.
+      seed: Of every random draw.
+    """
+
+    problem: FeaturesSpec
+    stress: dict[str, StressSpec] = {}
+    importance: ImportanceSpec = ImportanceSpec()
+    metric: str | None = None
+    resamples: int = 1000
+    confidence: float = 0.95
+    seed: int = 0
+
+
+def stressed_features(name: str, stress: StressSpec, problem: FeaturesSpec) -> tuple[str, ...]:
+    """The features that a stress falls on: those it names, or all that it applies to.
+
+    Raises:
+      ConfigError: it names what is no feature or of another type, or applies to none.
+    """
+    types = _NAMED_TYPES[stress.kind]
+    for column in stress.columns:
+        _check(name, stress, column, problem, types)
+    found = stress.columns or tuple(
+        feature
+        for feature, spec in problem.features.items()
+        if spec.type in _DEFAULT_TYPES[stress.kind]
+    )
+    if not found:
+        raise ConfigError(
+            f"the stress {name!r} applies to no feature",
+            where=f"evaluation.stress.{name}",
+            expected=f"a feature of type {' or '.join(types)}",
+            received=f"features without one, for a stress of kind {stress.kind}",
+            fix="take the stress out of the config",
+        )
+    return found
+
+
+def _check(
+    name: str, stress: StressSpec, column: str, problem: FeaturesSpec, types: tuple[str, ...]
+) -> None:
+    spec = problem.features.get(column)
+    if spec is None:
+        raise ConfigError(
+            f"the stress {name!r} names {column!r}, which is no feature",
+            where=f"evaluation.stress.{name}.columns",
+            expected=f"features, such as {', '.join(list(problem.features)[:8])}",
+            received=column,
+            fix="correct the name",
+        )
+    if spec.type not in types:
+        raise ConfigError(
+            f"the stress {name!r} cannot fall on {column!r}",
+            where=f"evaluation.stress.{name}.columns",
+            expected=f"features of type {' or '.join(types)} for a stress of kind {stress.kind}",
+            received=f"{column} of type {spec.type}",
+            fix="take the column out, or choose another kind of stress",
+        )

@@ -1,0 +1,100 @@
+"""Transformed features as matrices: a sparse one for linear models, a dense one for trees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from models.networks import InputSpec
+
+Array = np.ndarray[Any, Any]
+Columns = Mapping[str, Array]
+
+MAX_CATEGORIES = 255  # that HistGradientBoosting can tell apart in one feature
+
+
+@dataclass(frozen=True)
+class LinearDesign:
+    """Dense columns standardised, ids one-hot.
+
+    Attributes:
+      ports: The transformed features.
+      mean: Of each dense column, on train.
+      deviation: Of each dense column, on train; 1 where there is none.
+    """
+
+    ports: Sequence[InputSpec]
+    mean: Array
+    deviation: Array
+
+    def matrix(self, columns: Columns) -> sparse.csr_matrix:
+        """Gives `[rows, width]`: as many entries in every row, so that it is built at once."""
+        dense = (_dense(self.ports, columns) - self.mean) / self.deviation
+        rows, width = dense.shape
+        ids = [port for port in self.ports if port.kind != "dense"]
+        starts = width + np.cumsum([0] + [port.size for port in ids])
+        places = [np.broadcast_to(np.arange(width, dtype=np.int32), (rows, width))]
+        places += [
+            (columns[port.name] + start).astype(np.int32)
+            for port, start in zip(ids, starts[:-1], strict=True)
+        ]
+        values = np.concatenate([dense, np.ones([rows, len(ids)])], axis=1)
+        ends = np.arange(rows + 1, dtype=np.int32) * values.shape[1]
+        content = (values.reshape(-1), np.concatenate(places, axis=1).reshape(-1), ends)
+        return sparse.csr_matrix(content, shape=(rows, int(starts[-1])))
+
+
+def learn_linear(ports: Sequence[InputSpec], train: Columns) -> LinearDesign:
+    """Learns how to standardise; `scale: none` and `min_max` leave columns of any size."""
+    dense = _dense(ports, train)
+    deviation = dense.std(axis=0)
+    return LinearDesign(ports, dense.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+
+
+@dataclass(frozen=True)
+class TreeDesign:
+    """Dense columns as they are, few ids as categories, many as their frequency on train.
+
+    Attributes:
+      ports: The transformed features.
+      frequencies: By feature with too many ids, how often train shows each.
+    """
+
+    ports: Sequence[InputSpec]
+    frequencies: Mapping[str, Array]
+
+    def matrix(self, columns: Columns) -> Array:
+        """Gives `[rows, width]`."""
+        parts = [
+            self.frequencies[port.name][columns[port.name]]
+            if port.name in self.frequencies
+            else columns[port.name].astype(np.float32)
+            for port in self.ports
+        ]
+        return np.concatenate(parts, axis=1)
+
+    def categorical(self) -> Array:
+        """Tells of each column of the matrix whether it holds categories."""
+        flags = [port.kind != "dense" and port.name not in self.frequencies for port in self.ports]
+        widths = [port.size if port.kind == "dense" else 1 for port in self.ports]
+        return np.repeat(np.array(flags), widths)
+
+
+def learn_trees(ports: Sequence[InputSpec], train: Columns) -> TreeDesign:
+    """Counts the ids of the features that have too many for categories."""
+    many = [port for port in ports if port.kind != "dense" and port.size > MAX_CATEGORIES]
+    counts = {
+        port.name: np.bincount(train[port.name].reshape(-1), minlength=port.size).astype(np.float32)
+        for port in many
+    }
+    return TreeDesign(ports, counts)
+
+
+def _dense(ports: Sequence[InputSpec], columns: Columns) -> Array:
+    rows = len(columns[ports[0].name])
+    parts = [columns[port.name] for port in ports if port.kind == "dense"]
+    return np.concatenate([np.zeros([rows, 0]), *parts], axis=1, dtype=np.float64)

@@ -1,0 +1,72 @@
+"""Which run folder is meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.errors import ConfigError
+from pipelines._text import did_you_mean, some
+
+SUMMARY = "summary.json"
+LATEST = "latest"
+
+
+def find_run(target: str | None, name: str | None = None, runs: Path = Path("runs")) -> Path:
+    """Gives a run's folder.
+
+    Args:
+      target: The folder, the run's id, `latest`, a config or the name of one, or None for
+        the latest run of the only pipeline.
+      name: The pipeline whose run is meant.
+      runs: Where runs are; a config says so itself.
+
+    Raises:
+      ConfigError: There is no such run, or several pipelines have one.
+    """
+    found = look_for_run(target, name, runs)
+    if found is None:
+        raise _no_run(target, runs / name if name else runs, _known(name, runs))
+    return found
+
+
+def look_for_run(target: str | None, name: str | None, runs: Path = Path("runs")) -> Path | None:
+    """As `find_run`, but None where there is no such run."""
+    if target is not None and Path(target).suffix in (".yaml", ".yml"):
+        from pipelines.config import load_config
+
+        config = load_config(Path(target)).config
+        return look_for_run(LATEST, config.name, Path(config.runs))
+    if target is not None and (Path(target) / SUMMARY).is_file():
+        return Path(target).resolve()
+    pattern = name or "*"
+    if target is None or target == LATEST:
+        return _only(sorted(runs.glob(f"{pattern}/{LATEST}/{SUMMARY}")), target, runs)
+    if name is None and (runs / target / LATEST / SUMMARY).is_file():
+        return (runs / target / LATEST).resolve()
+    return _only(sorted(runs.glob(f"{pattern}/{target}/{SUMMARY}")), target, runs)
+
+
+def _only(summaries: list[Path], target: str | None, runs: Path) -> Path | None:
+    if len(summaries) > 1:
+        names = [path.parts[-3] for path in summaries]
+        raise ConfigError(
+            f"several pipelines have a run {target!r}" if target else "which pipeline's run?",
+            where=str(runs),
+            expected=f"the name of one: {some(names)}",
+            fix=f"name it, as in {runs / names[0] / (target or LATEST)}",
+        )
+    return summaries[0].parent.resolve() if summaries else None
+
+
+def _known(name: str | None, runs: Path) -> list[str]:
+    summaries = runs.glob(f"{name or '*'}/*/{SUMMARY}")
+    return sorted({path.parts[-2] if name else path.parts[-3] for path in summaries})
+
+
+def _no_run(target: str | None, where: Path, known: list[str]) -> ConfigError:
+    return ConfigError(
+        f"there is no run {target!r}" if target else "there is no run",
+        where=str(where),
+        expected=f"a run folder, or one of: {some(known)}" if known else "a run",
+        fix=did_you_mean(target or "", known) or "kelp run CONFIG",
+    )

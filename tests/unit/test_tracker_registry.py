@@ -1,0 +1,125 @@
+"""Blessed models become versions, once each; aliases move as they should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from components.tracker.registry import Registry, open_registry
+from components.tracker.track import Tracked, log_run
+from models.errors import ConfigError, EnvironmentProblem
+from tests.registry_fixture import gates, run_record, tracking_in, write_saved_model
+
+FIRST = "/runs/demo/artifacts/Trainer/model/7"
+SECOND = "/runs/demo/artifacts/Trainer/model/17"
+
+
+@pytest.fixture(autouse=True)
+def _no_other_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def _versions(registry: Registry) -> dict[int, tuple[str, ...]]:
+    return {version.number: version.aliases for version in registry.versions("demo")}
+
+
+def test_the_life_of_a_model(tmp_path: Path) -> None:
+    spec = tracking_in(tmp_path)
+    saved = write_saved_model(tmp_path / "saved")
+    blessed = log_run(run_record(saved, model_uri=FIRST), spec)
+    assert (blessed.model_version, blessed.aliases) == ("1", ("candidate",))
+    with open_registry(spec.uri) as registry:
+        assert registry.names() == ["demo"]
+        assert _versions(registry) == {1: ("candidate",)}
+
+    again = log_run(run_record(saved, pushed_to="serving/demo/1", model_uri=FIRST), spec)
+    assert again.run_id != blessed.run_id
+    assert (again.model_version, again.aliases) == ("1", ("candidate", "champion"))
+
+    refused = log_run(run_record(saved, blessed=False, model_uri="elsewhere/model/9"), spec)
+    assert refused == Tracked(refused.run_id)
+
+    newer = log_run(run_record(saved, pushed_to="serving/demo/2", model_uri=SECOND), spec)
+    assert newer.model_version == "2"
+    with open_registry(spec.uri) as registry:
+        assert _versions(registry) == {2: ("candidate", "champion"), 1: ()}
+        first = registry.find("demo", "v1")
+        assert (first.run_id, first.pushed_to) == (again.run_id, "serving/demo/1")
+
+    # Version 1 is tracked anew while version 2 is the one that is served.
+    late = log_run(run_record(saved, pushed_to="serving/demo/1", model_uri=FIRST), spec)
+    assert (late.model_version, late.aliases) == ("1", ("candidate",))
+    with open_registry(spec.uri) as registry:
+        assert registry.find("demo", "champion").number == 2
+        assert registry.find("demo", "candidate").number == 1
+        with pytest.raises(ConfigError, match="no version '3'") as caught:
+            registry.find("demo", "3")
+        assert "candidate" in caught.value.expected
+
+    client = MlflowClient(tracking_uri=spec.uri)
+    (experiment,) = [e for e in client.search_experiments() if e.name == "demo"]
+    assert len(client.search_runs([experiment.experiment_id])) == 5
+    stored = client.search_logged_models([experiment.experiment_id])
+    assert len(stored) == 3, "a model that is known is not stored again"
+
+
+def test_a_version_has_all_of_its_story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = tracking_in(tmp_path)
+    saved = write_saved_model(tmp_path / "saved", factor=2.0)
+    tracked = log_run(run_record(saved, model_uri=FIRST), spec)
+    with open_registry(spec.uri) as registry:
+        (version,) = registry.versions("demo")
+        assert registry.read(version.run_id, "gates.json") == gates(blessed=True)
+        assert registry.read(version.run_id, "evidence.json")["metric"] == "roc_auc"
+        assert registry.read(version.run_id, "lineage.json")["seed"] == 7
+        assert registry.read(version.run_id, "audit.json") is None
+    assert version.run_id == tracked.run_id
+    assert version.shown_metrics == ["roc_auc"]
+    assert version.metrics["roc_auc.low"] == 0.74
+    assert "epoch_loss" not in version.metrics
+    assert version.tags["digest.config"] == "c" * 64
+    assert version.tags["metadata.execution"] == "7"
+    assert not (tmp_path / "mlruns").exists()
+
+    monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", spec.uri)
+    model = mlflow.pyfunc.load_model("models:/demo@candidate")
+    inputs = model.metadata.signature.inputs
+    assert inputs.input_names() == ["town", "x"]
+    assert [str(kind) for kind in inputs.numpy_types()] == ["object", "float32"]
+    answer = model.predict(
+        {"x": np.array([1.0, 2.0], np.float32), "town": np.array(["a", "bcd"], object)}
+    )
+    assert answer["predictions"] == [3.0, 7.0]
+
+
+def test_a_model_that_cannot_be_logged_fails_the_run(tmp_path: Path) -> None:
+    spec = tracking_in(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(OSError, match=r"saved_model\.pb"):
+        log_run(run_record(tmp_path / "empty"), spec)
+    client = MlflowClient(tracking_uri=spec.uri)
+    (experiment,) = [e for e in client.search_experiments() if e.name == "demo"]
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FAILED"
+    assert client.search_registered_models() == []
+
+
+def test_looking_makes_no_database(tmp_path: Path) -> None:
+    uri = tracking_in(tmp_path).uri
+    with pytest.raises(EnvironmentProblem, match="no MLflow yet"), open_registry(uri):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unreachable_server_is_an_error_with_a_remedy() -> None:
+    with (
+        pytest.raises(EnvironmentProblem, match="cannot be read") as caught,
+        open_registry("http://127.0.0.1:9") as registry,
+    ):
+        registry.names()
+    assert "MLFLOW_TRACKING_URI" in caught.value.fix
