@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from models.export import Serving
     from models.networks import InputSpec
 
-NETWORK_FILE = "network.keras"
-
 
 class Material(Spec):
     """A trained network and the data that it learned from.

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from models.compression._process import call
-from models.compression.material import NETWORK_FILE, Material, Opened, open_material
+from models.compression.material import Material, Opened, open_material
 from models.compression.spec import (
     ClusteredSpec,
     DistilledSpec,
@@ -24,6 +24,7 @@ from models.compression.spec import (
 
 Array = np.ndarray[Any, Any]
 
+NETWORK_FILE = "network.keras"
 REPORT_FILE = "weights.json"
 GOLDEN_FOLDER = "golden"
 
@@ -73,17 +74,33 @@ def run(request: Mapping[str, Any]) -> dict[str, Any]:
     history: list[dict[str, float]] = []
     if isinstance(spec, OriginalSpec):
         shutil.copyfile(opened.material.network_path, target)
-    elif isinstance(spec, DistilledSpec):
-        from models.compression.distillation import distil
-
-        network, history = distil(opened, network, spec)
-        network.save(target)
     else:
-        history = _in_legacy(opened, network, spec)
+        network, history = _make(opened, network, spec)
+        _settle(opened, network)
         network.save(target)
     rows = golden_rows(opened.material.val_files)
     write_answers(target.parent / GOLDEN_FOLDER, rows, opened.serving(network))
     return {"weights": spec.model_dump(mode="json"), "history": history, **describe(network)}
+
+
+def _make(
+    opened: Opened, network: Any, spec: PrunedSpec | ClusteredSpec | QatSpec | DistilledSpec
+) -> tuple[Any, list[dict[str, float]]]:
+    if isinstance(spec, DistilledSpec):
+        from models.compression.distillation import distil
+
+        return distil(opened, network, spec)
+    return network, _in_legacy(opened, network, spec)
+
+
+def _settle(opened: Opened, network: Any) -> None:
+    """Calibrates other weights as the candidate was: they share its operating threshold."""
+    from models.calibration import calibrate
+    from models.dataset import ordered_batches
+
+    if opened.material.trainer.training.calibration == "temperature":
+        val = opened.split("val")
+        calibrate(network, ordered_batches(val), val.labels)
 
 
 def _in_legacy(
