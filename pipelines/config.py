@@ -22,7 +22,7 @@ from components.pusher.config import PushSpec
 from components.tracker.config import TrackingSpec
 from models.errors import ConfigError
 from models.features import FeatureSpec, FeaturesSpec, LabelSpec, Task, is_number
-from models.networks.spec import MlpSpec
+from models.networks.spec import MlpSpec, NetworkSpec
 from models.spec import Spec
 from models.training_spec import TrainerSpec, TrainingSpec
 from pipelines import _overrides, _yaml
@@ -47,7 +47,7 @@ class KelpConfig(Spec):
     label: LabelSpec
     features: dict[str, FeatureSpec] = Field(min_length=1)
     data: DataSpec
-    network: MlpSpec = MlpSpec()
+    network: NetworkSpec = MlpSpec()
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
     push: PushSpec = PushSpec()

@@ -18,7 +18,7 @@ from models.features import Task
 from models.fitting import MonitoredModel, fit
 from models.labels import class_weights
 from models.networks import InputSpec, build_network
-from models.networks.spec import MlpSpec
+from models.networks.spec import CnnSpec, NetworkSpec
 from models.optimizers import build_optimizer
 from models.training_spec import StoppingSpec, TrainingSpec
 from models.transformed import output_spec
@@ -63,10 +63,16 @@ def distil(opened: Opened, teacher: Any, spec: DistilledSpec) -> tuple[Any, list
     return student, outcome.history
 
 
-def student_network(network: MlpSpec, scale: float) -> MlpSpec:
+def student_network(network: NetworkSpec, scale: float) -> NetworkSpec:
     """The student's network: as many layers, each of them narrower."""
-    units = tuple(max(1, round(units * scale)) for units in network.units)
-    return network.model_copy(update={"units": units})
+    narrower = {"units": _scaled(network.units, scale)}
+    if isinstance(network, CnnSpec):
+        narrower["filters"] = _scaled(network.filters, scale)
+    return network.model_copy(update=narrower)
+
+
+def _scaled(widths: tuple[int, ...], scale: float) -> tuple[int, ...]:
+    return tuple(max(1, round(width * scale)) for width in widths)
 
 
 def student_inputs(inputs: list[InputSpec], scale: float) -> list[InputSpec]:

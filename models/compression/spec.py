@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from models.networks.spec import MlpSpec
+from models.networks.spec import CnnSpec, NetworkSpec
 from models.spec import Spec
 
 Kind = Literal["savedmodel", "tflite", "onnx"]
@@ -153,24 +153,27 @@ class SharedVariant(SharedSpec, _Form):
     """The weights of another variant in another format."""
 
 
-_Named = Annotated[
-    Union[
-        OriginalVariant,
-        PrunedVariant,
-        ClusteredVariant,
-        QatVariant,
-        DistilledVariant,
-        SharedVariant,
-    ],
-    Field(discriminator="weights"),
-]
-
-
 def _with_weights(value: Any) -> Any:
     """A discriminator has no default of its own."""
     if isinstance(value, Mapping) and "weights" not in value:
         return {"weights": "none", **value}
     return value
+
+
+NamedVariant = Annotated[
+    Annotated[
+        Union[
+            OriginalVariant,
+            PrunedVariant,
+            ClusteredVariant,
+            QatVariant,
+            DistilledVariant,
+            SharedVariant,
+        ],
+        Field(discriminator="weights"),
+    ],
+    BeforeValidator(_with_weights),
+]
 
 
 class VariantSpec(Spec):
@@ -185,15 +188,7 @@ class VariantSpec(Spec):
 class VariantsSpec(Spec):
     """All variants of the config, by name."""
 
-    variants: dict[str, _Named] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_weights(cls, fields: Any) -> Any:
-        if isinstance(fields, Mapping) and isinstance(fields.get("variants"), Mapping):
-            filled = {name: _with_weights(one) for name, one in fields["variants"].items()}
-            return {**fields, "variants": filled}
-        return fields
+    variants: dict[str, NamedVariant] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _shared_exist(self) -> VariantsSpec:
@@ -245,7 +240,7 @@ def tolerance_of(variant: VariantSpec) -> float:
     return declared if declared is not None else _TOLERANCES.get(variant.format, _INT8_TOLERANCE)
 
 
-def unsupported(variant: VariantSpec, network: MlpSpec) -> str | None:
+def unsupported(variant: VariantSpec, network: NetworkSpec) -> str | None:
     """Says why a variant cannot be made of a network, before any work starts.
 
     Args:
@@ -257,9 +252,10 @@ def unsupported(variant: VariantSpec, network: MlpSpec) -> str | None:
     """
     weights = variant.weights
     if isinstance(weights, PrunedSpec) and weights.pattern == "2:4":
-        odd = [units for units in network.units if units % _SMALLEST_BLOCK]
+        widths = (*network.units, *(network.filters if isinstance(network, CnnSpec) else ()))
+        odd = [width for width in widths if width % _SMALLEST_BLOCK]
         if odd:
-            return f"2:4 needs layers in blocks of {_SMALLEST_BLOCK}, and one has {odd[0]} units"
+            return f"2:4 needs layers in blocks of {_SMALLEST_BLOCK}, and one is {odd[0]} wide"
     if isinstance(weights, DistilledSpec):
         small = [units for units in network.units if round(units * weights.scale) < 1]
         if small:
