@@ -130,7 +130,7 @@ def describe(network: Any) -> dict[str, Any]:
     Sparsity is that of matrices and filters: biases and scales are few, and never pruned.
     """
     matrices = {
-        variable.path: np.asarray(variable)
+        variable.path: variable.numpy()
         for variable in network.variables
         if len(variable.shape) > 1 and "float" in str(variable.dtype)
     }

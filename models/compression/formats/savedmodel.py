@@ -106,8 +106,8 @@ class _Stored(tf.Module):
     def __init__(self, network: Any, store: Any) -> None:
         super().__init__()
         self._network = _Hidden(network)
-        self.trainable = [store(np.asarray(v)) for v in network.trainable_variables]
-        self.others = [store(np.asarray(v)) for v in network.non_trainable_variables]
+        self.trainable = [store(v.numpy()) for v in network.trainable_variables]
+        self.others = [store(v.numpy()) for v in network.non_trainable_variables]
 
     def __call__(self, features: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
         del training
