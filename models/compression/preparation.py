@@ -135,7 +135,8 @@ def _ids(column: pa.ChunkedArray, one: Prepared) -> Array:
 
 def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_string(column.type):
-        column = pc.if_else(pc.equal(column, ""), None, column)
+        # Straight to the token: Arrow 18 mixes up a sliced column of text when null is put in.
+        column = pc.if_else(pc.equal(column, ""), MISSING_TOKEN, column)
     elif pa.types.is_integer(column.type):
         column = pc.if_else(pc.equal(column, MISSING_INT), None, column).cast(pa.string())
     else:

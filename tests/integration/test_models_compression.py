@@ -183,6 +183,8 @@ def test_the_raw_rows_of_a_table_get_the_same_answers_in_every_runtime(worlds, m
         answers.append(predict_table(open_predictor(kind_of(form), tmp_path / form), table))
         assert answers[-1].shape == (200,)
         np.testing.assert_allclose(answers[-1], answers[0], atol=1e-5)
+        part = predict_table(open_predictor(kind_of(form), tmp_path / form), table.slice(30, 60))
+        np.testing.assert_allclose(part, answers[0][30:90], atol=1e-5)
 
 
 def test_the_file_holds_the_weights_and_not_only_the_graph(materials, tmp_path):

@@ -69,6 +69,26 @@ def test_constants_survive_json_to_the_last_bit():
     assert Preparation.from_dict(json.loads(json.dumps(asdict(whole)))) == whole
 
 
+def test_a_part_of_a_table_is_prepared_as_the_whole():
+    """Arrow 18 puts null into a sliced column of text in the wrong places."""
+    texts = ["a", "", None, "b", "c"] * 20
+    code = Prepared("c", "categorical", "int64", vocabulary=("1", "__missing__", "2"))
+    real = Prepared("r", "categorical", "float32", vocabulary=("0.5", "__missing__"))
+    table = pa.table(
+        {
+            "w": texts,
+            "c": [1, None, 2, MISSING_INT, 3] * 20,
+            "n": pa.array([1.0, None, 2.0, 3.0, 4.0] * 20, pa.float32()),
+            "r": pa.array([0.5, None, float("nan"), 1.5, 0.25] * 20, pa.float32()),
+        }
+    )
+    preparation = Preparation((WORDS, NUMBER, code, real))
+    whole = prepare(table, preparation)
+    part = prepare(table.slice(7, 50), preparation)
+    for name, values in part.items():
+        np.testing.assert_array_equal(values, whole[name][7:57], err_msg=name)
+
+
 @given(st.lists(st.one_of(st.none(), st.floats(width=32)), min_size=1, max_size=50))
 def test_every_number_that_there_is_becomes_a_finite_one_or_an_indicator(values):
     narrow = Prepared("n", "numeric", "float32", True, filler=0.0, offset=0.0, scale=1.0)
