@@ -128,8 +128,14 @@ def _read_report(output: str, model_dir: Path) -> ParityReport:
         ) from error
 
 
-def compare(model_dir: Path, golden_dir: Path) -> ParityReport:
-    """Loads the model twice in this process and compares both signatures."""
+def compare(model_dir: Path, golden_dir: Path, boundary: float = _BOUNDARY) -> ParityReport:
+    """Loads the model twice in this process and compares both signatures.
+
+    Args:
+      model_dir: The SavedModel.
+      golden_dir: The golden rows.
+      boundary: A row this close to where its class changes may have another class.
+    """
     golden = golden_outputs(golden_dir)
     margin = golden.pop(MARGIN, None)
     inputs: dict[str, dict[str, Array]] = {
@@ -143,32 +149,39 @@ def compare(model_dir: Path, golden_dir: Path) -> ParityReport:
             outputs = call(signature, columns)
             for name, expected in golden.items():
                 if name == _CLASSES:
-                    wrong += _wrong_classes(expected, outputs[name], margin)
+                    wrong += _wrong_classes(expected, outputs[name], margin, boundary)
                 else:
                     key = f"{loader}/{signature}/{name}"
-                    differences[key] = _difference(expected, outputs[name], margin, name)
+                    differences[key] = _difference(
+                        expected, outputs[name], _away(margin, boundary, name)
+                    )
     rows = len(next(iter(golden.values())))
     return ParityReport(rows, max(differences.values()), differences, wrong)
 
 
-def _difference(expected: Array, received: Array, margin: Array | None, name: str) -> float:
+def _away(margin: Array | None, boundary: float, name: str) -> Array | None:
+    """The rows away from the boundary between two classes, where an output jumps there."""
+    return margin > boundary if name == "decisions" and margin is not None else None
+
+
+def _difference(expected: Array, received: Array, rows: Array | None) -> float:
     if expected.shape != received.shape:
-        raise ValueError(f"{name} has shape {received.shape}, expected {expected.shape}")
+        raise ValueError(f"shape {received.shape}, expected {expected.shape}")
     gap = np.abs(expected.astype(np.float64) - received.astype(np.float64))
     # A price of 4,000 in float32 is exact to 2e-4: what is larger than 1 counts in its own unit.
     gap /= np.maximum(1.0, np.abs(expected.astype(np.float64)))
-    if name == "decisions" and margin is not None:
-        gap = gap[margin > _BOUNDARY]
+    if rows is not None:
+        gap = gap[rows]
     worst = float(gap.max(initial=0.0))
     return worst if math.isfinite(worst) else math.inf
 
 
-def _wrong_classes(expected: Array, received: Array, margin: Array | None) -> int:
+def _wrong_classes(expected: Array, received: Array, margin: Array | None, boundary: float) -> int:
     if expected.dtype.kind == "S":
         received = received.astype("S")
     unequal = expected != received
     if margin is not None:
-        unequal = unequal & (margin > _BOUNDARY)
+        unequal = unequal & (margin > boundary)
     return int(np.count_nonzero(unequal))
 
 

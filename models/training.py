@@ -17,15 +17,14 @@ import tensorflow_transform as tft
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from models.dataset import Source, Split, expand, load_split, ordered_batches, records
+from models.dataset import Source, Split, expand, load_split, ordered_batches
 from models.diagnosis import Finding, diagnose
 from models.errors import ModelError
-from models.export import Serving, answer, export, to_serving_columns
+from models.export import Serving, export
 from models.fitting import Device, Fit, choose_device, precision
-from models.golden import GOLDEN_ROWS, MARGIN, write_golden
+from models.golden_answers import golden_rows, write_answers
 from models.labels import check_labels, class_weights, trivial_loss
 from models.learning import Settled, fit_network, settle
-from models.representation import raw_input_specs
 from models.scores import score
 from models.training_spec import TrainerSpec
 
@@ -96,7 +95,7 @@ def train(job: Job) -> None:
     settled = settle(spec, network, splits["val"])
     threshold = None if settled.point is None else settled.point.threshold
     serving = Serving(spec.problem, job.schema, source.transform, network, threshold)
-    _write_golden(job, serving)
+    write_answers(job.run_dir / "golden", golden_rows(job.val_files), serving)
     network.save(job.run_dir / NETWORK_FILE)
     sample, _ = next(iter(ordered_batches(splits["val"])))
     export(serving, job.model_dir, sample)
@@ -113,38 +112,6 @@ def _load(job: Job, source: Source) -> dict[str, Split]:
         check_labels(problem, split.labels, name)
         _LOG.info("%s: %d rows, %s", name, split.rows, "cached" if split.cached else "streamed")
     return splits
-
-
-def _write_golden(job: Job, serving: Serving) -> None:
-    examples = list(records(job.val_files).take(GOLDEN_ROWS).as_numpy_iterator())
-    label = frozenset({serving.problem.label.name})
-    with tf.device("/CPU:0"):
-        raw = tf.io.parse_example(examples, raw_input_specs(serving.schema, label))
-        outputs = answer(serving, serving.transform(raw))
-        columns = to_serving_columns(serving.problem, serving.schema, raw)
-    arrays = {name: _plain(value.numpy()) for name, value in outputs.items()}
-    if "probabilities" in arrays:
-        arrays[MARGIN] = _margin(arrays["probabilities"], serving.threshold)
-    write_golden(
-        job.run_dir / "golden",
-        examples,
-        {name: _plain(value.numpy()) for name, value in columns.items()},
-        arrays,
-    )
-
-
-def _plain(values: Array) -> Array:
-    """Text as fixed-width bytes: an array of objects would need pickle."""
-    return values.astype(np.bytes_) if values.dtype == object else values
-
-
-def _margin(probabilities: Array, threshold: float | None) -> Array:
-    if threshold is not None:
-        distance: Array = np.abs(probabilities - np.float32(threshold))
-        return distance
-    ranked = np.sort(probabilities, axis=1)
-    margin: Array = ranked[:, -1] - ranked[:, -2]
-    return margin
 
 
 def _describe_fit(

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from models.features import FeaturesSpec
-from models.networks.spec import MlpSpec
+from models.networks.spec import NetworkSpec
 from models.operating_point import CostSpec
 from models.spec import Spec
 
@@ -76,7 +76,7 @@ class TrainerSpec(Spec):
     name: str
     seed: int
     problem: FeaturesSpec
-    network: MlpSpec
+    network: NetworkSpec
     training: TrainingSpec
     costs: CostSpec
 

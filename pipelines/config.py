@@ -27,7 +27,7 @@ from components.tracker.config import TrackingSpec
 from components.trivial_baselines.config import BaselineFitSpec
 from models.errors import ConfigError
 from models.features import FeatureSpec, FeaturesSpec, LabelSpec, Task, is_number
-from models.networks.spec import MlpSpec
+from models.networks.spec import MlpSpec, NetworkSpec
 from models.spec import Spec
 from models.training_spec import TrainerSpec, TrainingSpec
 from pipelines import _overrides, _yaml
@@ -52,7 +52,7 @@ class KelpConfig(Spec):
     label: LabelSpec
     features: dict[str, FeatureSpec] = Field(min_length=1)
     data: AuditedDataSpec
-    network: MlpSpec = MlpSpec()
+    network: NetworkSpec = MlpSpec()
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
     push: PushSpec = PushSpec()

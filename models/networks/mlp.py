@@ -7,9 +7,9 @@ same one for tools that know no other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
+from models.networks import parts
 from models.networks.ports import InputSpec, OutputSpec
 from models.networks.spec import MlpSpec
 
@@ -27,53 +27,8 @@ def build(spec: MlpSpec, inputs: Sequence[InputSpec], output: OutputSpec, keras_
       An uncompiled model: P(second class) as `[batch, 1]`, class probabilities as
       `[batch, classes]`, or the label's value as `[batch, 1]`; float32 always.
     """
-    layers = keras_module.layers
-    entries = {port.name: _entry(port, keras_module) for port in inputs}
-    joined = [_encode(port, entries[port.name], layers) for port in inputs]
-    # The SavedModel is cut at this layer for explanations: see models/encoding.py.
-    join = layers.Concatenate if len(joined) > 1 else partial(layers.Activation, "linear")
-    hidden = join(name="features")(joined if len(joined) > 1 else joined[0])
+    entries, hidden = parts.joined_features(inputs, keras_module)
     for index, units in enumerate(spec.units):
-        hidden = _block(index, units, spec, keras_module)(hidden)
-    return keras_module.Model(inputs=entries, outputs=_head(output, layers)(hidden), name="mlp")
-
-
-def _entry(port: InputSpec, keras_module: Any) -> Any:
-    name = port.name.replace("/", "_")  # Keras takes any other name
-    if port.kind == "dense":
-        return keras_module.Input(shape=(port.size,), dtype="float32", name=name)
-    return keras_module.Input(shape=(1,), dtype="int64", name=name)
-
-
-def _encode(port: InputSpec, tensor: Any, layers: Any) -> Any:
-    if port.kind == "dense":
-        return tensor
-    if port.kind == "one_hot":
-        return layers.CategoryEncoding(num_tokens=port.size, output_mode="one_hot")(tensor)
-    table = layers.Embedding(port.size, port.embedding_dimension())
-    return layers.Flatten()(table(tensor))
-
-
-def _block(index: int, units: int, spec: MlpSpec, keras_module: Any) -> Any:
-    layers, regularizers = keras_module.layers, keras_module.regularizers
-    penalty = regularizers.L1L2(spec.l1, spec.l2) if spec.l1 or spec.l2 else None
-    steps = [layers.Dense(units, use_bias=not spec.batch_norm, kernel_regularizer=penalty)]
-    if spec.batch_norm:
-        steps.append(layers.BatchNormalization())
-    steps.append(layers.Activation(spec.activation))
-    if spec.dropout:
-        steps.append(layers.Dropout(spec.dropout))
-    return keras_module.Sequential(steps, name=f"block_{index}")
-
-
-def _head(output: OutputSpec, layers: Any) -> Any:
-    """float32 also under mixed precision: a loss over float16 probabilities underflows."""
-    if output.task == "binary":
-        return layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")
-    if output.task == "multiclass":
-        return layers.Dense(
-            output.classes, activation="softmax", dtype="float32", name="probabilities"
-        )
-    dense = layers.Dense(1, dtype="float32", name="standardised")
-    scale = layers.Rescaling(output.deviation, output.mean, dtype="float32", name="prediction")
-    return lambda tensor: scale(dense(tensor))
+        hidden = parts.dense_block(index, units, spec, keras_module)(hidden)
+    outputs = parts.head(output, keras_module.layers)(hidden)
+    return keras_module.Model(inputs=entries, outputs=outputs, name="mlp")

@@ -154,6 +154,7 @@ class World:
                 "costs": {"false_negative": 2},
             }
         )
+        self.spec = spec
         run_fn(
             SimpleNamespace(
                 custom_config={"spec": spec.model_dump_json()},

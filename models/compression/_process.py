@@ -1,0 +1,142 @@
+"""Runs a function in a fresh Python process: converters and quantisers can take one down.
+
+`python -m models.compression._process MODULE:FUNCTION REQUEST REPLY` calls the function with
+the request, a JSON object, and writes the object that it returns. Arrays travel as files
+whose paths stand in the request. Importing this module imports no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from models.errors import KelpError, ModelError, error_from_json
+
+_FAILED = 3
+_TAIL_LINES = 3
+
+
+def call(
+    target: str,
+    request: Mapping[str, Any],
+    *,
+    timeout_s: float,
+    what: str,
+    threads: int | None = None,
+) -> dict[str, Any]:
+    """Calls a function in a process of its own and gives what it returned.
+
+    Args:
+      target: `module:function`; the function takes and gives a dict that JSON can hold.
+      request: Its argument.
+      timeout_s: How long the process may take; then it is killed.
+      what: What is being done, for the error: "the conversion to TFLite".
+      threads: How many threads TensorFlow and the runtimes may use; None leaves it to them.
+
+    Raises:
+      KelpError: the function raised one.
+      ModelError: the process crashed, or took too long.
+    """
+    with tempfile.TemporaryDirectory(prefix="kelp-process-") as folder:
+        asked, reply = Path(folder) / "request.json", Path(folder) / "reply.json"
+        asked.write_text(json.dumps(request), encoding="utf-8")
+        command = [sys.executable, "-m", "models.compression._process", target, asked, reply]
+        log = Path(folder) / "log"
+        status = _run([str(part) for part in command], log, timeout_s, _environment(threads))
+        text = log.read_text(encoding="utf-8", errors="replace")
+        if status is None:
+            raise _too_slow(what, timeout_s, text)
+        if status == _FAILED and reply.is_file():
+            raise error_from_json(reply.read_text(encoding="utf-8"))
+        if status or not reply.is_file():
+            raise _crashed(what, status, text)
+        answer: dict[str, Any] = json.loads(reply.read_text(encoding="utf-8"))
+        return answer
+
+
+def _environment(threads: int | None) -> dict[str, str]:
+    limits = (
+        {}
+        if threads is None
+        else {
+            "TF_NUM_INTRAOP_THREADS": str(threads),
+            "TF_NUM_INTEROP_THREADS": str(threads),
+            "OMP_NUM_THREADS": str(threads),
+        }
+    )
+    # On the CPU: a GPU rounds otherwise, and may be another process's.
+    quiet = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    return {**os.environ, **quiet, **limits}
+
+
+def _run(
+    command: list[str], log: Path, timeout_s: float, environment: dict[str, str]
+) -> int | None:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            return process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            # Its own session: what it has started goes with it.
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _too_slow(what: str, timeout_s: float, log: str) -> ModelError:
+    return ModelError(
+        f"{what} took too long and was stopped",
+        expected=f"{timeout_s:g} s at most",
+        received=_tail(log),
+        fix="raise the time limit, or leave this variant out",
+    )
+
+
+def _crashed(what: str, status: int, log: str) -> ModelError:
+    end = f"signal {-status}" if status < 0 else f"exit status {status}"
+    return ModelError(
+        f"{what} failed in its process",
+        received=f"{end}: {_tail(log)}",
+        fix="leave this variant out, or choose another format or technique",
+    )
+
+
+def _tail(log: str) -> str:
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return " / ".join(lines[-_TAIL_LINES:]) or "nothing was printed"
+
+
+def main(arguments: list[str]) -> int:
+    """Calls `TARGET` with the object in `REQUEST`; see the module."""
+    target, request, reply = arguments
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    module, _, name = target.partition(":")
+    try:
+        function = getattr(importlib.import_module(module), name)
+        given = function(json.loads(Path(request).read_text(encoding="utf-8")))
+    except KelpError as error:
+        Path(reply).write_text(error.to_json(), encoding="utf-8")
+        return _FAILED
+    Path(reply).write_text(json.dumps(given), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,42 @@
+"""ONNX files: numbers after the transform in, `artifact.json` beside them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from models.compression.formats.artifact import write_artifact
+from models.compression.formats.numeric import OUTPUT, ports, to_features
+from models.compression.material import Opened
+
+MODEL_FILE = "model.onnx"
+_OPSET = 18
+
+
+def write_onnx(opened: Opened, folder: Path, lineage: Mapping[str, Any]) -> dict[str, Any]:
+    """Writes `model.onnx` and its description."""
+    import tf2onnx
+
+    network, entries = opened.network(), ports(opened)
+    specs = [tf.TensorSpec([None, one.width], one.dtype, name=one.tensor) for one in entries]
+
+    @tf.function(input_signature=specs, autograph=False)
+    def predict(*tensors: tf.Tensor) -> tf.Tensor:
+        named = {one.tensor: tensor for one, tensor in zip(entries, tensors, strict=True)}
+        return tf.identity(network(to_features(entries, named), training=False), name=OUTPUT)
+
+    model, _ = tf2onnx.convert.from_function(
+        predict, input_signature=specs, opset=_OPSET, output_path=str(folder / MODEL_FILE)
+    )
+    # The order of the inputs is kept; their names get an ending.
+    named = [
+        replace(one, tensor=port.name) for one, port in zip(entries, model.graph.input, strict=True)
+    ]
+    output = model.graph.output[0].name
+    write_artifact("onnx_float32", opened, folder / MODEL_FILE, named, output, lineage)
+    return {"operators": dict(Counter(node.op_type for node in model.graph.node))}

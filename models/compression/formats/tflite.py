@@ -1,0 +1,92 @@
+"""TFLite files: numbers after the transform in, `artifact.json` beside them.
+
+Conversion goes through a SavedModel of the network alone: from concrete functions the
+converter drops Keras 3's weights without a word.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from models.compression.formats.artifact import write_artifact
+from models.compression.formats.numeric import (
+    OUTPUT,
+    SIGNATURE,
+    ports,
+    save_network,
+    to_tensors,
+)
+from models.compression.material import Opened
+from models.compression.spec import Format
+from models.dataset import records
+from models.errors import ModelError
+from models.representation import raw_input_specs
+
+MODEL_FILE = "model.tflite"
+
+CALIBRATION_ROWS = 1000
+_CALIBRATION_BATCH = 50
+
+
+def write_tflite(
+    form: Format, opened: Opened, folder: Path, lineage: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Writes `model.tflite` and its description."""
+    with tempfile.TemporaryDirectory(prefix="kelp-tflite-") as scratch:
+        save_network(opened, opened.network(), Path(scratch))
+        converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=[SIGNATURE])
+        _configure(converter, form, opened)
+        content = converter.convert()
+    model = folder / MODEL_FILE
+    model.write_bytes(content)
+    operators = _operators(content)
+    _require_built_in(operators)
+    write_artifact(form, opened, model, ports(opened), OUTPUT, lineage)
+    return {"operators": operators}
+
+
+def _configure(converter: Any, form: Format, opened: Opened) -> None:
+    # No EXPERIMENTAL_SPARSITY, however sparse the weights: LiteRT does not load such files.
+    if form == "tflite_float32":
+        return
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if form == "tflite_float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if form == "tflite_int8_full":
+        converter.representative_dataset = lambda: calibration(opened)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+
+
+def calibration(opened: Opened) -> Iterator[dict[str, tf.Tensor]]:
+    """Rows of train, by input name: their ranges become those of the activations."""
+    entries, source = ports(opened), opened.source
+    specs = raw_input_specs(source.schema)
+    rows = records(opened.material.train_files).take(CALIBRATION_ROWS).batch(_CALIBRATION_BATCH)
+    for examples in rows:
+        features = source.transform(tf.io.parse_example(examples, specs))
+        yield to_tensors(entries, features)
+
+
+def _operators(content: bytes) -> dict[str, int]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content)
+    details = interpreter._get_ops_details()
+    return dict(Counter(str(detail["op_name"]) for detail in details))
+
+
+def _require_built_in(operators: Mapping[str, int]) -> None:
+    flex = sorted(name for name in operators if name.startswith("Flex"))
+    if flex:
+        raise ModelError(
+            "the network needs TensorFlow operators that LiteRT does not have",
+            received=", ".join(flex),
+            expected="built-in operators only",
+            fix="leave the TFLite variants out",
+        )

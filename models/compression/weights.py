@@ -1,0 +1,150 @@
+"""Other weights for a trained network: each technique runs in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from models.compression._process import call
+from models.compression.material import Material, Opened, open_material
+from models.compression.spec import (
+    ClusteredSpec,
+    DistilledSpec,
+    OriginalSpec,
+    PrunedSpec,
+    QatSpec,
+    WeightsSpec,
+)
+
+Array = np.ndarray[Any, Any]
+
+NETWORK_FILE = "network.keras"
+REPORT_FILE = "weights.json"
+GOLDEN_FOLDER = "golden"
+
+_SPECS: TypeAdapter[WeightsSpec] = TypeAdapter(WeightsSpec)
+
+
+def make_weights(
+    spec: WeightsSpec, material: Material, folder: Path, timeout_s: float
+) -> dict[str, Any]:
+    """Writes the network with other weights, and what became of them.
+
+    Args:
+      spec: The technique; the candidate's own weights are copied.
+      material: The candidate.
+      folder: Where `network.keras`, `weights.json` and the golden rows with this network's
+        answers go; it is made.
+      timeout_s: How long the process may take.
+
+    Returns:
+      The content of `weights.json`: parameters, sparsity, distinct weights by layer, the
+      history of the fine-tuning.
+
+    Raises:
+      ModelError: the technique failed, crashed, or took too long.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    request = {
+        "weights": spec.model_dump(mode="json"),
+        "material": material.model_dump(mode="json"),
+        "folder": str(folder),
+    }
+    target = "models.compression.weights:run"
+    report = call(target, request, timeout_s=timeout_s, what=f"making {spec.weights} weights")
+    text = json.dumps(report, indent=2, allow_nan=False)
+    (folder / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
+    return report
+
+
+def run(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Makes the weights in this process; see `make_weights`."""
+    from models.golden_answers import golden_rows, write_answers
+
+    spec = _SPECS.validate_python(request["weights"])
+    opened = open_material(Material.model_validate(request["material"]))
+    target = Path(request["folder"]) / NETWORK_FILE
+    network = opened.network()
+    history: list[dict[str, float]] = []
+    if isinstance(spec, OriginalSpec):
+        shutil.copyfile(opened.material.network_path, target)
+    else:
+        network, history = _make(opened, network, spec)
+        _settle(opened, network)
+        network.save(target)
+    rows = golden_rows(opened.material.val_files)
+    write_answers(target.parent / GOLDEN_FOLDER, rows, opened.serving(network))
+    return {"weights": spec.model_dump(mode="json"), "history": history, **describe(network)}
+
+
+def _make(
+    opened: Opened, network: Any, spec: PrunedSpec | ClusteredSpec | QatSpec | DistilledSpec
+) -> tuple[Any, list[dict[str, float]]]:
+    if isinstance(spec, DistilledSpec):
+        from models.compression.distillation import distil
+
+        return distil(opened, network, spec)
+    return network, _in_legacy(opened, network, spec)
+
+
+def _settle(opened: Opened, network: Any) -> None:
+    """Calibrates other weights as the candidate was: they share its operating threshold."""
+    from models.calibration import calibrate
+    from models.dataset import ordered_batches
+
+    if opened.material.trainer.training.calibration == "temperature":
+        val = opened.split("val")
+        calibrate(network, ordered_batches(val), val.labels)
+
+
+def _in_legacy(
+    opened: Opened, network: Any, spec: PrunedSpec | ClusteredSpec | QatSpec
+) -> list[dict[str, float]]:
+    """Fine-tunes under tf_keras and copies the weights into the Keras 3 network."""
+    from models.compression.clustering import cluster
+    from models.compression.legacy import check_equal, open_bench
+    from models.compression.pruning import prune
+    from models.compression.qat import train_aware
+
+    bench = open_bench(opened, network)
+    if isinstance(spec, PrunedSpec):
+        model, history = prune(bench, spec)
+    elif isinstance(spec, ClusteredSpec):
+        model, history = cluster(bench, spec)
+    else:
+        model, history = train_aware(bench, spec)
+    network.set_weights(model.get_weights())
+    check_equal(network, model, bench.val)
+    return history
+
+
+def describe(network: Any) -> dict[str, Any]:
+    """Counts a network's parameters, its zeros and its distinct weights.
+
+    Sparsity is that of matrices and filters: biases and scales are few, and never pruned.
+    """
+    matrices = {
+        variable.path: variable.numpy()
+        for variable in network.variables
+        if len(variable.shape) > 1 and "float" in str(variable.dtype)
+    }
+    weights = sum(matrix.size for matrix in matrices.values())
+    zeros = sum(int(np.count_nonzero(matrix == 0)) for matrix in matrices.values())
+    return {
+        "parameters": int(network.count_params()),
+        "sparsity": zeros / weights if weights else 0.0,
+        "layers": {
+            path: {
+                "shape": list(matrix.shape),
+                "sparsity": float(np.mean(matrix == 0)),
+                "distinct": int(np.unique(matrix).size),
+            }
+            for path, matrix in matrices.items()
+        },
+    }

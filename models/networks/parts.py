@@ -1,0 +1,66 @@
+"""What networks have in common: their inputs, dense blocks and the head.
+
+The Keras module is an argument: Keras 3 trains a network, and tf_keras can build the same
+one for tools that know no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from models.networks.ports import InputSpec, OutputSpec
+from models.networks.spec import HiddenSpec
+
+
+def joined_features(inputs: Sequence[InputSpec], keras_module: Any) -> tuple[dict[str, Any], Any]:
+    """Gives the inputs by name, and one tensor of all features, encoded."""
+    layers = keras_module.layers
+    entries = {port.name: _entry(port, keras_module) for port in inputs}
+    joined = [_encode(port, entries[port.name], layers) for port in inputs]
+    # The SavedModel is cut at this layer for explanations: see models/encoding.py.
+    join = layers.Concatenate if len(joined) > 1 else partial(layers.Activation, "linear")
+    return entries, join(name="features")(joined if len(joined) > 1 else joined[0])
+
+
+def _entry(port: InputSpec, keras_module: Any) -> Any:
+    name = port.name.replace("/", "_")  # Keras takes any other name
+    if port.kind == "dense":
+        return keras_module.Input(shape=(port.size,), dtype="float32", name=name)
+    return keras_module.Input(shape=(1,), dtype="int64", name=name)
+
+
+def _encode(port: InputSpec, tensor: Any, layers: Any) -> Any:
+    if port.kind == "dense":
+        return tensor
+    if port.kind == "one_hot":
+        return layers.CategoryEncoding(num_tokens=port.size, output_mode="one_hot")(tensor)
+    table = layers.Embedding(port.size, port.embedding_dimension())
+    return layers.Flatten()(table(tensor))
+
+
+def dense_block(index: int, units: int, spec: HiddenSpec, keras_module: Any) -> Any:
+    """A dense layer, its normalisation, activation and dropout."""
+    layers, regularizers = keras_module.layers, keras_module.regularizers
+    penalty = regularizers.L1L2(spec.l1, spec.l2) if spec.l1 or spec.l2 else None
+    steps = [layers.Dense(units, use_bias=not spec.batch_norm, kernel_regularizer=penalty)]
+    if spec.batch_norm:
+        steps.append(layers.BatchNormalization())
+    steps.append(layers.Activation(spec.activation))
+    if spec.dropout:
+        steps.append(layers.Dropout(spec.dropout))
+    return keras_module.Sequential(steps, name=f"block_{index}")
+
+
+def head(output: OutputSpec, layers: Any) -> Any:
+    """float32 also under mixed precision: a loss over float16 probabilities underflows."""
+    if output.task == "binary":
+        return layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")
+    if output.task == "multiclass":
+        return layers.Dense(
+            output.classes, activation="softmax", dtype="float32", name="probabilities"
+        )
+    dense = layers.Dense(1, dtype="float32", name="standardised")
+    scale = layers.Rescaling(output.deviation, output.mean, dtype="float32", name="prediction")
+    return lambda tensor: scale(dense(tensor))
