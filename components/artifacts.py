@@ -56,6 +56,33 @@ class ModelVerdict(Artifact):
     TYPE_NAME = "KelpModelVerdict"
 
 
+class NetworkWeights(Artifact):
+    """Other weights for the candidate's network: `network.keras`, `weights.json`, `golden/`."""
+
+    TYPE_NAME = "KelpNetworkWeights"
+
+
+class Variant(Artifact):
+    """One compressed form of the candidate: `model/`, `golden/` and `variant.json`."""
+
+    TYPE_NAME = "KelpVariant"
+
+
+class VariantVerdict(Artifact):
+    """What one variant is worth, and why it was or was not blessed: `verdict.json`."""
+
+    TYPE_NAME = "KelpVariantVerdict"
+
+
+class PushedVariants(Artifact):
+    """Where the blessed variants went: `pushed.json`.
+
+    The custom property `destinations` is a JSON list of the folders.
+    """
+
+    TYPE_NAME = "KelpPushedVariants"
+
+
 def splits_of(artifact: Artifact) -> list[str]:
     """The splits of an artifact, in its own order."""
     return list(artifact_utils.decode_split_names(artifact.split_names))

@@ -14,6 +14,9 @@ from components.model_gate.component import EVIDENCE_FILE, GATES_FILE
 from components.package_versions import package_versions
 from components.source_digest import source_digest
 from components.tracker.component import TRACKED_FILE
+from components.variant_evaluator.choice import recommend
+from components.variant_evaluator.evaluate import VERDICT_FILE
+from components.variant_pusher.component import PUSHED_FILE
 from pipelines._nodes import Outputs
 from pipelines.config import LoadedConfig
 
@@ -42,6 +45,7 @@ def collect(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> dict[str, A
     if "Pusher" in outputs:
         pushed = outputs["Pusher"]["pushed_model"][0]
         content["pushed_to"] = pushed.get_string_custom_property("pushed_destination") or None
+    content["variants"] = _variants(loaded, outputs)
     if "Tracker" in outputs:
         tracked = read_json(Path(outputs["Tracker"]["tracked"][0].uri) / TRACKED_FILE)
         content["mlflow"] = tracked
@@ -81,6 +85,20 @@ def _verdict(loaded: LoadedConfig, folder: Path) -> dict[str, Any]:
         "metric": evidence["metric"],
         "intervals": {name: entry["candidate"] for name, entry in evidence["metrics"].items()},
     }
+
+
+def _variants(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> list[dict[str, Any]]:
+    pushed: Mapping[str, str] = {}
+    if "VariantPusher" in outputs:
+        folder = Path(outputs["VariantPusher"]["pushed_variants"][0].uri)
+        pushed = read_json(folder / PUSHED_FILE)["pushed"]
+    evaluated = (outputs.get(f"VariantEvaluator.{name}") for name in loaded.config.variants)
+    told = [
+        read_json(Path(kept["verdict"][0].uri) / VERDICT_FILE)
+        for kept in evaluated
+        if kept is not None
+    ]
+    return [{**verdict, "pushed_to": pushed.get(verdict["name"])} for verdict in told]
 
 
 _FOLDERS = {
@@ -133,6 +151,8 @@ def complete(
         "metric": told.get("metric"),
         "intervals": told.get("intervals", {}),
         "pushed_to": told.get("pushed_to"),
+        "variants": told["variants"],
+        "recommended": recommend(told["variants"]),
         "training": told.get("training"),
         "warnings": told["warnings"],
         "mlflow": told.get("mlflow"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from components.evaluator.metric_names import can_bound_change, metric_names
 from components.stress.config import stressed_features
+from models.compression.spec import VariantsSpec, is_reference
 from models.errors import ConfigError
 from models.features import FeaturesSpec
 from pipelines._findings import Finding
@@ -17,6 +19,9 @@ from pipelines._text import did_you_mean, some
 
 if TYPE_CHECKING:
     from pipelines.config import KelpConfig
+
+
+_VARIANT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def misfits(config: KelpConfig) -> list[Finding]:
@@ -31,6 +36,7 @@ def misfits(config: KelpConfig) -> list[Finding]:
         _without_classes,
         _stresses,
         _resampling,
+        _variants,
     )
     return [finding for check in checks for finding in check(config)]
 
@@ -177,6 +183,33 @@ def _without_classes(config: KelpConfig) -> Iterator[Finding]:
                 received=f"task: {config.task}",
                 fix="remove the key",
             )
+
+
+def _variants(config: KelpConfig) -> Iterator[Finding]:
+    try:
+        variants = VariantsSpec(variants=config.variants).resolved()
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            yield Finding(("variants",), detail["msg"].removeprefix("Value error, "))
+        return
+    for variant in variants:
+        if not _VARIANT_NAME.fullmatch(variant.name):
+            yield Finding(
+                ("variants", variant.name),
+                f"{variant.name!r} cannot be the name of a variant",
+                expected="small letters, digits and _, a letter first",
+                received=repr(variant.name),
+                fix="rename it: folders are named so",
+            )
+    if variants and sum(map(is_reference, variants)) != 1:
+        yield Finding(
+            ("variants",),
+            "variants are compared with float32, the candidate itself, which is not among them"
+            if not any(map(is_reference, variants))
+            else "the candidate itself stands twice among the variants",
+            expected="one variant of format savedmodel_float32 with weights of its own",
+            fix="variants.float32: {format: savedmodel_float32}",
+        )
 
 
 def _resampling(config: KelpConfig) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ from components.reporter.config import CardSpec
 from components.stress.config import StressJob
 from components.tracker.config import TrackingSpec
 from components.trivial_baselines.config import BaselineFitSpec
+from models.compression.spec import NamedVariant, VariantSpec, VariantsSpec
 from models.errors import ConfigError
 from models.features import FeatureSpec, FeaturesSpec, LabelSpec, Task, is_number
 from models.networks.spec import MlpSpec, NetworkSpec
@@ -55,6 +56,7 @@ class KelpConfig(Spec):
     network: NetworkSpec = MlpSpec()
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
+    variants: dict[str, NamedVariant] = {}
     push: PushSpec = PushSpec()
     tracking: TrackingSpec = TrackingSpec()
     card: CardSpec = CardSpec()
@@ -128,6 +130,10 @@ class KelpConfig(Spec):
             seed=self.seed,
             together=self.together(),
         )
+
+    def compressed(self) -> list[VariantSpec]:
+        """Every variant, with the weights that it takes, in the config's order."""
+        return VariantsSpec(variants=self.variants).resolved()
 
     def together(self) -> tuple[str, ...]:
         """The columns whose equal values the bootstrap draws together, such as the day."""

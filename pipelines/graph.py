@@ -25,8 +25,9 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types import standard_artifacts
-from tfx.types.channel import Channel
+from tfx.types.channel import Channel, union
 
+from components.compressor.component import Compressor
 from components.cross_validation.component import CrossValidation
 from components.curated_schema.component import CuratedSchema, parse_schema
 from components.data_gate.component import DataGate
@@ -40,6 +41,10 @@ from components.source_digest import source_digest
 from components.stress.component import Stress
 from components.tracker.component import Tracker
 from components.trivial_baselines.component import TrivialBaselines
+from components.variant_evaluator.component import VariantEvaluator
+from components.variant_pusher.component import VariantPusher
+from components.weights.component import Weights
+from models.compression.spec import VariantSpec, is_reference, weights_name
 from pipelines.beam import beam_args
 from pipelines.config import KelpConfig, LoadedConfig
 
@@ -65,7 +70,14 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
         spec=config.push.model_dump_json(),
         source_digest=source_digest("components.pusher.component"),
     )
-    nodes = [*data.values(), transform, trainer, *evidence.values(), pusher]
+    sources = {
+        "examples": examples,
+        "schema": schema,
+        "transform_graph": transform.outputs["transform_graph"],
+        "model_run": trainer.outputs["model_run"],
+    }
+    variants = _variants(config, sources, trainer, evidence, pusher)
+    nodes = [*data.values(), transform, trainer, *evidence.values(), pusher, *variants.values()]
     if config.tracking.enabled:
         nodes.append(_tracker(loaded, data, trainer, evidence, pusher))
     return _pipeline(loaded, root, nodes)
@@ -225,6 +237,74 @@ def _optional_evidence(
             source_digest=source_digest("components.trivial_baselines.component"),
         )
     return nodes
+
+
+def _variants(
+    config: KelpConfig,
+    sources: Mapping[str, Channel],
+    trainer: BaseNode,
+    evidence: Mapping[str, BaseNode],
+    pusher: BaseNode,
+) -> dict[str, BaseNode]:
+    """Weights, Compressor and VariantEvaluator of each variant, and the one VariantPusher."""
+    variants = config.compressed()
+    if not variants:
+        return {}
+    nodes: dict[str, BaseNode] = {}
+    for variant in variants:
+        weights = weights_name(variant, variants)
+        if weights not in nodes:
+            nodes[weights] = _weights(config, variant, sources).with_id(weights)
+        nodes[f"Compressor.{variant.name}"] = Compressor(
+            **sources,
+            model=trainer.outputs["model"],
+            weights=nodes[weights].outputs["weights"],
+            spec=variant.model_dump_json(exclude={"gates"}),
+            trainer=config.trainer().model_dump_json(),
+            timeout_s=_VARIANT_TIMEOUT_S,
+            source_digest=source_digest("components.compressor.component"),
+        ).with_id(f"Compressor.{variant.name}")
+    made = {one.name: nodes[f"Compressor.{one.name}"].outputs["variant"] for one in variants}
+    (reference,) = (made[one.name] for one in variants if is_reference(one))
+    for variant in variants:
+        nodes[f"VariantEvaluator.{variant.name}"] = VariantEvaluator(
+            variant=made[variant.name],
+            reference=reference,
+            predictions=evidence["Predictions"].outputs["predictions"],
+            spec=variant.model_dump_json(),
+            evaluation=config.evaluation.model_dump_json(include=_OF_VARIANTS),
+            seed=config.seed,
+            together=json.dumps(config.together()),
+            timeout_s=_VARIANT_TIMEOUT_S,
+            source_digest=source_digest("components.variant_evaluator.component"),
+        ).with_id(f"VariantEvaluator.{variant.name}")
+    verdicts = [nodes[f"VariantEvaluator.{one.name}"].outputs["verdict"] for one in variants]
+    nodes["VariantPusher"] = VariantPusher(
+        variants=union(list(made.values())),
+        verdicts=union(verdicts),
+        blessing=evidence["ModelGate"].outputs["blessing"],
+        pushed_model=pusher.outputs["pushed_model"],
+        name=config.name,
+        spec=config.push.model_dump_json(),
+        source_digest=source_digest("components.variant_pusher.component"),
+    )
+    return nodes
+
+
+# A converter that hangs must not hold up the run for good.
+_VARIANT_TIMEOUT_S = 900
+# Keys of `evaluation` that variants are weighed by.
+_OF_VARIANTS = {"slices", "min_slice_rows", "metric", "resamples", "confidence"}
+
+
+def _weights(config: KelpConfig, variant: VariantSpec, sources: Mapping[str, Channel]) -> BaseNode:
+    return Weights(
+        **sources,
+        spec=variant.weights.model_dump_json(),
+        trainer=config.trainer().model_dump_json(),
+        timeout_s=_VARIANT_TIMEOUT_S,
+        source_digest=source_digest("components.weights.component"),
+    )
 
 
 def _tracker(
