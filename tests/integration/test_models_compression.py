@@ -40,6 +40,9 @@ FORMATS = {
     "savedmodel_int8_weights": 0.05,
     "tflite_float32": 1e-5,
     "tflite_float16": 5e-3,
+    "tflite_int8_dynamic": 0.05,
+    # Converted as it is, every category would be taken for another one: see numeric.py.
+    "tflite_int8_full": 0.05,
     "onnx_float32": 1e-5,
 }
 

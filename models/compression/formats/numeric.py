@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,20 +45,62 @@ def ports(opened: Opened) -> list[Port]:
     ]
 
 
-def network_function(opened: Opened, network: Any, batch: int | None = None) -> Any:
+def network_function(opened: Opened, network: Any) -> Any:
     """A `tf.function` from tensors by name to the network's output."""
     entries = ports(opened)
+    body = plain_network(opened, network)
     specs = {
-        port.tensor: tf.TensorSpec([batch, port.width], port.dtype, name=port.tensor)
-        for port in entries
+        one.tensor: tf.TensorSpec([None, one.width], one.dtype, name=one.tensor) for one in entries
     }
 
     @tf.function(input_signature=[specs], autograph=False)
     def predict(tensors: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        features = to_features(entries, tensors)
-        return {OUTPUT: network(features, training=False)}
+        return {OUTPUT: body(to_features(entries, tensors))}
 
     return predict
+
+
+def plain_network(opened: Opened, network: Any) -> Callable[[Mapping[str, tf.Tensor]], tf.Tensor]:
+    """The network with its one-hot layers replaced by plain arithmetic.
+
+    Keras's layer turns ids into floats on the way. A full int8 conversion would round those,
+    and take one category for its neighbour.
+    """
+    import keras
+
+    starts, sizes = dict(network.input), {}
+    for port in opened.inputs:
+        if port.kind == "one_hot":
+            layer = _consumer(network, starts[port.name])
+            starts[port.name], sizes[port.name] = layer.output, port.size
+    body = keras.Model(starts, network.output, name=network.name)
+
+    def predict(features: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        encoded = {
+            name: _one_hot(value, sizes[name]) if name in sizes else value
+            for name, value in features.items()
+        }
+        return body(encoded, training=False)
+
+    return predict
+
+
+def _one_hot(ids: tf.Tensor, size: int) -> tf.Tensor:
+    """`[batch, 1]` to `[batch, size]`, in arithmetic of integers.
+
+    Fully converted to int8, the operator ONE_HOT gives its ones and zeros in a scale of their
+    own, and they are read in the scale of its output: 1 became 4.5, and 0 became -3.9. The
+    converter puts it in the place of a comparison with a range, too.
+    """
+    distance = ids - tf.range(size, dtype=ids.dtype)
+    return tf.cast(1 - tf.minimum(distance * distance, 1), tf.float32)
+
+
+def _consumer(network: Any, entry: Any) -> Any:
+    import keras
+
+    layers = [one for one in network.layers if isinstance(one, keras.layers.CategoryEncoding)]
+    return next(layer for layer in layers if layer.input is entry)
 
 
 def to_features(entries: list[Port], tensors: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

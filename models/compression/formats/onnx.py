@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from models.compression.formats.artifact import write_artifact
-from models.compression.formats.numeric import OUTPUT, ports, to_features
+from models.compression.formats.numeric import OUTPUT, plain_network, ports, to_features
 from models.compression.material import Opened
 
 MODEL_FILE = "model.onnx"
@@ -22,13 +22,14 @@ def write_onnx(opened: Opened, folder: Path, lineage: Mapping[str, Any]) -> dict
     """Writes `model.onnx` and its description."""
     import tf2onnx
 
-    network, entries = opened.network(), ports(opened)
+    entries = ports(opened)
+    network = plain_network(opened, opened.network())
     specs = [tf.TensorSpec([None, one.width], one.dtype, name=one.tensor) for one in entries]
 
     @tf.function(input_signature=specs, autograph=False)
     def predict(*tensors: tf.Tensor) -> tf.Tensor:
         named = {one.tensor: tensor for one, tensor in zip(entries, tensors, strict=True)}
-        return tf.identity(network(to_features(entries, named), training=False), name=OUTPUT)
+        return tf.identity(network(to_features(entries, named)), name=OUTPUT)
 
     model, _ = tf2onnx.convert.from_function(
         predict, input_signature=specs, opset=_OPSET, output_path=str(folder / MODEL_FILE)
