@@ -55,7 +55,7 @@ class FoundSlicesSpec(Spec):
       enabled: Whether to search.
       pairs: Whether to look at pairs of columns too.
       keep: How many of the worst to keep.
-      max_values: A text column with more values is not searched.
+      max_values: Of a text column with more values, only the commonest are searched.
     """
 
     enabled: bool = True

@@ -23,7 +23,7 @@ from components.evidence.measures import (
     values,
 )
 from components.evidence.moments import Stacked
-from components.evidence.search import Searched, search, worst
+from components.evidence.search import Searched, Taken, margins, search, worst
 from components.evidence.significance import Losses, benjamini_hochberg
 from components.evidence.slicing import Slice, configured
 from components.evidence.trial import Trial, joined
@@ -185,23 +185,44 @@ def _judge(
         losses["change"] = everything.change
     p = {kind: found.p(bounds[kind]) for kind, found in losses.items()}
     q = {kind: benjamini_hochberg(values_of) for kind, values_of in p.items()}
-    found = _worst(listed, searched, spec.found_slices.keep) if searched else []
-    slices = [*listed, *(searched.slice_at(place) for place in found)] if searched else listed
-    kept = np.array([*range(len(listed)), *(len(listed) + place for place in found)], np.intp)
+    found: list[Taken] = []
+    if searched is not None:
+        level = 1 - spec.confidence
+        fails = {
+            kind: (some.value > bounds[kind]) & (q[kind] <= level) for kind, some in losses.items()
+        }
+        found = _worst(listed, losses, fails, searched, spec.found_slices.keep)
+    kept = np.array([*range(len(listed)), *(len(listed) + one.place for one in found)], np.intp)
     return _Judged(
-        slices,
+        [*listed, *(one.slice for one in found)],
         {kind: some.take(kept) for kind, some in losses.items()},
         {kind: some[kept] for kind, some in p.items()},
         {kind: some[kept] for kind, some in q.items()},
     )
 
 
-def _worst(listed: Sequence[Slice], searched: Searched, keep: int) -> list[int]:
-    """Half of them by change where there is a reference, the others by gap."""
-    change = searched.losses.change
-    first = [] if change is None else worst(searched, change, (keep + 1) // 2, listed)
-    taken = [*listed, *(searched.slice_at(place) for place in first)]
-    return first + worst(searched, searched.losses.gap, keep - len(first), taken)
+def _worst(
+    listed: Sequence[Slice],
+    losses: Mapping[str, Losses],
+    fails: Mapping[str, Array],
+    searched: Searched,
+    keep: int,
+) -> list[Taken]:
+    """Half of them by change where there is a reference, the others by gap.
+
+    `losses` and `fails` are of the listed slices, then of those searched.
+    """
+    found: list[Taken] = []
+    for kind, some in (("change", (keep + 1) // 2), ("gap", keep)):
+        if kind not in losses:
+            continue
+        known = margins(losses[kind])
+        told = [Taken(one, float(known[place])) for place, one in enumerate(listed)]
+        told += [Taken(one.slice, float(known[len(listed) + one.place])) for one in found]
+        own = np.arange(len(listed), len(known))
+        seen, failed = losses[kind].take(own), fails[kind][own]
+        found += worst(searched, seen, failed, some - len(found), told)
+    return found
 
 
 def _told(judged: _Judged, trial: Trial, confidence: float, draws: Draws) -> list[Json]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -102,6 +104,49 @@ def test_a_slice_that_got_worse_is_found_and_named():
     assert named[0]["source"] == "found"
     assert named[0]["change"]["low"] > 0.03
     assert named[0]["change"]["q"] < 1e-3
+
+
+def degraded(table, inside, random):
+    """The same, but for a candidate that knows little of some rows."""
+    known = np.log(table.scores["candidate"] / (1 - table.scores["candidate"]))
+    noisy = sigmoid(known * 0.3 + random.normal(0, 0.9, table.rows))
+    return table.with_scores({"candidate": np.where(inside, noisy, table.scores["candidate"])})
+
+
+def test_a_slice_that_got_worse_is_found_within_a_listed_one_that_did_not():
+    table = world(7, 20_000, noise=0.3)
+    inside = (np.array(table.keys["carrier"]) == "E") & (table.keys["month"].to_numpy() == 2)
+    worse = degraded(table, inside, np.random.default_rng(8))
+    settings = spec(slices=(("carrier",), ("month",)))
+    found = compare(worse, "candidate", "baseline", settings, seed=1)["slices"]
+    blocked = [one["slice"] for one in blocked_slices(found, "change", settings)]
+    assert {"carrier": "E", "month": 2} in blocked
+
+
+def test_slices_that_fail_are_kept_before_those_that_may_be_chance():
+    table = world(7, 20_000, noise=0.3)
+    random = np.random.default_rng(8)
+    inside = (np.array(table.keys["carrier"]) == "E") & (table.keys["month"].to_numpy() == 2)
+    noise = {f"noise_{one}": random.integers(0, 12, table.rows) for one in range(8)}
+    columns = {name: table.keys[name] for name in table.keys.column_names}
+    wide = replace(degraded(table, inside, random), keys=pa.table({**columns, **noise}))
+    settings = spec(slices=(), found_slices=FoundSlicesSpec(keep=2))
+    found = compare(wide, "candidate", "baseline", settings, seed=1)["slices"]
+    assert blocked_slices(found, "change", settings)
+
+
+def test_the_commonest_values_of_a_column_of_many_are_searched():
+    table = world(7, 20_000, noise=0.3)
+    random = np.random.default_rng(8)
+    places = np.where(random.random(table.rows) < 0.05, 0, random.integers(1, 2000, table.rows))
+    names = pa.array([f"town {place}" for place in places])
+    wide = replace(table, keys=table.keys.append_column("town", names))
+    settings = spec(slices=(), found_slices=FoundSlicesSpec(pairs=False))
+    worse = degraded(wide, places == 0, random)
+    found = compare(worse, "candidate", "baseline", settings, seed=1)["slices"]
+    named = [one for one in blocked_slices(found, "change", settings) if "town" in one["slice"]]
+    assert [one["slice"] for one in named] == [{"town": "town 0"}]
+    assert named[0]["rows"] == int((places == 0).sum())
 
 
 def test_a_slice_of_noisy_labels_is_a_gap():
