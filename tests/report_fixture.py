@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from components.variant_evaluator.choice import recommend
+from tests.variant_verdicts import unmade, verdicts
+
 CARRIERS = ("UA", "B6", "EV", "DL", "AA", "MQ", "US", "9E", "WN", "VX", "FL", "AS", "F9", "YV")
 ORIGINS = ("EWR", "JFK", "LGA")
 TEXT = {"carrier": CARRIERS, "origin": ORIGINS, "dest": ("ATL", "ORD", "LAX", "BOS", "MCO", "CLT")}
@@ -115,6 +118,8 @@ def summary(run_id: str, folders: Mapping[str, Path]) -> dict[str, Any]:
         "blessed": True,
         "reasons": [],
         "pushed_to": "serving_models/flights/4",
+        "variants": variants(),
+        "recommended": recommend(variants()),
         "training": training(),
         "warnings": [],
         "mlflow": {"uri": "sqlite:///runs/mlflow.db", "run_id": "c3260fec", "warning": ""},
@@ -137,6 +142,15 @@ def summary(run_id: str, folders: Mapping[str, Path]) -> dict[str, Any]:
             "contact": "delay-desk@example.org",
         },
     }
+
+
+def variants() -> list[dict[str, Any]]:
+    """The twelve, and two of which nothing could be measured."""
+    halved = {"weights": "pruned", "sparsity": 0.5, "pattern": "2:4"}
+    wide = unmade("pruned80", "unsupported", "2:4 needs layers in blocks of 4, and one is 30 wide.")
+    crashed = unmade("int8", "failed", "The process that trained qat was killed by signal 11.")
+    wide |= {"name": "pruned24", "weights": halved}
+    return [*verdicts(), wide, crashed | {"name": "qat", "weights": {"weights": "qat"}}]
 
 
 def interval(rng: np.random.Generator, value: float, width: float) -> dict[str, float]:
