@@ -109,9 +109,9 @@ def verdict(name: str, /, pushed: bool = True, **fields: Any) -> dict[str, Any]:
         "slices": [_slice("YV", change, "fewer than 100 rows"), _slice("F9", 3 * change, None)],
         **_judged(name, change),
     }
-    content["pushed_to"] = (
-        _folder(name, kind) if content["status"] == "blessed" and pushed else None
-    )
+    # float32 is the candidate, which the Pusher has pushed already.
+    goes_out = pushed and content["status"] == "blessed" and name != "float32"
+    content["pushed_to"] = _folder(name, kind) if goes_out else None
     return content | fields
 
 
@@ -177,5 +177,5 @@ def _slice(carrier: str, change: float, insufficient: str | None) -> dict[str, A
 
 def _folder(name: str, kind: str) -> str:
     if kind != "savedmodel":
-        return f"artifacts/{name}/4"
-    return "serving_models/flights/4" if name == "float32" else f"serving_models/flights-{name}/4"
+        return f"artifacts/flights/4/{name}"
+    return f"serving_models/flights-{name}/4"

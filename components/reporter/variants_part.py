@@ -17,6 +17,7 @@ from components.variant_evaluator.choice import (
     latency_ms,
     pareto,
     recommend,
+    told_of,
 )
 
 Raw = Mapping[str, Any]
@@ -42,7 +43,7 @@ def variants_of(sources: Sources) -> Part[Variants]:
         Variants(
             metric=next((str(one["metric"]) for one in verdicts if one.get("metric")), ""),
             counts=Counter(str(one["status"]) for one in verdicts),
-            variants=[_variant(one) for one in verdicts],
+            variants=[_variant(one, sources.summary.get("pushed_to")) for one in verdicts],
             advice=[_advice(place, chosen.get(place)) for place in _PLACES],
             fronts={name: pareto(verdicts, name) for name in ("bytes", "p50_ms")},
             gates=[gate for one in verdicts for gate in _gates(one)],
@@ -58,7 +59,7 @@ def _absent(sources: Sources) -> str:
     return "Not recorded: this run's summary has no variants."
 
 
-def _variant(raw: Raw) -> Variant:
+def _variant(raw: Raw, candidate: str | None) -> Variant:
     metric, status = raw.get("metric"), str(raw["status"])
     weights, parity = raw.get("weights") or {}, raw.get("parity") or {}
     worst, loss = _worst(raw)
@@ -69,7 +70,7 @@ def _variant(raw: Raw) -> Variant:
         format=str(raw.get("format") or ""),
         status=status,
         tone=_TONES.get(status, "none"),
-        told=_told(raw, status),
+        told=told_of(raw, candidate),
         sizes=_figures(raw),
         sparsity=raw.get("sparsity"),
         distinct=max((raw.get("distinct") or {}).values(), default=None),
@@ -82,12 +83,6 @@ def _variant(raw: Raw) -> Variant:
         tolerance=parity.get("tolerance"),
         is_reference=is_reference(raw),
     )
-
-
-def _told(raw: Raw, status: str) -> str:
-    if status == BLESSED:
-        return str(raw.get("pushed_to") or "not pushed")
-    return " ".join(map(str, raw.get("reasons") or [])) or "no reason was recorded"
 
 
 def _settings(weights: Raw) -> str:

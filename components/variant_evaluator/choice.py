@@ -138,6 +138,19 @@ def is_reference(verdict: Verdict) -> bool:
     return weights == "none" and verdict.get("format") == "savedmodel_float32"
 
 
+def told_of(verdict: Verdict, candidate: str | None) -> str:
+    """Where a variant was pushed to, or why it was not.
+
+    Args:
+      verdict: On the variant.
+      candidate: Where the candidate itself was pushed to: float32 is no other.
+    """
+    if verdict["status"] != BLESSED:
+        return " ".join(verdict["reasons"])
+    place = verdict.get("pushed_to") or (candidate if is_reference(verdict) else None)
+    return place or "not pushed"
+
+
 def _server_reason(one: Verdict) -> str:
     return (
         f"{times(ratio_of(one, 'bytes'))} the bytes and {times(ratio_of(one, 'rows_per_s'))} "

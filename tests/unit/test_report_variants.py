@@ -35,7 +35,7 @@ def test_a_variant_is_told_with_its_ratios(tmp_path: Path) -> None:
     assert (one.weights, one.settings) == ("pruned", "sparsity 0.8")
     assert (one.status, one.tone, one.told) == (
         *("blessed", "good"),
-        "artifacts/tflite_pruned80_int8/4",
+        "artifacts/flights/4/tflite_pruned80_int8",
     )
     assert one.sizes["bytes"].value == 77_800
     assert one.sizes["bytes"].ratio == pytest.approx(0.1688, abs=1e-4)
@@ -57,6 +57,9 @@ def test_the_worst_slice_is_one_that_could_be_judged(tmp_path: Path) -> None:
 
 def test_reasons_stand_where_the_place_would(tmp_path: Path) -> None:
     by_name = {one.name: one for one in told(tmp_path, variants=variants()).variants}
+    assert by_name["float32"].told == "not pushed", "the candidate was not"
+    pushed = told(tmp_path, variants=variants(), pushed_to="serving_models/flights/4").variants[0]
+    assert pushed.told == "serving_models/flights/4"
     assert by_name["int8"].told == "serving_models/flights-int8/4"
     assert by_name["tflite_full_int8"].told.startswith("tflite_full_int8 loses 0.0713")
     assert by_name["tflite_full_int8"].tone == "bad"
