@@ -34,7 +34,7 @@ check: setup ## Lint, check formatting, types and layers
 	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/lint-imports
 
-bench: setup ## Time ours against TFX's own, and the whole pipeline
+bench: setup ## Time ours against TFX's own, the whole pipeline and its variants
 	$(BIN)/python -m bench.example_gen
 	$(BIN)/python -m bench.intervals
 	$(BIN)/python -m bench.pipeline
