@@ -36,6 +36,7 @@ check: setup ## Lint, check formatting, types and layers
 
 bench: setup ## Time ours against TFX's own, and the whole pipeline
 	$(BIN)/python -m bench.example_gen
+	$(BIN)/python -m bench.intervals
 	$(BIN)/python -m bench.pipeline
 
 lock: setup ## Resolve all dependencies anew into requirements.lock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tfx.types import artifact_utils
@@ -55,6 +56,33 @@ class ModelVerdict(Artifact):
     TYPE_NAME = "KelpModelVerdict"
 
 
+class NetworkWeights(Artifact):
+    """Other weights for the candidate's network: `network.keras`, `weights.json`, `golden/`."""
+
+    TYPE_NAME = "KelpNetworkWeights"
+
+
+class Variant(Artifact):
+    """One compressed form of the candidate: `model/`, `golden/` and `variant.json`."""
+
+    TYPE_NAME = "KelpVariant"
+
+
+class VariantVerdict(Artifact):
+    """What one variant is worth, and why it was or was not blessed: `verdict.json`."""
+
+    TYPE_NAME = "KelpVariantVerdict"
+
+
+class PushedVariants(Artifact):
+    """Where the blessed variants went: `pushed.json`.
+
+    The custom property `destinations` is a JSON list of the folders.
+    """
+
+    TYPE_NAME = "KelpPushedVariants"
+
+
 def splits_of(artifact: Artifact) -> list[str]:
     """The splits of an artifact, in its own order."""
     return list(artifact_utils.decode_split_names(artifact.split_names))
@@ -64,6 +92,17 @@ def split_files(examples: Artifact, split: str) -> list[str]:
     """The files of one split of an Examples artifact, sorted."""
     folder = Path(artifact_utils.get_split_uri([examples], split))
     return sorted(str(path) for path in folder.iterdir() if path.is_file())
+
+
+def spans_of(examples: Artifact) -> dict[str, list[tuple[int, int]]]:
+    """By split, its spans in the order of its rows, each with its number of rows.
+
+    Every span is 0 where the data's path has none; empty for examples that ExampleGen did
+    not write.
+    """
+    held = examples.get_string_custom_property("spans")
+    runs = json.loads(held) if held else {}
+    return {split: [(span, rows) for span, rows in runs[split]] for split in runs}
 
 
 def rows_of(examples: Artifact) -> dict[str, int]:

@@ -144,13 +144,16 @@ def _to_integer(value: tf.Tensor) -> tf.Tensor:
     return tf.where(missing, tf.constant(MISSING_INT, tf.int64), known)
 
 
+def served_classes(problem: FeaturesSpec, schema: schema_pb2.Schema) -> tuple[int | str, ...]:
+    """The classes as answers name them: of the label's type in the data; () for regression."""
+    column = next(c for c in schema.feature if c.name == problem.label.name)
+    text = column.type == schema_pb2.BYTES
+    return tuple(str(value) if text else int(value) for value in problem.label_classes())
+
+
 def _class_values(serving: Serving) -> tf.Tensor:
-    problem = serving.problem
-    column = next(c for c in serving.schema.feature if c.name == problem.label.name)
-    classes = problem.label_classes()
-    if column.type == schema_pb2.BYTES:
-        return tf.constant([str(value) for value in classes])
-    return tf.constant([int(value) for value in classes], tf.int64)
+    classes = served_classes(serving.problem, serving.schema)
+    return tf.constant(classes, tf.string if isinstance(classes[0], str) else tf.int64)
 
 
 def _signatures(serving: Serving) -> dict[str, Any]:

@@ -111,23 +111,7 @@ def load_model(folder: Path) -> LoadedModel:
     Raises:
       ModelError: it is no SavedModel, or one without the functions for explanations.
     """
-    if not (folder / "saved_model.pb").is_file():
-        raise ModelError(
-            f"{folder} is no SavedModel",
-            where=str(folder),
-            expected="a folder with saved_model.pb, such as serving_models/NAME/1",
-            fix="`kelp run CONFIG` trains a model and pushes it to serving_models/",
-        )
-    try:
-        model = tf.saved_model.load(str(folder))
-    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise ModelError(
-            f"{folder} does not load",
-            where=str(folder),
-            expected="a whole SavedModel",
-            received=str(error),
-            fix="copy it again from where it was written, or train again",
-        ) from error
+    model = open_saved_model(folder)
     if not all(hasattr(model, name) for name in ("encode", "head", "score", "encoding")):
         raise ModelError(
             f"{folder} cannot be explained: it lacks the two halves of its network",
@@ -137,6 +121,31 @@ def load_model(folder: Path) -> LoadedModel:
             fix="train again: `kelp run CONFIG --from Trainer`",
         )
     return LoadedModel(folder, encoding_from_json(model.encoding().numpy().decode()), model)
+
+
+def open_saved_model(folder: Path) -> Any:
+    """Loads any SavedModel as TensorFlow gives it.
+
+    Raises:
+      ModelError: it is no SavedModel, or not a whole one.
+    """
+    if not (folder / "saved_model.pb").is_file():
+        raise ModelError(
+            f"{folder} is no SavedModel",
+            where=str(folder),
+            expected="a folder with saved_model.pb, such as serving_models/NAME/1",
+            fix="`kelp run CONFIG` trains a model and pushes it to serving_models/",
+        )
+    try:
+        return tf.saved_model.load(str(folder))
+    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise ModelError(
+            f"{folder} does not load",
+            where=str(folder),
+            expected="a whole SavedModel",
+            received=str(error),
+            fix="copy it again from where it was written, or train again",
+        ) from error
 
 
 def _column(table: pa.Table, feature: str, dtype: tf.DType) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -58,7 +58,7 @@ class TableDecoder:
         self._types = [_TYPES[known[name].type] for name in self._names]
         self._decoder = ExamplesToRecordBatchDecoder(wanted.SerializeToString())
 
-    def __call__(self, records: Sequence[bytes]) -> pa.Table:
+    def __call__(self, records: Iterable[bytes]) -> pa.Table:
         """Gives one batch as a table."""
         batch = self._decoder.DecodeBatch(list(records))
         columns = [

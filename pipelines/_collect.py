@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from components.artifacts import rows_of
 from components.data_gate.component import FINDINGS_FILE
-from components.evaluator.eval_config import BASELINE, CANDIDATE
-from components.evaluator.results import read_model, read_reasons
+from components.evaluator.results import read_evaluation
 from components.jsonfile import read_json
+from components.model_gate.component import EVIDENCE_FILE, GATES_FILE
+from components.package_versions import package_versions
 from components.source_digest import source_digest
 from components.tracker.component import TRACKED_FILE
+from components.variant_evaluator.choice import recommend
+from components.variant_evaluator.evaluate import VERDICT_FILE
+from components.variant_pusher.component import PUSHED_FILE
 from pipelines._nodes import Outputs
 from pipelines.config import LoadedConfig
-
-PACKAGES = (
-    "kelp-mlops",
-    "tfx",
-    "tensorflow",
-    "keras",
-    "tensorflow-transform",
-    "tensorflow-model-analysis",
-    "tensorflow-data-validation",
-    "ml-metadata",
-    "apache-beam",
-    "mlflow",
-    "numpy",
-    "pyarrow",
-)
 
 
 def collect(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> dict[str, Any]:
@@ -52,10 +39,13 @@ def collect(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> dict[str, A
     if "Trainer" in outputs:
         content["training"] = _training(outputs["Trainer"])
     if "Evaluator" in outputs:
-        content |= _evaluation(loaded, outputs["Evaluator"])
+        content["candidate"] = _candidate(loaded, outputs["Evaluator"])
+    if "ModelGate" in outputs:
+        content |= _verdict(loaded, Path(outputs["ModelGate"]["verdict"][0].uri))
     if "Pusher" in outputs:
         pushed = outputs["Pusher"]["pushed_model"][0]
         content["pushed_to"] = pushed.get_string_custom_property("pushed_destination") or None
+    content["variants"] = _variants(loaded, outputs)
     if "Tracker" in outputs:
         tracked = read_json(Path(outputs["Tracker"]["tracked"][0].uri) / TRACKED_FILE)
         content["mlflow"] = tracked
@@ -71,20 +61,68 @@ def _training(outputs: Outputs) -> dict[str, Any]:
     return training
 
 
-def _evaluation(loaded: LoadedConfig, outputs: Outputs) -> dict[str, Any]:
-    uri = outputs["evaluation"][0].uri
+def _candidate(loaded: LoadedConfig, outputs: Outputs) -> dict[str, Any]:
     least = loaded.config.evaluation.min_slice_rows
-    candidate, baseline = read_model(uri, CANDIDATE, least), read_model(uri, BASELINE, least)
-    blessed, reasons = read_reasons(uri)
-    if baseline is None and loaded.config.evaluation.change:
+    measured = read_evaluation(outputs["evaluation"][0].uri, least)
+    return {"metrics": measured.metrics, "slices": measured.slices}
+
+
+def _verdict(loaded: LoadedConfig, folder: Path) -> dict[str, Any]:
+    verdict, evidence = read_json(folder / GATES_FILE), read_json(folder / EVIDENCE_FILE)
+    reasons = [gate["reason"] for gate in verdict["gates"] if gate["outcome"] in ("block", "warn")]
+    metrics = {
+        name: entry["baseline"]["value"]
+        for name, entry in evidence["metrics"].items()
+        if entry["baseline"] is not None
+    }
+    if not metrics and loaded.config.evaluation.change:
         reasons.append("No model was blessed before: the change bounds were not applied.")
     return {
-        "candidate": None
-        if candidate is None
-        else {"metrics": candidate.metrics, "slices": candidate.slices},
-        "baseline": None if baseline is None else {"metrics": baseline.metrics},
-        "blessed": blessed,
+        "baseline": {"metrics": metrics} if metrics else None,
+        "blessed": verdict["blessed"],
         "reasons": reasons,
+        "gates": verdict["gates"],
+        "metric": evidence["metric"],
+        "intervals": {name: entry["candidate"] for name, entry in evidence["metrics"].items()},
+    }
+
+
+def _variants(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> list[dict[str, Any]]:
+    pushed: Mapping[str, str] = {}
+    if "VariantPusher" in outputs:
+        folder = Path(outputs["VariantPusher"]["pushed_variants"][0].uri)
+        pushed = read_json(folder / PUSHED_FILE)["pushed"]
+    evaluated = (outputs.get(f"VariantEvaluator.{name}") for name in loaded.config.variants)
+    told = [
+        read_json(Path(kept["verdict"][0].uri) / VERDICT_FILE)
+        for kept in evaluated
+        if kept is not None
+    ]
+    return [{**verdict, "pushed_to": pushed.get(verdict["name"])} for verdict in told]
+
+
+_FOLDERS = {
+    "evidence": ("ModelGate", "verdict"),
+    "data_verdict": ("DataGate", "verdict"),
+    "model_run": ("Trainer", "model_run"),
+    "model": ("Trainer", "model"),
+    "examples": ("ExampleGen", "examples"),
+    "statistics": ("StatisticsGen", "statistics"),
+    "schema": ("DataGate", "schema"),
+    "predictions": ("Predictions", "predictions"),
+    "baselines": ("TrivialBaselines", "baselines"),
+    "stress": ("Stress", "report"),
+    "folds": ("CrossValidation", "folds"),
+    "pushed": ("Pusher", "pushed_model"),
+}
+
+
+def folders_of(outputs: Mapping[str, Outputs]) -> dict[str, Path]:
+    """Gives the folders of the artifacts that a run left, by what they hold."""
+    return {
+        name: Path(outputs[component][key][0].uri)
+        for name, (component, key) in _FOLDERS.items()
+        if outputs.get(component, {}).get(key)
     }
 
 
@@ -98,6 +136,7 @@ def complete(
         "run_id": facts["run_id"],
         "status": facts["status"],
         "error": facts.get("error"),
+        "stopped_at": facts.get("stopped_at"),
         "started": facts["started"],
         "total_seconds": facts["total_seconds"],
         "seconds": facts["seconds"],
@@ -108,7 +147,12 @@ def complete(
         "baseline": told.get("baseline"),
         "blessed": told.get("blessed", False),
         "reasons": told.get("reasons", []),
+        "gates": told.get("gates", []),
+        "metric": told.get("metric"),
+        "intervals": told.get("intervals", {}),
         "pushed_to": told.get("pushed_to"),
+        "variants": told["variants"],
+        "recommended": recommend(told["variants"]),
         "training": told.get("training"),
         "warnings": told["warnings"],
         "mlflow": told.get("mlflow"),
@@ -120,15 +164,6 @@ def complete(
         "seed": loaded.config.seed,
         "config": str(loaded.path),
         "overrides": list(loaded.overrides),
-        "versions": _versions(),
+        "folders": {name: str(path) for name, path in folders_of(outputs).items()},
+        "versions": package_versions(),
     }
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions

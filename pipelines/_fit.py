@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -9,12 +10,18 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from components.evaluator.metric_names import can_bound_change, metric_names
+from components.stress.config import stressed_features
+from models.compression.spec import VariantsSpec, is_reference
+from models.errors import ConfigError
 from models.features import FeaturesSpec
 from pipelines._findings import Finding
 from pipelines._text import did_you_mean, some
 
 if TYPE_CHECKING:
     from pipelines.config import KelpConfig
+
+
+_VARIANT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def misfits(config: KelpConfig) -> list[Finding]:
@@ -25,6 +32,11 @@ def misfits(config: KelpConfig) -> list[Finding]:
         _class_weights,
         _metrics,
         _slices,
+        _main_metric,
+        _without_classes,
+        _stresses,
+        _resampling,
+        _variants,
     )
     return [finding for check in checks for finding in check(config)]
 
@@ -127,3 +139,98 @@ def _slices(config: KelpConfig) -> Iterator[Finding]:
             yield Finding(path, "a slice that names a column twice", received=some(group))
         elif groups[tuple(sorted(group))] > 1:
             yield Finding(path, f"the slice by {some(group)} is listed twice")
+
+
+def _main_metric(config: KelpConfig) -> Iterator[Finding]:
+    metric, known = config.evaluation.metric, metric_names(config.task)
+    if metric is None:
+        return
+    if metric not in known or not can_bound_change(config.task, metric):
+        usable = [name for name in known if can_bound_change(config.task, name)]
+        yield Finding(
+            ("evaluation", "metric"),
+            f"{metric!r} cannot be the main metric of a {config.task} task",
+            expected=f"one of: {', '.join(usable)}",
+            received=repr(metric),
+            fix=did_you_mean(metric, usable),
+        )
+
+
+def _without_classes(config: KelpConfig) -> Iterator[Finding]:
+    """What a regression has no use for."""
+    evaluation = config.evaluation
+    if config.task == "multiclass" and evaluation.fairness.sensitive:
+        yield Finding(
+            ("evaluation", "fairness", "sensitive"),
+            "rates of being called positive need a binary task",
+            expected="this key for a binary task only",
+            received="task: multiclass",
+            fix="remove the key",
+        )
+    if config.task != "regression":
+        return
+    asked: tuple[tuple[tuple[str, ...], bool], ...] = (
+        (("evaluation", "fairness", "sensitive"), bool(evaluation.fairness.sensitive)),
+        (("evaluation", "calibration", "max_error"), evaluation.calibration.max_error is not None),
+        (("training", "calibration"), config.training.calibration != "none"),
+    )
+    for path, is_asked in asked:
+        if is_asked:
+            yield Finding(
+                path,
+                f"{'.'.join(path[:-1])} speaks of classes, and a regression has none",
+                expected="this key for a binary or multiclass task only",
+                received=f"task: {config.task}",
+                fix="remove the key",
+            )
+
+
+def _variants(config: KelpConfig) -> Iterator[Finding]:
+    try:
+        variants = VariantsSpec(variants=config.variants).resolved()
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            yield Finding(("variants",), detail["msg"].removeprefix("Value error, "))
+        return
+    for variant in variants:
+        if not _VARIANT_NAME.fullmatch(variant.name):
+            yield Finding(
+                ("variants", variant.name),
+                f"{variant.name!r} cannot be the name of a variant",
+                expected="small letters, digits and _, a letter first",
+                received=repr(variant.name),
+                fix="rename it: folders are named so",
+            )
+    if variants and sum(map(is_reference, variants)) != 1:
+        yield Finding(
+            ("variants",),
+            "variants are compared with float32, the candidate itself, which is not among them"
+            if not any(map(is_reference, variants))
+            else "the candidate itself stands twice among the variants",
+            expected="one variant of format savedmodel_float32 with weights of its own",
+            fix="variants.float32: {format: savedmodel_float32}",
+        )
+
+
+def _resampling(config: KelpConfig) -> Iterator[Finding]:
+    if config.evaluation.resample == "keys" and config.data.split.by != "key":
+        yield Finding(
+            ("evaluation", "resample"),
+            "the split has no keys to draw rows by",
+            expected="rows, or data.split.by: key",
+            received=f"data.split.by: {config.data.split.by}",
+        )
+
+
+def _stresses(config: KelpConfig) -> Iterator[Finding]:
+    for name, stress in config.evaluation.stress.items():
+        try:
+            stressed_features(name, stress, config.problem())
+        except ConfigError as error:
+            yield Finding(
+                ("evaluation", "stress", name),
+                error.what,
+                expected=error.expected,
+                received=error.received,
+                fix=error.fix,
+            )

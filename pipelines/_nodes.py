@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 from tfx.types.artifact import Artifact
 
-from components.artifacts import TrackedRun
+from components.artifacts import PushedVariants, TrackedRun
 
 Outputs = Mapping[str, list[Artifact]]
 
@@ -99,4 +100,7 @@ def _is_lost(artifact: metadata_store_pb2.Artifact) -> bool:
         return bool(properties["redo"].int_value) if "redo" in properties else False
     if artifact.type == "PushedModel" and "pushed_destination" in properties:
         return not Path(properties["pushed_destination"].string_value).is_dir()
+    if artifact.type == PushedVariants.TYPE_NAME and "destinations" in properties:
+        folders = json.loads(properties["destinations"].string_value)
+        return not all(Path(folder).is_dir() for folder in folders)
     return False

@@ -9,17 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from models.errors import ConfigError, DataError
+from models.errors import ConfigError
+from pipelines._raw_rows import EXPECTED, nth_row, open_rows
 from pipelines._text import did_you_mean, shorten, some
 
 Row = dict[str, Any]
 
 _EXAMPLE = """--row '{"distance": 733, "carrier": "UA"}'"""
-_EXPECTED = {
-    "number": "a number, true or false, or null",
-    "integer": "a whole number or null",
-    "text": "text or null",
-}
 
 
 def row_from_text(text: str) -> Row:
@@ -65,41 +61,7 @@ def row_from_file(path: Path, index: int, types: Mapping[str, str]) -> Row:
     Raises:
       DataError: there is no such file or row, or none of the features is in it.
     """
-    import pyarrow as pa
-    from pyarrow import dataset
-
-    if not path.is_file():
-        raise DataError(
-            f"there is no file {path}", where="--data", expected="a CSV or Parquet file"
-        )
-    try:
-        source = dataset.dataset(str(path), format=_format(path, types))
-        names = [name for name in source.schema.names if name in types]
-        table = source.head(index + 1, columns=names) if index >= 0 and names else None
-        if table is not None and table.num_rows > index:
-            row: Row = table.slice(index).to_pylist()[0]
-            return row
-        rows = source.count_rows()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path} cannot be read",
-            where=str(path),
-            expected="a CSV or Parquet file",
-            received=str(error),
-        ) from error
-    if not names:
-        raise DataError(
-            f"{path} has none of the model's features",
-            where=str(path),
-            expected=some(types),
-            received=some(source.schema.names),
-        )
-    raise DataError(
-        f"{path} has no row {index}",
-        where="--index",
-        expected=f"0 to {rows - 1}" if rows else "a file with rows",
-        received=str(index),
-    )
+    return nth_row(open_rows(path, types), index)
 
 
 def checked(row: Mapping[str, Any], types: Mapping[str, str]) -> Row:
@@ -137,26 +99,7 @@ def _value(name: str, value: Any, kind: str) -> Any:
     raise ConfigError(
         f"the value of {name!r} is of another type than the model's",
         where="the row",
-        expected=_EXPECTED[kind],
+        expected=EXPECTED[kind],
         received=shorten(value),
         fix="give the value as it is in the data",
     )
-
-
-def _format(path: Path, types: Mapping[str, str]) -> Any:
-    """Parquet by its name; text features of a CSV file are not taken for numbers."""
-    import pyarrow as pa
-    import pyarrow.csv as pa_csv
-    from pyarrow import dataset
-
-    from components.example_gen.config import DataSpec
-
-    if path.suffix in (".parquet", ".pq"):
-        return dataset.ParquetFileFormat()
-    nulls: tuple[str, ...] = DataSpec.model_fields["null_values"].default
-    options = pa_csv.ConvertOptions(
-        strings_can_be_null=True,
-        null_values=list(nulls),
-        column_types={name: pa.string() for name, kind in types.items() if kind == "text"},
-    )
-    return dataset.CsvFileFormat(convert_options=options)

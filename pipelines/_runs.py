@@ -15,8 +15,8 @@ def find_run(target: str | None, name: str | None = None, runs: Path = Path("run
     """Gives a run's folder.
 
     Args:
-      target: The folder, the run's id, `latest`, a config or the name of one, or None for
-        the latest run of the only pipeline.
+      target: The folder, the run's id (after its pipeline's name or alone), `latest`, a
+        config or the name of one, or None for the latest run of the only pipeline.
       name: The pipeline whose run is meant.
       runs: Where runs are; a config says so itself.
 
@@ -36,8 +36,9 @@ def look_for_run(target: str | None, name: str | None, runs: Path = Path("runs")
 
         config = load_config(Path(target)).config
         return look_for_run(LATEST, config.name, Path(config.runs))
-    if target is not None and (Path(target) / SUMMARY).is_file():
-        return Path(target).resolve()
+    for place in (Path(target), runs / target) if target is not None else ():
+        if (place / SUMMARY).is_file():
+            return place.resolve()
     pattern = name or "*"
     if target is None or target == LATEST:
         return _only(sorted(runs.glob(f"{pattern}/{LATEST}/{SUMMARY}")), target, runs)

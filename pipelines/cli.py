@@ -254,6 +254,35 @@ def diff(before: str, after: str, as_json: bool) -> int:
     return 0
 
 
+@cli.command()
+@click.argument("artifact")
+@click.option("--data", type=_CONFIG, required=True, metavar="FILE", help="CSV or Parquet.")
+@click.option("--out", type=_CONFIG, metavar="FILE", help="FILE.csv, FILE.parquet or FILE.jsonl.")
+@click.option("--rows", type=click.IntRange(min=1), metavar="N", help="Only the first N rows.")
+@click.option("--delimiter", default=",", show_default=True, help="Of a CSV file.")
+@click.option("--allow-missing", is_flag=True, help="Columns may lack: missing in every row.")
+def predict(
+    artifact: str,
+    data: Path,
+    out: Path | None,
+    rows: int | None,
+    delimiter: str,
+    allow_missing: bool,
+) -> int:
+    """Print, or write, what ARTIFACT predicts for the raw rows of a file.
+
+    ARTIFACT is a SavedModel such as serving_models/flights/1, a folder of versions, a name
+    under serving_models/, or a folder with artifact.json: artifacts/flights/1/tflite_int8.
+    All give the same columns.
+    """
+    from pipelines.predict import predict as predict_file
+
+    missing = predict_file(artifact, data, out, rows, delimiter, allow_missing=allow_missing)
+    if missing:
+        click.echo(f"warning: missing in every row: {', '.join(missing)}", err=True)
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and gives its exit status; errors become a few lines.
 

@@ -16,10 +16,16 @@ from typing import Literal
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from components.cross_validation.config import CrossValidationSpec
+from components.data_gate.config import AuditedDataSpec
 from components.evaluator.config import EvaluationSpec
-from components.example_gen.config import DataSpec, IngestSpec
+from components.example_gen.config import IngestSpec
 from components.pusher.config import PushSpec
+from components.reporter.config import CardSpec
+from components.stress.config import StressJob
 from components.tracker.config import TrackingSpec
+from components.trivial_baselines.config import BaselineFitSpec
+from models.compression.spec import NamedVariant, VariantSpec, VariantsSpec
 from models.errors import ConfigError
 from models.features import FeatureSpec, FeaturesSpec, LabelSpec, Task, is_number
 from models.networks.spec import MlpSpec, NetworkSpec
@@ -46,12 +52,14 @@ class KelpConfig(Spec):
     seed: int = Field(0, ge=0, lt=2**31)
     label: LabelSpec
     features: dict[str, FeatureSpec] = Field(min_length=1)
-    data: DataSpec
+    data: AuditedDataSpec
     network: NetworkSpec = MlpSpec()
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
+    variants: dict[str, NamedVariant] = {}
     push: PushSpec = PushSpec()
     tracking: TrackingSpec = TrackingSpec()
+    card: CardSpec = CardSpec()
     runs: str = Field("runs", min_length=1)
     beam: BeamSpec = BeamSpec()
 
@@ -90,8 +98,8 @@ class KelpConfig(Spec):
     def columns(self) -> tuple[str, ...]:
         """Every raw column that a run needs, once, in a fixed order."""
         sliced = (column for group in self.evaluation.slices for column in group)
-        data = self.data
-        names = (*self.features, self.label.name, *data.split.columns, *sliced, *data.keep)
+        data, told = self.data, self.evaluation.fairness.sensitive
+        names = (*self.features, self.label.name, *data.split.columns, *sliced, *told, *data.keep)
         return tuple(dict.fromkeys(names))
 
     def trainer(self) -> TrainerSpec:
@@ -104,6 +112,36 @@ class KelpConfig(Spec):
             training=self.training,
             costs=self.evaluation.costs,
         )
+
+    def trivial_baselines(self) -> BaselineFitSpec:
+        """What TrivialBaselines needs to know."""
+        return BaselineFitSpec(problem=self.problem(), seed=self.seed, costs=self.evaluation.costs)
+
+    def stress(self) -> StressJob:
+        """What Stress needs to know."""
+        evaluation = self.evaluation
+        return StressJob(
+            problem=self.problem(),
+            stress=evaluation.stress,
+            importance=evaluation.importance,
+            metric=evaluation.metric,
+            resamples=evaluation.resamples,
+            confidence=evaluation.confidence,
+            seed=self.seed,
+            together=self.together(),
+        )
+
+    def compressed(self) -> list[VariantSpec]:
+        """Every variant, with the weights that it takes, in the config's order."""
+        return VariantsSpec(variants=self.variants).resolved()
+
+    def together(self) -> tuple[str, ...]:
+        """The columns whose equal values the bootstrap draws together, such as the day."""
+        return self.data.split.columns if self.evaluation.resample == "keys" else ()
+
+    def cross_validation(self, folds: int) -> CrossValidationSpec:
+        """What CrossValidation needs to know."""
+        return CrossValidationSpec(trainer=self.trainer(), split=self.data.split, folds=folds)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """The pipeline's graph: the only place where components meet.
 
     ExampleGen -> StatisticsGen -> SchemaGen (or the frozen schema) -> ExampleValidator
-      -> DataGate -> Transform -> Trainer -> Evaluator -> Pusher -> Tracker
+      -> DataGate -> Transform -> Trainer -> (CrossValidation) -> TrivialBaselines
+      -> Predictions -> Stress -> Evaluator -> ModelGate -> Pusher -> Tracker
 
 Every runner runs this same graph; it has no branch on the runner.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from tfx.components.evaluator.component import Evaluator
@@ -22,16 +25,26 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types import standard_artifacts
-from tfx.types.channel import Channel
+from tfx.types.channel import Channel, union
 
+from components.compressor.component import Compressor
+from components.cross_validation.component import CrossValidation
 from components.curated_schema.component import CuratedSchema, parse_schema
 from components.data_gate.component import DataGate
 from components.evaluator.baseline import LastBlessedBefore
 from components.evaluator.eval_config import build_eval_config
 from components.example_gen.component import ColumnarExampleGen
+from components.model_gate.component import ModelGate
+from components.predictions.component import Predictions
 from components.pusher.component import Pusher
 from components.source_digest import source_digest
+from components.stress.component import Stress
 from components.tracker.component import Tracker
+from components.trivial_baselines.component import TrivialBaselines
+from components.variant_evaluator.component import VariantEvaluator
+from components.variant_pusher.component import VariantPusher
+from components.weights.component import Weights
+from models.compression.spec import VariantSpec, is_reference, weights_name
 from pipelines.beam import beam_args
 from pipelines.config import KelpConfig, LoadedConfig
 
@@ -43,6 +56,35 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
       loaded: The validated config.
       root: Where artifacts and their metadata live.
     """
+    config = loaded.config
+    data, schema = _data(loaded)
+    examples = data["ExampleGen"].outputs["examples"]
+    transform = _transform(config, examples, schema)
+    trainer = _trainer(config, examples, schema, transform)
+    evidence = _evidence(config, examples, schema, transform, trainer)
+    pusher = Pusher(
+        model=trainer.outputs["model"],
+        model_run=trainer.outputs["model_run"],
+        blessing=evidence["ModelGate"].outputs["blessing"],
+        name=config.name,
+        spec=config.push.model_dump_json(),
+        source_digest=source_digest("components.pusher.component"),
+    )
+    sources = {
+        "examples": examples,
+        "schema": schema,
+        "transform_graph": transform.outputs["transform_graph"],
+        "model_run": trainer.outputs["model_run"],
+    }
+    variants = _variants(config, sources, trainer, evidence, pusher)
+    nodes = [*data.values(), transform, trainer, *evidence.values(), pusher, *variants.values()]
+    if config.tracking.enabled:
+        nodes.append(_tracker(loaded, data, trainer, evidence, pusher))
+    return _pipeline(loaded, root, nodes)
+
+
+def _data(loaded: LoadedConfig) -> tuple[dict[str, BaseNode], Channel]:
+    """The nodes up to the DataGate, and its schema: without its verdict nothing learns."""
     config = loaded.config
     example_gen = ColumnarExampleGen(
         ingest=config.ingest(str(loaded.path)),
@@ -60,26 +102,18 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
         anomalies=validator.outputs["anomalies"],
         inferred=inferred,
         problem=config.problem().model_dump_json(),
+        audit=config.data.audit.model_dump_json(),
+        split=config.data.split.model_dump_json(),
         source_digest=source_digest("components.data_gate.component"),
     )
-    # Whatever learns takes the gate's schema: without its verdict there is none.
-    schema = gate.outputs["schema"]
-    transform = _transform(config, examples, schema)
-    trainer = _trainer(config, examples, schema, transform)
-    baseline, evaluator = _evaluation(config, examples, schema, trainer)
-    pusher = Pusher(
-        model=trainer.outputs["model"],
-        model_run=trainer.outputs["model_run"],
-        blessing=evaluator.outputs["blessing"],
-        name=config.name,
-        spec=config.push.model_dump_json(),
-        source_digest=source_digest("components.pusher.component"),
-    )
-    nodes = [example_gen, statistics_gen, schema_node, validator, gate, transform, trainer]
-    nodes += [baseline, evaluator, pusher]
-    if config.tracking.enabled:
-        nodes.append(_tracker(config, schema, trainer, evaluator, pusher))
-    return _pipeline(loaded, root, nodes)
+    nodes = {
+        "ExampleGen": example_gen,
+        "StatisticsGen": statistics_gen,
+        "Schema": schema_node,
+        "ExampleValidator": validator,
+        "DataGate": gate,
+    }
+    return nodes, gate.outputs["schema"]
 
 
 def _transform(config: KelpConfig, examples: Channel, schema: Channel) -> BaseNode:
@@ -115,38 +149,186 @@ def _trainer(
     )
 
 
-def _evaluation(
-    config: KelpConfig, examples: Channel, schema: Channel, trainer: BaseNode
-) -> tuple[BaseNode, BaseNode]:
-    model = trainer.outputs["model"]
+def _evidence(
+    config: KelpConfig, examples: Channel, schema: Channel, transform: BaseNode, trainer: BaseNode
+) -> dict[str, BaseNode]:
+    """What is held for and against the candidate, and the gate that weighs it."""
+    model, model_run = trainer.outputs["model"], trainer.outputs["model_run"]
+    problem = config.problem().model_dump_json()
     baseline = Resolver(
         strategy_class=LastBlessedBefore,
         model=Channel(type=standard_artifacts.Model),
         blessing=Channel(type=standard_artifacts.ModelBlessing),
         candidate=model,
     ).with_id("Baseline")
+    predictions = Predictions(
+        examples=examples,
+        schema=schema,
+        model=model,
+        model_run=model_run,
+        baseline_model=baseline.outputs["model"],
+        problem=problem,
+        source_digest=source_digest("components.predictions.component"),
+    )
+    stress = Stress(
+        examples=examples,
+        schema=schema,
+        model=model,
+        spec=config.stress().model_dump_json(),
+        source_digest=source_digest("components.stress.component"),
+    )
     evaluator = Evaluator(
         examples=examples,
         model=model,
-        baseline_model=baseline.outputs["model"],
         example_splits=["test"],
         eval_config=build_eval_config(config.evaluation, config.problem()),
         schema=schema,
     )
-    return baseline, evaluator
+    nodes = {"Baseline": baseline, "Predictions": predictions, "Stress": stress}
+    nodes |= {"Evaluator": evaluator}
+    nodes = {**_optional_evidence(config, examples, schema, transform), **nodes}
+    gate_inputs = {
+        name: nodes[component].outputs[output]
+        for name, component, output in (
+            ("trivial", "TrivialBaselines", "baselines"),
+            ("folds", "CrossValidation", "folds"),
+        )
+        if component in nodes
+    }
+    nodes["ModelGate"] = ModelGate(
+        predictions=predictions.outputs["predictions"],
+        evaluation=evaluator.outputs["evaluation"],
+        stress=stress.outputs["report"],
+        model=model,
+        baseline_model=baseline.outputs["model"],
+        spec=config.evaluation.model_dump_json(exclude=_NOT_OF_THE_GATE),
+        seed=config.seed,
+        together=json.dumps(config.together()),
+        source_digest=source_digest("components.model_gate.component"),
+        **gate_inputs,
+    )
+    return nodes
+
+
+# Keys of `evaluation` that other components obey: a change of one re-runs those alone.
+_NOT_OF_THE_GATE = {"costs", "stress", "importance", "cross_validation"}
+
+
+def _optional_evidence(
+    config: KelpConfig, examples: Channel, schema: Channel, transform: BaseNode
+) -> dict[str, BaseNode]:
+    graph = transform.outputs["transform_graph"]
+    nodes: dict[str, BaseNode] = {}
+    folds = config.evaluation.cross_validation
+    if folds is not None:
+        nodes["CrossValidation"] = CrossValidation(
+            examples=examples,
+            schema=schema,
+            transform_graph=graph,
+            spec=config.cross_validation(folds).model_dump_json(),
+            source_digest=source_digest("components.cross_validation.component"),
+        )
+    if config.evaluation.baselines.enabled:
+        nodes["TrivialBaselines"] = TrivialBaselines(
+            examples=examples,
+            schema=schema,
+            transform_graph=graph,
+            spec=config.trivial_baselines().model_dump_json(),
+            source_digest=source_digest("components.trivial_baselines.component"),
+        )
+    return nodes
+
+
+def _variants(
+    config: KelpConfig,
+    sources: Mapping[str, Channel],
+    trainer: BaseNode,
+    evidence: Mapping[str, BaseNode],
+    pusher: BaseNode,
+) -> dict[str, BaseNode]:
+    """Weights, Compressor and VariantEvaluator of each variant, and the one VariantPusher."""
+    variants = config.compressed()
+    if not variants:
+        return {}
+    nodes: dict[str, BaseNode] = {}
+    for variant in variants:
+        weights = weights_name(variant, variants)
+        if weights not in nodes:
+            nodes[weights] = _weights(config, variant, sources).with_id(weights)
+        nodes[f"Compressor.{variant.name}"] = Compressor(
+            **sources,
+            model=trainer.outputs["model"],
+            weights=nodes[weights].outputs["weights"],
+            spec=variant.model_dump_json(exclude={"gates"}),
+            trainer=config.trainer().model_dump_json(),
+            timeout_s=_VARIANT_TIMEOUT_S,
+            source_digest=source_digest("components.compressor.component"),
+        ).with_id(f"Compressor.{variant.name}")
+    made = {one.name: nodes[f"Compressor.{one.name}"].outputs["variant"] for one in variants}
+    (reference,) = (made[one.name] for one in variants if is_reference(one))
+    for variant in variants:
+        nodes[f"VariantEvaluator.{variant.name}"] = VariantEvaluator(
+            variant=made[variant.name],
+            reference=reference,
+            predictions=evidence["Predictions"].outputs["predictions"],
+            spec=variant.model_dump_json(),
+            evaluation=config.evaluation.model_dump_json(include=_OF_VARIANTS),
+            seed=config.seed,
+            together=json.dumps(config.together()),
+            timeout_s=_VARIANT_TIMEOUT_S,
+            source_digest=source_digest("components.variant_evaluator.component"),
+        ).with_id(f"VariantEvaluator.{variant.name}")
+    verdicts = [nodes[f"VariantEvaluator.{one.name}"].outputs["verdict"] for one in variants]
+    nodes["VariantPusher"] = VariantPusher(
+        variants=union(list(made.values())),
+        verdicts=union(verdicts),
+        blessing=evidence["ModelGate"].outputs["blessing"],
+        pushed_model=pusher.outputs["pushed_model"],
+        name=config.name,
+        spec=config.push.model_dump_json(),
+        source_digest=source_digest("components.variant_pusher.component"),
+    )
+    return nodes
+
+
+# A converter that hangs must not hold up the run for good.
+_VARIANT_TIMEOUT_S = 900
+# Keys of `evaluation` that variants are weighed by.
+_OF_VARIANTS = {"slices", "min_slice_rows", "metric", "resamples", "confidence"}
+
+
+def _weights(config: KelpConfig, variant: VariantSpec, sources: Mapping[str, Channel]) -> BaseNode:
+    return Weights(
+        **sources,
+        spec=variant.weights.model_dump_json(),
+        trainer=config.trainer().model_dump_json(),
+        timeout_s=_VARIANT_TIMEOUT_S,
+        source_digest=source_digest("components.weights.component"),
+    )
 
 
 def _tracker(
-    config: KelpConfig, schema: Channel, trainer: BaseNode, evaluator: BaseNode, pusher: BaseNode
+    loaded: LoadedConfig,
+    data: Mapping[str, BaseNode],
+    trainer: BaseNode,
+    evidence: Mapping[str, BaseNode],
+    pusher: BaseNode,
 ) -> BaseNode:
+    gate = data["DataGate"]
     return Tracker(
-        schema=schema,
+        examples=data["ExampleGen"].outputs["examples"],
+        schema=gate.outputs["schema"],
+        data_verdict=gate.outputs["verdict"],
         model=trainer.outputs["model"],
         model_run=trainer.outputs["model_run"],
-        evaluation=evaluator.outputs["evaluation"],
+        evaluation=evidence["Evaluator"].outputs["evaluation"],
+        verdict=evidence["ModelGate"].outputs["verdict"],
         pushed_model=pusher.outputs["pushed_model"],
-        config=config.model_dump_json(by_alias=True),
-        source_digest=source_digest("components.tracker.component"),
+        config=loaded.config.model_dump_json(by_alias=True),
+        config_digest=loaded.digest,
+        overrides=json.dumps(loaded.overrides),
+        # MLflow tells of the source of the whole run, not of the Tracker's own.
+        source_digest=source_digest("pipelines.graph"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import shlex
 import signal
@@ -18,11 +19,14 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from models.errors import ConfigError, EnvironmentProblem, KelpError
+from components.jsonfile import write_json
+from components.tracker.config import RUN_VARIABLE
+from models.errors import ConfigError, EnvironmentProblem, GateError, KelpError
 from pipelines import summary
 from pipelines._capture import PeakMemory, captured, terminal
 from pipelines._failures import explain
 from pipelines._progress import Progress
+from pipelines._record import record
 from pipelines._text import nearest
 from pipelines.config import LoadedConfig
 
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "1", "GRPC_VERBOSITY": "ERROR", "TF_USE_LEGACY_KERAS": "0"}
 INTERRUPTED = 130
 FAILED = 1
+_AUDIT_FOLDER = "data_verdict"
 
 
 @dataclass
@@ -57,6 +62,7 @@ class _Run:
         return {
             "run_id": self.folder.name,
             "status": status,
+            "stopped_at": None if error is None else self.current,
             "error": None if error is None else error.lines(),
             "started": self.started,
             "total_seconds": round(time.monotonic() - self.began, 1),
@@ -111,7 +117,8 @@ def _unwritable(root: Path, error: OSError) -> EnvironmentProblem:
 
 def _run_nodes(current: _Run, console: Console, use_cache: bool) -> None:
     progress = Progress(console)
-    (current.folder / "config.yaml").write_text(current.loaded.text, encoding="utf-8")
+    record(current.loaded, current.folder)
+    os.environ[RUN_VARIABLE] = f"{current.root.name}/{current.folder.name}"
     with progress.working("Setup"), captured(current.log("Setup")):
         runner, nodes = _prepare(current, use_cache)
     for node in nodes:
@@ -175,15 +182,14 @@ def _rows(current: _Run) -> int | None:
 
 
 def _succeed(current: _Run, console: Console) -> int:
-    from pipelines._collect import complete
-
-    with captured(current.log("Summary")):
-        facts = current.facts("succeeded", None)
-        content = complete(current.loaded, facts, current.outputs)
-        path = summary.write(current.folder, content)
+    content, places = _write_summary(current, current.facts("succeeded", None))
     _point_latest(current.folder)
     summary.render(content, console)
-    console.print(f"summary: {_short(path)}", soft_wrap=True, highlight=False)
+    for name, place in places.items():
+        console.print(f"{name}: {_short(place)}", soft_wrap=True, highlight=False)
+    if "report" not in places:
+        log = _short(current.log("Summary"))
+        console.print(f"warning: the report could not be written; why is in {log}")
     if current.loaded.frozen_schema is None:
         console.print(
             f"the schema is inferred anew in each run; `kelp schema freeze {current.loaded.path}` "
@@ -213,6 +219,7 @@ def _fail(current: _Run, error: BaseException) -> int:
     if current.current != "Setup":
         lines.append(f"  {'resume:':<10}{_resume(current)}")
     with contextlib.suppress(OSError):
+        _keep_audit(current, error)
         _write_failure(current, "interrupted" if interrupted else "failed", problem)
     console = Console(stderr=True)
     for line in lines:
@@ -220,20 +227,33 @@ def _fail(current: _Run, error: BaseException) -> int:
     return INTERRUPTED if interrupted else FAILED
 
 
-def _write_failure(current: _Run, status: str, problem: KelpError) -> None:
-    facts = current.facts(status, problem)
-    if current.outputs:
-        from pipelines._collect import complete
+def _keep_audit(current: _Run, error: BaseException) -> None:
+    """TFX discards what a failed component wrote; the audit is why it failed."""
+    if isinstance(error, GateError) and error.audit is not None:
+        write_json(current.folder / _AUDIT_FOLDER / "audit.json", error.audit)
 
-        with captured(current.log("Summary")):
-            content = complete(current.loaded, facts, current.outputs)
-            summary.write(current.folder, content)
-    else:
-        summary.write(
-            current.folder,
-            {"name": current.loaded.config.name, "blessed": False, "pushed_to": None, **facts},
-        )
+
+def _write_failure(current: _Run, status: str, problem: KelpError) -> None:
+    _write_summary(current, current.facts(status, problem))
     _point_latest(current.folder)
+
+
+def _write_summary(current: _Run, facts: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Writes summary and report, and gives the summary and where both are."""
+    from components.reporter.render import write_report
+    from pipelines._collect import complete
+
+    with captured(current.log("Summary")):
+        content = complete(current.loaded, facts, current.outputs)
+        kept = current.folder / _AUDIT_FOLDER
+        if kept.is_dir():
+            content["folders"]["data_verdict"] = str(kept)
+        places = {"summary": summary.write(current.folder, content)}
+        try:
+            places["report"] = write_report(current.folder, content, content["folders"])
+        except Exception:  # a page must cost neither the run nor the sight of its error
+            logging.getLogger(__name__).exception("the report could not be written")
+    return content, places
 
 
 def _is_interruption(error: BaseException) -> bool:

@@ -19,6 +19,7 @@ from components.jsonfile import read_json
 from components.package_versions import package_versions
 from components.source_digest import source_digest
 from models.errors import ConfigError, DataError, KelpError
+from pipelines._capture import captured
 from pipelines._record import CONFIG_FILE, CONFIG_TEXT, MACHINE_FILE, SCHEMA_FILE, machine
 from pipelines._runs import LATEST, SUMMARY
 from pipelines.config import KelpConfig, LoadedConfig, config_digest
@@ -208,13 +209,16 @@ def replay(folder: Path, console: Console) -> int:
     """
     recording = read_recording(folder)
     require_same_data(recording)
-    for deviation in deviations(recording):
-        console.print(f"warning: {deviation}", markup=False, highlight=False, soft_wrap=True)
     if (recording.summary.get("training") or {}).get("device", _CPU) == _CPU:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before TensorFlow looks for GPUs
     root = _new_root(folder)
     from pipelines import local
 
+    # Looking for the sources imports some of them, and TensorFlow talks as it starts.
+    with captured(root / "replay.log"):
+        found = deviations(recording)
+    for deviation in found:
+        console.print(f"warning: {deviation}", markup=False, highlight=False, soft_wrap=True)
     status = local.run(replay_config(recording, root), use_cache=False)
     if status:
         return status

@@ -55,7 +55,11 @@ def _lines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         lines.append(("rows", f"{total:,} ({parts})"))
     candidate, baseline = summary["candidate"], summary["baseline"]
     if candidate:
-        lines += _metric_lines(candidate["metrics"], (baseline or {}).get("metrics", {}))
+        lines += _metric_lines(
+            candidate["metrics"],
+            (baseline or {}).get("metrics", {}),
+            summary.get("intervals", {}),
+        )
         lines.append(("slices", _slices(candidate["slices"])))
     training = summary["training"]
     if training:
@@ -72,12 +76,17 @@ def _lines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     return lines
 
 
-def _metric_lines(metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _metric_lines(
+    metrics: Mapping[str, Any], baseline: Mapping[str, Any], intervals: Mapping[str, Any]
+) -> list[tuple[str, str]]:
     lines = []
     for name, value in metrics.items():
         if name == "rows" or isinstance(value, list):
             continue
         text = _figure(value)
+        interval = intervals.get(name) or {}
+        if interval.get("low") is not None:
+            text += f"  [{_figure(interval['low'])}, {_figure(interval['high'])}]"
         other = baseline.get(name)
         if other is not None:
             text += f"  (baseline {_figure(other)})"

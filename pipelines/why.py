@@ -166,13 +166,14 @@ def _sample(evidence: Mapping[str, Any]) -> dict[str, Any]:
 
 def render(why: Why, console: Console) -> None:
     """Prints verdict, gates and lineage."""
-    blocking = [gate for gate in why.gates if gate["outcome"] == "block"]
     verdict = "blessed" if why.blessed else "not blessed"
     console.print(f"[bold]{escape(why.title)}: {verdict}[/bold]", highlight=False)
     if why.status:
         console.print(why.status, markup=False, highlight=False)
-    for gate in blocking:
-        console.print(f"  {gate['reason']}", markup=False, highlight=False)
+    for gate in why.gates:
+        if gate["outcome"] != "pass":
+            told = f"  {gate['outcome']}: {gate['reason']}"
+            console.print(told, markup=False, highlight=False, soft_wrap=True)
     if why.gates:
         console.print(_gate_table(why))
     else:

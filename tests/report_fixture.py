@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from components.variant_evaluator.choice import recommend
+from tests.variant_verdicts import unmade, verdicts
+
 CARRIERS = ("UA", "B6", "EV", "DL", "AA", "MQ", "US", "9E", "WN", "VX", "FL", "AS", "F9", "YV")
 ORIGINS = ("EWR", "JFK", "LGA")
 TEXT = {"carrier": CARRIERS, "origin": ORIGINS, "dest": ("ATL", "ORD", "LAX", "BOS", "MCO", "CLT")}
@@ -115,6 +118,8 @@ def summary(run_id: str, folders: Mapping[str, Path]) -> dict[str, Any]:
         "blessed": True,
         "reasons": [],
         "pushed_to": "serving_models/flights/4",
+        "variants": variants(),
+        "recommended": recommend(variants()),
         "training": training(),
         "warnings": [],
         "mlflow": {"uri": "sqlite:///runs/mlflow.db", "run_id": "c3260fec", "warning": ""},
@@ -137,6 +142,15 @@ def summary(run_id: str, folders: Mapping[str, Path]) -> dict[str, Any]:
             "contact": "delay-desk@example.org",
         },
     }
+
+
+def variants() -> list[dict[str, Any]]:
+    """The twelve, and two of which nothing could be measured."""
+    halved = {"weights": "pruned", "sparsity": 0.5, "pattern": "2:4"}
+    wide = unmade("pruned80", "unsupported", "2:4 needs layers in blocks of 4, and one is 30 wide.")
+    crashed = unmade("int8", "failed", "The process that trained qat was killed by signal 11.")
+    wide |= {"name": "pruned24", "weights": halved}
+    return [*verdicts(), wide, crashed | {"name": "qat", "weights": {"weights": "qat"}}]
 
 
 def interval(rng: np.random.Generator, value: float, width: float) -> dict[str, float]:
@@ -348,7 +362,14 @@ def gates() -> dict[str, Any]:
                 )
                 for one in CARRIERS[-2:]
             ),
-            gate("baseline", "pass", "It beats the linear model.", value=0.0316, bound=0.0),
+            gate(
+                "baseline",
+                "pass",
+                "It beats the linear model.",
+                value=0.0316,
+                bound=0.0,
+                subject="linear",
+            ),
             gate(
                 "baseline",
                 "warn",
@@ -357,13 +378,17 @@ def gates() -> dict[str, Any]:
                 low=-0.0094,
                 high=-0.0042,
                 bound=0.0,
+                subject="trees",
             ),
             gate(
                 "robustness",
                 "warn",
                 "Under 'lost readings' roc_auc drops by 0.0118, more than 0.01.",
                 value=0.0118,
+                low=0.0104,
+                high=0.0142,
                 bound=0.01,
+                subject="lost readings",
             ),
         ],
     }
@@ -397,7 +422,14 @@ def audit(rng: np.random.Generator) -> dict[str, Any]:
         "checks": [
             check("balance", "pass", 0.241, 0.05, "The minority class has 24.1 % of the rows."),
             check("duplicates", "pass", 0.0, 0.01, "No row comes twice."),
-            check("missing", "warn", 0.761, 0.5, "76.1 % are missing.", feature="wind_gust"),
+            check(
+                "missing",
+                "warn",
+                0.761,
+                0.5,
+                "wind_gust has no value in 76.1 % of rows.",
+                feature="wind_gust",
+            ),
             check("leakage", "pass", 0.64, 0.98, "No feature decides the label.", severity="block"),
             check("label_errors", "warn", 0.062, 0.05, "6.2 % of the labels look wrong."),
             check("shift", "pass", 0.08, 0.25, "train and test are alike."),

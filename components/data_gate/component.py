@@ -12,7 +12,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
-from components.artifacts import DataVerdict, split_files, splits_of
+from components.artifacts import DataVerdict, spans_of, split_files, splits_of
 from components.data_gate.audit.audit import run_audit, to_findings, to_json
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.config import AuditSpec
@@ -75,6 +75,7 @@ def DataGate(  # noqa: N802 (a TFX component is named as a class)
             spec,
             AuditSpec.model_validate_json(audit),
             SplitSpec.model_validate_json(split),
+            spans_of(examples),
         )
     )
     findings = [*to_findings(part), *findings]

@@ -188,7 +188,10 @@ class LabelErrorsSpec(Spec):
 
 
 class SpanShiftSpec(Spec):
-    """Shift of the newest span against the one before it.
+    """Shift of each span against the one before it.
+
+    The bounds lie above what changes in a year of flights from month to month by itself.
+    Where there are enough spans, a feature must also change more than it usually does.
 
     Attributes:
       severity: What a failure does.
@@ -197,8 +200,8 @@ class SpanShiftSpec(Spec):
     """
 
     severity: Severity = "warn"
-    max_categorical: float = Field(0.25, ge=0, le=1)
-    max_numeric: float = Field(0.25, ge=0, le=1)
+    max_categorical: float = Field(0.07, ge=0, le=1)
+    max_numeric: float = Field(0.17, ge=0, le=1)
 
 
 class ShiftSpec(Spec):
@@ -208,7 +211,7 @@ class ShiftSpec(Spec):
       severity: What a failure does.
       max_categorical: The largest L-infinity distance, of categories.
       max_numeric: The largest Jensen-Shannon divergence, of numbers.
-      spans: The same between the newest span and the one before it.
+      spans: The same between each span and the one before it.
     """
 
     severity: Severity = "warn"

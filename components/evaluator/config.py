@@ -55,7 +55,7 @@ class FoundSlicesSpec(Spec):
       enabled: Whether to search.
       pairs: Whether to look at pairs of columns too.
       keep: How many of the worst to keep.
-      max_values: A text column with more values is not searched.
+      max_values: Of a text column with more values, only the commonest are searched.
     """
 
     enabled: bool = True
@@ -179,6 +179,10 @@ class EvaluationSpec(Spec):
     `[origin, carrier]` a slice a pair. `bounds` and `change` are keyed by metric.
     `metric` is the main one, by default roc_auc, accuracy or r2: slices, trivial
     baselines, stresses and importance are told in it.
+
+    `resample` says what the bootstrap draws: `rows`, each for itself, or `keys`, all rows
+    of one key of the split together, such as the flights of a day. Intervals by keys are
+    those of another set of days; they are wider, and few slices have days enough to fail.
     """
 
     slices: tuple[tuple[str, ...], ...] = ()
@@ -189,6 +193,7 @@ class EvaluationSpec(Spec):
     change: dict[str, ChangeSpec] = {}
     resamples: int = Field(1000, ge=100, le=100_000)
     confidence: float = Field(0.95, gt=0.5, lt=1)
+    resample: Literal["rows", "keys"] = "rows"
     slice_gate: SliceGateSpec = SliceGateSpec()
     found_slices: FoundSlicesSpec = FoundSlicesSpec()
     baselines: TrivialBaselinesSpec = TrivialBaselinesSpec()

@@ -7,8 +7,9 @@ and every statistic is computed from those counts. All that is computed from res
 of one seed sees the same rows, so differences between models, between a slice and the
 whole, and between groups are paired, row by row.
 
-Rows are drawn as if they were independent. Where they are not (flights of one day), the
-intervals are too narrow for the rows of another day.
+Rows that belong together (the flights of one day) are drawn together, as clusters (Davison
+and Hinkley, 1997, section 3.8): drawn one by one, they would claim to know what another
+day is like, and the intervals would be too narrow.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -43,25 +45,46 @@ class Resampling(Protocol):
         """Gives `[resamples, ...]` for counts `[resamples, rows]`."""
 
 
-def bootstrap(
-    statistics: Mapping[Key, Resampling], rows: int, resamples: int, seed: int
-) -> dict[Key, Array]:
+@dataclass(frozen=True)
+class Draws:
+    """Which rows each resample draws; it depends on nothing else.
+
+    Attributes:
+      rows: How many rows there are.
+      resamples: How many resamples to draw.
+      seed: Of the draws.
+      clusters: By row, from 0, with whom it is drawn; None draws each by itself.
+    """
+
+    rows: int
+    resamples: int
+    seed: int
+    clusters: Array | None = None
+
+    def counts(self, start: int, resamples: int) -> Array:
+        """Gives how often each row is in resamples `start`, `start + 1`, ..."""
+        units = self.rows if self.clusters is None else int(self.clusters.max(initial=-1)) + 1
+        drawn = draw(units, self.seed, start, resamples)
+        return drawn if self.clusters is None else drawn.take(self.clusters, axis=1)
+
+
+def bootstrap(statistics: Mapping[Key, Resampling], draws: Draws) -> dict[Key, Array]:
     """Gives every statistic on every resample, `[resamples, ...]` by key.
 
-    The draws depend on `seed`, `rows` and the place of the resample alone: statistics of
-    separate calls are paired too. Memory holds a few resamples at a time.
+    Statistics of separate calls with the same draws are paired too. Memory holds a few
+    resamples at a time.
     """
     if not statistics:
         return {}
-    cost = max(rows, *(statistic.cost for statistic in statistics.values()))
+    cost = max(draws.rows, *(statistic.cost for statistic in statistics.values()))
     block = int(np.clip(_BLOCK_ELEMENTS // max(cost, 1), 1, 64))
 
     def run(start: int) -> dict[Key, Array]:
-        counts = draw(rows, seed, start, min(block, resamples - start))
+        counts = draws.counts(start, min(block, draws.resamples - start))
         return {key: statistic.at(counts) for key, statistic in statistics.items()}
 
     with ThreadPoolExecutor(workers()) as pool:
-        parts = list(pool.map(run, range(0, resamples, block)))
+        parts = list(pool.map(run, range(0, draws.resamples, block)))
     return {key: np.concatenate([part[key] for part in parts]) for key in statistics}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from components.evidence.bootstrap import bootstrap, bounds, number
+from components.evidence.bootstrap import Draws, bootstrap, bounds, number
 from components.evidence.groups import Groups, groups_by_code
 from components.evidence.measures import Outcome
 from components.evidence.moments import Figure, Moments
@@ -16,9 +16,7 @@ Array = np.ndarray[Any, Any]
 Json = dict[str, Any]
 
 
-def calibration(
-    outcome: Outcome, bins: int, resamples: int, confidence: float, seed: int
-) -> Json | None:
+def calibration(outcome: Outcome, bins: int, confidence: float, draws: Draws) -> Json | None:
     """Gives the reliability bins and the expected calibration error.
 
     Bins are equally wide; one without rows is left out. Many classes are judged by the
@@ -40,7 +38,7 @@ def calibration(
     error = _Error(predicted, observed, groups)
     rows = len(predicted)
     value = float(error.at(np.ones((1, rows), np.uint8))[0])
-    low, high = bounds(bootstrap({"error": error}, rows, resamples, seed)["error"], confidence)
+    low, high = bounds(bootstrap({"error": error}, draws)["error"], confidence)
     mirrored = {"low": number(max(0.0, 2 * value - high)), "high": number(2 * value - low)}
     entries = _bins(predicted, observed, groups, places / bins, 1 / bins, confidence)
     return {"bins": entries, "error": {"value": number(value), **mirrored}}

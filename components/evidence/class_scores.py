@@ -71,7 +71,7 @@ class ClassF1:
         return hits.reshape(shape), labels.reshape(shape), (labels + predicted).reshape(shape)
 
     def _value(self, hits: Array, labels: Array, both: Array) -> Array:
-        scores = np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0)
+        scores = np.divide(2 * hits, both, out=np.zeros(hits.shape), where=both > 0)
         rows = labels.sum(axis=1)
         weights = labels if self._average == "weighted" else np.ones_like(labels)
         total = rows if self._average == "weighted" else np.where(rows > 0, self._present, 0)

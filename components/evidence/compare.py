@@ -10,10 +10,20 @@ import numpy as np
 
 from components.evaluator.config import EvaluationSpec
 from components.evaluator.metric_names import metric_names
-from components.evidence.bootstrap import Interval, bootstrap, interval, number
+from components.evidence.bootstrap import Draws, Interval, Resampling, bootstrap, interval, number
+from components.evidence.clusters import clusters_of
 from components.evidence.groups import Groups, groups_of, whole
-from components.evidence.measures import MAIN_METRIC, Outcome, measure, outcome_of, values, why_not
-from components.evidence.search import Searched, search, worst
+from components.evidence.measures import (
+    MAIN_METRIC,
+    NOT_SUMMED,
+    Outcome,
+    figure,
+    measure,
+    outcome_of,
+    values,
+)
+from components.evidence.moments import Stacked
+from components.evidence.search import Searched, Taken, margins, search, worst
 from components.evidence.significance import Losses, benjamini_hochberg
 from components.evidence.slicing import Slice, configured
 from components.evidence.trial import Trial, joined
@@ -21,6 +31,8 @@ from components.predictions.table import PredictionTable
 
 Array = np.ndarray[Any, Any]
 Json = dict[str, Any]
+
+_RARE = "too few rows: many resamples cannot compute it"
 
 
 def main_metric(table: PredictionTable, spec: EvaluationSpec) -> str:
@@ -36,6 +48,7 @@ def compare(
     seed: int,
     *,
     find: bool = True,
+    together: Sequence[str] = (),
 ) -> Json:
     """Compares two models of `table` on its rows, overall and by slice.
 
@@ -46,6 +59,7 @@ def compare(
       spec: Slices, bounds, resamples and confidence.
       seed: Of the resamples.
       find: Whether to search for slices that the config does not list.
+      together: Columns whose equal values mark rows that depend on each other.
 
     Returns:
       `metrics` by name: an interval by model, and `difference` (model minus reference, in
@@ -54,44 +68,68 @@ def compare(
       so that positive is worse.
     """
     outcomes = {name: outcome_of(table, name) for name in (model, reference) if name is not None}
+    draws = draws_of(table, spec, seed, together)
+    other = None if reference is None else outcomes[reference]
+    trial = Trial(main_metric(table, spec), outcomes[model], other, draws.clusters)
     return {
-        "metrics": overall_metrics(outcomes, model, reference, spec, seed),
-        "slices": _slices(table, outcomes, (model, reference), spec, seed, find=find),
+        "metrics": overall_metrics(outcomes, model, reference, spec.confidence, draws),
+        "slices": _slices(table, trial, spec, draws, find=find),
     }
+
+
+def draws_of(
+    table: PredictionTable, spec: EvaluationSpec, seed: int, together: Sequence[str]
+) -> Draws:
+    """Gives the resamples of a table; rows alike in `together` are drawn together."""
+    return Draws(table.rows, spec.resamples, seed, clusters_of(table.keys, together))
 
 
 def overall_metrics(
     outcomes: Mapping[str, Outcome],
     model: str,
     reference: str | None,
-    spec: EvaluationSpec,
-    seed: int,
+    confidence: float,
+    draws: Draws,
 ) -> dict[str, Json]:
     """Gives every metric of the task on all rows, with intervals."""
-    rows = len(outcomes[model].labels)
     names = metric_names(outcomes[model].task)
-    measures = {
-        (name, which): measure(name, outcome, whole(rows))
-        for name in names
-        for which, outcome in outcomes.items()
-    }
-    ones = np.ones((1, rows), np.uint8)
-    points = {key: float(ready.at(ones)[0, 0]) for key, ready in measures.items()}
-    drawn = bootstrap(measures, rows, spec.resamples, seed)
+    keys = [(name, which) for name in names for which in outcomes]
+    points, drawn = _all_rows(keys, outcomes, draws)
 
     def told(name: str) -> Json:
         entry: Json = {
-            which: interval(points[name, which], drawn[name, which][:, 0], spec.confidence)
+            which: interval(points[name, which], drawn[name, which], confidence)
             for which in outcomes
         }
         entry["difference"] = None
         if reference is not None:
             apart = drawn[name, model] - drawn[name, reference]
             value = points[name, model] - points[name, reference]
-            entry["difference"] = interval(value, apart[:, 0], spec.confidence)
+            entry["difference"] = interval(value, apart, confidence)
         return entry
 
     return {name: told(name) for name in names}
+
+
+def _all_rows(
+    keys: Sequence[tuple[str, str]], outcomes: Mapping[str, Outcome], draws: Draws
+) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], Array]]:
+    """Metrics of models on all rows: their values, and those on every resample."""
+    rows = len(next(iter(outcomes.values())).labels)
+    summed = [key for key in keys if key[0] not in NOT_SUMMED]
+    ready: dict[Any, Resampling] = {
+        key: measure(key[0], outcomes[key[1]], whole(rows)) for key in keys if key not in summed
+    }
+    ready[None] = Stacked([figure(name, outcomes[which]) for name, which in summed])
+
+    def by_key(found: Mapping[Any, Array]) -> dict[tuple[str, str], Array]:
+        together = {key: found[None][:, place] for place, key in enumerate(summed)}
+        return together | {key: found[key][:, 0] for key in found if key is not None}
+
+    ones = np.ones((1, rows), np.uint8)
+    points = by_key({key: one.at(ones) for key, one in ready.items()})
+    drawn = by_key(bootstrap(ready, draws))
+    return {key: float(value[0]) for key, value in points.items()}, drawn
 
 
 @dataclass(frozen=True)
@@ -105,39 +143,25 @@ class _Judged:
 
 
 def _slices(
-    table: PredictionTable,
-    outcomes: Mapping[str, Outcome],
-    names: tuple[str, str | None],
-    spec: EvaluationSpec,
-    seed: int,
-    *,
-    find: bool,
+    table: PredictionTable, trial: Trial, spec: EvaluationSpec, draws: Draws, *, find: bool
 ) -> list[Json]:
-    model, reference = names
-    trial = Trial(
-        main_metric(table, spec), outcomes[model], outcomes[reference] if reference else None
-    )
     listed = configured(table.keys, spec) if table.rows else []
     reasons = _reasons(listed, trial, spec.min_slice_rows)
     usable = [one for one, reason in zip(listed, reasons, strict=True) if reason is None]
     wanted = find and spec.found_slices.enabled and table.rows > 0
     searched = search(table.keys, trial, spec) if wanted else None
     judged = _judge(usable, searched, trial, spec)
-    told = iter(_told(judged, trial, spec, seed))
+    told = iter(_told(judged, trial, spec.confidence, draws))
     entries = [
         next(told) if reason is None else _thin(one, reason, table.rows)
         for one, reason in zip(listed, reasons, strict=True)
     ]
-    return entries + list(told)
+    return entries + [entry for entry in told if entry["insufficient"] is None]
 
 
 def _reasons(listed: Sequence[Slice], trial: Trial, min_rows: int) -> list[str | None]:
     """Says by slice why it cannot be judged."""
-    metric, groups = trial.metric, groups_of([one.rows for one in listed])
-    said = why_not(metric, trial.model, groups)
-    if trial.reference is not None:
-        theirs = why_not(metric, trial.reference, groups)
-        said = [ours or other for ours, other in zip(said, theirs, strict=True)]
+    said = trial.why_not(groups_of([one.rows for one in listed]))
     few = f"fewer than {min_rows} rows"
     return [
         few if len(one.rows) < min_rows else reason
@@ -161,60 +185,79 @@ def _judge(
         losses["change"] = everything.change
     p = {kind: found.p(bounds[kind]) for kind, found in losses.items()}
     q = {kind: benjamini_hochberg(values_of) for kind, values_of in p.items()}
-    found = _worst(listed, searched, spec.found_slices.keep) if searched else []
-    slices = [*listed, *(searched.slice_at(place) for place in found)] if searched else listed
-    kept = np.array([*range(len(listed)), *(len(listed) + place for place in found)], np.intp)
+    found: list[Taken] = []
+    if searched is not None:
+        level = 1 - spec.confidence
+        fails = {
+            kind: (some.value > bounds[kind]) & (q[kind] <= level) for kind, some in losses.items()
+        }
+        found = _worst(listed, losses, fails, searched, spec.found_slices.keep)
+    kept = np.array([*range(len(listed)), *(len(listed) + one.place for one in found)], np.intp)
     return _Judged(
-        slices,
+        [*listed, *(one.slice for one in found)],
         {kind: some.take(kept) for kind, some in losses.items()},
         {kind: some[kept] for kind, some in p.items()},
         {kind: some[kept] for kind, some in q.items()},
     )
 
 
-def _worst(listed: Sequence[Slice], searched: Searched, keep: int) -> list[int]:
-    """Half of them by change where there is a reference, the others by gap."""
-    change = searched.losses.change
-    first = [] if change is None else worst(searched, change, (keep + 1) // 2, listed)
-    taken = [*listed, *(searched.slice_at(place) for place in first)]
-    return first + worst(searched, searched.losses.gap, keep - len(first), taken)
+def _worst(
+    listed: Sequence[Slice],
+    losses: Mapping[str, Losses],
+    fails: Mapping[str, Array],
+    searched: Searched,
+    keep: int,
+) -> list[Taken]:
+    """Half of them by change where there is a reference, the others by gap.
+
+    `losses` and `fails` are of the listed slices, then of those searched.
+    """
+    found: list[Taken] = []
+    for kind, some in (("change", (keep + 1) // 2), ("gap", keep)):
+        if kind not in losses:
+            continue
+        known = margins(losses[kind])
+        told = [Taken(one, float(known[place])) for place, one in enumerate(listed)]
+        told += [Taken(one.slice, float(known[len(listed) + one.place])) for one in found]
+        own = np.arange(len(listed), len(known))
+        seen, failed = losses[kind].take(own), fails[kind][own]
+        found += worst(searched, seen, failed, some - len(found), told)
+    return found
 
 
-def _told(judged: _Judged, trial: Trial, spec: EvaluationSpec, seed: int) -> list[Json]:
+def _told(judged: _Judged, trial: Trial, confidence: float, draws: Draws) -> list[Json]:
     """Tells each slice as JSON; intervals are the bootstrap's."""
     rows = len(trial.model.labels)
     groups = groups_of([one.rows for one in judged.slices])
     points = {name: values(name, trial.model, groups) for name in metric_names(trial.model.task)}
-    drawn = _resampled(trial, groups, spec.resamples, seed)
+    drawn = _resampled(trial, groups, draws)
 
     def loss(kind: str, place: int) -> Json | None:
         if kind not in judged.losses:
             return None
         value = judged.losses[kind].value[place]
-        told: Json = dict(interval(value, drawn[kind][:, place], spec.confidence))
+        told: Json = dict(interval(value, drawn[kind][:, place], confidence))
         told["p"], told["q"] = number(judged.p[kind][place]), number(judged.q[kind][place])
         return told
 
     def metrics(place: int) -> dict[str, Interval]:
         main = drawn["main"][:, place]
-        told = {trial.metric: interval(points[trial.metric][place], main, spec.confidence)}
+        told = {trial.metric: interval(points[trial.metric][place], main, confidence)}
         others = (name for name in points if name != trial.metric)
         bare: Interval = {"low": None, "high": None}
         return told | {name: {"value": number(points[name][place]), **bare} for name in others}
 
-    return [
-        {
-            **_head(one, rows),
-            "insufficient": None,
-            "metrics": metrics(place),
-            "gap": loss("gap", place),
-            "change": loss("change", place),
-        }
-        for place, one in enumerate(judged.slices)
-    ]
+    def told(place: int, one: Slice) -> Json:
+        gap, change = loss("gap", place), loss("change", place)
+        if any(some is not None and some["low"] is None for some in (gap, change)):
+            return _thin(one, _RARE, rows)
+        entry: Json = {**_head(one, rows), "insufficient": None, "metrics": metrics(place)}
+        return {**entry, "gap": gap, "change": change}
+
+    return [told(place, one) for place, one in enumerate(judged.slices)]
 
 
-def _resampled(trial: Trial, groups: Groups, resamples: int, seed: int) -> dict[str, Array]:
+def _resampled(trial: Trial, groups: Groups, draws: Draws) -> dict[str, Array]:
     """The main metric by slice, and the losses, on every resample."""
     rows = len(trial.model.labels)
     measures = {
@@ -223,7 +266,7 @@ def _resampled(trial: Trial, groups: Groups, resamples: int, seed: int) -> dict[
     }
     if trial.reference is not None:
         measures["reference"] = measure(trial.metric, trial.reference, groups)
-    drawn = bootstrap(measures, rows, resamples, seed)
+    drawn = bootstrap(measures, draws)
     drawn["gap"] = trial.sign * (drawn["whole"] - drawn["main"])
     if "reference" in drawn:
         drawn["change"] = trial.sign * (drawn["reference"] - drawn["main"])

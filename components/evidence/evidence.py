@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from components.evaluator.config import EvaluationSpec
-from components.evidence.bootstrap import bootstrap, interval, number
+from components.evidence.bootstrap import Draws, bootstrap, interval, number
 from components.evidence.calibration import calibration
-from components.evidence.compare import compare, main_metric
+from components.evidence.compare import compare, draws_of, main_metric
 from components.evidence.curves import confusion, curves
 from components.evidence.fairness import fairness
 from components.evidence.groups import whole
@@ -24,7 +24,11 @@ Json = dict[str, Any]
 
 
 def evidence(
-    table: PredictionTable, trivial: Mapping[str, Array], spec: EvaluationSpec, seed: int
+    table: PredictionTable,
+    trivial: Mapping[str, Array],
+    spec: EvaluationSpec,
+    seed: int,
+    together: Sequence[str] = (),
 ) -> Json:
     """Gives all that the predictions say of the candidate.
 
@@ -33,6 +37,9 @@ def evidence(
       trivial: Predictions of the trivial baselines on the same rows.
       spec: What is asked.
       seed: Of the resamples; the same one gives the same evidence.
+      together: Columns whose equal values mark rows that depend on each other, such as the
+        columns that the split keeps together: resamples draw such rows together, and
+        every interval and p value accounts for it.
 
     Returns:
       The content of `evidence.json` but robustness, importance and cross-validation. A
@@ -46,7 +53,8 @@ def evidence(
     reference = BASELINE if BASELINE in table.scores else None
     names = [CANDIDATE, BASELINE] if reference else [CANDIDATE]
     outcomes = {name: outcome_of(table, name) for name in names}
-    compared = compare(table, CANDIDATE, reference, spec, seed)
+    compared = compare(table, CANDIDATE, reference, spec, seed, together=together)
+    draws = draws_of(table, spec, seed, together)
     for entry in compared["metrics"].values():
         entry.setdefault(BASELINE, None)
     metric = main_metric(table, spec)
@@ -58,19 +66,18 @@ def evidence(
         "resamples": spec.resamples,
         "confidence": spec.confidence,
         "seed": seed,
+        "together": list(together),
         **compared,
         "curves": curves(table, outcomes),
         "confusion": confusion(table, candidate),
-        "calibration": calibration(
-            candidate, spec.calibration.bins, spec.resamples, spec.confidence, seed
-        ),
-        "baselines": against_trivial(table, trivial, spec, seed),
-        "fairness": fairness(table, candidate, spec, seed),
+        "calibration": calibration(candidate, spec.calibration.bins, spec.confidence, draws),
+        "baselines": against_trivial(table, trivial, spec, draws),
+        "fairness": fairness(table, candidate, spec, draws),
     }
 
 
 def against_trivial(
-    table: PredictionTable, trivial: Mapping[str, Array], spec: EvaluationSpec, seed: int
+    table: PredictionTable, trivial: Mapping[str, Array], spec: EvaluationSpec, draws: Draws
 ) -> list[Json]:
     """Gives how much better the candidate is than each trivial baseline (positive is good)."""
     metric = main_metric(table, spec)
@@ -82,10 +89,10 @@ def against_trivial(
     }
     ones = np.ones((1, table.rows), np.uint8)
     points = {name: float(ready.at(ones)[0, 0]) for name, ready in measures.items()}
-    drawn = bootstrap(measures, table.rows, spec.resamples, seed) if trivial else {}
+    drawn = bootstrap(measures, draws) if trivial else {}
 
     def told(name: str) -> Json:
-        better, p = gain(metric, outcomes[CANDIDATE], outcomes[name])
+        better, p = gain(metric, outcomes[CANDIDATE], outcomes[name], draws.clusters)
         apart = sign * (drawn[CANDIDATE] - drawn[name])[:, 0]
         return {
             "name": name,

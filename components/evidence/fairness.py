@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from components.evaluator.config import EvaluationSpec
-from components.evidence.bootstrap import bootstrap, interval
+from components.evidence.bootstrap import Draws, bootstrap, interval
 from components.evidence.groups import Groups, groups_by_code
 from components.evidence.measures import Outcome
 from components.evidence.moments import Figure, Moments, ratio
@@ -26,7 +26,7 @@ _NONE = {"value": None, "low": None, "high": None}
 
 
 def fairness(
-    table: PredictionTable, outcome: Outcome, spec: EvaluationSpec, seed: int
+    table: PredictionTable, outcome: Outcome, spec: EvaluationSpec, draws: Draws
 ) -> list[Json]:
     """Gives the rates of each group and the largest gap of each rate, with intervals.
 
@@ -36,11 +36,11 @@ def fairness(
     """
     if table.task != "binary" or not table.rows:
         return []
-    return [_column(table, outcome, name, spec, seed) for name in spec.fairness.sensitive]
+    return [_column(table, outcome, name, spec, draws) for name in spec.fairness.sensitive]
 
 
 def _column(
-    table: PredictionTable, outcome: Outcome, name: str, spec: EvaluationSpec, seed: int
+    table: PredictionTable, outcome: Outcome, name: str, spec: EvaluationSpec, draws: Draws
 ) -> Json:
     coding = code(column_of(table.keys, name, "evaluation.fairness.sensitive"), _FEW_NUMBERS)
     groups, codes = _largest(coding.codes)
@@ -49,7 +49,7 @@ def _column(
     ones = np.ones((1, table.rows), np.uint8)
     known = {rate: _enough(figures[rate], groups, spec.min_slice_rows) for rate in RATES}
     points = {rate: np.where(known[rate], moments[rate].at(ones)[0], np.nan) for rate in RATES}
-    drawn = bootstrap(moments, table.rows, spec.resamples, seed)
+    drawn = bootstrap(moments, draws)
     values = [coding.values[code] for code in codes]
     few = f"fewer than {spec.min_slice_rows} rows"
     told = [

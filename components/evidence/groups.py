@@ -58,11 +58,17 @@ def groups_of(members: Sequence[Array]) -> Groups:
 
 
 def groups_by_code(codes: Array, min_rows: int = 1) -> tuple[Groups, Array]:
-    """Gives a group for each code from 0 that at least `min_rows` rows have, and its code."""
-    counts = np.bincount(codes)
-    kept = np.flatnonzero(counts >= max(min_rows, 1))
+    """Gives a group for each code that at least `min_rows` rows have, and its code.
+
+    Rows of code -1 are in no group.
+    """
+    # Counted one up, -1 has a place like the others.
+    counts = np.bincount(codes + 1, minlength=1)
+    enough = counts >= max(min_rows, 1)
+    enough[0] = False
+    kept = np.flatnonzero(enough) - 1
     narrow = codes.astype(np.uint16) if len(counts) <= 2**16 else codes
     order = np.argsort(narrow, kind="stable")
-    rows = order[(counts >= max(min_rows, 1))[codes[order]]]
-    sizes = counts[kept]
+    rows = order[enough[codes[order] + 1]]
+    sizes = counts[kept + 1]
     return Groups(rows, np.cumsum(sizes) - sizes), kept

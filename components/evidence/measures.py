@@ -26,6 +26,7 @@ MAIN_METRIC = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"
 # A slice with fewer rows of its rarer class says nothing of a ranking.
 MIN_CLASS_ROWS = 5
 _RANKED = ("roc_auc", "pr_auc")
+NOT_SUMMED = (*_RANKED, "macro_f1", "weighted_f1")
 _KERAS_EPSILON = 1e-7
 
 

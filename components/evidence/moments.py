@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -94,6 +94,22 @@ class Moments:
         slopes = self._figure.slope(self._groups.sums(rows))
         result: Array = np.einsum("rs,rs->r", rows, slopes[self._groups.members])
         return result
+
+
+class Stacked:
+    """Several figures of all rows, from one product of counts and columns."""
+
+    def __init__(self, figures: Sequence[Figure]) -> None:
+        self._figures = figures
+        self._columns = np.concatenate([figure.columns for figure in figures], axis=1)
+        self._ends = np.cumsum([figure.columns.shape[1] for figure in figures])
+        self.cost = self._columns.shape[0]
+
+    def at(self, counts: Array) -> Array:
+        """Gives the metrics `[resamples, figures]`."""
+        parts = np.split(counts.astype(np.float64) @ self._columns, self._ends[:-1], axis=1)
+        pairs = zip(self._figures, parts, strict=True)
+        return np.stack([figure.value(sums) for figure, sums in pairs], axis=1)
 
 
 def _columns(*columns: Array) -> Array:

@@ -61,6 +61,21 @@ class Searched:
         return pair_codes([self.codings[name] for name in columns])
 
 
+@dataclass(frozen=True)
+class Taken:
+    """A slice that is told.
+
+    Attributes:
+      slice: The slice.
+      margin: Its loss that is beyond chance.
+      place: Its place among those searched; -1: the config lists it.
+    """
+
+    slice: Slice
+    margin: float
+    place: int = -1
+
+
 def search(keys: pa.Table, trial: Trial, spec: EvaluationSpec) -> Searched | None:
     """Looks at every slice of one column and of two that has enough rows.
 
@@ -93,24 +108,37 @@ def search(keys: pa.Table, trial: Trial, spec: EvaluationSpec) -> Searched | Non
     )
 
 
-def worst(searched: Searched, losses: Losses, keep: int, taken: Sequence[Slice]) -> list[int]:
-    """Gives the places of the worst slices, by the loss that is beyond chance.
+def worst(
+    searched: Searched, losses: Losses, fails: Array, keep: int, taken: Sequence[Taken]
+) -> list[Taken]:
+    """Gives the worst slices: those that fail first, each by the loss that is beyond chance.
 
-    A slice is left out where nearly the same rows are taken already, and where it only
-    narrows a slice of one column that is taken.
+    A slice is left out where nearly the same rows are taken already, and where it narrows a
+    slice that is taken and is no better. A narrow slice may fail within a wide one that is
+    sound.
+
+    Args:
+      searched: The slices.
+      losses: Theirs.
+      fails: Whether each loss is above its bound, beyond chance among all of them.
+      keep: How many to give.
+      taken: Slices that are told anyway.
     """
     margin = losses.at_least(_LEVEL)
-    order = np.argsort(-np.where(np.isnan(margin), -np.inf, margin), kind="stable")
-    kept: list[int] = []
-    chosen = list(taken)
+    order = np.lexsort((-np.where(np.isnan(margin), -np.inf, margin), ~fails))
+    kept: list[Taken] = []
     for place in order[: 20 * keep]:
         if len(kept) == keep or not np.isfinite(margin[place]):
             break
-        candidate = searched.slice_at(int(place))
-        if not any(_is_told(candidate, other) for other in chosen):
-            kept.append(int(place))
-            chosen.append(candidate)
+        found = Taken(searched.slice_at(int(place)), float(margin[place]), int(place))
+        if not any(_is_told(found, other) for other in (*taken, *kept)):
+            kept.append(found)
     return kept
+
+
+def margins(losses: Losses) -> Array:
+    """The losses beyond chance, as `worst` compares them."""
+    return losses.at_least(_LEVEL)
 
 
 @dataclass(frozen=True)
@@ -123,7 +151,23 @@ class _Seen:
 def _codings(keys: pa.Table, spec: EvaluationSpec) -> dict[str, Coding]:
     codings = {name: code(keys[name], _FEW_NUMBERS) for name in keys.column_names}
     most = max(spec.found_slices.max_values, _FEW_NUMBERS)
-    return {name: coding for name, coding in codings.items() if 1 < len(coding.values) <= most}
+    narrow = {name: _commonest(one, most, spec.min_slice_rows) for name, one in codings.items()}
+    return {name: coding for name, coding in narrow.items() if coding.values}
+
+
+def _commonest(coding: Coding, most: int, min_rows: int) -> Coding:
+    """Keeps the values of most rows; the rows of the others get -1 and are in no slice.
+
+    A column with one value, or of many without rows enough, keeps none.
+    """
+    if len(coding.values) <= most:
+        return coding if len(coding.values) > 1 else Coding(coding.codes, [], True)
+    counts = np.bincount(coding.codes, minlength=len(coding.values))
+    kept = np.argsort(-counts, kind="stable")[:most]
+    kept = kept[counts[kept] >= min_rows]
+    places = np.full(len(counts), -1, np.intp)
+    places[kept] = np.arange(len(kept))
+    return Coding(places[coding.codes], [coding.values[place] for place in kept], coding.exact)
 
 
 def _is_listed(
@@ -148,10 +192,11 @@ def _look(
 
 
 def pair_codes(codings: Sequence[Coding]) -> Array:
-    """Gives one code for the values of several columns."""
+    """Gives one code for the values of several columns; -1 where one of them has -1."""
     codes = codings[0].codes
     for coding in codings[1:]:
-        codes = codes * len(coding.values) + coding.codes
+        paired = codes * len(coding.values) + coding.codes
+        codes = np.where((codes < 0) | (coding.codes < 0), -1, paired)
     return codes
 
 
@@ -173,8 +218,9 @@ def _badness(losses: SliceLosses) -> float:
     return float(np.max(margins[np.isfinite(margins)], initial=-np.inf))
 
 
-def _is_told(candidate: Slice, other: Slice) -> bool:
-    if len(other.key) < len(candidate.key) and other.key.items() <= candidate.key.items():
-        return True
-    common = len(np.intersect1d(candidate.rows, other.rows, assume_unique=True))
-    return common >= _SAME * (len(candidate.rows) + len(other.rows) - common)
+def _is_told(found: Taken, other: Taken) -> bool:
+    narrow, wide = found.slice, other.slice
+    if len(wide.key) < len(narrow.key) and wide.key.items() <= narrow.key.items():
+        return found.margin <= other.margin
+    common = len(np.intersect1d(narrow.rows, wide.rows, assume_unique=True))
+    return common >= _SAME * (len(narrow.rows) + len(wide.rows) - common)

@@ -65,12 +65,12 @@ def losses(value: Array, squares: Array, fourths: Array, rows: Array) -> Losses:
       value: The losses.
       squares: Sums of squared influences.
       fourths: Sums of their fourth powers.
-      rows: How many rows the sums are over.
+      rows: How many rows, or clusters of rows, the sums are over.
     """
     noise = np.maximum(fourths - squares**2 / np.maximum(rows, 1), 0)
     plenty = np.full(np.shape(squares), _PLENTY)
     freedom = np.divide(2 * squares**2, noise, out=plenty, where=noise > 0)
-    freedom = np.clip(freedom, 1, _PLENTY)
+    freedom = np.clip(np.minimum(freedom, rows - 1), 1, _PLENTY)
     # Influences are deviations from what was fitted to the same rows, as residuals are.
     corrected = squares * freedom / (np.maximum(freedom, 2) - 1)
     return Losses(value, np.sqrt(corrected), freedom)

@@ -8,6 +8,8 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from components.example_gen.passes import (
 )
 from components.example_gen.scan import FileScan, merge_kinds
 from components.example_gen.split import plan_split, splits_wanted
-from components.example_gen.units import unit_file
+from components.example_gen.units import Unit, unit_file
 from models.errors import DataError, EnvironmentProblem
 
 _LOG = logging.getLogger(__name__)
@@ -49,30 +51,42 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         spec = IngestSpec.model_validate_json(exec_properties["ingest"])
         selection = select_files(spec)
         examples = artifact_utils.get_single_instance(output_dict["examples"])
-        rows, scans = ingest(self._make_beam_pipeline, selection, spec, Path(examples.uri))
-        _LOG.info("Wrote %s rows of %d files.", rows, len(selection.sources))
+        done = ingest(self._make_beam_pipeline, selection, spec, Path(examples.uri))
+        _LOG.info("Wrote %s rows of %d files.", done.rows, len(selection.sources))
 
-        examples.split_names = artifact_utils.encode_split_names(list(rows))
+        examples.split_names = artifact_utils.encode_split_names(list(done.rows))
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, "tfrecords_gzip")
-        for split, count in rows.items():
+        for split, count in done.rows.items():
             examples.set_int_custom_property(f"rows_{split}", count)
         examples.set_int_custom_property("files", len(selection.sources))
         examples.set_int_custom_property("span", selection.newest_span)
         # A runner without drivers leaves the fingerprint to the executor.
         digest = exec_properties.get("input_fingerprint") or fingerprint(selection)
         examples.set_string_custom_property("input_fingerprint", digest)
-        ignored = json.dumps(ignored_columns(scans, spec))
+        ignored = json.dumps(ignored_columns(done.scans, spec))
         examples.set_string_custom_property("ignored_columns", ignored)
+        examples.set_string_custom_property("spans", json.dumps(done.spans))
 
 
-def ingest(
-    make: MakePipeline, selection: Selection, spec: IngestSpec, target: Path
-) -> tuple[dict[str, int], list[FileScan]]:
+@dataclass(frozen=True)
+class Ingested:
+    """What was written.
+
+    Attributes:
+      rows: The number of rows of each split.
+      spans: By split, the spans in the order in which its files hold them, each with its
+        number of rows; every span is 0 where the path has none.
+      scans: What each raw file holds.
+    """
+
+    rows: dict[str, int]
+    spans: dict[str, list[tuple[int, int]]]
+    scans: list[FileScan]
+
+
+def ingest(make: MakePipeline, selection: Selection, spec: IngestSpec, target: Path) -> Ingested:
     """Writes `Split-<split>` folders under `target`; all of them or none.
-
-    Returns:
-      The rows of each split, and what each file holds.
 
     Raises:
       DataError: The data are not as `spec` says.
@@ -100,9 +114,10 @@ def _work_folder(target: Path) -> Iterator[Path]:
 
 def _ingest(
     make: MakePipeline, selection: Selection, spec: IngestSpec, work: Path, target: Path
-) -> tuple[dict[str, int], list[FileScan]]:
+) -> Ingested:
     scans = scan_pass(make, selection, spec, work)
-    found, plan, units = merge_kinds(scans, spec), plan_split(spec), make_units(scans)
+    found, plan = merge_kinds(scans, spec), plan_split(spec)
+    units = make_units(scans, [source.span for source in selection.sources])
     if not units:
         raise _no_rows(spec, scans)
     if plan.needs_histogram:
@@ -111,7 +126,8 @@ def _ingest(
     written = write_pass(make, units, spec, found, plan, work)
     rows = _rows_by_split(written, spec)
     _publish(written, work, target, list(rows))
-    return rows, scans
+    spans = {split: _runs(units, [unit[split] for unit in written]) for split in rows}
+    return Ingested(rows, spans, scans)
 
 
 def ignored_columns(scans: Sequence[FileScan], spec: IngestSpec) -> list[str]:
@@ -135,6 +151,13 @@ def _rows_by_split(written: Sequence[Mapping[str, int]], spec: IngestSpec) -> di
                 fix="give it a greater share, split another way, or bring more data",
             )
     return rows
+
+
+def _runs(units: Sequence[Unit], rows: Sequence[int]) -> list[tuple[int, int]]:
+    """Adds up the rows of neighbouring units of one span."""
+    together = groupby(zip(units, rows, strict=True), key=lambda pair: pair[0].span)
+    totals = [(span, sum(count for _, count in pairs)) for span, pairs in together]
+    return [(span, total) for span, total in totals if total]
 
 
 def _no_rows(spec: IngestSpec, scans: Sequence[FileScan]) -> DataError:

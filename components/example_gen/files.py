@@ -168,7 +168,7 @@ def _one_format(spec: IngestSpec, paths: Sequence[str]) -> Format:
         return spec.format
     by_format: dict[Format, str] = {}
     for path in paths:
-        by_format.setdefault(_format_of_name(Path(path)) or _format_of_bytes(path), path)
+        by_format.setdefault(format_of(path), path)
     if len(by_format) > 1:
         raise DataError(
             "data.path holds both CSV and Parquet files",
@@ -178,6 +178,11 @@ def _one_format(spec: IngestSpec, paths: Sequence[str]) -> Format:
             fix="narrow data.path to one of them, such as PATH/*.parquet",
         )
     return next(iter(by_format))
+
+
+def format_of(path: str) -> Format:
+    """Gives the format of one file, by its name or else by how it begins."""
+    return _format_of_name(Path(path)) or _format_of_bytes(path)
 
 
 def _format_of_bytes(path: str) -> Format:

@@ -11,6 +11,7 @@ import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
@@ -65,19 +66,33 @@ def write_pass(
     return [json.loads(text) for text in _run(make, "write", units, work, folder)]
 
 
-def make_units(scans: Sequence[FileScan]) -> list[Unit]:
-    """Cuts the data into units of work: files or row groups, not too many of them."""
-    pieces: list[Piece] = []
-    for scan in scans:
-        first_row = 0
-        for groups, rows in zip(scan.pieces, scan.piece_rows, strict=True):
-            pieces.append(Piece(scan.path, groups, first_row))
-            first_row += rows
-        if not scan.pieces and scan.rows:
-            pieces.append(Piece(scan.path))
-    size = -(-len(pieces) // _MAX_UNITS) or 1
-    starts = range(0, len(pieces), size)
-    return [Unit(i, tuple(pieces[at : at + size])) for i, at in enumerate(starts)]
+def make_units(scans: Sequence[FileScan], spans: Sequence[int]) -> list[Unit]:
+    """Cuts the data into units of work: files or row groups, not too many of them.
+
+    Args:
+      scans: What each file holds.
+      spans: The span of each file; no unit holds rows of two.
+    """
+    pieces: dict[int, list[Piece]] = {}
+    for scan, span in zip(scans, spans, strict=True):
+        if scan.rows:
+            pieces.setdefault(span, []).extend(_pieces(scan))
+    size = -(-sum(map(len, pieces.values())) // _MAX_UNITS) or 1
+    cut = [
+        (tuple(held[at : at + size]), span)
+        for span, held in pieces.items()
+        for at in range(0, len(held), size)
+    ]
+    return [Unit(index, held, span) for index, (held, span) in enumerate(cut)]
+
+
+def _pieces(scan: FileScan) -> list[Piece]:
+    if not scan.pieces:
+        return [Piece(scan.path)]
+    before = accumulate(scan.piece_rows, initial=0)
+    return [
+        Piece(scan.path, groups, rows) for groups, rows in zip(scan.pieces, before, strict=False)
+    ]
 
 
 def _scan(path: str, file_format: str, spec: IngestSpec) -> str:

@@ -7,21 +7,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from components.example_gen.config import IngestSpec
+from components.example_gen.config import DataSpec, IngestSpec
 from models.errors import DataError
+
+CsvSpec = Union[IngestSpec, DataSpec]  # both have a delimiter and null values
 
 BLOCK_BYTES = 4 << 20
 _BATCH_ROWS = 32768
 _BATCH_CELLS = 1 << 20
 
 
-def csv_header(path: str, spec: IngestSpec) -> list[str]:
+def csv_header(path: str, spec: CsvSpec) -> list[str]:
     """Gives the names in a CSV file's first line."""
     with _explained(path, "CSV"):
         try:
@@ -33,7 +35,7 @@ def csv_header(path: str, spec: IngestSpec) -> list[str]:
     return list(names)
 
 
-def csv_batches(path: str, columns: Sequence[str], spec: IngestSpec) -> Iterator[pa.RecordBatch]:
+def csv_batches(path: str, columns: Sequence[str], spec: CsvSpec) -> Iterator[pa.RecordBatch]:
     """Streams the columns of a CSV file as text; missing values are null.
 
     Raises:
@@ -94,7 +96,7 @@ def quote_is_open(path: str, last_value: str | None) -> bool:
 
 
 def _open_csv(
-    path: str, spec: IngestSpec, bad: list[Any], columns: Sequence[str] | None
+    path: str, spec: CsvSpec, bad: list[Any], columns: Sequence[str] | None
 ) -> pa_csv.CSVStreamingReader:
     def note(row: Any) -> str:
         bad.append(row)
@@ -115,7 +117,7 @@ def _open_csv(
     )
 
 
-def _lone_header(path: str, spec: IngestSpec) -> list[str]:
+def _lone_header(path: str, spec: CsvSpec) -> list[str]:
     """Reads a file of one line that no newline ends, which Arrow takes for empty."""
     with pa.input_stream(path, compression="detect") as file:
         text = file.read(BLOCK_BYTES)

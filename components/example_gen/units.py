@@ -51,10 +51,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Unit:
-    """Pieces that one worker reads and writes."""
+    """Pieces of one span that one worker reads and writes."""
 
     index: int
     pieces: tuple[Piece, ...]
+    span: int = 0
 
 
 def count_unit(

@@ -1,12 +1,14 @@
 """The ModelGate component: weighs the evidence, and blesses or refuses the candidate."""
 
+import json
 from pathlib import Path
-from typing import List  # noqa: UP035 (TFX looks for this one)
+from typing import Any, List  # noqa: UP035 (TFX looks for this one)
 
 from tfx.components.evaluator import constants as evaluator_constants
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
+from tfx.types.artifact import Artifact
 
 from components.artifacts import (
     CrossValidation,
@@ -36,6 +38,7 @@ def ModelGate(  # noqa: N802 (a TFX component is named as a class)
     verdict: OutputArtifact[ModelVerdict],
     spec: Parameter[str],
     seed: Parameter[int],
+    together: Parameter[str],
     source_digest: Parameter[str],
     stress: InputArtifact[List[StressReport]] = None,  # noqa: UP006
     trivial: InputArtifact[List[TrivialBaselines]] = None,  # noqa: UP006
@@ -45,7 +48,8 @@ def ModelGate(  # noqa: N802 (a TFX component is named as a class)
     """Writes `evidence.json` and `gates.json`; the blessing's `blessed` says 1 or 0."""
     settings = EvaluationSpec.model_validate_json(spec)
     scores = read_scores(Path(trivial[0].uri) / ROWS_FILE) if trivial else {}
-    found = evidence(read_predictions(Path(predictions.uri)), scores, settings, seed)
+    table = read_predictions(Path(predictions.uri))
+    found = evidence(table, scores, settings, seed, json.loads(together))
     stressed = read_json(Path(stress[0].uri) / "stress.json") if stress else {}
     found["robustness"] = stressed.get("robustness", [])
     found["importance"] = stressed.get("importance", [])
@@ -60,7 +64,7 @@ def ModelGate(  # noqa: N802 (a TFX component is named as a class)
     _bless(blessing, blessed, model, baseline_model)
 
 
-def _bless(blessing: object, blessed: bool, model: object, baselines: object) -> None:
+def _bless(blessing: Artifact, blessed: bool, model: Artifact, baselines: Any) -> None:
     """Marks the blessing as TFX's own Evaluator would: resolvers and Pusher read it so."""
     keys = evaluator_constants
     blessing.set_int_custom_property(keys.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))

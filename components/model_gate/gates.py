@@ -16,6 +16,7 @@ from components.evidence.slices import blocked_slices
 from components.model_gate.words import figure, name_of, with_interval
 
 Outcome = Literal["pass", "block", "warn", "insufficient"]
+SliceLoss = Literal["change", "gap"]
 # A change of exactly the allowed size passes.
 _SLACK = 1e-9
 # Chance alone must not bless a model of shuffled labels.
@@ -144,8 +145,16 @@ def _slices(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
     gate_spec = spec.slice_gate
     if gate_spec.severity == "off":
         return
-    for kind, bound in (("change", gate_spec.max_loss), ("gap", gate_spec.max_gap)):
-        judged = [entry for entry in evidence["slices"] if entry.get(kind)]
+    bounds: dict[SliceLoss, float | None] = {
+        "change": gate_spec.max_loss,
+        "gap": gate_spec.max_gap,
+    }
+    for kind, bound in bounds.items():
+        judged = [
+            entry
+            for entry in evidence["slices"]
+            if entry.get(kind) and (kind == "change" or entry["source"] == "config")
+        ]
         if bound is None or not judged:
             continue
         failed = blocked_slices(evidence["slices"], kind, spec)
@@ -168,7 +177,7 @@ def _slices(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
 
 def _slice_gate(
     evidence: Evidence,
-    kind: str,
+    kind: SliceLoss,
     entry: Mapping[str, Any],
     bound: float,
     outcome: Outcome,
@@ -216,11 +225,12 @@ def _baseline(
         return Gate("baseline", metric, "block", text, subject=name)
     outcome, verdict = _beats(name, gain, severity, level)
     text = (
-        f"The candidate is {verdict}: {metric} better by "
-        f"{with_interval(gain['value'], gain, '+')} than {figure(entry['metric']['value'])} of "
-        f"{_BASELINE_NAMES[name]}"
+        f"The candidate is {verdict}: {metric} is {figure(_value(evidence, metric))} against "
+        f"{figure(entry['metric']['value'])}, a gain of "
+        f"{with_interval(gain['value'], gain, '+')}."
     )
-    text += f". Use {_BASELINE_NAMES[name]}." if outcome in ("block", "warn") else "."
+    if outcome in ("block", "warn"):
+        text += f" Use {_BASELINE_NAMES[name]}."
     return Gate(
         "baseline",
         metric,
@@ -233,6 +243,11 @@ def _baseline(
         0.0,
         name,
     )
+
+
+def _value(evidence: Evidence, metric: str) -> float | None:
+    value: float | None = evidence["metrics"][metric]["candidate"]["value"]
+    return value
 
 
 def _beats(

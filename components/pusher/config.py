@@ -8,8 +8,16 @@ from models.spec import Spec
 
 
 class PushSpec(Spec):
-    """Where blessed models go: `<root>/<name>/<version>/`."""
+    """Where blessed models go.
+
+    Attributes:
+      root: SavedModels: `<root>/<name>/<version>/`, variants `<root>/<name>-<variant>/<version>/`.
+      artifacts: TFLite and ONNX: `<artifacts>/<name>/<version>/<variant>/`.
+      warmup_rows: The warm-up requests of a SavedModel.
+      tolerance: How far the candidate may be from Keras on golden rows.
+    """
 
     root: str = "serving_models"
+    artifacts: str = "artifacts"
     warmup_rows: int = Field(16, ge=1, le=1000)
     tolerance: float = Field(1e-5, gt=0)

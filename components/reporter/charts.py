@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from markupsafe import Markup
 
 from components.reporter import plots, svg
-from components.reporter.formats import metric_title, number, title
+from components.reporter.formats import metric_title, number, size, title
 from components.reporter.plots import Axis, Line, Mark
+from components.reporter.scatter import Cloud, Point, outside, scatter
+from components.reporter.variants_view import Variant, Variants
 from components.reporter.view import Fairness, Interval, Model, Report, Slice, Training
 
 T = TypeVar("T")
@@ -21,6 +23,10 @@ _CURVES = 6
 _UNIT = Axis(low=0.0, high=1.0)
 _COLOURS = (svg.FIRST, svg.SECOND, svg.THIRD, svg.FOURTH, svg.FIFTH, svg.MUTED)
 _NOT_METRICS = ("epoch", "seconds", "learning_rate", "gradient_norm")
+_COSTS: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
+    ("bytes", "bytes", "bytes on disk", size),
+    ("p50_ms", "latency", "time of one row with its preparation (float32: 1x)", "{:g}x".format),
+)
 _CURVE_AXES = {
     "roc": ("ROC curve", "false positive rate", "true positive rate"),
     "pr": ("Precision-recall curve", "recall", "precision"),
@@ -46,6 +52,7 @@ def charts_of(report: Report) -> dict[str, list[Chart]]:
         "calibration": list(_calibration(model)),
         "slices": list(_slices(model)),
         "baselines": list(_baselines(model)),
+        "variants": list(_variants(report.variants.content)),
         "fairness": [
             chart
             for place, one in enumerate(model.fairness.content or [])
@@ -173,7 +180,8 @@ def _common(marks: Sequence[Mark], label: str, reference: float | None) -> Axis:
     if reference is not None:
         ends.append(reference)
     margin = 0.05 * (max(ends) - min(ends)) or 0.05 * abs(max(ends)) or 1.0
-    return Axis(label, min(ends) - margin, max(ends) + margin)
+    letters = max(len(mark.label) for mark in marks)
+    return Axis(label, min(ends) - margin, max(ends) + margin, letters)
 
 
 def _slice_colour(one: Slice, level: float) -> str:
@@ -195,6 +203,41 @@ def _baselines(model: Model) -> Iterator[Chart]:
     heading = metric_title(model.metric)
     alt = f"{heading} of the candidate and the trivial baselines"
     yield Chart("", plots.forest("baselines", alt, marks, Axis(heading), main.value))
+
+
+def _variants(found: Variants | None) -> Iterator[Chart]:
+    if found is None:
+        return
+    heading = metric_title(found.metric)
+    for measure, told, label, write in _COSTS:
+        points = [point for one in found.variants for point in _point(one, measure)]
+        if not points:
+            continue
+        cloud = Cloud(
+            points=points,
+            front=found.fronts[measure],
+            x=label,
+            y=heading,
+            write=write,
+            reference=next((one.metric.value for one in found.variants if one.is_reference), None),
+        )
+        front = ", ".join(cloud.front) or "none"
+        alt = f"{heading} of {len(points)} variants against {told}; on the front: {front}"
+        note = "Dashed: float32. Whiskers: the interval of the difference to it."
+        note += " Triangle: beyond the edge, at the value in brackets." if outside(cloud) else ""
+        yield Chart(f"{heading} against {told}", scatter(f"variants-{measure}", alt, cloud), note)
+
+
+def _point(one: Variant, measure: str) -> Iterator[Point]:
+    place = one.sizes[measure].value if measure == "bytes" else one.sizes[measure].ratio
+    value, change = one.metric.value, one.difference
+    if not place or value is None:
+        return
+    low, high = (
+        None if end is None or change.value is None else value - change.value + end
+        for end in (change.low, change.high)
+    )
+    yield Point(one.name, place, value, low, high, one.status == "blessed")
 
 
 def _fairness(found: Fairness, place: int) -> Iterator[Chart]:
@@ -242,5 +285,6 @@ def _leakage(powers: Sequence[tuple[str, float]]) -> Iterator[Chart]:
     low = 0.5 if min((power for _, power in shown), default=0.0) >= 0.5 else 0.0
     for start, part in _parts(shown):
         alt = f"Power of {len(part)} features; the most is {part[0][0]} with {number(part[0][1])}"
-        axis = Axis("power alone (1 decides the label)", low, 1.0)
+        letters = max(len(name) for name, _ in shown)
+        axis = Axis("power alone (1 decides the label)", low, 1.0, letters)
         yield Chart("", plots.bars(f"leakage-{start}", alt, part, axis))

@@ -10,6 +10,7 @@ from components.reporter.data_part import data_of
 from components.reporter.formats import count, duration, moment, number, title
 from components.reporter.model_part import model_of
 from components.reporter.sources import Sources
+from components.reporter.variants_part import variants_of
 from components.reporter.verdict import gates_of, verdict_of
 from components.reporter.view import Head, Part, Record, Report, Step, Training
 
@@ -34,13 +35,15 @@ def gather(sources: Sources) -> Report:
     """Gathers the whole report."""
     summary = sources.summary
     gates, data, model = gates_of(sources), data_of(sources), model_of(sources)
+    variants = variants_of(sources)
     return Report(
         head=_head(sources),
-        verdict=verdict_of(sources, gates, data, model),
+        verdict=verdict_of(sources, gates, data, model, variants),
         gates=gates,
         data=data,
         training=_training(sources),
         model=model,
+        variants=variants,
         record=_record(sources),
         card=_card(sources.card),
         warnings=[str(text) for text in summary.get("warnings") or []],

@@ -6,6 +6,7 @@ import math
 from datetime import datetime, timezone
 
 from components.reporter.view import Interval
+from components.variant_evaluator import choice
 
 NOT_AVAILABLE = "n/a"
 _MINUS = "\N{MINUS SIGN}"
@@ -87,6 +88,21 @@ def bounds(interval: Interval | None, sign: bool = False) -> str:
         return "no interval"
     write = signed if sign else number
     return f"{write(interval.low)} to {write(interval.high)}"
+
+
+def size(value: float | None) -> str:
+    """Bytes as `77.8 kB`."""
+    if value is None:
+        return NOT_AVAILABLE
+    for unit, factor in (("MB", 1e6), ("kB", 1e3)):
+        if value >= factor:
+            return f"{value / factor:,.4g} {unit}"
+    return f"{value:,.0f} B"
+
+
+def times(value: float | None) -> str:
+    """A multiple as `0.31x`."""
+    return NOT_AVAILABLE if value is None else choice.times(value)
 
 
 def chance(value: float | None) -> str:

@@ -44,11 +44,15 @@ class Mark:
 
 @dataclass(frozen=True)
 class Axis:
-    """How a chart's axis is named and bounded."""
+    """How a chart's axis is named and bounded.
+
+    `letters` is the room for the labels of rows: that of the longest where it is 0.
+    """
 
     label: str = ""
     low: float | None = None
     high: float | None = None
+    letters: int = 0
 
 
 def _axes(figure: Figure, left: float, bottom: float, right: float = 10, top: float = 8) -> Axes:
@@ -119,7 +123,7 @@ def forest(
     height = 46 + _ROW * len(marks)
 
     def paint(figure: Figure) -> None:
-        axes = _rows_axes(figure, [mark.label for mark in marks])
+        axes = _rows_axes(figure, [mark.label for mark in marks], axis.letters)
         if reference is not None:
             axes.axvline(reference, color=svg.MUTED, linewidth=1.2, linestyle=(0, (4, 3)))
         for place, mark in enumerate(marks):
@@ -138,7 +142,7 @@ def bars(name: str, alt: str, values: Sequence[tuple[str, float]], axis: Axis) -
     height = 46 + _ROW * len(values)
 
     def paint(figure: Figure) -> None:
-        axes = _rows_axes(figure, [label for label, _ in values])
+        axes = _rows_axes(figure, [label for label, _ in values], axis.letters)
         places = range(len(values))
         start = axis.low or 0.0
         widths = [value - start for _, value in values]
@@ -149,13 +153,14 @@ def bars(name: str, alt: str, values: Sequence[tuple[str, float]], axis: Axis) -
     return svg.draw(name, alt, height, paint)
 
 
-def _rows_axes(figure: Figure, labels: Sequence[str]) -> Axes:
+def _rows_axes(figure: Figure, labels: Sequence[str], letters: int) -> Axes:
     from matplotlib.ticker import MaxNLocator
 
-    width = min(_MOST_LABEL, 14 + _LETTER * max((len(label) for label in labels), default=0))
+    longest = letters or max(map(len, labels), default=0)
+    width = min(_MOST_LABEL, 14 + _LETTER * longest)
     axes = _axes(figure, width, 38, top=4)
-    letters = int((width - 12) / _LETTER)
-    axes.set_yticks(range(len(labels)), [svg.text(label, letters) for label in labels])
+    most = int((width - 12) / _LETTER)
+    axes.set_yticks(range(len(labels)), [svg.text(label, most) for label in labels])
     axes.tick_params(axis="y", length=0, labelcolor=svg.INK)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")

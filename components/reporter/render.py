@@ -110,6 +110,8 @@ def _environment() -> jinja2.Environment:
             "plain",
             "short",
             "signed",
+            "size",
+            "times",
         )
     }
     environment.filters |= {"heading": formats.title, "tone": _tone, "word": _word}

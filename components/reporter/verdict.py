@@ -17,6 +17,7 @@ from components.reporter.formats import (
 )
 from components.reporter.model_part import interval, slice_name
 from components.reporter.sources import Sources, error_fields
+from components.reporter.variants_view import Variants
 from components.reporter.view import Data, Gate, Gates, Metric, Model, Part, Tile, Tone, Verdict
 
 _ORDER = ("block", "warn", "insufficient", "pass")
@@ -66,7 +67,9 @@ def _rank(gate: Gate) -> int:
     return _ORDER.index(gate.outcome) if gate.outcome in _ORDER else len(_ORDER)
 
 
-def verdict_of(sources: Sources, gates: Part[Gates], data: Data, model: Model) -> Verdict:
+def verdict_of(
+    sources: Sources, gates: Part[Gates], data: Data, model: Model, variants: Part[Variants]
+) -> Verdict:
     """Gathers the verdict."""
     summary = sources.summary
     error = error_fields(summary.get("error"))
@@ -85,7 +88,7 @@ def verdict_of(sources: Sources, gates: Part[Gates], data: Data, model: Model) -
         title=headline,
         reasons=reasons,
         error=[(name if name != "error" else "what", text) for name, text in error],
-        tiles=list(_tiles(sources, gates, model)),
+        tiles=[*_tiles(sources, gates, model), *_variant_tile(variants)],
         steps=list(dict.fromkeys(_steps(sources, attention, data, model))),
     )
 
@@ -143,6 +146,16 @@ def _tiles(sources: Sources, gates: Part[Gates], model: Model) -> Iterator[Tile]
     yield Tile("Time", duration(sources.summary.get("total_seconds")), "for the whole run")
 
 
+def _variant_tile(variants: Part[Variants]) -> Iterator[Tile]:
+    if variants.content:
+        counts = dict(variants.content.counts)
+        total, blessed = sum(counts.values()), counts.pop("blessed", 0)
+        told = ", ".join(f"{count(number_)} {status}" for status, number_ in counts.items())
+        tone: Tone = "good" if blessed == total else "warn" if blessed else "bad"
+        figure = f"{count(blessed)} of {count(total)}"
+        yield Tile("Variants blessed", figure, told or "each for itself", tone)
+
+
 def _words(outcome: str) -> str:
     return {"block": "blocked", "warn": "warned", "insufficient": "not judged"}[outcome]
 
@@ -193,7 +206,8 @@ def _steps(sources: Sources, attention: list[Gate], data: Data, model: Model) ->
             "more of them before relying on the model there."
         )
     if sources.summary.get("blessed") and sources.summary.get("pushed_to"):
-        yield f"Serve {sources.summary['pushed_to']}: it answered as the trained model did."
+        same = ": it answered as the trained model did" if "parity" in sources.files else ""
+        yield f"Serve {sources.summary['pushed_to']}{same}."
 
 
 def _data_steps(data: Data) -> Iterator[str]:

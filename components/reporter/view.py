@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from components.reporter.variants_view import Variants
 
 T = TypeVar("T")
 Tone = Literal["good", "warn", "bad", "none"]
@@ -359,6 +362,7 @@ class Report:
     data: Data
     training: Part[Training]
     model: Model
+    variants: Part[Variants]
     record: Record
     card: list[tuple[str, str]]
     warnings: list[str]

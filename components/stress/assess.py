@@ -12,7 +12,8 @@ import pyarrow as pa
 import tensorflow as tf
 
 from components.evaluator.config import AdversarialSpec, StressSpec
-from components.evidence.bootstrap import bootstrap, interval, number
+from components.evidence.bootstrap import Draws, bootstrap, interval, number
+from components.evidence.clusters import clusters_of
 from components.evidence.groups import whole
 from components.evidence.measures import MAIN_METRIC, Outcome, measure, sign_of, values
 from components.predictions.predict import label_ids
@@ -34,6 +35,7 @@ class _Test:
     inputs: Inputs
     labels: Array
     scores: Array
+    clusters: Array | None
 
     @property
     def metric(self) -> str:
@@ -49,7 +51,7 @@ def assess(model: LoadedModel, table: pa.Table, job: StressJob) -> dict[str, Any
 
     Args:
       model: The candidate.
-      table: Raw test rows: the features and the label.
+      table: Raw test rows: the features, the label, and `job.together`.
       job: The stresses and how to judge.
 
     Returns:
@@ -62,6 +64,7 @@ def assess(model: LoadedModel, table: pa.Table, job: StressJob) -> dict[str, Any
         Inputs(columns, _whole_numbers(table, columns)),
         label_ids(table[job.problem.label.name], job.problem),
         model.predict(columns),
+        clusters_of(table, job.together),
     )
     return {
         "metric": test.metric,
@@ -86,9 +89,7 @@ def _robustness(test: _Test) -> list[dict[str, Any]]:
     figures = {name: values(test.metric, one, rows)[0] for name, one in outcomes.items()}
     drawn = bootstrap(
         {name: measure(test.metric, one, rows) for name, one in outcomes.items()},
-        len(test.labels),
-        job.resamples,
-        job.seed,
+        Draws(len(test.labels), job.resamples, job.seed, test.clusters),
     )
     sign = sign_of(job.problem.task, test.metric)
     return [

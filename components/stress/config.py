@@ -34,6 +34,7 @@ class StressJob(Spec):
       resamples: Of the bootstrap.
       confidence: Of the intervals.
       seed: Of every random draw.
+      together: Columns whose equal values mark rows that the bootstrap draws together.
     """
 
     problem: FeaturesSpec
@@ -43,6 +44,7 @@ class StressJob(Spec):
     resamples: int = 1000
     confidence: float = 0.95
     seed: int = 0
+    together: tuple[str, ...] = ()
 
 
 def stressed_features(name: str, stress: StressSpec, problem: FeaturesSpec) -> tuple[str, ...]:

@@ -16,14 +16,12 @@ from components.artifacts import DataVerdict, ModelVerdict, TrackedRun, rows_of
 from components.evaluator.results import read_evaluation
 from components.jsonfile import read_json, write_json
 from components.package_versions import package_versions
-from components.tracker.config import TrackingSpec, tracking_uri
+from components.tracker.config import RUN_VARIABLE, TrackingSpec, tracking_uri
 from components.tracker.lineage import describe_artifact, folder_digest, lineage_tags, text_digest
 from components.tracker.track import ModelRecord, RunRecord, flatten, log_run
 from components.tracker.verdict import metrics_of, verdict_tags
 
 TRACKED_FILE = "tracked.json"
-# The runner's name for the run, which no parameter may hold: it would defeat the cache.
-RUN_VARIABLE = "KELP_RUN"
 
 
 @component

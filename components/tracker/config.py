@@ -6,6 +6,9 @@ import os
 
 from models.spec import Spec
 
+# Where the runner says which run it is; a parameter of the Tracker would defeat the cache.
+RUN_VARIABLE = "KELP_RUN"
+
 
 class TrackingSpec(Spec):
     """Where MLflow is; `MLFLOW_TRACKING_URI` overrides `uri`."""

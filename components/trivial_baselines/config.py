@@ -22,4 +22,4 @@ class BaselineFitSpec(Spec):
     problem: FeaturesSpec
     seed: int = 0
     costs: CostSpec = CostSpec()
-    max_rows: int = Field(250_000, ge=1000)
+    max_rows: int = Field(250_000, ge=1)

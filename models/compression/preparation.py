@@ -80,6 +80,8 @@ def prepare(table: pa.Table, preparation: Preparation) -> dict[str, Array]:
             features[one.column] = _ids(column, one)
             continue
         number = _number(column)
+        if one.raw == "int64":  # as the SavedModel takes them
+            number = np.trunc(number)
         features[one.column] = _PREPARE[one.kind](number, one)
         if one.missing_indicator:
             missing = np.isnan(number).astype(np.float32)

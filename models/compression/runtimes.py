@@ -7,6 +7,7 @@ TensorFlow: its peak memory is its own.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from models.compression._process import call
 from models.compression.formats.artifact import Artifact, read_artifact
 from models.compression.preparation import prepare
 from models.compression.spec import Kind
+from models.errors import ModelError
 from models.features import MISSING_INT, MISSING_TEXT, serving_name
 
 Array = np.ndarray[Any, Any]
@@ -29,6 +31,7 @@ _WARM_UP = 20
 _BATCH = 64
 _ROWS_AT_ONCE = 1024
 _SCORES = ("probabilities", "predictions")
+_TYPES = {"float32": "number", "int64": "integer", "string": "text"}
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,23 @@ class Timing:
 
 
 class Predictor(Protocol):
-    """An artifact, loaded in its runtime."""
+    """An artifact, loaded in its runtime.
+
+    Attributes:
+      types: By raw column, what its values must be: a `number`, an `integer` or `text`. A
+        SavedModel knows columns by the names of its inputs.
+    """
+
+    types: Mapping[str, str]
 
     def inputs(self, table: pa.Table) -> Inputs:
         """Turns raw rows, missing values being null, into what the runtime takes."""
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """Gives P(second class) `[n]`, class probabilities `[n, classes]` or predictions `[n]`."""
+
+    def answers(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Gives all that a client of the SavedModel sees, by output; see `models.export.answer`."""
 
 
 def open_predictor(kind: Kind, folder: Path) -> Predictor:
@@ -83,10 +96,23 @@ class _SavedModel:
     def __init__(self, folder: Path) -> None:
         import tensorflow as tf
 
+        from models.loaded import open_saved_model
+
         self._tf = tf
-        self._module = tf.saved_model.load(str(folder))
-        self._serve = self._module.signatures["serving_default"]
+        self._module = open_saved_model(folder)
+        self._serve = self._module.signatures.get("serving_default")
+        if self._serve is None or not set(_SCORES) & set(self._serve.structured_outputs):
+            raise ModelError(
+                f"{folder} is no SavedModel of Kelp's",
+                where=str(folder),
+                expected="a signature serving_default that gives probabilities or predictions",
+                received=f"the signatures {', '.join(self._module.signatures) or 'none'}",
+                fix="`kelp run CONFIG` trains a model and pushes it to serving_models/",
+            )
         self._specs = self._serve.structured_input_signature[1]
+        self.types: Mapping[str, str] = {
+            name: _TYPES[spec.dtype.name] for name, spec in self._specs.items()
+        }
 
     def inputs(self, table: pa.Table) -> Inputs:
         columns = {serving_name(name): table[name] for name in table.column_names}
@@ -97,9 +123,18 @@ class _SavedModel:
         }
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
-        answers = self._serve(**{n: self._tf.constant(v) for n, v in inputs.items()})
+        answers = self._call(inputs)
         scores: Array = next(answers[name] for name in _SCORES if name in answers).numpy()
         return scores
+
+    def answers(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: tensor.numpy() for name, tensor in self._call(inputs).items()}
+
+    def _call(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
+        given: dict[str, Any] = self._serve(
+            **{name: self._tf.constant(value) for name, value in inputs.items()}
+        )
+        return given
 
 
 def _serving_column(column: pa.ChunkedArray | None, dtype: str, rows: int) -> Array:
@@ -115,11 +150,15 @@ def _serving_column(column: pa.ChunkedArray | None, dtype: str, rows: int) -> Ar
     return values
 
 
-class _Prepared:
+class _Prepared(ABC):
     """What TFLite and ONNX share: rows are prepared outside of the model."""
 
     def __init__(self, artifact: Artifact) -> None:
         self._artifact = artifact
+        self.types: Mapping[str, str] = {
+            one.column: _TYPES["float32" if one.vocabulary is None else one.raw]
+            for one in artifact.preparation.features
+        }
 
     def inputs(self, table: pa.Table) -> Inputs:
         features = prepare(table, self._artifact.preparation)
@@ -128,8 +167,33 @@ class _Prepared:
             for entry in self._artifact.inputs
         }
 
+    @abstractmethod
+    def predict(self, inputs: Mapping[str, Array]) -> Array: ...
+
+    def answers(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return _answers(self._artifact, self.predict(inputs))
+
     def _scores(self, output: Array) -> Array:
         return output if self._artifact.task == "multiclass" else output[:, 0]
+
+
+def _answers(artifact: Artifact, scores: Array) -> dict[str, Array]:
+    """What the SavedModel of the same network would answer, from its scores."""
+    if artifact.task == "regression":
+        return {"predictions": scores}
+    classes = np.array(artifact.classes)
+    if artifact.task == "multiclass":
+        return {
+            "probabilities": scores,
+            "classes": classes[scores.argmax(axis=1)],
+            "scores": scores.max(axis=1),
+        }
+    positive = scores >= np.float32(artifact.threshold)
+    return {
+        "probabilities": scores,
+        "classes": classes[positive.astype(np.int64)],
+        "decisions": positive.astype(np.float32),
+    }
 
 
 class _TfLite(_Prepared):

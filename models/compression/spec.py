@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, model_validator
 
 from models.networks.spec import CnnSpec, NetworkSpec
 from models.spec import Spec
@@ -182,7 +182,7 @@ class VariantSpec(Spec):
     name: str
     weights: WeightsSpec
     format: Format
-    gates: GatesSpec
+    gates: GatesSpec = GatesSpec()
 
 
 class VariantsSpec(Spec):
@@ -262,3 +262,22 @@ def unsupported(variant: VariantSpec, network: NetworkSpec) -> str | None:
         if small:
             return f"a layer of {small[0]} units has nothing left at scale {weights.scale:g}"
     return None
+
+
+def is_reference(variant: VariantSpec) -> bool:
+    """Whether a variant is the candidate itself: what the others are compared with."""
+    return isinstance(variant.weights, OriginalSpec) and variant.format == "savedmodel_float32"
+
+
+def weights_name(variant: VariantSpec, variants: Sequence[VariantSpec]) -> str:
+    """Names the weights of a variant: after the first of `variants` that takes the same ones."""
+    first = next(one for one in variants if one.weights == variant.weights)
+    return f"Weights.{first.name}"
+
+
+def parse_weights(text: str) -> WeightsSpec:
+    """Reads the JSON of weights."""
+    return _WEIGHTS.validate_json(text)
+
+
+_WEIGHTS: TypeAdapter[WeightsSpec] = TypeAdapter(WeightsSpec)

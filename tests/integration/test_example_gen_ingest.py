@@ -16,10 +16,13 @@ import tensorflow as tf
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import artifact_utils, standard_artifacts
 
+from components.artifacts import spans_of
 from components.example_gen.config import IngestSpec, SharesSpec, SplitSpec
 from components.example_gen.executor import Executor, ingest
 from components.example_gen.files import select_files
 from components.example_gen.fingerprint import fingerprint
+from components.example_gen.passes import make_units
+from components.example_gen.scan import FileScan
 from components.example_gen.split import plan_split
 from components.example_gen.units import Piece, Unit, write_unit
 from models.errors import DataError, EnvironmentProblem, KelpError
@@ -72,9 +75,9 @@ def make_pipeline() -> beam.Pipeline:
 def run(spec: IngestSpec, out: Path) -> dict[str, list[Row]]:
     """Ingests, and gives each split's examples in a fixed order."""
     shutil.rmtree(out, ignore_errors=True)
-    rows, _ = ingest(make_pipeline, select_files(spec), spec, out)
-    splits = {split: read(out / f"Split-{split}") for split in rows}
-    assert {split: len(found) for split, found in splits.items()} == rows
+    done = ingest(make_pipeline, select_files(spec), spec, out)
+    splits = {split: read(out / f"Split-{split}") for split in done.rows}
+    assert {split: len(found) for split, found in splits.items()} == done.rows
     return splits
 
 
@@ -199,6 +202,40 @@ def test_spans_and_versions_are_read(tmp_path: Path) -> None:
     )
 
 
+def test_the_place_of_each_span_in_the_splits_is_known(tmp_path: Path) -> None:
+    """Spans as files hold them: several files, several row groups, an empty span."""
+    frame = table()
+    parts = {1: (0, 100), 2: (100, 110), 3: (110, 110), 5: (110, 600)}
+    for span, (low, high) in parts.items():
+        (tmp_path / f"span-{span}").mkdir()
+        kept = frame.iloc[low:high].assign(number=span)
+        middle = len(kept) // 2
+        for name, part in {"a": kept.iloc[:middle], "b": kept.iloc[middle:]}.items():
+            part.to_parquet(tmp_path / f"span-{span}" / f"{name}.parquet", row_group_size=40)
+    spec = ingest_spec(tmp_path / "span-{SPAN}" / "*.parquet")
+    done = ingest(make_pipeline, select_files(spec), spec, tmp_path / "out")
+    for split, runs in done.spans.items():
+        files = sorted(str(path) for path in (tmp_path / "out" / f"Split-{split}").iterdir())
+        records = tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()
+        held = [
+            tf.train.Example.FromString(record).features.feature["number"].int64_list.value[0]
+            for record in records
+        ]
+        assert [span for span, rows in runs for _ in range(rows)] == held
+        assert set(held) <= {1, 2, 5}
+    assert sum(rows for runs in done.spans.values() for _, rows in runs) == 600
+
+
+def test_units_of_many_files_hold_rows_of_one_span_each() -> None:
+    scans = [FileScan(f"{number}.csv", ("a",), {"a": "int"}, 1) for number in range(600)]
+    units = make_units(scans, [number // 7 for number in range(600)])
+    paths = [piece.path for unit in units for piece in unit.pieces]
+    assert paths == [scan.path for scan in scans]
+    assert [unit.index for unit in units] == list(range(len(units)))
+    for unit in units:
+        assert {int(piece.path[:-4]) // 7 for piece in unit.pieces} == {unit.span}
+
+
 def test_crlf_a_byte_order_mark_and_an_empty_shard_do_no_harm(tmp_path: Path) -> None:
     (tmp_path / "1.csv").write_bytes(b"\xef\xbb\xbfa,label\r\n1,0\r\n2,1\r\n")
     (tmp_path / "2.csv").write_bytes(b"label,a")
@@ -314,6 +351,9 @@ def test_the_executor_describes_what_it_wrote(tmp_path: Path) -> None:
     digest = fingerprint(select_files(spec))
     assert examples.get_string_custom_property("input_fingerprint") == digest
     assert examples.get_int_custom_property("files") == 1
+    assert spans_of(examples) == {
+        name: [(0, count)] for name, count in zip(("train", "val", "test"), rows, strict=True)
+    }
     left = {path.name for path in (tmp_path / "out").iterdir()}
     assert left == {"Split-train", "Split-val", "Split-test"}
     assert [path.name for path in (tmp_path / "out" / "Split-val").iterdir()] == [

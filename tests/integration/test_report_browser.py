@@ -62,6 +62,8 @@ def make_hostile(run: Run) -> None:
     run.change("evidence", "evidence.json", evidence)
     run.summary["card"]["owner"] = HOSTILE
     run.summary["warnings"] = [HOSTILE]
+    run.summary["variants"][-1] |= {"name": HOSTILE, "reasons": [HOSTILE]}
+    run.summary["variants"][1] |= {"name": HOSTILE}
 
 
 def show(
@@ -111,6 +113,11 @@ def test_hostile_names_stay_text(browser: webdriver.Chrome, page: Path) -> None:
     assert browser.execute_script("return document.images.length") == 0
     assert HOSTILE in browser.find_element(By.ID, "card").text
     assert HOSTILE in browser.find_element(By.ID, "slice-table").text
+    assert HOSTILE in browser.find_element(By.ID, "variant-table").text
+    assert HOSTILE[:38] in browser.execute_script(_LABELS)
+
+
+_LABELS = "return document.querySelector('#variants svg.chart').textContent"
 
 
 def test_the_policy_lets_nothing_out_or_in(browser: webdriver.Chrome, page: Path) -> None:
@@ -239,6 +246,48 @@ def test_sorts_by_keyboard_and_keeps_the_unmeasured_last(
     button.send_keys(Keys.SPACE)
     assert gap.get_attribute("aria-sort") == "descending"
     assert column(browser, gap)[-1] == ""
+
+
+def test_variants_are_sorted_with_the_unmade_last(browser: webdriver.Chrome, page: Path) -> None:
+    show(browser, page, "phone")
+    size = head(browser, "#variant-table", "Bytes")
+    button = size.find_element(By.TAG_NAME, "button")
+    to_view(browser, button)
+    button.click()
+    assert size.get_attribute("aria-sort") == "ascending"
+    values = column(browser, size)
+    assert values[-2:] == ["", ""]
+    measured = [float(value) for value in values[:-2]]
+    assert measured == sorted(measured)
+    assert len(measured) == 12
+
+
+def test_the_names_of_variants_stay_in_view(browser: webdriver.Chrome, page: Path) -> None:
+    show(browser, page, "small")
+    name = browser.find_element(By.CSS_SELECTOR, "#variant-table tbody th")
+    to_view(browser, name)
+    before = name.rect["x"]
+    browser.execute_script("arguments[0].closest('.scroll').scrollTo(9999, 0)", name)
+    assert abs(name.rect["x"] - before) < 2
+
+
+def test_names_in_plots_do_not_hide_each_other(browser: webdriver.Chrome, page: Path) -> None:
+    show(browser, page)
+    assert browser.execute_script(_HIDDEN) == []
+
+
+# Pairs of names in a plot of the variants that lie over each other.
+_HIDDEN = """
+const inside = (one, other) => one.left < other.right && other.left < one.right
+  && one.top < other.bottom - 1 && other.top < one.bottom - 1;
+return Array.from(document.querySelectorAll('#variants svg.chart')).flatMap((chart) => {
+  const labels = Array.from(chart.querySelectorAll('text'));
+  const boxes = labels.map((label) => label.getBoundingClientRect());
+  return labels.flatMap((label, i) => labels.slice(i + 1)
+    .filter((_, j) => inside(boxes[i], boxes[i + 1 + j]))
+    .map((other) => [label.textContent, other.textContent]));
+});
+"""
 
 
 def test_links_of_the_sections_lead_somewhere(browser: webdriver.Chrome, page: Path) -> None:

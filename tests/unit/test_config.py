@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from components.evaluator.metric_names import HIGHER_IS_BETTER, can_bound_change, metric_names
 from models.errors import ConfigError, error_from_json
+from pipelines._fit import misfits
 from pipelines.config import KelpConfig, config_digest, load_config, require_schema
 
 BASE = """\
@@ -220,6 +221,8 @@ def test_missing_file_names_the_nearest(config_file: Path, tmp_path: Path) -> No
     assert "kelp init" in refused(tmp_path / "none" / "x.yaml").fix
 
 
+REGRESSION = ("task=regression", "evaluation.bounds={}")
+MULTICLASS = ("task=multiclass", "evaluation.bounds={}", "label.classes=[a, b, c]")
 MISFITS = [
     (["features.y={type: numeric}"], "also listed as a feature"),
     (["task=multiclass", "evaluation.bounds={}"], "multiclass task needs label.classes"),
@@ -241,12 +244,61 @@ MISFITS = [
         ["features.age.missing_indicator=true", "features.age_missing={type: numeric}"],
         "both named",
     ),
+    (["evaluation.metric=calibration"], "cannot be the main metric of a binary task"),
+    (["evaluation.metric=roc_acu"], "did you mean 'roc_auc'?"),
+    (
+        [*REGRESSION, "evaluation.metric=roc_auc"],
+        "'roc_auc' cannot be the main metric of a regression task",
+    ),
+    ([*REGRESSION, "evaluation.fairness.sensitive=[color]"], "evaluation.fairness speaks of"),
+    ([*REGRESSION, "evaluation.calibration.max_error=0.1"], "evaluation.calibration speaks of"),
+    ([*REGRESSION, "training.calibration=temperature"], "training speaks of classes"),
+    (
+        [*MULTICLASS, "evaluation.fairness.sensitive=[color]"],
+        "rates of being called positive need a binary task",
+    ),
+    (["evaluation.stress.s={kind: noise, columns: [agee]}"], "'agee', which is no feature"),
+    (["evaluation.stress.s={kind: noise, columns: [color]}"], "cannot fall on 'color'"),
+    (["evaluation.stress.s={kind: units, columns: [member]}"], "cannot fall on 'member'"),
+    (
+        ["evaluation.stress.s={kind: unseen}", "features.color={type: boolean}"],
+        "the stress 's' applies to no feature",
+    ),
+    (["evaluation.resample=keys", "data.split={by: row}"], "no keys to draw rows by"),
 ]
 
 
 @pytest.mark.parametrize(("overrides", "told"), MISFITS)
 def test_parts_that_do_not_fit(config_file: Path, overrides: list[str], told: str) -> None:
     assert told in str(refused(config_file, *overrides))
+
+
+def test_a_misfit_is_where_its_key_is(config_file: Path) -> None:
+    text = BASE + "  stress:\n    shaky: {kind: noise, columns: [agee]}\n"
+    error = refused(config_file, text=text)
+    assert error.where == f"{config_file}, key evaluation.stress.shaky (line 17)"
+    assert error.received == "agee"
+    error = refused(config_file, "data.split={}", text=BASE + "  resample: keys\n")
+    assert error.where == f"{config_file}, key evaluation.resample (line 16)"
+
+
+def test_rows_that_the_bootstrap_draws_together(config_file: Path) -> None:
+    config = load_config(config_file).config
+    assert config.together() == config.stress().together == ()
+    config = load_config(config_file, ["evaluation.resample=keys"]).config
+    assert config.together() == config.stress().together == ("user",)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["evaluation.metric=f1", "evaluation.stress.s={kind: noise, columns: [age, month]}"],
+        [*REGRESSION, "evaluation.metric=mae"],
+        [*MULTICLASS, "evaluation.calibration.max_error=0.1", "training.calibration=temperature"],
+    ],
+)
+def test_parts_that_fit(config_file: Path, overrides: list[str]) -> None:
+    assert misfits(load_config(config_file, overrides).config) == []
 
 
 def test_many_errors_in_ten_lines(config_file: Path) -> None:

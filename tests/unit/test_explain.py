@@ -128,7 +128,7 @@ def test_the_table_shows_the_prediction_and_every_feature(capsys):
         (["toy", "--data", "none.csv"], 1, "there is no file none.csv"),
         (["toy", "--data", "rows.csv", "--index", "2"], 1, "0 to 1"),
         (["toy", "--data", "rows.parquet", "--index", "-1"], 1, "0 to 1"),
-        (["toy", "--data", "row.json"], 1, "row.json cannot be read"),
+        (["toy", "--data", "row.json"], 1, "row.json has none of the model's features"),
         (["toy", "--data", "other.csv"], 1, "none of the model's features"),
     ],
 )
@@ -163,5 +163,5 @@ def test_text_that_looks_like_a_number_stays_text(tmp_path):
     assert row_from_file(path, 0, {"t": "text", "n": "number"}) == {"t": "007", "n": 1}
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"cut short")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="not a whole Parquet file"):
         row_from_file(broken, 0, {"t": "text"})

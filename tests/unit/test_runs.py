@@ -28,6 +28,7 @@ def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_way_to_name_a_run(tmp_path: Path) -> None:
     first, second = _run(tmp_path, "demo", "one"), _run(tmp_path, "demo", "two")
     assert find_run("one") == find_run("runs/demo/one") == find_run("one", "demo") == first
+    assert find_run("demo/one") == first
     assert find_run(None) == find_run("latest") == find_run("demo") == second
     (tmp_path / "demo.yaml").write_text(
         "name: demo\ntask: binary\nlabel: {name: y}\nfeatures: {x: {type: numeric}}\n"

@@ -97,7 +97,7 @@ def test_a_run_that_was_not_blessed_is_explained(workplace: Path) -> None:
     assert not by_id.blessed
     printed = _printed(by_id)
     assert "demo, run 20260102-030405: not blessed" in printed
-    assert "Slice origin=JFK is worse than the baseline by 0.1." in printed
+    assert "block: Slice origin=JFK is worse than the baseline by 0.1." in printed
     assert "seed=3" in printed
     assert "run abc at sqlite:///m.db" in printed
     assert by_id.lineage["artifacts"]["evidence"]["execution"] == 12

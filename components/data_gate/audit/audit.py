@@ -14,11 +14,13 @@ from components.data_gate.audit.feature_values import (
     check_missing,
     check_outliers,
 )
+from components.data_gate.audit.label_errors import check_label_errors
 from components.data_gate.audit.labels import check_balance, check_sizes
 from components.data_gate.audit.leakage import check_leakage
 from components.data_gate.audit.outcome import AuditData, Checked, Part
 from components.data_gate.audit.overlap import check_overlap
 from components.data_gate.audit.repeats import check_contradictions, check_duplicates
+from components.data_gate.audit.shift import check_shift
 from components.data_gate.findings import Finding
 from models.spec import Spec
 
@@ -34,6 +36,8 @@ CHECKS: Mapping[str, Callable[[AuditData], Part]] = {
     "outliers": check_outliers,
     "cardinality": check_cardinality,
     "id_like": check_id_like,
+    "label_errors": check_label_errors,
+    "shift": check_shift,
 }
 """By the key under `data.audit`, the one most likely to block first."""
 

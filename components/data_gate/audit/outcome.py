@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,12 +25,15 @@ class AuditData:
       problem: The task, the label and the features.
       spec: Severities and bounds.
       split: How the rows were split.
+      spans: By split, its spans in the order of its rows, each with its number of rows;
+        empty where they are not known.
     """
 
     tables: Mapping[str, pa.Table]
     problem: FeaturesSpec
     spec: AuditSpec
     split: SplitSpec
+    spans: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
 
     def features(self) -> list[str]:
         """The features that every table has, in the config's order."""

@@ -31,7 +31,8 @@ class Artifact:
       sha256: Of the model file.
       task: What is predicted.
       label: The label's name.
-      classes: The label's classes in the order of their ids; empty for regression.
+      classes: The label's classes in the order of their ids, as a SavedModel names them;
+        empty for regression.
       threshold: The operating threshold; binary only.
       inputs: In order: the transformed feature, its tensor, dtype and width.
       output: The output's name.
@@ -44,7 +45,7 @@ class Artifact:
     sha256: str
     task: Task
     label: str
-    classes: tuple[bool | int | str, ...]
+    classes: tuple[int | str, ...]
     threshold: float | None
     inputs: tuple[dict[str, Any], ...]
     output: str
@@ -71,6 +72,7 @@ def write_artifact(
       lineage: Where the network comes from.
     """
     from models.compression.constants import learned_preparation
+    from models.export import served_classes
 
     material = opened.material
     problem = material.trainer.problem
@@ -80,7 +82,7 @@ def write_artifact(
         sha256=digest(model),
         task=problem.task,
         label=problem.label.name,
-        classes=problem.label_classes(),
+        classes=served_classes(problem, opened.schema),
         threshold=material.threshold,
         inputs=tuple(asdict(entry) for entry in entries),
         output=output,
@@ -113,7 +115,8 @@ def read_artifact(folder: Path) -> Artifact:
             received=str(error),
             fix="push the model again, with its description",
         ) from error
-    found = digest(folder / artifact.file)
+    model = folder / artifact.file
+    found = digest(model) if model.is_file() else "no such file"
     if found != artifact.sha256:
         raise ModelError(
             f"{artifact.file} is not the file that {ARTIFACT_FILE} describes",

@@ -1,0 +1,1 @@
+"""Compressor: other weights and other formats for the candidate, one variant a node."""

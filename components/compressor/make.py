@@ -1,0 +1,124 @@
+"""Makes one variant: plain functions over files."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.artifacts import split_files
+from components.jsonfile import read_json, write_json
+from models.compression.formats.conversion import convert
+from models.compression.material import Material
+from models.compression.spec import VariantSpec, is_reference, kind_of, unsupported
+from models.compression.weights import GOLDEN_FOLDER, NETWORK_FILE, REPORT_FILE
+from models.errors import KelpError, ModelError
+from models.training_spec import TrainerSpec
+
+VARIANT_FILE = "variant.json"
+FAILURE_FILE = "failure.json"
+MODEL_FOLDER = "model"
+_SHORTEST = 240
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a variant is made from.
+
+    Attributes:
+      candidate: The candidate's SavedModel.
+      weights: The folder of the network with its weights, and its golden rows.
+      data: The digest of the data that it learned from.
+    """
+
+    candidate: Path
+    weights: Path
+    data: str
+
+
+def material_of(
+    trainer: str, examples: Any, schema: Any, transform_graph: Any, model_run: Any
+) -> Material:
+    """Gives the candidate's network and the data that it learned from, by path."""
+    run = Path(model_run.uri)
+    point = read_json(run / "training.json")["operating_point"]
+    return Material(
+        trainer=TrainerSpec.model_validate_json(trainer),
+        network_path=str(run / "network.keras"),
+        threshold=None if point is None else point["threshold"],
+        train_files=tuple(split_files(examples, "train")),
+        val_files=tuple(split_files(examples, "val")),
+        schema_path=str(Path(schema.uri) / "schema.pbtxt"),
+        graph_path=transform_graph.uri,
+    )
+
+
+def make_variant(
+    spec: VariantSpec, material: Material, sources: Sources, folder: Path, timeout_s: float
+) -> None:
+    """Writes `model/`, `golden/` and `variant.json`, which tells of a failure too.
+
+    A variant that cannot be made is no error of the run: it is told, and refused.
+
+    Args:
+      spec: The variant; its gates are not looked at.
+      material: The candidate's network and data.
+      sources: The files that it is made from.
+      folder: Where to.
+      timeout_s: How long the conversion may take.
+    """
+    began = time.monotonic()
+    facts: dict[str, Any] = {
+        "name": spec.name,
+        "weights": spec.weights.model_dump(mode="json"),
+        "format": spec.format,
+        "kind": kind_of(spec.format),
+        "status": "made",
+        "reason": "",
+    }
+    reason = unsupported(spec, material.trainer.network)
+    lost = sources.weights / FAILURE_FILE
+    if reason is not None:
+        facts |= {"status": "unsupported", "reason": reason}
+    elif lost.is_file():
+        facts |= read_json(lost)
+    else:
+        facts |= _make(spec, material, sources, folder, timeout_s)
+    facts["seconds"] = round(time.monotonic() - began, 1)
+    write_json(folder / VARIANT_FILE, facts)
+
+
+def _make(
+    spec: VariantSpec, material: Material, sources: Sources, folder: Path, timeout_s: float
+) -> dict[str, Any]:
+    try:
+        if is_reference(spec):
+            shutil.copytree(sources.candidate, folder / MODEL_FOLDER)
+        else:
+            material = material.with_network(sources.weights / NETWORK_FILE)
+            lineage = {
+                "variant": spec.name,
+                "weights": spec.weights.model_dump(mode="json"),
+                "pipeline": material.trainer.name,
+                "seed": material.trainer.seed,
+                "data": sources.data,
+            }
+            convert(spec.format, material, folder / MODEL_FOLDER, timeout_s, lineage)
+    except ModelError as error:
+        _LOG.exception("the variant %s could not be made", spec.name)
+        shutil.rmtree(folder / MODEL_FOLDER, ignore_errors=True)
+        return failure_of(error)
+    shutil.copytree(sources.weights / GOLDEN_FOLDER, folder / GOLDEN_FOLDER)
+    facts = read_json(sources.weights / REPORT_FILE)
+    return {"network": {key: facts[key] for key in ("parameters", "sparsity", "layers")}}
+
+
+def failure_of(error: KelpError) -> dict[str, Any]:
+    """What `variant.json` says of a variant that could not be made."""
+    text = " ".join([error.what, error.received])[:_SHORTEST].strip()
+    return {"status": "failed", "reason": text}

@@ -1,0 +1,132 @@
+"""Cheap models of the label on raw columns: what the rest of the data says of each row."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from threadpoolctl import threadpool_limits
+
+from components.data_gate.audit.columns import (
+    Array,
+    Codes,
+    Floats,
+    Ints,
+    codes_of,
+    is_text,
+    numbers_of,
+)
+from components.data_gate.audit.lapses import Terms
+from models.features import FeaturesSpec, is_number
+
+_TREES = {"max_iter": 60, "max_leaf_nodes": 15, "learning_rate": 0.1, "early_stopping": False}
+_THREADS = 2
+_VALUES = 254
+_KNOTS = (0.05, 0.25, 0.5, 0.75, 0.95)
+_SHOWN_VALUES = 40
+_ROWS_PER_VALUE = 200
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The features as numbers.
+
+    Attributes:
+      values: `[rows, features]`; missing is NaN, a category is its rank by frequency.
+      categorical: By feature, whether it is a category.
+    """
+
+    values: Floats
+    categorical: tuple[bool, ...]
+
+
+def columns_of(table: pa.Table, names: list[str], problem: FeaturesSpec) -> Columns:
+    """Encodes the features: numbers as they are, categories by rank, rare ones together."""
+    categorical = tuple(
+        not is_number(problem.features[name]) or is_text(table[name]) for name in names
+    )
+    columns = [
+        _ranks(codes_of(table[name])) if category else numbers_of(table[name])
+        for name, category in zip(names, categorical, strict=True)
+    ]
+    return Columns(np.stack(columns, axis=1), categorical)
+
+
+def out_of_fold(columns: Columns, target: Array, folds: Ints, classes: int) -> Floats:
+    """What trees that did not see a row say of it.
+
+    Returns:
+      `[rows, classes]` probabilities; `[rows]` values where there are no classes.
+    """
+    settings = {
+        **_TREES,
+        "categorical_features": list(columns.categorical),
+        "min_samples_leaf": int(np.clip(len(target) // 100, 20, 200)),
+        "random_state": 0,
+    }
+    told = np.zeros((len(target), classes) if classes else len(target))
+
+    def tell(fold: int) -> None:
+        held = folds == fold
+        seen, labels, rest = columns.values[~held], target[~held], columns.values[held]
+        # Folds share the cores better than the trees of one fold do.
+        with threadpool_limits(1, user_api="openmp"):
+            if classes:
+                trees = HistGradientBoostingClassifier(**settings).fit(seen, labels)
+                told[np.ix_(held, trees.classes_)] = trees.predict_proba(rest)
+            else:
+                regressor = HistGradientBoostingRegressor(loss="absolute_error", **settings)
+                told[held] = regressor.fit(seen, labels).predict(rest)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(tell, np.unique(folds)))
+    return told
+
+
+def additive_terms(columns: Columns) -> Terms:
+    """Each feature's own terms: a bent line of a number, an indicator of a common value."""
+    terms = [
+        term
+        for place, categorical in enumerate(columns.categorical)
+        for term in (_indicators if categorical else _bent)(columns.values[:, place])
+    ]
+    if not terms:
+        return np.zeros((len(columns.values), 0), np.float32)
+    return standardised(np.stack(terms, axis=1))
+
+
+def standardised(terms: Array) -> Terms:
+    """Mean 0 and deviation 1, by column."""
+    spread = terms.std(axis=0)
+    scaled: Terms = ((terms - terms.mean(axis=0)) / np.where(spread > 0, spread, 1)).astype(
+        np.float32
+    )
+    return scaled
+
+
+def _ranks(column: Codes) -> Floats:
+    counts = column.counts()
+    rank = np.empty(len(counts))
+    rank[np.argsort(-counts, kind="stable")] = np.minimum(np.arange(len(counts)), _VALUES)
+    ranks: Floats = rank[column.codes]
+    return ranks
+
+
+def _bent(numbers: Floats) -> list[Floats]:
+    known = np.isfinite(numbers)
+    if not known.any():
+        return []
+    ends = np.quantile(numbers[known], (0.001, 0.999))
+    filled = np.clip(np.where(known, numbers, np.median(numbers[known])), *ends)
+    knots = np.unique(np.quantile(filled[known], _KNOTS))[:-1]
+    missing = [] if known.all() else [(~known).astype(np.float64)]
+    return [*missing, filled, *(np.maximum(filled - knot, 0) for knot in knots)]
+
+
+def _indicators(ranks: Floats) -> list[Floats]:
+    counts = np.bincount(ranks.astype(np.int64))
+    common = np.flatnonzero(counts[:_SHOWN_VALUES] >= _ROWS_PER_VALUE)
+    return [(ranks == rank).astype(np.float64) for rank in common]

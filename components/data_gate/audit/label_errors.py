@@ -1,0 +1,211 @@
+"""Labels that the rest of the data speak against: how many, and which first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from components.data_gate.audit.cheap_model import (
+    Columns,
+    additive_terms,
+    columns_of,
+    out_of_fold,
+    standardised,
+)
+from components.data_gate.audit.columns import Array, Floats, Ints, labels_of
+from components.data_gate.audit.lapses import Lapses, Terms, fit_lapses
+from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
+
+_Z = 1.96
+_FEWEST_ROWS = 100
+_FEWEST_OF_CLASS = 20
+_SHOWN = 8
+# Additive terms are only worth their weights where there are rows enough to fit them.
+_ROWS_PER_TERM = 50
+# The weight of a standardised term is hardly ever above 0.4 or below -0.4.
+_RIDGE = 20.0
+_RIDGE_OF_TREES = 0.01
+_WIDEST = 0.2
+_FAR = 6.0
+_MAD_TO_SIGMA = 1.4826
+_TOO_VAGUE = "the features say too little of it"
+
+
+@dataclass(frozen=True)
+class Share:
+    """The estimated share of wrong labels, and its 95 % interval; None where unknown."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows looked at, of all splits.
+
+    Attributes:
+      table: Their features.
+      labels: Class ids or numbers.
+      split: By row, the name of its split.
+      place: By row, its place in its split.
+    """
+
+    table: pa.Table
+    labels: Array
+    split: Array
+    place: Ints
+
+
+def check_label_errors(data: AuditData) -> Part:
+    """Estimates the share of wrong labels, and lists the most suspect rows.
+
+    For classes the share is how often the label is wrong where everything else about a row
+    is certain (`lapses`). What no feature can foresee looks the same, so that it errs to
+    the high side; where one class hardly ever is certain, its errors pass for hard rows.
+    The interval is that of the sample: it knows nothing of either. For regression the share
+    is that of labels far from what the features let expect, which sees gross errors only.
+    """
+    spec, name = data.spec.label_errors, data.problem.label.name
+    rng = np.random.default_rng(0)
+    rows = _draw(data, rng)
+    classes = len(data.problem.label_classes())
+    if not _enough(rows.labels, classes) or not rows.table.column_names:
+        return _part(data, Share(None), [], f"too few labelled rows to judge {name!r}")
+    columns = columns_of(rows.table, rows.table.column_names, data.problem)
+    folds = rng.permutation(len(rows.labels)) % spec.folds
+    told = out_of_fold(columns, rows.labels, folds, classes)
+    if classes:
+        share = _share_of_classes(columns, told, rows.labels)
+        own = told[np.arange(len(told)), rows.labels]
+        suspicion = 1 - own
+    else:
+        off = _far_off(rows.labels - told)
+        share, suspicion = _share_of_far(off), off
+    worst = np.argsort(-suspicion, kind="stable")[: spec.suspects]
+    return _part(data, share, [_suspect(data, rows, told, int(row)) for row in worst])
+
+
+def _draw(data: AuditData, rng: np.random.Generator) -> _Rows:
+    """Draws from all splits; fewer rows for many classes, whose trees take longer."""
+    names, classes = data.features(), len(data.problem.label_classes())
+    table = pa.concat_tables([one.select(names) for one in data.tables.values()])
+    labels = np.concatenate([labels_of(one, data.problem) for one in data.tables.values()])
+    sizes = [one.num_rows for one in data.tables.values()]
+    known = np.flatnonzero(labels >= 0 if classes else np.isfinite(labels))
+    most = data.spec.label_errors.rows * 2 // max(classes, 2)
+    if len(known) > most:
+        known = np.sort(rng.choice(known, most, replace=False))
+    splits = np.repeat(np.array(list(data.tables), object), sizes)
+    places = np.concatenate([np.arange(size) for size in sizes])
+    return _Rows(table.take(pa.array(known)), labels[known], splits[known], places[known])
+
+
+def _enough(labels: Array, classes: int) -> bool:
+    if len(labels) < _FEWEST_ROWS:
+        return False
+    if not classes:
+        return bool(labels.std() > 0)
+    return int((np.bincount(labels, minlength=classes) >= _FEWEST_OF_CLASS).sum()) >= 2
+
+
+def _share_of_classes(columns: Columns, told: Floats, labels: Array) -> Share:
+    """Adds up, over the classes, how many of its true rows bear another label."""
+    scores = np.log(told.clip(1e-6, 1) / (1 - told).clip(1e-6, 1))
+    if told.shape[1] == 2:
+        ours = (labels == 1).astype(np.float64)
+        return _interval(*_of_two(_fitted(_terms(columns, ours), scores[:, 1], ours), ours.mean()))
+    total = variance = 0.0
+    for place in np.flatnonzero(np.bincount(labels, minlength=told.shape[1]) >= _FEWEST_OF_CLASS):
+        ours = (labels == place).astype(np.float64)
+        lapses = _fitted(np.zeros((len(ours), 0), np.float32), scores[:, place], ours)
+        true = lapses.true_share(ours.mean())
+        total += true * lapses.high
+        variance += true**2 * float(lapses.covariance[1, 1])
+    return _interval(total, variance)
+
+
+def _terms(columns: Columns, ours: Floats) -> Terms:
+    terms = additive_terms(columns)
+    fewest = min(ours.sum(), len(ours) - ours.sum())
+    return terms if fewest >= _ROWS_PER_TERM * terms.shape[1] else terms[:, :0]
+
+
+def _fitted(terms: Terms, scores: Floats, ours: Floats) -> Lapses:
+    """The trees' score is one term more: of itself it flattens out where labels are wrong."""
+    ridge = np.append(np.full(terms.shape[1], _RIDGE), _RIDGE_OF_TREES)
+    together = np.concatenate([terms, standardised(scores[:, None])], axis=1)
+    return fit_lapses(together, ours, ridge)
+
+
+def _of_two(lapses: Lapses, observed: float) -> tuple[float, float]:
+    """The share of wrong labels among both classes, and its variance."""
+    true = lapses.true_share(observed)
+    share = lapses.low * (1 - true) + lapses.high * true
+    turn = (lapses.high - lapses.low) / (1 - lapses.low - lapses.high)
+    slope = np.array([(1 - true) * (1 - turn), true * (1 + turn)])
+    return share, float(slope @ lapses.covariance @ slope)
+
+
+def _interval(share: float, variance: float) -> Share:
+    """None where the features say so little that any share would do."""
+    half = _Z * float(np.sqrt(max(variance, 0.0)))
+    if not np.isfinite(half) or half > _WIDEST:
+        return Share(None)
+    return Share(share, max(share - half, 0.0), min(share + half, 1.0))
+
+
+def _far_off(residuals: Floats) -> Floats:
+    """Distances from the median of the residuals, in deviations of their middle half."""
+    off = np.abs(residuals - np.median(residuals))
+    spread = _MAD_TO_SIGMA * float(np.median(off))
+    distances: Floats = off / spread if spread > 0 else np.where(off > 0, np.inf, 0.0)
+    return distances
+
+
+def _share_of_far(off: Floats) -> Share:
+    share = float((off > _FAR).mean())
+    return _interval(share, share * (1 - share) / len(off))
+
+
+def _suspect(data: AuditData, rows: _Rows, told: Floats, row: int) -> dict[str, Any]:
+    classes = data.problem.label_classes()
+    names = rows.table.column_names[:_SHOWN]
+    label: Any = rows.labels[row]
+    shown: dict[str, Any] = {
+        "row": int(rows.place[row]),
+        "split": str(rows.split[row]),
+        "label": classes[label] if classes else float(label),
+        "probability": float(told[row, label]) if classes else None,
+        "expected": classes[int(told[row].argmax())] if classes else float(told[row]),
+    }
+    return {**shown, "values": {name: rows.table[name][row].as_py() for name in names}}
+
+
+def _part(data: AuditData, share: Share, suspects: list[dict[str, Any]], unknown: str = "") -> Part:
+    spec, name = data.spec.label_errors, data.problem.label.name
+    if share.value is None:
+        what = f"How many labels are wrong cannot be told: {unknown or _TOO_VAGUE}."
+    else:
+        what = (
+            f"An estimated {share.value:.1%} of the labels {name!r} are wrong "
+            f"({share.low:.1%} to {share.high:.1%}), or cannot be foreseen from any feature."
+        )
+    checked = Checked(
+        check="label_errors",
+        feature=name,
+        split="all",
+        severity=spec.severity,
+        figure=share.value,
+        bound=spec.max_share,
+        outcome=outcome_of(spec.severity, (share.value or 0.0) > spec.max_share),
+        what=what,
+        expected=f"at most {spec.max_share:.1%} wrong labels",
+        received="" if share.value is None else f"{share.value:.1%}",
+        fix="look at the suspects in audit.json, and at where their labels come from",
+    )
+    found = {"share": share.value, "low": share.low, "high": share.high, "suspects": suspects}
+    return Part([checked], {"label_errors": found})

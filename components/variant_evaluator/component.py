@@ -1,0 +1,48 @@
+"""The VariantEvaluator component: one artifact, run as it will be served, and judged."""
+
+import json
+import time
+from pathlib import Path
+
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+
+from components.artifacts import Predictions, Variant, VariantVerdict
+from components.evaluator.config import EvaluationSpec
+from components.jsonfile import write_json
+from components.predictions.table import read_predictions
+from components.variant_evaluator.evaluate import VERDICT_FILE, Setting, evaluate_variant
+from models.compression.spec import VariantSpec
+
+
+@component
+def VariantEvaluator(  # noqa: N802 (a TFX component is named as a class)
+    variant: InputArtifact[Variant],
+    reference: InputArtifact[Variant],
+    predictions: InputArtifact[Predictions],
+    verdict: OutputArtifact[VariantVerdict],
+    spec: Parameter[str],
+    evaluation: Parameter[str],
+    seed: Parameter[int],
+    together: Parameter[str],
+    timeout_s: Parameter[int],
+    source_digest: Parameter[str],
+) -> None:
+    """Writes `verdict.json`: a variant that fails is refused, and the run goes on."""
+    began = time.monotonic()
+    setting = Setting(
+        EvaluationSpec.model_validate_json(evaluation),
+        seed,
+        tuple(json.loads(together)),
+        timeout_s,
+    )
+    facts = evaluate_variant(
+        VariantSpec.model_validate_json(spec),
+        Path(variant.uri),
+        Path(reference.uri),
+        read_predictions(Path(predictions.uri)),
+        setting,
+    )
+    facts["seconds"]["evaluate"] = round(time.monotonic() - began, 1)
+    verdict.set_string_custom_property("status", facts["status"])
+    write_json(Path(verdict.uri) / VERDICT_FILE, facts)

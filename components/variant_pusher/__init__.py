@@ -1,0 +1,1 @@
+"""VariantPusher: blessed variants of a blessed candidate, to where they are served from."""

@@ -1,0 +1,121 @@
+"""Delivers blessed variants: SavedModels to the serving root, files for devices beside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.compressor.make import MODEL_FOLDER
+from components.jsonfile import read_json, write_json
+from components.pusher.config import PushSpec
+from components.pusher.push import push, versions
+from components.pusher.warmup import write_warmup
+from components.tracker.lineage import folder_digest
+from models.compression.spec import VariantSpec, is_reference
+from models.compression.weights import GOLDEN_FOLDER
+from models.golden import golden_columns
+
+FACTS_FILE = "kelp.json"
+_EXTRA = "assets.extra"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A variant as it comes: what the Compressor wrote, and the verdict on it."""
+
+    folder: Path
+    verdict: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The variant's name."""
+        return str(self.verdict["name"])
+
+    @property
+    def is_candidate(self) -> bool:
+        """Whether it is float32, the candidate itself, which the Pusher has pushed."""
+        variant = {key: self.verdict[key] for key in ("name", "weights", "format")}
+        return is_reference(VariantSpec.model_validate(variant))
+
+    @property
+    def goes_out(self) -> bool:
+        """Whether it is blessed, and not pushed already."""
+        return self.verdict["status"] == "blessed" and not self.is_candidate
+
+
+def deliver(
+    name: str, made: Sequence[Made], spec: PushSpec, lineage: Mapping[str, Any]
+) -> dict[str, str]:
+    """Pushes what is blessed, and gives where each variant is, by its name.
+
+    A variant whose newest version has the same bytes is left where it is.
+
+    Args:
+      name: The pipeline's name.
+      made: The variants.
+      spec: Where to.
+      lineage: What `kelp.json` tells of where the variants come from.
+
+    Raises:
+      EnvironmentProblem: a folder cannot be written.
+    """
+    blessed = [one for one in made if one.goes_out]
+    served = [one for one in blessed if one.verdict["kind"] == "savedmodel"]
+    pushed = {one.name: str(_serve(name, one, spec, lineage)) for one in served}
+    files = [one for one in blessed if one.verdict["kind"] != "savedmodel"]
+    if files:
+        folder = _ship(name, files, spec, lineage)
+        pushed |= {one.name: str(folder / one.name) for one in files}
+    return pushed
+
+
+def _serve(name: str, made: Made, spec: PushSpec, lineage: Mapping[str, Any]) -> Path:
+    model, served_as = made.folder / MODEL_FOLDER, f"{name}-{made.name}"
+    target = Path(spec.root) / served_as
+    with _assembled() as folder:
+        shutil.copytree(model, folder, dirs_exist_ok=True)
+        (folder / _EXTRA).mkdir(exist_ok=True)
+        columns = golden_columns(made.folder / GOLDEN_FOLDER)
+        warmup = folder / _EXTRA / "tf_serving_warmup_requests"
+        write_warmup(warmup, served_as, columns, spec.warmup_rows)
+        facts = _facts([made], lineage)
+        return _push(folder, target, facts, Path(_EXTRA) / FACTS_FILE)
+
+
+def _ship(name: str, files: Sequence[Made], spec: PushSpec, lineage: Mapping[str, Any]) -> Path:
+    with _assembled() as folder:
+        for made in files:
+            shutil.copytree(made.folder / MODEL_FOLDER, folder / made.name)
+        facts = _facts(files, lineage)
+        return _push(folder, Path(spec.artifacts) / name, facts, Path(FACTS_FILE))
+
+
+@contextmanager
+def _assembled() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="kelp-push-") as folder:
+        yield Path(folder)
+
+
+def _push(folder: Path, target: Path, facts: dict[str, Any], place: Path) -> Path:
+    newest = target / str((versions(target) or [0])[-1])
+    if (newest / place).is_file() and read_json(newest / place)["digests"] == facts["digests"]:
+        return newest
+    write_json(folder / place, facts)
+    return push(folder, target)
+
+
+def _facts(made: Sequence[Made], lineage: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "digests": {one.name: folder_digest(one.folder / MODEL_FOLDER) for one in made},
+        "variants": {
+            one.name: {"weights": one.verdict["weights"], "format": one.verdict["format"]}
+            for one in made
+        },
+        "lineage": json.loads(json.dumps(lineage)),
+    }

@@ -1,0 +1,109 @@
+"""`kelp predict`: what an artifact of any kind answers for the raw rows of a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+
+from models.compression.formats.artifact import ARTIFACT_FILE, read_artifact
+from models.compression.runtimes import open_predictor
+from models.compression.spec import Kind, kind_of
+from models.errors import ConfigError, DataError
+from pipelines._answers import AnswerFile, answer_table
+from pipelines._capture import captured
+from pipelines._raw_rows import RawRows, open_rows, require_columns
+from pipelines._text import some
+from pipelines.explain import find_model
+
+_ROWS_AT_ONCE = 4096
+
+
+def predict(
+    artifact: str,
+    data: Path,
+    out: Path | None,
+    limit: int | None,
+    delimiter: str = ",",
+    *,
+    allow_missing: bool = False,
+) -> list[str]:
+    """Predicts the rows of a file.
+
+    Args:
+      artifact: A SavedModel, a folder of versions, a name under serving_models/, or a folder
+        with artifact.json.
+      data: A CSV or Parquet file.
+      out: Where the answers go: CSV, JSON lines or Parquet by the suffix; None prints CSV.
+      limit: How many rows, from the first; None takes all.
+      delimiter: Of a CSV file.
+      allow_missing: Takes a column that the file lacks as missing in every row.
+
+    Returns:
+      The columns that the file lacks.
+
+    Raises:
+      KelpError: the artifact or the file cannot be read, or does not fit the other.
+    """
+    kind, folder = find_artifact(artifact)
+    # Libraries greet on stderr, and look for a GPU that these batches do not need.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    with TemporaryDirectory() as scratch, AnswerFile(out) as answers:
+        log = Path(scratch) / "log"
+        with captured(log):
+            predictor = open_predictor(kind, folder)
+        rows = open_rows(data, predictor.types, delimiter)
+        if not allow_missing:
+            require_columns(rows)
+        for part in _parts(rows, limit):
+            with captured(log):
+                table = answer_table(predictor.answers(predictor.inputs(part)))
+            answers.write(table)
+    return rows.missing
+
+
+def find_artifact(artifact: str) -> tuple[Kind, Path]:
+    """What is meant, by what is in it, and where it is.
+
+    Raises:
+      ConfigError: there is none, or several.
+    """
+    folder = Path(artifact)
+    if folder.is_file() and (folder.parent / ARTIFACT_FILE).is_file():
+        folder = folder.parent
+    if (folder / ARTIFACT_FILE).is_file():
+        return kind_of(read_artifact(folder).format), folder
+    inside = sorted(
+        str(path.parent) for depth in ("*", "*/*") for path in folder.glob(f"{depth}/artifact.json")
+    )
+    if inside:
+        raise ConfigError(
+            f"{artifact} holds several artifacts" if len(inside) > 1 else f"{artifact} holds one",
+            where=artifact,
+            expected=f"one of: {some(inside)}",
+            received="a folder of them",
+        )
+    return "savedmodel", find_model(artifact)
+
+
+def _parts(rows: RawRows, limit: int | None) -> Iterator[pa.Table]:
+    """The rows, few enough at once for any network."""
+    left = limit
+    seen = False
+    for table in rows.tables():
+        wanted = table if left is None else table.slice(0, left)
+        for start in range(0, wanted.num_rows, _ROWS_AT_ONCE):
+            seen = True
+            yield wanted.slice(start, _ROWS_AT_ONCE)
+        if left is not None:
+            left -= wanted.num_rows
+            if not left:
+                return
+    if not seen:
+        raise DataError(
+            f"{rows.path} has no rows", where=str(rows.path), expected="a row or more to predict"
+        )

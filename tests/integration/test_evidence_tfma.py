@@ -1,0 +1,103 @@
+"""The evidence's figures are TFMA's, overall and by slice, to 1e-6."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import tfx  # noqa: F401 (before TFMA: see docs/decisions/0001-stack.md)
+
+import tensorflow_model_analysis as tfma  # isort: skip
+from tensorflow_model_analysis.proto.config_pb2 import EvalConfig, ModelSpec  # isort: skip
+
+from components.evaluator.config import EvaluationSpec
+from components.evaluator.eval_config import build_eval_config
+from components.evidence.compare import compare
+from components.predictions.table import PredictionTable
+from models.features import FeaturesSpec
+
+ROWS = 2000
+SPEC = EvaluationSpec(slices=(("group",), ("group", "part")), min_slice_rows=1, resamples=100)
+
+
+def _binary(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    scores = random.beta(0.5, 1.2, ROWS).astype(np.float32).clip(1e-6, 1 - 1e-6)
+    scores[:200] = np.round(scores[:200], 2).clip(0.01, 0.99)  # on the edges of buckets
+    return (random.random(ROWS) < scores).astype(np.int64), scores
+
+
+def _multiclass(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    labels = random.integers(0, 4, ROWS)
+    odds = np.exp(random.normal(0, 1.5, (ROWS, 5)) + np.eye(5)[labels])
+    return labels, (odds / odds.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _regression(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    labels = random.normal(100, 3, ROWS).astype(np.float32)
+    return labels, (labels + random.normal(0, 2, ROWS)).astype(np.float32)
+
+
+def _by_tfma(table: PredictionTable, problem: FeaturesSpec) -> dict[str, dict[str, float]]:
+    """TFMA's metrics by slice, from the metrics and slices that the Evaluator asks for."""
+    asked = build_eval_config(SPEC, problem)
+    found: dict[str, dict[str, float]] = {}
+    for metrics in asked.metrics_specs:
+        decides = list(metrics.output_names) == ["decisions"]
+        del metrics.output_names[:]
+        scores = table.scores["candidate"]
+        if decides:
+            scores = (scores >= np.float32(table.threshold)).astype(np.float32)
+        columns: dict[str, Any] = {name: table.keys[name].to_numpy() for name in ("group", "part")}
+        frame = pd.DataFrame({**columns, "y": table.labels, "p": list(scores)})
+        config = EvalConfig(
+            model_specs=[ModelSpec(label_key="y", prediction_key="p")],
+            metrics_specs=[metrics],
+            slicing_specs=asked.slicing_specs,
+        )
+        for key, outputs in tfma.analyze_raw_data(frame, config).slicing_metrics:
+            values = found.setdefault(_name(dict(key)), {})
+            for name, value in outputs[""][""].items():
+                if "doubleValue" in value:
+                    values[name] = float(value["doubleValue"])
+    return found
+
+
+def _name(key: dict[str, Any]) -> str:
+    plain = {
+        name: value.decode() if isinstance(value, bytes) else value for name, value in key.items()
+    }
+    return ",".join(f"{name}={plain[name]}" for name in sorted(plain))
+
+
+@pytest.mark.parametrize(
+    ("task", "draw"),
+    [("binary", _binary), ("multiclass", _multiclass), ("regression", _regression)],
+)
+def test_every_metric_of_every_slice_is_tfmas(task: Any, draw: Any) -> None:
+    random = np.random.default_rng(11)
+    labels, scores = draw(random)
+    keys = pa.table(
+        {"group": random.choice(list("abc"), ROWS), "part": random.integers(0, 4, ROWS)}
+    )
+    classes = {"binary": (0, 1), "multiclass": (0, 1, 2, 3, 4), "regression": ()}[task]
+    threshold = 0.37 if task == "binary" else None
+    table = PredictionTable(task, classes, threshold, labels, keys, {"candidate": scores})
+    label: dict[str, Any] = {"name": "y"}
+    if task == "multiclass":
+        label["classes"] = list(classes)
+    problem = FeaturesSpec.model_validate(
+        {"task": task, "label": label, "features": {"p": {"type": "numeric"}}}
+    )
+    record = _by_tfma(table, problem)
+    found = compare(table, "candidate", None, SPEC, seed=1, find=False)
+    ours = {_name(one["slice"]): one["metrics"] for one in found["slices"]}
+    ours[""] = {name: entry["candidate"] for name, entry in found["metrics"].items()}
+    assert set(ours) == set(record)
+    assert len(ours) == 1 + 3 + 12
+    for name, metrics in ours.items():
+        for metric, interval in metrics.items():
+            expected = record[name][metric]
+            assert interval["value"] == pytest.approx(expected, rel=1e-6, abs=1e-6), (name, metric)
