@@ -230,6 +230,7 @@ _TOLERANCES: dict[str, float] = {
     "onnx_float32": 1e-5,
     "savedmodel_float16": 5e-3,
     "tflite_float16": 5e-3,
+    "tflite_int8_full": 0.2,
 }
 _INT8_TOLERANCE = 0.1
 

@@ -259,7 +259,7 @@ def test_calibration_with_zeros_is_told_by_the_answers(materials, tmp_path, monk
     monkeypatch.setattr(tflite, "calibration", zeros)
     _convert("tflite_int8_full", material, tmp_path / "wrong")
     wrong = _gap("tflite_int8_full", tmp_path / "wrong", golden)["max_difference"]
-    assert right < 0.1 < 0.5 < wrong
+    assert right < 0.2 < 0.5 < wrong
 
 
 def test_a_network_that_is_not_there_is_told_by_the_process(materials, tmp_path):

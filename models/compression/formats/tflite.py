@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from models.compression.formats.artifact import write_artifact
@@ -31,9 +30,6 @@ MODEL_FILE = "model.tflite"
 
 CALIBRATION_ROWS = 1000
 _CALIBRATION_BATCH = 50
-_REACH = 4.0
-
-Array = np.ndarray[Any, Any]
 
 
 def write_tflite(
@@ -66,27 +62,14 @@ def _configure(converter: Any, form: Format, opened: Opened) -> None:
 
 
 def calibration(opened: Opened) -> Iterator[dict[str, tf.Tensor]]:
-    """Rows of train, by input name: their ranges become those of the activations.
-
-    Far outliers are drawn in, and saturate when they come: all features share one scale
-    where they are joined, and eight bits for a range of forty deviations tell little.
-    """
+    """Rows drawn from all of train, by input name: their ranges become the activations'."""
     entries = ports(opened)
     chunk = next(iter(opened.split("train").chunks))
     rows = {name: value[:CALIBRATION_ROWS] for name, value in chunk.items()}
-    tensors = {name: _drawn_in(value.numpy()) for name, value in to_tensors(entries, rows).items()}
+    tensors = to_tensors(entries, rows)
     for start in range(0, len(next(iter(tensors.values()))), _CALIBRATION_BATCH):
         place = slice(start, start + _CALIBRATION_BATCH)
-        yield {name: tf.constant(value[place]) for name, value in tensors.items()}
-
-
-def _drawn_in(values: Array) -> Array:
-    """Within four deviations of the mean, or one unit, so that rare indicators stay whole."""
-    if values.dtype != np.float32:
-        return values
-    mean, deviation = values.mean(axis=0), values.std(axis=0)
-    reach = np.maximum(_REACH * deviation, 1.0)
-    return np.clip(values, mean - reach, mean + reach)
+        yield {name: value[place] for name, value in tensors.items()}
 
 
 def _operators(content: bytes) -> dict[str, int]:
