@@ -19,6 +19,7 @@ from components.evidence.measures import sign_of
 from components.jsonfile import read_json
 from components.predictions.table import CANDIDATE, PredictionTable
 from components.variant_evaluator.gates import judge
+from models.compression.formats.artifact import ARTIFACT_FILE
 from models.compression.proof import Proof, Task, prove
 from models.compression.sizes import measured_bytes
 from models.compression.spec import VariantSpec, is_reference, kind_of, tolerance_of
@@ -88,7 +89,15 @@ def evaluate_variant(
 def _told(made: Mapping[str, Any], metric: str, table: PredictionTable) -> Facts:
     """What is known of a variant before it runs; the rest is empty."""
     empty: Facts = {"gates": [], "metrics": {}, "difference": {}, "slices": [], "ratios": {}}
-    for key in ("bytes", "gzip_bytes", "parameters", "sparsity", "distinct", "timing"):
+    for key in (
+        "bytes",
+        "model_bytes",
+        "gzip_bytes",
+        "parameters",
+        "sparsity",
+        "distinct",
+        "timing",
+    ):
         empty[key] = None
     return {
         **{key: made[key] for key in ("name", "weights", "format", "kind")},
@@ -144,12 +153,20 @@ def _costs(
     }
     return {
         **mine,
+        "model_bytes": _model_bytes(folder / MODEL_FOLDER),
         "sparsity": network["sparsity"],
         "distinct": layers if clustered else None,
         "reference": other,
         "ratios": _ratios(mine, other, alone=is_reference(variant)),
         "parity": {**proof.parity.to_dict(), "tolerance": tolerance_of(variant)},
     }
+
+
+def _model_bytes(folder: Path) -> int:
+    """Without `artifact.json`: what a converter alone made."""
+    description = folder / ARTIFACT_FILE
+    whole = measured_bytes(folder)["bytes"]
+    return whole - (description.stat().st_size if description.is_file() else 0)
 
 
 def _ratios(mine: Facts, other: Facts, *, alone: bool) -> dict[str, float]:
