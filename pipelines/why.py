@@ -13,11 +13,13 @@ from rich.table import Table
 
 from components.jsonfile import read_json
 from components.tracker.registry import Registry, Version, open_registry
+from components.tracker.variants import VARIANTS_FILE
 from models.errors import ConfigError
 from pipelines._lineage import lineage_lines, lineage_of_run
 from pipelines._mlflow import mlflow_of
 from pipelines._runs import SUMMARY, find_run, look_for_run
 from pipelines._text import some
+from pipelines._variants import show_variants, variant_gates
 from pipelines.models import no_model
 
 _STYLES = {"block": "bold red", "warn": "yellow", "insufficient": "yellow", "pass": "green"}
@@ -35,6 +37,7 @@ class Why:
       sample: Rows, resamples and confidence of the intervals.
       lineage: As the Tracker's `lineage.json`.
       places: MLflow's run, the registered version, where it was pushed.
+      variants: The verdicts on its variants.
     """
 
     title: str
@@ -44,6 +47,7 @@ class Why:
     sample: dict[str, Any]
     lineage: dict[str, Any]
     places: dict[str, str] = field(default_factory=dict)
+    variants: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON."""
@@ -94,6 +98,7 @@ def of_version(uri: str, name: str | None, wanted: str) -> Why:
         gates = registry.read(version.run_id, "gates.json")
         evidence = registry.read(version.run_id, "evidence.json")
         lineage = registry.read(version.run_id, "lineage.json")
+        variants = registry.read(version.run_id, VARIANTS_FILE)
     if gates is None or evidence is None or lineage is None:
         raise ConfigError(
             "the version was not registered by Kelp, or its files were deleted",
@@ -108,6 +113,7 @@ def of_version(uri: str, name: str | None, wanted: str) -> Why:
         sample=_sample(evidence),
         lineage=lineage,
         places=_version_places(version, uri),
+        variants=variants or [],
     )
 
 
@@ -157,6 +163,7 @@ def of_run(folder: Path) -> Why:
         sample=_sample(read_json(path)) if path is not None and path.is_file() else {},
         lineage=lineage_of_run(folder, summary),
         places=places,
+        variants=summary.get("variants") or [],
     )
 
 
@@ -178,6 +185,9 @@ def render(why: Why, console: Console) -> None:
         console.print(_gate_table(why))
     else:
         console.print("no gate was reached", highlight=False)
+    if why.variants:
+        show_variants(why.variants, why.places.get("pushed to"), console)
+        console.print(variant_gates(why.variants))
     console.print(_lineage_table(why))
     if why.lineage["artifacts"]:
         console.print(_artifact_table(why.lineage["artifacts"]))

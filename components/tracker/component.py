@@ -4,7 +4,7 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, List  # noqa: UP035 (TFX looks for this one)
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -12,13 +12,26 @@ from tfx.types import standard_artifacts
 from tfx.types.artifact import Artifact
 from tfx.utils import io_utils, path_utils
 
-from components.artifacts import DataVerdict, ModelVerdict, TrackedRun, rows_of
+from components.artifacts import (
+    DataVerdict,
+    ModelVerdict,
+    PushedVariants,
+    TrackedRun,
+    VariantVerdict,
+    rows_of,
+)
 from components.evaluator.results import read_evaluation
 from components.jsonfile import read_json, write_json
 from components.package_versions import package_versions
 from components.tracker.config import RUN_VARIABLE, TrackingSpec, tracking_uri
 from components.tracker.lineage import describe_artifact, folder_digest, lineage_tags, text_digest
 from components.tracker.track import ModelRecord, RunRecord, flatten, log_run
+from components.tracker.variants import (
+    VARIANTS_FILE,
+    read_verdicts,
+    variant_metrics,
+    variant_tags,
+)
 from components.tracker.verdict import metrics_of, verdict_tags
 
 TRACKED_FILE = "tracked.json"
@@ -39,6 +52,8 @@ def Tracker(  # noqa: N802 (a TFX component is named as a class)
     config_digest: Parameter[str],
     source_digest: Parameter[str],
     overrides: Parameter[str] = "[]",
+    variants: InputArtifact[List[VariantVerdict]] = None,  # noqa: UP006
+    pushed_variants: InputArtifact[List[PushedVariants]] = None,  # noqa: UP006
 ) -> None:
     """Logs the run; where MLflow cannot be reached, says so in `tracked.json` and goes on."""
     content = json.loads(config)
@@ -57,7 +72,8 @@ def Tracker(  # noqa: N802 (a TFX component is named as a class)
         "config": {"digest": config_digest, "overrides": json.loads(overrides)},
         "source": source_digest,
     }
-    record = _record(content, artifacts, lineage)
+    verdicts = _verdicts(content, variants or [], pushed_variants or [], pushed_model)
+    record = _record(content, artifacts, lineage, verdicts)
     result: dict[str, Any] = {"uri": tracking_uri(spec), "run_id": "", "warning": ""}
     result |= {"model_version": None, "aliases": []}
     try:
@@ -91,14 +107,31 @@ def _lineage(content: dict[str, Any], artifacts: dict[str, Artifact]) -> dict[st
     }
 
 
+def _verdicts(
+    content: dict[str, Any],
+    variants: list[Artifact],
+    pushed_variants: list[Artifact],
+    pushed_model: Artifact,
+) -> list[dict[str, Any]]:
+    return read_verdicts(
+        [Path(one.uri) for one in variants],
+        [Path(one.uri) for one in pushed_variants],
+        list(content.get("variants") or {}),
+        _pushed_to(pushed_model),
+    )
+
+
 def _record(
-    content: dict[str, Any], artifacts: dict[str, Artifact], lineage: dict[str, Any]
+    content: dict[str, Any],
+    artifacts: dict[str, Artifact],
+    lineage: dict[str, Any],
+    variants: list[dict[str, Any]],
 ) -> RunRecord:
     folder = Path(artifacts["verdict"].uri)
     gates, evidence = read_json(folder / "gates.json"), read_json(folder / "evidence.json")
     training = read_json(Path(artifacts["model_run"].uri) / "training.json")
     measured = read_evaluation(artifacts["evaluation"].uri)
-    pushed_to = artifacts["pushed_model"].get_string_custom_property("pushed_destination")
+    pushed_to = _pushed_to(artifacts["pushed_model"])
     files = {
         "config.json": json.dumps(content, indent=2),
         "schema.pbtxt": _schema_text(artifacts["schema"]),
@@ -106,16 +139,23 @@ def _record(
     }
     for source in (folder, Path(artifacts["data_verdict"].uri)):
         files |= {path.name: path.read_text(encoding="utf-8") for path in source.glob("*.json")}
-    tags = verdict_tags(gates, evidence) | lineage_tags(lineage)
+    if variants:
+        files[VARIANTS_FILE] = json.dumps(variants, indent=2)
+    tags = verdict_tags(gates, evidence) | lineage_tags(lineage) | variant_tags(variants)
     return RunRecord(
         name=content["name"],
         params=flatten(content),
-        metrics=metrics_of(measured.metrics, evidence),
+        metrics=metrics_of(measured.metrics, evidence) | variant_metrics(variants),
         history=training["history"],
         tags=tags | {"pushed_to": pushed_to, "device": str(training["device"])},
         files=files,
         model=ModelRecord(_saved_model(artifacts["model"]), bool(gates["blessed"]), pushed_to),
     )
+
+
+def _pushed_to(pushed_model: Artifact) -> str:
+    place: str = pushed_model.get_string_custom_property("pushed_destination")
+    return place
 
 
 def _saved_model(model: Artifact) -> Path:

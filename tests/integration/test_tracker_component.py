@@ -6,12 +6,20 @@ from pathlib import Path
 import pytest
 from tfx.types import artifact_utils, standard_artifacts
 
-from components.artifacts import DataVerdict, ModelVerdict, TrackedRun
+from components.artifacts import (
+    DataVerdict,
+    ModelVerdict,
+    PushedVariants,
+    TrackedRun,
+    VariantVerdict,
+)
 from components.evaluator.results import ModelEvaluation
 from components.tracker import component as tracker
 from components.tracker.registry import open_registry
 from models.errors import EnvironmentProblem
+from pipelines.why import of_version
 from tests.registry_fixture import EVIDENCE, gates, tracking_in, write_saved_model
+from tests.variant_verdicts import verdict
 
 METRICS = {"roc_auc": 0.7512, "rows": 100.0, "confusion": [[1.0]]}
 
@@ -58,13 +66,14 @@ def _inputs(root, blessed):
     return made
 
 
-def _track(root, monkeypatch, blessed=True):
+def _track(root, monkeypatch, blessed=True, **more):
     monkeypatch.setattr(tracker, "read_evaluation", lambda uri: ModelEvaluation(METRICS))
     config = {
         "name": "demo",
         "seed": 7,
         "data": {"path": "d.csv", "spans": "all"},
         "tracking": tracking_in(root).model_dump(),
+        "variants": {name: {} for name in ("float32", "int8")},
     }
     tracked = _artifact(TrackedRun, root, "Tracker", "tracked", 12)
     tracker.Tracker.EXECUTOR_SPEC.executor_class._FUNCTION(
@@ -74,6 +83,7 @@ def _track(root, monkeypatch, blessed=True):
         config_digest="c" * 64,
         source_digest="e" * 32,
         overrides='["seed=7"]',
+        **more,
     )
     return tracked, json.loads((Path(tracked.uri) / tracker.TRACKED_FILE).read_text())
 
@@ -99,6 +109,42 @@ def test_a_blessed_model_is_registered_with_its_lineage(tmp_path, monkeypatch):
     assert lineage["config"] == {"digest": "c" * 64, "overrides": ["seed=7"]}
     assert lineage["artifacts"]["verdict"]["execution"] == 10
     assert lineage["artifacts"]["model"]["id"] == 107
+
+
+def _variants(root):
+    """The verdicts on two variants, in the order in which they happened to end."""
+    kept = []
+    for execution, name in ((21, "int8"), (22, "float32")):
+        artifact = _artifact(VariantVerdict, root, f"VariantEvaluator.{name}", "v", execution)
+        (Path(artifact.uri) / "verdict.json").write_text(json.dumps(verdict(name)))
+        kept.append(artifact)
+    pushed = _artifact(PushedVariants, root, "VariantPusher", "pushed_variants", 23)
+    content = {"pushed": {"int8": "serving/demo-int8/3"}}
+    (Path(pushed.uri) / "pushed.json").write_text(json.dumps(content))
+    return {"variants": kept, "pushed_variants": [pushed]}
+
+
+def test_variants_are_logged_and_explained(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    _, result = _track(tmp_path, monkeypatch, **_variants(tmp_path))
+    with open_registry(result["uri"]) as registry:
+        version = registry.find("demo", "champion")
+        kept = registry.read(version.run_id, "variants.json")
+    assert [one["name"] for one in kept] == ["float32", "int8"]
+    assert [one["pushed_to"] for one in kept] == ["serving/demo/3", "serving/demo-int8/3"]
+    assert version.metrics["variant.int8.bytes"] == 184_300
+    assert version.metrics["variant.int8.ratio_p50"] == pytest.approx(0.69 / 0.71)
+    assert version.tags["variant.int8"] == "blessed"
+    why = of_version(result["uri"], "demo", "1")
+    assert why.variants == kept
+
+
+def test_a_run_without_variants_has_no_file_of_them(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    _, result = _track(tmp_path, monkeypatch)
+    with open_registry(result["uri"]) as registry:
+        assert registry.read(result["run_id"], "variants.json") is None
+    assert of_version(result["uri"], "demo", "1").variants == []
 
 
 def test_a_model_that_is_not_blessed_is_logged_only(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from models.errors import ConfigError, EnvironmentProblem
 from pipelines import cli
 from pipelines.why import explain, of_run, render
 from tests.registry_fixture import EVIDENCE, gates, run_record, tracking_in, write_saved_model
+from tests.variant_verdicts import unmade, verdict
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,22 @@ def test_a_run_that_was_not_blessed_is_explained(workplace: Path) -> None:
     assert "seed=3" in printed
     assert "run abc at sqlite:///m.db" in printed
     assert by_id.lineage["artifacts"]["evidence"]["execution"] == 12
+
+
+def test_the_verdicts_on_variants_are_told(workplace: Path) -> None:
+    told = [verdict("int8"), verdict("tflite_full_int8"), unmade("onnx", "failed", "It crashed.")]
+    why = of_run(_run(workplace, variants=told))
+    assert why.variants == told
+    assert why.to_dict()["variants"] == told
+    printed = _printed(why)
+    assert "serving_models/flights-int8/4" in printed
+    assert "It crashed." in printed
+    lines = [line.split() for line in printed.splitlines()]
+    gate = ["drop", "roc_auc"]
+    assert ["int8", "pass", *gate, "0.0004", "[0.0001,", "0.0007]", "0.0050"] in lines
+    assert ["tflite_full_int8", "block", *gate] in [line[:4] for line in lines]
+    assert "against float32" in printed
+    assert "against float32" not in _printed(of_run(_run(workplace)))
 
 
 def test_the_metadata_store_names_the_artifacts_of_a_run(workplace: Path) -> None:
