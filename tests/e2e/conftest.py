@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import shutil
@@ -31,9 +32,23 @@ class Workplace:
 
     @property
     def summary(self) -> dict[str, Any]:
-        path = self.folder / "runs" / "flights" / "latest" / "summary.json"
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads((self.latest / "summary.json").read_text())
         return content
+
+    @property
+    def latest(self) -> Path:
+        return self.folder / "runs" / "flights" / "latest"
+
+    @property
+    def page(self) -> str:
+        """The latest run's report, in plain characters."""
+        return html.unescape((self.latest / "report.html").read_text())
+
+    @property
+    def rerun(self) -> set[str]:
+        """What the latest run did not take from the cache; resolvers never do."""
+        cached = self.summary["cached"]
+        return {name for name, was_cached in cached.items() if not was_cached} - {"Baseline"}
 
     def arguments(self, *overrides: str, config: str = "configs/flights.yaml") -> list[str]:
         small = (
@@ -41,6 +56,10 @@ class Workplace:
             "training.batch_size=512",
             "training.early_stopping=null",
             "evaluation.bounds.roc_auc.min=0.6",
+            # Four epochs on so few days do not beat a linear model beyond chance.
+            "evaluation.baselines.linear=warn",
+            # Variants take as long as all the rest.
+            "variants={}",
         )
         return [KELP, "run", config, *small, *overrides]
 
@@ -85,7 +104,11 @@ def shrunk_flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory, shrunk_flights: Path) -> Workplace:
     """One a test module: its tests build on one another's runs."""
-    folder = tmp_path_factory.mktemp("workplace")
+    return make_workplace(tmp_path_factory.mktemp("workplace"), shrunk_flights)
+
+
+def make_workplace(folder: Path, shrunk_flights: Path) -> Workplace:
+    """Puts the configs and a copy of the flights into a folder."""
     shutil.copytree(REPOSITORY / "configs", folder / "configs")
     shutil.copytree(shrunk_flights, folder / "data" / "flights")
     return Workplace(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from collections.abc import Callable
@@ -56,6 +57,8 @@ def _fail(capfd: pytest.CaptureFixture[str], *overrides: str) -> str:
     summary = json.loads(Path("runs/flights/latest/summary.json").read_text())
     assert summary["status"] == "failed"
     assert summary["error"][0] == lines[0]
+    page = html.unescape(Path("runs/flights/latest/report.html").read_text())
+    assert lines[0].removeprefix("error: ") in page
     return told.err
 
 
@@ -112,7 +115,8 @@ def test_an_unseen_category_in_a_closed_domain(
     place: Callable[[], Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     config = Path("configs/flights.yaml")
-    short = ["network.units=[4]", "training.epochs=2", "evaluation.bounds.roc_auc.min=0.99"]
+    bad = ["network.units=[4]", "training.epochs=2", "evaluation.bounds.roc_auc.min=0.99"]
+    short = [*bad, "evaluation.stress={}", "evaluation.importance.enabled=false", "variants={}"]
     assert run(load_config(config, short)) == 0
     freeze(load_config(config))
     capfd.readouterr()
