@@ -79,7 +79,7 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
     variants = _variants(config, sources, trainer, evidence, pusher)
     nodes = [*data.values(), transform, trainer, *evidence.values(), pusher, *variants.values()]
     if config.tracking.enabled:
-        nodes.append(_tracker(loaded, data, trainer, evidence, pusher))
+        nodes.append(_tracker(loaded, data, trainer, evidence, pusher, variants))
     return _pipeline(loaded, root, nodes)
 
 
@@ -313,8 +313,16 @@ def _tracker(
     trainer: BaseNode,
     evidence: Mapping[str, BaseNode],
     pusher: BaseNode,
+    variants: Mapping[str, BaseNode],
 ) -> BaseNode:
     gate = data["DataGate"]
+    of_variants: dict[str, Channel] = {}
+    if variants:
+        verdicts = [
+            node.outputs["verdict"] for node in variants.values() if "verdict" in node.outputs
+        ]
+        pushed = variants["VariantPusher"].outputs["pushed_variants"]
+        of_variants = {"variants": union(verdicts), "pushed_variants": pushed}
     return Tracker(
         examples=data["ExampleGen"].outputs["examples"],
         schema=gate.outputs["schema"],
@@ -327,6 +335,7 @@ def _tracker(
         config=loaded.config.model_dump_json(by_alias=True),
         config_digest=loaded.digest,
         overrides=json.dumps(loaded.overrides),
+        **of_variants,
         # MLflow tells of the source of the whole run, not of the Tracker's own.
         source_digest=source_digest("pipelines.graph"),
     )
