@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -67,17 +68,17 @@ def render(versions: list[dict[str, Any]], console: Console) -> None:
     if not versions:
         console.print("no model is registered: only blessed ones are")
         return
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("model", "version", "aliases", "metrics", "pushed to", "registered"):
-        table.add_column(heading, overflow="fold", no_wrap=heading in ("model", "metrics"))
+        table.add_column(heading, overflow="fold", no_wrap=heading != "pushed to")
     for version in versions:
         table.add_row(
             version["name"],
             str(version["version"]),
-            ", ".join(version["aliases"]),
+            "\n".join(version["aliases"]),
             "\n".join(_metric(version["metrics"], name) for name in version["main_metrics"]),
             escape(version["pushed_to"] or ""),
-            version["created"][:16].replace("T", " "),
+            version["created"][:10],
         )
     console.print(table)
 

@@ -287,4 +287,7 @@ def _leakage(powers: Sequence[tuple[str, float]]) -> Iterator[Chart]:
         alt = f"Power of {len(part)} features; the most is {part[0][0]} with {number(part[0][1])}"
         letters = max(len(name) for name, _ in shown)
         axis = Axis("power alone (1 decides the label)", low, 1.0, letters)
-        yield Chart("", plots.bars(f"leakage-{start}", alt, part, axis))
+        place = f"The strongest {len(shown)} of {len(powers)} features, "
+        place += f"{start + 1} to {start + len(part)}"
+        note = place if len(shown) < len(powers) else ""
+        yield Chart("", plots.bars(f"leakage-{start}", alt, part, axis), note)

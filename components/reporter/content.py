@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from components.reporter.config import CardSpec
@@ -90,13 +91,19 @@ def _training_facts(raw: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def _place(folder: str | Path) -> str:
+    """A folder as the user would name it: from the folder in which kelp is called."""
+    path, here = Path(folder), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 def _record(sources: Sources) -> Record:
     summary = sources.summary
     versions = (summary.get("versions") or {}).items()
     return Record(
         steps=_steps(summary),
         lineage=_lineage(sources),
-        artifacts=[(_KEYS.get(key, key), str(path)) for key, path in sources.folders.items()],
+        artifacts=[(_KEYS.get(key, key), _place(path)) for key, path in sources.folders.items()],
         versions=[(str(name), str(version)) for name, version in versions],
         config=sources.config,
     )

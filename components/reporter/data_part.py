@@ -124,6 +124,10 @@ def _tidy(value: object) -> object:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
+# What a distance must exceed, all of them, to be a shift.
+_LIMITS = ("bound", "chance", "usual")
+
+
 def _shift(sources: Sources, raw: list[Mapping[str, Any]] | None) -> Part[list[Shift]]:
     if not raw:
         return Part(absent=sources.why_not("audit", _off("shift")))
@@ -134,7 +138,9 @@ def _shift(sources: Sources, raw: list[Mapping[str, Any]] | None) -> Part[list[S
             end=str(one.get("to") or ""),
             measure=str(one.get("measure") or ""),
             distance=one.get("distance"),
+            limit=max((one[key] for key in _LIMITS if one.get(key) is not None), default=None),
+            shifted=bool(one.get("shifted")),
         )
         for one in raw
     ]
-    return Part(sorted(found, key=lambda one: (-(one.distance or 0), one.feature, one.end)))
+    return Part(sorted(found, key=lambda one: (-(one.of_limit or 0), one.feature, one.end)))

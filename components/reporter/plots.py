@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _ROW = 19.0
 _LETTER = 5.9
 _MOST_LABEL = 168.0
+_LINE = 12.0
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def forest(
     name: str, alt: str, marks: Sequence[Mark], axis: Axis, reference: float | None = None
 ) -> Markup:
     """Values with intervals, one a row; `reference` is the line to hold them against."""
-    height = 46 + _ROW * len(marks)
+    height = 46 + _row_height([mark.label for mark in marks], axis.letters) * len(marks)
 
     def paint(figure: Figure) -> None:
         axes = _rows_axes(figure, [mark.label for mark in marks], axis.letters)
@@ -139,7 +141,7 @@ def forest(
 
 def bars(name: str, alt: str, values: Sequence[tuple[str, float]], axis: Axis) -> Markup:
     """Horizontal bars, one a row."""
-    height = 46 + _ROW * len(values)
+    height = 46 + _row_height([label for label, _ in values], axis.letters) * len(values)
 
     def paint(figure: Figure) -> None:
         axes = _rows_axes(figure, [label for label, _ in values], axis.letters)
@@ -153,14 +155,33 @@ def bars(name: str, alt: str, values: Sequence[tuple[str, float]], axis: Axis) -
     return svg.draw(name, alt, height, paint)
 
 
+def _label_width(labels: Sequence[str], letters: int) -> float:
+    return min(_MOST_LABEL, 14 + _LETTER * (letters or max(map(len, labels), default=0)))
+
+
+def _label_lines(label: str, width: float) -> list[str]:
+    """A row's label, on two lines where one is too short for it; what remains is cut."""
+    most = int((width - 12) / _LETTER)
+    plain = svg.text(label, 2 * most)
+    if len(plain) <= most:
+        return [plain]
+    first, *rest = textwrap.wrap(plain, most)
+    return [first, svg.text(" ".join(rest), most)] if rest else [first]
+
+
+def _row_height(labels: Sequence[str], letters: int) -> float:
+    width = _label_width(labels, letters)
+    lines = max((len(_label_lines(label, width)) for label in labels), default=1)
+    return _ROW + _LINE * (lines - 1)
+
+
 def _rows_axes(figure: Figure, labels: Sequence[str], letters: int) -> Axes:
     from matplotlib.ticker import MaxNLocator
 
-    longest = letters or max(map(len, labels), default=0)
-    width = min(_MOST_LABEL, 14 + _LETTER * longest)
+    width = _label_width(labels, letters)
     axes = _axes(figure, width, 38, top=4)
-    most = int((width - 12) / _LETTER)
-    axes.set_yticks(range(len(labels)), [svg.text(label, most) for label in labels])
+    shown = ["\n".join(_label_lines(label, width)) for label in labels]
+    axes.set_yticks(range(len(labels)), shown)
     axes.tick_params(axis="y", length=0, labelcolor=svg.INK)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")

@@ -187,9 +187,8 @@ def _steps(sources: Sources, attention: list[Gate], data: Data, model: Model) ->
     trees = rivals.get("trees")
     if trees is not None and trees.tone == "bad":
         yield (
-            f"Use the trees: gradient-boosted trees reach {number(trees.metric.value)}, the "
-            f"network {signed(trees.difference.value)} against them, and they are cheaper to "
-            "train and to serve."
+            f"Use the trees: gradient-boosted trees reach {number(trees.metric.value)}, better "
+            f"than the network by {number(abs(trees.difference.value or 0.0))}."
         )
     for gate in attention:
         if gate.outcome in ("block", "warn") and gate.gate in _REMEDIES:

@@ -170,13 +170,22 @@ class LabelErrors:
 
 @dataclass(frozen=True)
 class Shift:
-    """How far apart a feature lies in two splits."""
+    """How far apart a feature lies in two splits or spans, and from where on that counts."""
 
     feature: str
     start: str
     end: str
     measure: str
     distance: float | None
+    limit: float | None
+    shifted: bool
+
+    @property
+    def of_limit(self) -> float | None:
+        """The distance as a share of its limit."""
+        if self.distance is None or not self.limit:
+            return None
+        return self.distance / self.limit
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,21 @@ def test_fits_and_is_drawn(
     assert (brightness(browser) < 60) == (theme == "dark")
 
 
+@pytest.mark.parametrize("size", list(SIZES))
+def test_why_a_gate_or_a_check_came_out_so_needs_no_scrolling(
+    browser: webdriver.Chrome, page: Path, size: str
+) -> None:
+    show(browser, page, size, "light")
+    hidden = browser.execute_script(
+        "document.querySelectorAll('details').forEach((one) => { one.open = true; });"
+        "return Array.from(document.querySelectorAll('table.told .wide')).filter((cell) => {"
+        "  const holder = cell.closest('.scroll').getBoundingClientRect();"
+        "  return cell.getBoundingClientRect().right > holder.right + 1;"
+        "}).map((cell) => cell.textContent);"
+    )
+    assert hidden == []
+
+
 # Charts that have no size, or that stick out of what holds them.
 _DRAWN = """
 return Array.from(document.querySelectorAll('svg.chart')).filter((chart) => {

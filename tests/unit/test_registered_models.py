@@ -66,6 +66,17 @@ def test_the_table_has_metrics_with_intervals(uri: str, monkeypatch: pytest.Monk
     assert printed.index(" 2 ") < printed.index("champion")
 
 
+def test_the_table_cuts_no_word_on_a_narrow_terminal(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    console = Console(file=io.StringIO(), width=80)
+    render(list_versions("demo"), console)
+    words = console.file.getvalue().split()
+    for word in ("version", "aliases", "registered", "candidate", "champion", "roc_auc"):
+        assert word in words
+
+
 def test_a_model_that_is_not_there_is_named(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(ConfigError, match="'demos'") as caught:

@@ -221,3 +221,39 @@ def test_card_from_the_summary_or_the_config(run: Run) -> None:
 def test_slice_name() -> None:
     assert slice_name(None) == slice_name({}) == "all rows"
     assert slice_name({"carrier": "UA", "month": 7}) == "carrier = UA, month = 7"
+
+
+def test_shift_is_held_against_all_that_it_must_exceed(run: Run) -> None:
+    audit = run.read("data_verdict", "audit.json")
+    near = {"from": "train", "to": "val", "measure": "Jensen-Shannon", "bound": 0.1}
+    audit["details"]["shift"] = [
+        {**near, "feature": "a", "distance": 0.4, "chance": 0.2, "usual": 0.8, "shifted": False},
+        {**near, "feature": "b", "distance": 0.3, "chance": 0.1, "usual": None, "shifted": True},
+        {"feature": "c", "from": "train", "to": "val", "distance": 0.9},
+    ]
+    run.change("data_verdict", "audit.json", audit)
+    found = report_of(run).data.shift.content or []
+    assert [one.feature for one in found] == ["b", "a", "c"]
+    assert [one.limit for one in found] == [0.1, 0.8, None]
+    assert [one.of_limit for one in found] == pytest.approx([3.0, 0.5, None])
+    assert [one.shifted for one in found] == [True, False, False]
+
+
+def test_folders_are_named_from_where_kelp_is_called(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = report_of(run).record.artifacts
+    assert all(Path(folder).is_absolute() for _, folder in inside)
+    monkeypatch.chdir(run.folder.parent.parent)
+    assert all(not Path(folder).is_absolute() for _, folder in report_of(run).record.artifacts)
+
+
+def test_the_trees_are_told_with_their_lead(run: Run) -> None:
+    evidence = run.read("evidence", "evidence.json")
+    for one in evidence["baselines"]:
+        if one["name"] == "trees":
+            one["metric"] = {"value": 0.77, "low": 0.76, "high": 0.78}
+            one["difference"] = {"value": -0.0115, "low": -0.014, "high": -0.009, "p": 1.0}
+    run.change("evidence", "evidence.json", evidence)
+    steps = report_of(run).verdict.steps
+    assert any("reach 0.7700, better than the network by 0.0115." in step for step in steps)
