@@ -117,6 +117,7 @@ def _prove(
         rows, answers = Path(work) / "rows.parquet", Path(work) / "answers.npy"
         pq.write_table(table.keys, rows)
         task = Task(
+            name=variant.name,
             kind=kind_of(variant.format),
             folder=folder / MODEL_FOLDER,
             golden=folder / GOLDEN_FOLDER,

@@ -23,6 +23,7 @@ class Task:
     """What an artifact is asked.
 
     Attributes:
+      name: The variant's name.
       kind: What it is.
       folder: Where it is.
       golden: The golden rows with the answers of its network in Keras.
@@ -33,6 +34,7 @@ class Task:
       reference: A SavedModel that is timed after it, in the same minute.
     """
 
+    name: str
     kind: Kind
     folder: Path
     golden: Path
@@ -61,7 +63,7 @@ def prove(task: Task, timeout_s: float) -> Proof:
     request = {
         name: str(value) if isinstance(value, Path) else value for name, value in vars(task).items()
     }
-    what = f"running the artifact {task.folder.parent.name}"
+    what = f"running the artifact of {task.name}"
     told = call("models.compression.proof:run", request, timeout_s=timeout_s, what=what, threads=1)
     reference = told["reference"]
     if reference is None:
