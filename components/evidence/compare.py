@@ -23,7 +23,7 @@ from components.evidence.measures import (
     values,
 )
 from components.evidence.moments import Stacked
-from components.evidence.search import Searched, Taken, margins, search, worst
+from components.evidence.search import Searched, Taken, Verdicts, search, verdicts, worst
 from components.evidence.significance import Losses, benjamini_hochberg
 from components.evidence.slicing import Slice, configured
 from components.evidence.trial import Trial, joined
@@ -188,11 +188,12 @@ def _judge(
     found: list[Taken] = []
     if searched is not None:
         level = 1 - spec.confidence
-        fails = {
-            kind: (some.value > bounds[kind]) & (q[kind] <= level) for kind, some in losses.items()
+        came = {
+            kind: verdicts(some, p[kind], q[kind], bounds[kind], level)
+            for kind, some in losses.items()
         }
-        found = _worst(listed, losses, fails, searched, spec.found_slices.keep)
-    kept = np.array([*range(len(listed)), *(len(listed) + one.place for one in found)], np.intp)
+        found = _worst(listed, came, searched, spec.found_slices.keep)
+    kept = np.array([*range(len(listed)), *(one.place for one in found)], np.intp)
     return _Judged(
         [*listed, *(one.slice for one in found)],
         {kind: some.take(kept) for kind, some in losses.items()},
@@ -202,26 +203,16 @@ def _judge(
 
 
 def _worst(
-    listed: Sequence[Slice],
-    losses: Mapping[str, Losses],
-    fails: Mapping[str, Array],
-    searched: Searched,
-    keep: int,
+    listed: Sequence[Slice], came: Mapping[str, Verdicts], searched: Searched, keep: int
 ) -> list[Taken]:
-    """Half of them by change where there is a reference, the others by gap.
-
-    `losses` and `fails` are of the listed slices, then of those searched.
-    """
+    """Half of them by change where there is a reference, the others by gap."""
     found: list[Taken] = []
-    for kind, some in (("change", (keep + 1) // 2), ("gap", keep)):
-        if kind not in losses:
+    for kind, most in (("change", (keep + 1) // 2), ("gap", keep)):
+        if kind not in came:
             continue
-        known = margins(losses[kind])
-        told = [Taken(one, float(known[place])) for place, one in enumerate(listed)]
-        told += [Taken(one.slice, float(known[len(listed) + one.place])) for one in found]
-        own = np.arange(len(listed), len(known))
-        seen, failed = losses[kind].take(own), fails[kind][own]
-        found += worst(searched, seen, failed, some - len(found), told)
+        told = [came[kind].at(place, one) for place, one in enumerate(listed)]
+        told += [came[kind].at(one.place, one.slice) for one in found]
+        found += worst(searched, came[kind], most - len(found), told)
     return found
 
 

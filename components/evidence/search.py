@@ -62,18 +62,35 @@ class Searched:
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A slice that is told.
+class Verdicts:
+    """What came of one kind of loss, slice by slice.
 
     Attributes:
-      slice: The slice.
-      margin: Its loss that is beyond chance.
-      place: Its place among those searched; -1: the config lists it.
+      margin: The loss that is beyond chance.
+      p: The p value against the bound.
+      fails: Whether the loss is above its bound, beyond chance among all that were tested.
     """
 
+    margin: Array
+    p: Array
+    fails: Array
+
+    def at(self, place: int, one: Slice) -> Taken:
+        """One slice with what came of it."""
+        return Taken(
+            one, place, float(self.margin[place]), float(self.p[place]), bool(self.fails[place])
+        )
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A slice that is told, its place among all that were tested, and what came of it."""
+
     slice: Slice
+    place: int
     margin: float
-    place: int = -1
+    p: float
+    fails: bool
 
 
 def search(keys: pa.Table, trial: Trial, spec: EvaluationSpec) -> Searched | None:
@@ -108,37 +125,35 @@ def search(keys: pa.Table, trial: Trial, spec: EvaluationSpec) -> Searched | Non
     )
 
 
-def worst(
-    searched: Searched, losses: Losses, fails: Array, keep: int, taken: Sequence[Taken]
-) -> list[Taken]:
-    """Gives the worst slices: those that fail first, each by the loss that is beyond chance.
+def verdicts(losses: Losses, p: Array, q: Array, bound: float, level: float) -> Verdicts:
+    """Holds losses against their bound: `p` and `q` are theirs, `level` is what q may be."""
+    return Verdicts(losses.at_least(_LEVEL), p, (losses.value > bound) & (q <= level))
 
-    A slice is left out where nearly the same rows are taken already, and where it narrows a
-    slice that is taken and is no better. A narrow slice may fail within a wide one that is
-    sound.
+
+def worst(searched: Searched, found: Verdicts, keep: int, taken: Sequence[Taken]) -> list[Taken]:
+    """Gives the worst slices: those that fail, the surest first, then by margin.
+
+    A slice is left out where nearly the same rows are taken already, or a wider slice that
+    says as much. A narrow slice may fail within a wide one that is sound.
 
     Args:
       searched: The slices.
-      losses: Theirs.
-      fails: Whether each loss is above its bound, beyond chance among all of them.
+      found: What came of slices that are taken anyway, and then of those searched.
       keep: How many to give.
-      taken: Slices that are told anyway.
+      taken: Slices that are told already.
     """
-    margin = losses.at_least(_LEVEL)
-    order = np.lexsort((-np.where(np.isnan(margin), -np.inf, margin), ~fails))
+    first = len(found.margin) - len(searched.code)
+    margin, fails = found.margin[first:], found.fails[first:]
+    certain = np.where(fails, found.p[first:], 1.0)
+    order = np.lexsort((-np.where(np.isnan(margin), -np.inf, margin), certain, ~fails))
     kept: list[Taken] = []
     for place in order[: 20 * keep]:
         if len(kept) == keep or not np.isfinite(margin[place]):
             break
-        found = Taken(searched.slice_at(int(place)), float(margin[place]), int(place))
-        if not any(_is_told(found, other) for other in (*taken, *kept)):
-            kept.append(found)
+        one = found.at(first + int(place), searched.slice_at(int(place)))
+        if not any(_is_told(one, other) for other in (*taken, *kept)):
+            kept.append(one)
     return kept
-
-
-def margins(losses: Losses) -> Array:
-    """The losses beyond chance, as `worst` compares them."""
-    return losses.at_least(_LEVEL)
 
 
 @dataclass(frozen=True)
@@ -219,8 +234,9 @@ def _badness(losses: SliceLosses) -> float:
 
 
 def _is_told(found: Taken, other: Taken) -> bool:
+    """Whether `other` says what `found` would."""
     narrow, wide = found.slice, other.slice
     if len(wide.key) < len(narrow.key) and wide.key.items() <= narrow.key.items():
-        return found.margin <= other.margin
+        return found.p >= other.p if other.fails else found.margin <= other.margin
     common = len(np.intersect1d(narrow.rows, wide.rows, assume_unique=True))
     return common >= _SAME * (len(narrow.rows) + len(wide.rows) - common)
