@@ -22,6 +22,8 @@ Array = np.ndarray[Any, Any]
 
 # A number of more values is looked at by range.
 _FEW_NUMBERS = 12
+# Of a text column of many values, such as a day, rarer ones are not worth the search.
+_COMMON = 0.02
 # Rows times pairs of columns: a few seconds.
 _PAIR_ROWS = 40_000_000
 # The share of common rows above which two slices are one.
@@ -179,7 +181,7 @@ def _commonest(coding: Coding, most: int, min_rows: int) -> Coding:
         return coding if len(coding.values) > 1 else Coding(coding.codes, [], True)
     counts = np.bincount(coding.codes, minlength=len(coding.values))
     kept = np.argsort(-counts, kind="stable")[:most]
-    kept = kept[counts[kept] >= min_rows]
+    kept = kept[counts[kept] >= max(min_rows, _COMMON * len(coding.codes))]
     places = np.full(len(counts), -1, np.intp)
     places[kept] = np.arange(len(kept))
     return Coding(places[coding.codes], [coding.values[place] for place in kept], coding.exact)

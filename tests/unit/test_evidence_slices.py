@@ -264,3 +264,13 @@ def test_slices_of_missing_values_and_of_many_values():
     assert sum("delay" in one.key for one in found) == 5
     with pytest.raises(ConfigError, match="'gate'"):
         configured(keys, EvaluationSpec(slices=(("gate",),)))
+
+
+def test_many_values_of_few_rows_each_are_not_searched():
+    table = world(5, 20_000)
+    days = pa.array([f"day {place % 62}" for place in range(table.rows)])
+    wide = replace(table, keys=table.keys.append_column("day", days))
+    settings = spec(slices=(), found_slices=FoundSlicesSpec(keep=200))
+    found = compare(wide, "candidate", None, settings, seed=1)["slices"]
+    assert found
+    assert not any("day" in one["slice"] for one in found)
