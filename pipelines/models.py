@@ -16,6 +16,9 @@ from models.errors import ConfigError
 from pipelines._mlflow import mlflow_of
 from pipelines._text import did_you_mean, some
 
+# A narrow terminal breaks these lines: behind a metric's value, and within a long path.
+_LEAST_WIDTHS = {"metrics": 16, "pushed to": 18}
+
 
 def list_versions(target: str | None) -> list[dict[str, Any]]:
     """Gives the registered versions, newest first, model by model.
@@ -70,7 +73,8 @@ def render(versions: list[dict[str, Any]], console: Console) -> None:
         return
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("model", "version", "aliases", "metrics", "pushed to", "registered"):
-        table.add_column(heading, overflow="fold", no_wrap=heading != "pushed to")
+        least = _LEAST_WIDTHS.get(heading)
+        table.add_column(heading, overflow="fold", min_width=least, no_wrap=least is None)
     for version in versions:
         table.add_row(
             version["name"],
