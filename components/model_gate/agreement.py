@@ -25,7 +25,7 @@ def agreement(evidence: Mapping[str, Any], record: ModelEvaluation) -> list[Gate
     agrees = off <= TOLERANCE
     text = (
         f"{len(compared)} metrics of the whole and of slices were computed twice, by TFMA and "
-        f"from the predictions: at most {off:.1e} apart ({metric}, {where})."
+        f"from the predictions: at most {off:.2e} apart ({metric}, {where})."
     )
     outcome: Any = "pass" if agrees else "warn"
     return [Gate("agreement", metric, outcome, text, value=off, bound=TOLERANCE)]
