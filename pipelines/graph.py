@@ -32,6 +32,7 @@ from components.cross_validation.component import CrossValidation
 from components.curated_schema.component import CuratedSchema, parse_schema
 from components.data_gate.component import DataGate
 from components.evaluator.baseline import LastBlessedBefore
+from components.evaluator.config import EvaluationSpec
 from components.evaluator.eval_config import build_eval_config
 from components.example_gen.component import ColumnarExampleGen
 from components.model_gate.component import ModelGate
@@ -272,7 +273,7 @@ def _variants(
             reference=reference,
             predictions=evidence["Predictions"].outputs["predictions"],
             spec=variant.model_dump_json(),
-            evaluation=config.evaluation.model_dump_json(include=_OF_VARIANTS),
+            evaluation=_of_variants(config.evaluation).model_dump_json(include=_OF_VARIANTS),
             seed=config.seed,
             together=json.dumps(config.together()),
             timeout_s=_VARIANT_TIMEOUT_S,
@@ -295,6 +296,13 @@ def _variants(
 _VARIANT_TIMEOUT_S = 900
 # Keys of `evaluation` that variants are weighed by.
 _OF_VARIANTS = {"slices", "min_slice_rows", "metric", "resamples", "confidence"}
+# A dozen variants are weighed: the ends of their intervals need no more than this.
+_VARIANT_RESAMPLES = 300
+
+
+def _of_variants(evaluation: EvaluationSpec) -> EvaluationSpec:
+    resamples = min(evaluation.resamples, _VARIANT_RESAMPLES)
+    return evaluation.model_copy(update={"resamples": resamples})
 
 
 def _weights(config: KelpConfig, variant: VariantSpec, sources: Mapping[str, Channel]) -> BaseNode:
