@@ -40,6 +40,11 @@ class Workplace:
         return self.folder / "runs" / "flights" / "latest"
 
     @property
+    def runs(self) -> list[Path]:
+        """The run folders, and `latest`."""
+        return [log.parent for log in (self.folder / "runs" / "flights").glob("*/logs")]
+
+    @property
     def page(self) -> str:
         """The latest run's report, in plain characters."""
         return html.unescape((self.latest / "report.html").read_text())

@@ -164,7 +164,8 @@ def test_a_model_of_shuffled_labels_is_not_pushed(planted: Callable[[Plant], Wor
         return table.set_column(place, "delayed", labels)
 
     workplace = planted(shuffle)
-    # Without a bound, chance itself has to be told from a model.
+    # Without a bound, chance itself has to be told from a model. A month keeps its share of
+    # late flights, so a little can be learnt, and the linear model learns that too.
     done = workplace.run("evaluation.bounds={}", "evaluation.baselines.linear=block", *BRIEF)
     assert done.returncode == 0, done.stdout + done.stderr
     summary = workplace.summary

@@ -141,6 +141,7 @@ def test_a_model_below_its_bound_is_not_pushed(workplace: Workplace) -> None:
 
 def test_ctrl_c_in_the_trainer_leaves_nothing_and_resumes(workplace: Workplace) -> None:
     overrides = ("training.epochs=400", "network.units=[16]")
+    before = set(workplace.runs)
     process = subprocess.Popen(
         workplace.arguments(*overrides),
         cwd=workplace.folder,
@@ -149,8 +150,10 @@ def test_ctrl_c_in_the_trainer_leaves_nothing_and_resumes(workplace: Workplace) 
         stderr=subprocess.PIPE,
         text=True,
     )
-    log = _wait_for_epochs(workplace)
-    process.send_signal(signal.SIGINT)
+    try:
+        log = _wait_for_epochs(workplace, before)
+    finally:
+        process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, out + err
     lines = err.strip().splitlines()
@@ -161,18 +164,17 @@ def test_ctrl_c_in_the_trainer_leaves_nothing_and_resumes(workplace: Workplace) 
     assert log.is_file()
     assert "Interrupted during Trainer" in workplace.page
     models = workplace.folder / "runs" / "flights" / "artifacts" / "Trainer" / "model"
-    assert all(any(path.rglob("saved_model.pb")) for path in models.iterdir())
+    assert all(any(path.rglob("saved_model.pb")) for path in models.glob("*"))
     done = workplace.kelp(*workplace.arguments("network.units=[16]")[1:], "--from", "Trainer")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ExampleGen" not in workplace.rerun
     assert "Trainer" in workplace.rerun
 
 
-def _wait_for_epochs(workplace: Workplace) -> Path:
-    before = set((workplace.folder / "runs" / "flights").iterdir())
+def _wait_for_epochs(workplace: Workplace, before: set[Path]) -> Path:
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
-        for folder in set((workplace.folder / "runs" / "flights").iterdir()) - before:
+        for folder in set(workplace.runs) - before:
             log = folder / "logs" / "Trainer.log"
             if log.is_file() and "epoch 3" in log.read_text().lower():
                 return log
