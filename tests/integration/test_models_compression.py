@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from sklearn.datasets import load_digits
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_metadata.proto.v0 import schema_pb2
-from test_models_training import LABELS, World, _serialize, _write
+from tests.integration.test_models_training import LABELS, World, _serialize, _write
 
 from models.compression import agreement
 from models.compression.constants import learned_preparation

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
-from test_models_compression import _convert, _material
-from test_models_training import World
+from tests.integration.test_models_compression import _convert, _material
+from tests.integration.test_models_training import World
 
 from models.raw_table import read_table
 from pipelines import cli

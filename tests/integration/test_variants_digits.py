@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tensorflow.lite.python.schema_py_generated import TensorType
 from tensorflow.lite.tools import flatbuffer_utils
-from test_models_compression import Digits, _material
+from tests.integration.test_models_compression import Digits, _material
 
 from components.compressor import make
 from components.compressor.make import MODEL_FOLDER, VARIANT_FILE, Sources, make_variant
