@@ -17,7 +17,6 @@ from pydantic import TypeAdapter
 from sklearn.datasets import load_digits
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tests.integration.test_models_training import LABELS, World, _serialize, _write
 
 from models.compression import agreement
 from models.compression.constants import learned_preparation
@@ -33,6 +32,7 @@ from models.errors import ModelError
 from models.features import FeaturesSpec
 from models.raw_table import read_table
 from models.representation import dense_schema, raw_input_specs
+from tests.integration.test_models_training import LABELS, World, _serialize, _write
 
 FORMATS = {
     "savedmodel_float32": 1e-5,

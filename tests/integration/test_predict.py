@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
-from tests.integration.test_models_compression import _convert, _material
-from tests.integration.test_models_training import World
 
 from models.raw_table import read_table
 from pipelines import cli
+from tests.integration.test_models_compression import _convert, _material
+from tests.integration.test_models_training import World
 
 FORMS = ("savedmodel_float32", "tflite_float32", "onnx_float32")
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from tensorflow.lite.python.schema_py_generated import TensorType
 from tensorflow.lite.tools import flatbuffer_utils
-from tests.integration.test_models_compression import Digits, _material
 
 from components.compressor import make
 from components.compressor.make import MODEL_FOLDER, VARIANT_FILE, Sources, make_variant
@@ -22,6 +21,7 @@ from models.compression.formats.artifact import ARTIFACT_FILE, digest
 from models.compression.runtimes import open_predictor, predict_table
 from models.compression.spec import VariantsSpec
 from models.raw_table import read_table
+from tests.integration.test_models_compression import Digits, _material
 
 GATES = {"max_drop": 0.015, "tolerance": 0.2}
 VARIANTS = {
