@@ -1,8 +1,11 @@
 """Runs a function in a fresh Python process: converters and quantisers can take one down.
 
-`python -m models.compression._process MODULE:FUNCTION REQUEST REPLY` calls the function with
-the request, a JSON object, and writes the object that it returns. Arrays travel as files
-whose paths stand in the request. Importing this module imports no TensorFlow.
+The process is forked from one that has imported TensorFlow and done nothing with it: an
+import costs more than most of what is done here. A function that must do without TensorFlow
+gets a process that is started anew, `python -m models.compression._process MODULE:FUNCTION
+REQUEST REPLY`. Both take a request, a JSON object, from a file, and write the object that the
+function returns; arrays travel as files whose paths stand in the request. Importing this
+module imports no TensorFlow.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,8 @@ from models.errors import KelpError, ModelError, error_from_json
 
 _FAILED = 3
 _TAIL_LINES = 3
+# What a job imports first; none of it starts a thread of TensorFlow's, or a fork would hang.
+_IMPORTED = ("tensorflow", "keras", "tensorflow_transform", "tfx_bsl.public.tfxio")
 
 
 def call(
@@ -32,6 +38,7 @@ def call(
     timeout_s: float,
     what: str,
     threads: int | None = None,
+    bare: bool = False,
 ) -> dict[str, Any]:
     """Calls a function in a process of its own and gives what it returned.
 
@@ -41,6 +48,7 @@ def call(
       timeout_s: How long the process may take; then it is killed.
       what: What is being done, for the error: "the conversion to TFLite".
       threads: How many threads TensorFlow and the runtimes may use; None leaves it to them.
+      bare: Whether the process starts without TensorFlow, as its memory is measured.
 
     Raises:
       KelpError: the function raised one.
@@ -49,9 +57,9 @@ def call(
     with tempfile.TemporaryDirectory(prefix="kelp-process-") as folder:
         asked, reply = Path(folder) / "request.json", Path(folder) / "reply.json"
         asked.write_text(json.dumps(request), encoding="utf-8")
-        command = [sys.executable, "-m", "models.compression._process", target, asked, reply]
         log = Path(folder) / "log"
-        status = _run([str(part) for part in command], log, timeout_s, _environment(threads))
+        run = _start if bare else _fork
+        status = run([target, str(asked), str(reply)], log, timeout_s, _environment(threads))
         text = log.read_text(encoding="utf-8", errors="replace")
         if status is None:
             raise _too_slow(what, timeout_s, text)
@@ -78,9 +86,48 @@ def _environment(threads: int | None) -> dict[str, str]:
     return {**os.environ, **quiet, **limits}
 
 
-def _run(
-    command: list[str], log: Path, timeout_s: float, environment: dict[str, str]
+def _fork(
+    arguments: Sequence[str], log: Path, timeout_s: float, environment: Mapping[str, str]
 ) -> int | None:
+    context = get_context("forkserver")
+    context.set_forkserver_preload(list(_IMPORTED))
+    process = context.Process(target=_forked, args=(list(arguments), str(log), dict(environment)))
+    process.start()
+    try:
+        process.join(timeout_s)
+        return process.exitcode
+    finally:
+        if process.is_alive():
+            _kill(process.pid)
+        process.join()
+        process.close()
+
+
+def _kill(pid: int | None) -> None:
+    """Kills a process with what it has started: it leads a session of its own."""
+    if pid is None:
+        return
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _forked(arguments: Sequence[str], log: str, environment: Mapping[str, str]) -> None:
+    """What the forked process does: its output goes to the log."""
+    os.setsid()
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.exit(main(arguments))
+
+
+def _start(
+    arguments: Sequence[str], log: Path, timeout_s: float, environment: Mapping[str, str]
+) -> int | None:
+    command = [sys.executable, "-m", "models.compression._process", *arguments]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -96,7 +143,7 @@ def _run(
         finally:
             # Its own session: what it has started goes with it.
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+                _kill(process.pid)
                 process.wait()
 
 
@@ -123,7 +170,7 @@ def _tail(log: str) -> str:
     return " / ".join(lines[-_TAIL_LINES:]) or "nothing was printed"
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Calls `TARGET` with the object in `REQUEST`; see the module."""
     target, request, reply = arguments
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

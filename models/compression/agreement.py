@@ -48,6 +48,7 @@ def verify_artifact(
             request,
             timeout_s=timeout_s,
             what=f"loading {folder.name} in a fresh process",
+            bare=kind != "savedmodel",
         )
     )
     if not report.max_difference <= tolerance:

@@ -64,7 +64,14 @@ def prove(task: Task, timeout_s: float) -> Proof:
         name: str(value) if isinstance(value, Path) else value for name, value in vars(task).items()
     }
     what = f"running the artifact of {task.name}"
-    told = call("models.compression.proof:run", request, timeout_s=timeout_s, what=what, threads=1)
+    told = call(
+        "models.compression.proof:run",
+        request,
+        timeout_s=timeout_s,
+        what=what,
+        threads=1,
+        bare=task.kind != "savedmodel",
+    )
     reference = told["reference"]
     if reference is None:
         # A runtime without TensorFlow: the reference would add its memory and its threads.

@@ -242,6 +242,7 @@ def predict_rows(kind: Kind, folder: Path, rows: Path, answers: Path, timeout_s:
         request,
         timeout_s=timeout_s,
         what=f"predicting with {folder.name}",
+        bare=kind != "savedmodel",
     )
 
 
@@ -282,6 +283,7 @@ def measure(kind: Kind, folder: Path, rows: Path, repeats: int, timeout_s: float
         timeout_s=timeout_s,
         what=f"timing {folder.name}",
         threads=1,
+        bare=kind != "savedmodel",
     )
     return Timing(**timing)
 

@@ -19,6 +19,10 @@ def threads(_):
     return {"threads": os.environ.get("TF_NUM_INTRAOP_THREADS")}
 
 
+def imported(_):
+    return {"tensorflow": "tensorflow" in sys.modules, "argument": os.environ.get("ASKED_FOR")}
+
+
 def crash(_):
     print("about to break")
     sys.stdout.flush()
@@ -55,9 +59,18 @@ def test_threads_are_limited_where_asked():
     assert call(f"{HERE}:threads", {}, timeout_s=60, what="x", threads=1) == {"threads": "1"}
 
 
-def test_a_crash_becomes_an_error_with_the_end_of_the_log():
+def test_only_a_bare_process_comes_without_tensorflow(monkeypatch):
+    monkeypatch.setenv("ASKED_FOR", "now")
+    forked = call(f"{HERE}:imported", {}, timeout_s=60, what="x")
+    bare = call(f"{HERE}:imported", {}, timeout_s=60, what="x", bare=True)
+    assert forked == {"tensorflow": True, "argument": "now"}
+    assert bare == {"tensorflow": False, "argument": "now"}
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_crash_becomes_an_error_with_the_end_of_the_log(bare):
     with pytest.raises(ModelError, match="the conversion failed in its process") as caught:
-        call(f"{HERE}:crash", {}, timeout_s=60, what="the conversion")
+        call(f"{HERE}:crash", {}, timeout_s=60, what="the conversion", bare=bare)
     assert "signal 6" in caught.value.received
     assert "about to break" in caught.value.received
 
@@ -75,10 +88,12 @@ def test_any_other_exception_is_told_with_its_message():
     assert "ValueError: unexpected" in caught.value.received
 
 
-def test_a_process_that_takes_too_long_is_killed(tmp_path):
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_process_that_takes_too_long_is_killed(tmp_path, bare):
     file = tmp_path / "pid"
+    call(f"{HERE}:double", {"number": 1}, timeout_s=60, what="importing TensorFlow")
     with pytest.raises(ModelError, match="took too long"):
-        call(f"{HERE}:hang", {"file": str(file)}, timeout_s=12, what="waiting")
+        call(f"{HERE}:hang", {"file": str(file)}, timeout_s=6, what="waiting", bare=bare)
     assert file.is_file(), "the process had not started yet"
     with pytest.raises(ProcessLookupError):
         os.kill(int(file.read_text()), 0)
