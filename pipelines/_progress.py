@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -15,6 +15,11 @@ class Progress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._width = 18
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Makes room for the longest name."""
+        self._width = max(map(len, names), default=self._width)
 
     @contextmanager
     def working(self, name: str) -> Iterator[None]:
@@ -24,7 +29,7 @@ class Progress:
             return
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         with Live(*columns, console=self._console, transient=True) as live:
-            live.add_task(f"{name:<18}", total=None)
+            live.add_task(f"{name:<{self._width}}", total=None)
             yield
 
     def done(self, name: str, seconds: float, cached: bool, rows: int | None, mib: float) -> None:
@@ -32,5 +37,5 @@ class Progress:
         took = "cached" if cached else f"{seconds:.1f} s"
         counted = f"{rows:,} rows" if rows is not None else ""
         self._console.print(
-            f"{name:<18}{took:>9}  {counted:>14}  {mib:>7,.0f} MiB peak", highlight=False
+            f"{name:<{self._width}}{took:>9}  {counted:>14}  {mib:>7,.0f} MiB peak", highlight=False
         )

@@ -25,7 +25,8 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types import standard_artifacts
-from tfx.types.channel import Channel, union
+from tfx.types.channel import Channel
+from tfx.types.channel_utils import union
 
 from components.compressor.component import Compressor
 from components.cross_validation.component import CrossValidation

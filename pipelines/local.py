@@ -121,6 +121,7 @@ def _run_nodes(current: _Run, console: Console, use_cache: bool) -> None:
     os.environ[RUN_VARIABLE] = f"{current.root.name}/{current.folder.name}"
     with progress.working("Setup"), captured(current.log("Setup")):
         runner, nodes = _prepare(current, use_cache)
+    progress.expect(node.node_info.id for node in nodes)
     for node in nodes:
         name = node.node_info.id
         current.current = name

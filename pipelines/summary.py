@@ -14,6 +14,8 @@ from components.jsonfile import read_json, write_json
 from pipelines._variants import show_variants
 
 SUMMARY_FILE = "summary.json"
+# A model that is worse everywhere has a reason for each slice.
+_SHOWN_REASONS = 8
 
 
 def write(folder: Path, summary: Mapping[str, Any]) -> Path:
@@ -48,7 +50,10 @@ def render(summary: Mapping[str, Any], console: Console) -> None:
 def _lines(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     verdict = "blessed" if summary["blessed"] else "not blessed"
     lines = [("status", f"{summary['status']}, {verdict}")]
-    lines += [("reason", reason) for reason in summary["reasons"]]
+    reasons = summary["reasons"]
+    lines += [("reason", reason) for reason in reasons[:_SHOWN_REASONS]]
+    if len(reasons) > _SHOWN_REASONS:
+        lines.append(("reason", f"and {len(reasons) - _SHOWN_REASONS} more: see the report"))
     lines.append(("pushed to", summary["pushed_to"] or "nothing was pushed"))
     rows = summary["rows"]
     total = sum(rows.values())

@@ -44,7 +44,7 @@ class Timing:
       rows_per_s: Throughput in batches of 64; the median of the repeats.
       prepare_ms: The median time in which numpy prepares one row; 0 for a SavedModel, which
         prepares rows itself.
-      load_s: How long loading took.
+      load_s: How long loading took, without the import of TensorFlow.
       peak_memory_mib: Of the whole process, runtime and Python included.
     """
 

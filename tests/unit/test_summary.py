@@ -99,3 +99,10 @@ def test_stays_light_and_quiet(summary: dict[str, Any], tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_of_many_reasons_the_first_are_shown(summary: dict[str, Any]) -> None:
+    text = printed(summary | {"reasons": [f"slice number {place} is worse" for place in range(30)]})
+    assert "slice number 7 is worse" in text
+    assert "slice number 8 is worse" not in text
+    assert "and 22 more: see the report" in text
