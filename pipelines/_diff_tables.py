@@ -138,5 +138,6 @@ _SECTIONS: Mapping[str, tuple[Sequence[str], Callable[[Change], Row]]] = {
     "metrics": (("metric", "before", "after", "difference (runs as independent)"), _metric),
     "slices": (("slice", "before", "after", "difference"), _slice),
     "gates": (("gate", "before", "after", "why"), _gate),
+    "variants": (("variant", "before", "after"), _pair),
     "seconds": (("component", "before", "after"), _seconds),
 }

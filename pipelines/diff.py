@@ -28,6 +28,7 @@ _LEAST_SECONDS = 1.0
 _LEAST_SHARE = 0.2
 _FIGURES = ("missing", "mean", "deviation", "least", "median", "most", "distinct")
 _VERDICT = ("status", "blessed", "pushed_to")
+_OF_A_VARIANT = ("status", "reasons", "format", "bytes", "parameters", "sparsity")
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def _sections(first: Run, second: Run) -> dict[str, list[Change]]:
         ),
         "slices": slice_changes(first.evidence, second.evidence, MOST),
         "gates": gate_changes(first.gates, second.gates),
-        "seconds": second_changes(_seconds(first), _seconds(second), _worth_telling),
+        "variants": changed(_variants(one), _variants(other)),
+        "seconds": second_changes(*_seconds(first, second), _worth_telling),
     }
 
 
@@ -127,11 +129,35 @@ def _source(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {"digest": (summary.get("digests") or {}).get("source")}
 
 
-def _seconds(run: Run) -> dict[str, float]:
-    """The seconds of what was done: what came from the cache took none worth comparing."""
-    cached = run.summary.get("cached") or {}
-    seconds: Mapping[str, float] = run.summary.get("seconds") or {}
-    return {name: taken for name, taken in seconds.items() if not cached.get(name)}
+def _variants(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What each variant came to; its timing differs from run to run, and is left out."""
+    return {
+        f"{one['name']}.{key}": value
+        for one in summary.get("variants") or []
+        for key, value in {
+            **{name: one.get(name) for name in _OF_A_VARIANT},
+            one.get("metric"): (one.get("metrics") or {}).get(one.get("metric"), {}).get("value"),
+        }.items()
+    }
+
+
+def _seconds(first: Run, second: Run) -> tuple[dict[str, float], dict[str, float]]:
+    """The seconds of what was done: what came from either's cache is not worth comparing."""
+    cached = {
+        name
+        for run in (first, second)
+        for name, taken_over in (run.summary.get("cached") or {}).items()
+        if taken_over
+    }
+    before, after = (
+        {
+            name: taken
+            for name, taken in (run.summary.get("seconds") or {}).items()
+            if name not in cached
+        }
+        for run in (first, second)
+    )
+    return before, after
 
 
 def _worth_telling(before: float, after: float) -> bool:

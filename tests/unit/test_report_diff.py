@@ -92,6 +92,10 @@ def test_every_kind_of_difference(
         "after": "block",
         "reason": "",
     }
+    assert found["variants"] == [
+        {"key": "int8.status", "before": "blessed", "after": "refused"},
+        {"key": "int8.reasons", "before": [], "after": ["int8 is too slow."]},
+    ]
     assert found["seconds"] == [{"component": "Trainer", "before": 12.76, "after": 40.0}]
 
 
@@ -120,6 +124,8 @@ def change_all(run: Run) -> None:
     summary["digests"] = {"data": "other", "source": "other"}
     summary["versions"] = {**summary["versions"], "keras": "3.16.0"}
     summary["seconds"] = {**summary["seconds"], "Trainer": 40.0, "Pusher": 11.4}
+    (int8,) = [one for one in summary["variants"] if one["name"] == "int8"]
+    int8 |= {"status": "refused", "reasons": ["int8 is too slow."]}
     evidence = run.read("evidence", "evidence.json")
     auc = evidence["metrics"]["roc_auc"]["candidate"]
     auc |= {end: auc[end] + 0.05 for end in ("value", "low", "high")}
