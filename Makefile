@@ -39,10 +39,13 @@ bench: setup ## Time ours against TFX's own, the whole pipeline and its variants
 	$(BIN)/python -m bench.intervals
 	$(BIN)/python -m bench.pipeline
 
-lock: setup ## Resolve all dependencies anew into requirements.lock
-	@uv=$$($(PYTHON) scripts/setup.py --print-uv) && $$uv lock && $$uv export --quiet \
-	  --format requirements-txt --all-extras --all-groups --no-emit-project --no-header \
-	  --no-annotate --output-file requirements.lock > /dev/null
+lock: setup ## Resolve all dependencies anew into requirements.lock, and docker's part of it
+	@uv=$$($(PYTHON) scripts/setup.py --print-uv) && $$uv lock && \
+	  export="$$uv export --quiet --format requirements-txt --no-emit-project --no-header \
+	    --no-annotate --output-file" && \
+	  $$export requirements.lock --all-extras --all-groups > /dev/null && \
+	  $$export docker/requirements.lock --no-default-groups --group build --extra postgres \
+	    > /dev/null
 
 clean: ## Remove caches and build leftovers; data, runs and models stay
 	rm -rf build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache \
