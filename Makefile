@@ -7,7 +7,7 @@ PACKAGES := pipelines components models serving
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup train test check bench lock clean
+.PHONY: help setup train serve test check bench lock clean
 
 help: ## Tell what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ setup: ## Make .venv from requirements.lock, where it is missing or stale
 train: setup ## Get the flights data, then train, evaluate and push a model
 	@test -e data/flights/digest.json || $(BIN)/kelp data flights
 	@$(BIN)/kelp run $(CONFIG)
+
+serve: setup ## Serve the trained models by REST, for development
+	@$(BIN)/kelp serve
 
 test: setup ## Run all tests, with coverage
 	@$(PYTHON) scripts/browser.py

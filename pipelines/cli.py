@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from models.errors import ConfigError, KelpError
+from pipelines.serving_commands import serve
 
 ARGUMENT_ERROR = 2
 OTHER_ERROR = 1
@@ -293,6 +294,9 @@ def predict(
     if missing:
         click.echo(f"warning: missing in every row: {', '.join(missing)}", err=True)
     return 0
+
+
+cli.add_command(serve)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,28 +3,54 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from models.errors import EnvironmentProblem
+from models.errors import ConfigError, EnvironmentProblem, KelpError
 from pipelines._remote import RemotePredictor
 
 API_KEY = "KELP_API_KEY"
 
 
-@contextmanager
-def serving_errors() -> Iterator[None]:
-    """Turns what serving has to say to its operator into an error of Kelp's.
+def run_server(config: Path | None, given: Mapping[str, Any]) -> int:
+    """Serves until told to go, and gives the status to exit with.
+
+    Args:
+      config: The server's config; None takes configs/serving.yaml where there is one.
+      given: What the command line says, by key; None is not given.
 
     Raises:
-      EnvironmentProblem: serving told of a problem.
+      KelpError: the config is wrong, or the server cannot start.
+    """
+    import click
+
+    from serving.config import load_spec
+    from serving.server import serve
+
+    with serving_errors(ConfigError):
+        spec = load_spec(config, given)
+    with serving_errors():
+        return serve(spec, click.echo)
+
+
+@contextmanager
+def serving_errors(kind: type[KelpError] = EnvironmentProblem) -> Iterator[None]:
+    """Turns what serving has to say to its operator into an error of Kelp's.
+
+    Args:
+      kind: Which error.
+
+    Raises:
+      KelpError: serving told of a problem.
     """
     from serving.errors import ServingProblem
 
     try:
         yield
     except ServingProblem as problem:
-        raise EnvironmentProblem(
+        raise kind(
             problem.what,
             where=problem.where,
             expected=problem.expected,

@@ -17,7 +17,7 @@ from serving.servable import Servable
 from serving.versions.folders import fingerprint
 from serving.versions.slot import OK, Slot
 
-logger = logging.getLogger("kelp.serving.versions")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

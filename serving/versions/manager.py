@@ -19,7 +19,7 @@ from serving.versions.sources import Sources, Target
 
 _LOADERS = 2
 
-logger = logging.getLogger("kelp.serving.versions")
+logger = logging.getLogger(__name__)
 
 PredictorFactory = Callable[[str, int, Servable, BatchLimits], Predictor]
 
@@ -104,6 +104,10 @@ class ModelManager:
         if not told:
             raise ServingError(404, f"Could not find any versions of model {name}")
         return told
+
+    def knows(self, name: str) -> bool:
+        """Whether there is such a model, available or not."""
+        return name in self._models
 
     def available(self) -> dict[str, list[int]]:
         """The versions that are served of each model, newest first."""
