@@ -154,7 +154,10 @@ class ModelManager:
                 self._models[target.name] = Model(target.name, self._loader, self._spec.poll_s)
             self._begin(target)
         for name in set(self._models) - {target.name for target in targets}:
-            self._begin(Target(name, {}, self._spec.policy))
+            if self._models[name].empty and name not in self._tasks:
+                del self._models[name]
+            else:
+                self._begin(Target(name, {}, self._spec.policy))
         self._looked.set()
 
     def _begin(self, target: Target) -> None:
@@ -165,15 +168,12 @@ class ModelManager:
             return
         task = asyncio.create_task(model.reconcile(target), name=f"kelp-load-{target.name}")
         self._tasks[target.name] = task
-        task.add_done_callback(lambda done: self._done(target, done))
+        task.add_done_callback(lambda done: self._done(target.name, done))
 
-    def _done(self, target: Target, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(target.name, None)
+    def _done(self, name: str, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(name, None)
         if not task.cancelled() and task.exception() is not None:
             logger.error("reconcile_failed", exc_info=task.exception())
-        model = self._models[target.name]
-        if target.found == {} and model.empty:
-            del self._models[target.name]
 
     def _tell_problem(self) -> None:
         told = str(self._sources.problem or "")
