@@ -26,6 +26,7 @@ serve: setup ## Serve the trained models by REST, for development
 
 test: setup ## Run all tests, with coverage
 	@$(PYTHON) scripts/browser.py
+	@$(PYTHON) scripts/promtool.py
 	@$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest tests/unit tests/integration tests/e2e
 	@$(BIN)/coverage combine --quiet
