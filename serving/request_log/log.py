@@ -71,11 +71,24 @@ class RequestLog:
 
     def offer(self, request: LoggedRequest) -> None:
         """Takes note of a request; returns at once, whatever becomes of it."""
+        if self.wants():
+            self.put(request)
+
+    def wants(self) -> bool:
+        """Counts a request, and tells whether it is one to keep.
+
+        After yes comes one call: of `put` or of `give_up`.
+        """
         with self._lock:
             self._seen += 1
             if self._draw.random() >= self._spec.sample:
-                return
+                return False
             self._sampled += 1
+            return True
+
+    def put(self, request: LoggedRequest) -> None:
+        """Lets a request that the log wants wait to be written, or drops it."""
+        with self._lock:
             if self._closed:
                 self._dropped += 1
                 return
@@ -83,6 +96,18 @@ class RequestLog:
                 self._queue.put_nowait((request, self._clock()))
             except queue.Full:
                 self._dropped += 1
+
+    def give_up(self, *, dropped: bool) -> None:
+        """Counts a request that the log wants and does not get.
+
+        Args:
+          dropped: For want of time to look at it; else it could not be read.
+        """
+        with self._lock:
+            if dropped:
+                self._dropped += 1
+            else:
+                self._failed += 1
 
     @property
     def counts(self) -> LogCounts:
