@@ -109,8 +109,12 @@ class Predictor:
         """Answers the body of a `:classify` request."""
         from serving.codec import examples
 
+        limits = self._limits
+
         def decode(body: bytes) -> Request:
-            return examples.decode_classify(body, self.servable.signatures, self._limits.depth)
+            return examples.decode_classify(
+                body, self.servable.signatures, limits.request_rows, limits.depth
+            )
 
         return await self._answer(body, decode, examples.encode_classify, "classify", deadline_s)
 
@@ -118,8 +122,12 @@ class Predictor:
         """Answers the body of a `:regress` request."""
         from serving.codec import examples
 
+        limits = self._limits
+
         def decode(body: bytes) -> Request:
-            return examples.decode_regress(body, self.servable.signatures, self._limits.depth)
+            return examples.decode_regress(
+                body, self.servable.signatures, limits.request_rows, limits.depth
+            )
 
         return await self._answer(body, decode, examples.encode_regress, "regress", deadline_s)
 
@@ -177,7 +185,8 @@ class Predictor:
         else:
             self._ask_turn(loop)
         try:
-            return await item.future
+            outputs: Outputs = await item.future
+            return outputs
         finally:
             item.unwatch()
 
@@ -249,7 +258,7 @@ class Predictor:
         began = loop.time()
         try:
             answers: list[Outputs | Exception] = list(self._run([item.request for item in batch]))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told to each request, none may be left waiting
             answers = [error] if len(batch) == 1 else [self._alone(item) for item in batch]
         took = loop.time() - began
         self._average_s += _WEIGHT * (took - self._average_s)
@@ -258,7 +267,7 @@ class Predictor:
     def _alone(self, item: _Item) -> Outputs | Exception:
         try:
             return self._run([item.request])[0]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told to the request
             return error
 
     def _run(self, requests: Sequence[Request]) -> list[Outputs]:
@@ -301,7 +310,7 @@ class Predictor:
                     seconds,
                 )
             )
-        except Exception:
+        except Exception:  # noqa: BLE001 - an answered request must not fail for its record
             _LOG.exception("The request log failed; the request itself is answered")
 
     def _executor(self) -> ThreadPoolExecutor:

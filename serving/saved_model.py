@@ -35,7 +35,9 @@ _STATUSES = {
     tf.errors.ABORTED: 409,
 }
 _VALUES: Mapping[str, Any] = {"string": b"a", "bool": True, "float32": 0.5, "float64": 0.5}
-_NODE = re.compile(r"\{\{.*?\}\}|\s*\[Op:[^\]]*\].*|\n.*", re.DOTALL)
+# What TensorFlow puts around the sentence that says what is wrong.
+_TRACES = ("Graph execution error", "Detected at", "<stack traces", "File ", "[[")
+_OPERATION = re.compile(r"\s*\[Op:[^\]]*\]")
 
 
 class SavedModelServable:
@@ -114,8 +116,8 @@ class SavedModelServable:
     def _pack(self) -> None:
         """Takes the quick way for each signature for which it gives the very same answers."""
         samples: dict[str, list[Mapping[str, np.ndarray]]] = {}
-        for signature, inputs in self._warmup_requests():
-            samples.setdefault(signature, []).append(inputs)
+        for called, inputs in self._warmup_requests():
+            samples.setdefault(called, []).append(inputs)
         for name, signature in self.signatures.items():
             call = pack_signature(signature, self._calls[name])
             requests = samples.get(name) or [_made_up(signature)]
@@ -241,9 +243,8 @@ def _same(one: np.ndarray, other: np.ndarray) -> bool:
 
 def _reason(error: Exception) -> str:
     """What went wrong, without where in the graph: one line."""
-    text = getattr(error, "message", None) or str(error)
-    lines = [line for line in str(text).splitlines() if line.strip()]
-    first = lines[0] if lines else type(error).__name__
-    if first.startswith("Graph execution error") and len(lines) > 1:
-        first = lines[-1]
-    return _NODE.sub("", first).strip()[:400]
+    text = str(getattr(error, "message", None) or error)
+    lines = [line.strip() for line in text.splitlines()]
+    told = [line for line in lines if line and not line.startswith(_TRACES)]
+    first = _OPERATION.sub("", told[0]) if told else type(error).__name__
+    return "".join(each if each.isprintable() else "?" for each in first)[:400]

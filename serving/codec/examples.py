@@ -22,22 +22,38 @@ _SCORES = "scores"
 _OUTPUTS = "outputs"
 
 
-def decode_classify(body: bytes, signatures: Mapping[str, Signature], depth: int) -> Request:
+def decode_classify(
+    body: bytes, signatures: Mapping[str, Signature], most: int, depth: int
+) -> Request:
     """Reads the body of a `:classify` request.
 
+    Args:
+      body: The request's JSON.
+      signatures: The model's signatures by name.
+      most: Most examples in one request.
+      depth: Deepest nesting.
+
     Raises:
       ServingError: if it is none that one of the signatures can answer.
     """
-    return _decode(body, signatures, depth, CLASSIFY, "classification")
+    return _decode(_document(body, most, depth), signatures, CLASSIFY, "classification")
 
 
-def decode_regress(body: bytes, signatures: Mapping[str, Signature], depth: int) -> Request:
+def decode_regress(
+    body: bytes, signatures: Mapping[str, Signature], most: int, depth: int
+) -> Request:
     """Reads the body of a `:regress` request.
 
+    Args:
+      body: The request's JSON.
+      signatures: The model's signatures by name.
+      most: Most examples in one request.
+      depth: Deepest nesting.
+
     Raises:
       ServingError: if it is none that one of the signatures can answer.
     """
-    return _decode(body, signatures, depth, REGRESS, "regression")
+    return _decode(_document(body, most, depth), signatures, REGRESS, "regression")
 
 
 def encode_classify(request: Request, outputs: Mapping[str, np.ndarray]) -> bytes:
@@ -89,15 +105,23 @@ def encode_regress(request: Request, outputs: Mapping[str, np.ndarray]) -> bytes
     return encode_results(list(values.reshape(rows)))
 
 
-def _decode(
-    body: bytes, signatures: Mapping[str, Signature], depth: int, method: str, kind: str
-) -> Request:
+def _document(body: bytes, most: int, depth: int) -> dict[str, Any]:
     document = parse(body, depth)
     if has_equal_keys(body, document, colons=len(document)):
         document = parse_strictly(body, depth)
+    examples = document.get("examples")
+    if type(examples) is list and len(examples) > most:
+        raise ServingError(
+            400, f"{len(examples)} examples in one request; at most {most} are taken"
+        )
+    return document
+
+
+def _decode(
+    document: Mapping[str, Any], signatures: Mapping[str, Signature], method: str, kind: str
+) -> Request:
     name = signature_name(document)
-    context = document.get("context")
-    shared = b"" if context is None else _example(context, "context")
+    shared = _example(document["context"], "context") if "context" in document else b""
     examples = _checked(document)
     serialized = np.empty(len(examples), object)
     serialized[:] = [
@@ -144,7 +168,8 @@ def _example(features: Any, where: str) -> bytes:
         except UnicodeEncodeError:
             raise ServingError(400, f"The name of a feature is no text ({where})") from None
         _fill(example.features.feature[key], value if type(value) is list else [value], key, where)
-    return example.SerializeToString()
+    serialized: bytes = example.SerializeToString()
+    return serialized
 
 
 def _fill(feature: Any, values: list[Any], name: str, where: str) -> None:
