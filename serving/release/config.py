@@ -15,7 +15,10 @@ class BudgetSpec(BaseModel):
       error_rate: Answers that are errors, as a share of all: canary less stable.
       latency_ratio: Median and 95th percentile: canary by stable.
       latency_slack_ms: A difference in latency that is no matter, whatever its ratio.
-      shift: Distance between the distributions of an output, 0 to 1 (Kolmogorov-Smirnov).
+      shift: The share of an output's values that moved, 0 to 1: the Kolmogorov-Smirnov
+        distance of its distributions, past the slack.
+      shift_slack: How far a value may move without having moved: as a share of the range of
+        the stable version's values, and of 1 for probabilities.
       requests: The fewest requests, for either version, to decide for the canary by.
       alpha: The chance that a look takes noise for a broken bound.
     """
@@ -26,6 +29,7 @@ class BudgetSpec(BaseModel):
     latency_ratio: float = Field(default=1.5, ge=1)
     latency_slack_ms: float = Field(default=2.0, ge=0)
     shift: float = Field(default=0.1, ge=0, le=1)
+    shift_slack: float = Field(default=0.02, ge=0, le=1)
     requests: int = Field(default=200, ge=1)
     alpha: float = Field(default=0.001, gt=0, lt=0.5)
 
