@@ -32,7 +32,7 @@ def read(
 
 
 def refused(status: int, *parts: bytes, **options: Any) -> str:
-    with pytest.raises(ServingError, match=".*") as caught:
+    with pytest.raises(ServingError) as caught:
         read(*parts, **options)
     assert caught.value.status == status
     return caught.value.message
@@ -105,6 +105,8 @@ def test_broken_gzip(broken: bytes) -> None:
 def test_any_bytes_inflate_or_are_refused(body: bytes) -> None:
     for tried in (body, b"\x1f\x8b\x08" + body):
         try:
-            assert len(inflate(tried, 100)) <= 100
+            size, status = len(inflate(tried, 100)), 200
         except ServingError as error:
-            assert error.status in (400, 413)
+            size, status = 0, error.status
+        assert size <= 100
+        assert status in (200, 400, 413)

@@ -12,7 +12,7 @@ from serving.errors import ServingProblem
 
 
 def problem(path: Path | None, given: dict[str, Any] | None = None) -> ServingProblem:
-    with pytest.raises(ServingProblem, match=".*") as caught:
+    with pytest.raises(ServingProblem) as caught:
         load_spec(path, given)
     return caught.value
 
