@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from models.errors import ConfigError, KelpError
-from pipelines.serving_commands import serve
+from pipelines.serving_commands import serve, tf_serving
 
 ARGUMENT_ERROR = 2
 OTHER_ERROR = 1
@@ -297,6 +297,7 @@ def predict(
 
 
 cli.add_command(serve)
+cli.add_command(tf_serving)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

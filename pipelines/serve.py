@@ -35,6 +35,29 @@ def run_server(config: Path | None, given: Mapping[str, Any]) -> int:
         return serve(spec, click.echo)
 
 
+def write_production(
+    config: Path | None, models_root: Path | None, out: Path, base: str
+) -> list[str]:
+    """Writes TensorFlow Serving's config files, and gives the models' names.
+
+    Args:
+      config: The server's config; None takes configs/serving.yaml where there is one.
+      models_root: Where the SavedModels are; None takes the config's.
+      out: Where to write.
+      base: The models root as TensorFlow Serving sees it.
+
+    Raises:
+      KelpError: the config is wrong, there is no model, or nothing can be written.
+    """
+    from serving.config import load_spec
+    from serving.production import write_server_files
+
+    with serving_errors(ConfigError):
+        spec = load_spec(config, {"models_root": str(models_root) if models_root else None})
+    with serving_errors():
+        return write_server_files(out, Path(spec.models_root), spec, base)
+
+
 @contextmanager
 def serving_errors(kind: type[KelpError] = EnvironmentProblem) -> Iterator[None]:
     """Turns what serving has to say to its operator into an error of Kelp's.

@@ -46,3 +46,20 @@ def serve(
         "model_config_file": str(model_config_file) if model_config_file else None,
     }
     return run_server(config, given)
+
+
+@click.command("tf-serving")
+@_CONFIG
+@click.option("--models-root", type=_PATH, help="SavedModels.  [default: serving_models]")
+@click.option("--out", type=_PATH, default=Path("docker/tensorflow_serving"), show_default=True)
+@click.option("--base", default="/models", show_default=True, help="The root as the image has it.")
+def tf_serving(config: Path | None, models_root: Path | None, out: Path, base: str) -> int:
+    """Write the config files of a real TensorFlow Serving: models, batching and monitoring.
+
+    Policies and limits are those of `kelp serve`. What a release has set for a model stays.
+    """
+    from pipelines.serve import write_production
+
+    names = write_production(config, models_root, out, base)
+    click.echo(f"{out}: {', '.join(names)}")
+    return 0
