@@ -18,10 +18,26 @@ from types import FrameType
 
 import uvicorn
 
+from serving.batching import BatchLimits, Predictor
 from serving.config import ServingSpec
 from serving.errors import ServingProblem
 from serving.http.app import App
+from serving.http.metrics import (
+    LOAD_COUNT,
+    LOAD_LATENCY,
+    RUNTIME_LATENCY,
+    WARMUP_LATENCY,
+    Metrics,
+    SharedMetrics,
+)
 from serving.http.protocol import limited
+from serving.logs import log_as_json
+from serving.request_log.log import RequestLog
+from serving.servable import Servable
+from serving.versions.loading import Loading
+from serving.versions.manager import ModelManager
+from serving.versions.sources import Sources
+from serving.versions.timed import TimedServable
 
 _BACKLOG = 2048
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -143,12 +159,6 @@ def make_app(spec: ServingSpec, worker: Worker) -> App:
     Raises:
       ServingProblem: the config asks for what is not there.
     """
-    from serving.http.metrics import LOAD_COUNT, LOAD_LATENCY, WARMUP_LATENCY, Metrics
-    from serving.http.metrics import SharedMetrics as Shared
-    from serving.request_log.log import RequestLog
-    from serving.versions.loading import Loading
-    from serving.versions.manager import ModelManager
-
     metrics = Metrics()
 
     def count(told: Loading) -> None:
@@ -158,9 +168,17 @@ def make_app(spec: ServingSpec, worker: Worker) -> App:
             metrics.count(LOAD_LATENCY, told.load_s * 1e6, model_path=path)
             metrics.histogram(WARMUP_LATENCY, model_path=path, status="OK").add(told.warm_s * 1e6)
 
-    shared = Shared(metrics, worker.folder, str(os.getpid()))
     log = RequestLog(spec.request_log) if spec.request_log.folder is not None else None
-    manager = ModelManager(spec, on_load=count)
+
+    def predictor(name: str, version: int, servable: Servable, limits: BatchLimits) -> Predictor:
+        runtime = metrics.histogram(RUNTIME_LATENCY, model_name=name, API="Predict", runtime="TF1")
+        timed = TimedServable(servable, lambda seconds: runtime.add(seconds * 1e6))
+        made = Predictor(name, version, timed, limits)
+        made.on_request = log.offer if log is not None else None
+        return made
+
+    manager = ModelManager(spec, predictor=predictor, on_load=count)
+    shared = SharedMetrics(metrics, worker.folder, str(os.getpid()))
     return App(manager, spec, shared, log, load_first=worker.load_first)
 
 
@@ -222,9 +240,8 @@ def serve(spec: ServingSpec, tell: Callable[[str], None]) -> int:
     Raises:
       ServingProblem: the server cannot start.
     """
-    from serving.logs import log_as_json
-
     spec.api_key()
+    Sources(spec).look()
     log_as_json()
     quiet_libraries()
     with listen(spec) as listening:

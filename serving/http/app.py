@@ -12,7 +12,6 @@ from typing import Any
 
 import orjson
 
-from serving.batching import Predictor
 from serving.config import ServingSpec
 from serving.errors import ServingError
 from serving.http import metrics as names
@@ -56,7 +55,7 @@ class App:
       manager: What lends versions.
       spec: The server's config.
       metrics: Where to count; None counts for this process alone.
-      request_log: Keeps a sample of the requests.
+      request_log: What keeps a sample of the requests; told of here, and closed at the end.
       load_first: Takes no connection before all models are loaded.
 
     Raises:
@@ -113,11 +112,6 @@ class App:
         self._closing = True
         self.manager.drain()
 
-    def adopt(self, predictor: Predictor) -> None:
-        """Lets the request log see what a predictor answers."""
-        if self._log is not None:
-            predictor.on_request = self._log.offer
-
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         verb, path, headers = scope["method"], scope["raw_path"], scope["headers"]
         page = self._pages.get(path)
@@ -163,8 +157,6 @@ class App:
         limits = self._spec.limits
         body = await read_body(receive, headers, limits.body_bytes, limits.inflated_bytes)
         with self.manager.lookup(route.name, route.version, route.label) as predictor:
-            if predictor.on_request is None and self._log is not None:
-                self.adopt(predictor)
             if route.method == "predict":
                 return await predictor.predict(body, limits.deadline_s)
             if route.method == "classify":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import json
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,19 +42,22 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Histogram:
-    """Counts of durations by size."""
+    """Counts of durations by size, from any thread."""
 
-    __slots__ = ("counts", "total")
+    __slots__ = ("_lock", "counts", "total")
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.counts = [0] * (len(BOUNDS) + 1)
         self.total = 0.0
 
     def add(self, microseconds: float) -> None:
         """Counts one duration."""
         # A bucket takes what is below its bound.
-        self.counts[bisect.bisect_right(BOUNDS, microseconds)] += 1
-        self.total += microseconds
+        bucket = bisect.bisect_right(BOUNDS, microseconds)
+        with self._lock:
+            self.counts[bucket] += 1
+            self.total += microseconds
 
 
 class Metrics:

@@ -83,14 +83,20 @@ class Loader:
         if self._on_load is not None:
             self._on_load(told)
 
-    async def unload(self, name: str, slot: Slot) -> None:
-        """Lets go of a slot once its requests are done; it must be UNLOADING."""
+    async def unload(self, name: str, slot: Slot, *, tidy: bool = True) -> None:
+        """Lets go of a slot once its requests are done; it must be UNLOADING.
+
+        Args:
+          name: The model.
+          slot: Its version.
+          tidy: Gives its memory back: not worth while for a process that ends.
+        """
         await slot.idle()
         predictor, slot.predictor = slot.predictor, None
         if predictor is not None:
             await predictor.drain()
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._executor, _close, predictor.servable)
+            await loop.run_in_executor(self._executor, _close, predictor.servable, tidy)
         slot.state = "END"
         logger.info("unloaded", extra={"model": name, "version": slot.version})
 
@@ -114,12 +120,13 @@ class Loader:
         return servable, told
 
 
-def _close(servable: Servable) -> None:
+def _close(servable: Servable, tidy: bool) -> None:
     servable.close()
-    # Frozen objects in cycles, as a model's are, would stay for ever.
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
+    if tidy:
+        # Frozen objects in cycles, as a model's are, would stay for ever.
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
 
 
 def _code(error: Exception) -> str:

@@ -122,7 +122,7 @@ class Model:
 
     async def close(self) -> None:
         """Unloads everything, each version after its requests."""
-        self._unload_all_but([])
+        self._unload_all_but([], tidy=False)
         await asyncio.gather(*self._unloading, return_exceptions=True)
 
     async def _retry(self, found: Mapping[int, Found]) -> None:
@@ -151,7 +151,7 @@ class Model:
         slot = self._slots.get(version)
         return slot is not None and slot.state == "AVAILABLE"
 
-    def _unload_all_but(self, wanted: list[int]) -> None:
+    def _unload_all_but(self, wanted: list[int], *, tidy: bool = True) -> None:
         going = [
             slot
             for version, slot in self._slots.items()
@@ -161,7 +161,7 @@ class Model:
             slot.state = "UNLOADING"
         self._choose_latest()
         for slot in going:
-            task = asyncio.create_task(self._loader.unload(self._name, slot))
+            task = asyncio.create_task(self._loader.unload(self._name, slot, tidy=tidy))
             self._unloading.add(task)
             task.add_done_callback(self._unloading.discard)
 
