@@ -40,7 +40,7 @@ def bare(monkeypatch, tmp_path):
 def test_takes_the_tool_out_of_the_package_and_installs_nothing(bare, tmp_path):
     assert promtool.main({}) == 0
     assert (tmp_path / "tools" / "promtool").stat().st_mode & 0o111
-    assert [command[-2:] for command in bare][0] == ["download", "prometheus"]
+    assert bare[0][-2:] == ["download", "prometheus"]
     assert not any("install" in command for command in bare)
     assert promtool.main({}) == 0
     assert len(bare) == 2
