@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from models.errors import ConfigError, KelpError
+from pipelines.release_commands import proxy, release, rollback
 from pipelines.serving_commands import serve, tf_serving
 
 ARGUMENT_ERROR = 2
@@ -298,6 +299,9 @@ def predict(
 
 cli.add_command(serve)
 cli.add_command(tf_serving)
+cli.add_command(proxy)
+cli.add_command(release)
+cli.add_command(rollback)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
