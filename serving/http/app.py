@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import logging
 import time
@@ -16,6 +15,7 @@ from serving.config import ServingSpec
 from serving.errors import ServingError
 from serving.http import metrics as names
 from serving.http.bodies import Disconnected, Headers, Receive, read_body
+from serving.http.keys import brings_key
 from serving.http.metrics import CODES, Histogram, Labels, Metrics, SharedMetrics
 from serving.http.openapi import describe
 from serving.http.routes import Route, Router
@@ -115,7 +115,7 @@ class App:
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         verb, path, headers = scope["method"], scope["raw_path"], scope["headers"]
         page = self._pages.get(path)
-        if self._key is not None and path not in _OPEN_PAGES and not self._has_key(headers):
+        if self._key is not None and path not in _OPEN_PAGES and not brings_key(headers, self._key):
             return _error(ServingError(401, "The API key is missing or wrong"))
         if page is not None:
             if verb not in ("GET", "HEAD"):
@@ -194,16 +194,6 @@ class App:
                 status=code,
             )
         latency.add((time.perf_counter() - started) * 1e6)
-
-    def _has_key(self, headers: Headers) -> bool:
-        assert self._key is not None
-        brought = [value for name, value in headers if name == b"x-api-key"]
-        brought += [
-            value[7:]
-            for name, value in headers
-            if name == b"authorization" and value[:7].lower() == b"bearer "
-        ]
-        return any(hmac.compare_digest(value.strip(), self._key) for value in brought)
 
     def _readiness(self) -> Answer:
         ready = self.manager.ready()

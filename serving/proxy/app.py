@@ -19,6 +19,7 @@ from serving._columns import loads
 from serving.config import ServingSpec
 from serving.errors import ServingError
 from serving.http.bodies import Disconnected, Receive, read_body
+from serving.http.keys import brings_key
 from serving.http.metrics import CODES, Labels, Metrics
 from serving.http.routes import Route, Router
 from serving.proxy.recorder import Exchange, Recorder
@@ -38,6 +39,8 @@ _COUNT = ":kelp:proxy:request_count"
 _LATENCY = ":kelp:proxy:request_latency"
 _TEXT = [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")]
 _JSON = [(b"content-type", b"application/json")]
+# Those who watch the proxy have no key: Prometheus takes none from the environment.
+_OPEN_PAGES = (b"/healthz", METRICS_PATH)
 _INFERENCE = ("predict", "classify", "regress")
 
 logger = logging.getLogger(__name__)
@@ -51,6 +54,9 @@ class Proxy:
       spec: The limits, and what of the requests is logged.
       releases: The releases; None for none.
       seed: Of the split.
+
+    Raises:
+      ServingProblem: the config asks for an API key that is not set.
     """
 
     def __init__(
@@ -58,6 +64,8 @@ class Proxy:
     ) -> None:
         self._upstream = upstream
         self._limits = spec.limits
+        key = spec.api_key()
+        self._key = key.encode() if key is not None else None
         self._releases = ReleaseWatcher(releases)
         self._figures: dict[str, ReleaseFigures] = {}
         self._router = Router()
@@ -97,6 +105,9 @@ class Proxy:
     async def _answer(self, scope: Scope, receive: Receive) -> Passed:
         path: bytes = scope["raw_path"]
         try:
+            if self._key is not None and path not in _OPEN_PAGES:
+                if not brings_key(scope["headers"], self._key):
+                    raise ServingError(401, "The API key is missing or wrong")
             if path == b"/healthz":
                 return Passed(200, _JSON, b'{"status":"alive"}')
             if path == METRICS_PATH:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from serving.config import ServingSpec
+from serving.errors import ServingProblem
 from serving.proxy.app import create_proxy
 from serving.proxy.statistics import Reservoir, one_row
 from serving.release.state import Release, write_release
@@ -275,3 +276,36 @@ def test_a_sample_is_even():
 def test_the_proxy_needs_no_tensorflow():
     code = "import sys, serving.proxy.server; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_without_the_key_only_those_who_watch_are_answered(monkeypatch):
+    monkeypatch.setenv("KEY", "right")
+
+    async def ask():
+        upstream = FakeUpstream()
+        async with _proxy(upstream, api_key_env="KEY") as client:
+            asked = {"wrong": {"X-API-Key": "wrong"}, "none": {}}
+            asked |= {"right": {"X-API-Key": "right"}, "bearer": {"Authorization": "Bearer right"}}
+            statuses = {}
+            for name, headers in asked.items():
+                answer = await client.post("/v1/models/m:predict", json=BODY, headers=headers)
+                statuses[name] = answer.status_code
+            for page in (
+                "/healthz",
+                "/monitoring/prometheus/metrics",
+                "/monitoring/kelp/releases/m",
+            ):
+                statuses[page] = (await client.get(page)).status_code
+        return statuses
+
+    statuses = _run(ask())
+    assert statuses["wrong"] == statuses["none"] == 401
+    assert statuses["right"] == statuses["bearer"] == 200
+    assert statuses["/healthz"] == statuses["/monitoring/prometheus/metrics"] == 200
+    assert statuses["/monitoring/kelp/releases/m"] == 401
+
+
+def test_a_key_that_is_not_set_is_told(monkeypatch):
+    monkeypatch.delenv("KEY", raising=False)
+    with pytest.raises(ServingProblem, match="API key"):
+        create_proxy("http://up", ServingSpec(api_key_env="KEY"))
