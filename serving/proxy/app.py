@@ -105,9 +105,8 @@ class Proxy:
     async def _answer(self, scope: Scope, receive: Receive) -> Passed:
         path: bytes = scope["raw_path"]
         try:
-            if self._key is not None and path not in _OPEN_PAGES:
-                if not brings_key(scope["headers"], self._key):
-                    raise ServingError(401, "The API key is missing or wrong")
+            if path not in _OPEN_PAGES and not self._may(scope):
+                raise ServingError(401, "The API key is missing or wrong")
             if path == b"/healthz":
                 return Passed(200, _JSON, b'{"status":"alive"}')
             if path == METRICS_PATH:
@@ -128,6 +127,9 @@ class Proxy:
         except Exception:
             logger.exception("request_failed", extra={"path": path.decode("latin-1")[:200]})
             return _told(ServingError(500, "Internal error"))
+
+    def _may(self, scope: Scope) -> bool:
+        return self._key is None or brings_key(scope["headers"], self._key)
 
     async def _pass(self, scope: Scope, path: bytes, receive: Receive) -> Passed:
         verb, headers = scope["method"], scope["headers"]
