@@ -13,22 +13,18 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from serving.codec.answers import encode_columns, encode_rows
-from serving.codec.layout import Columns, join
 from serving.codec.requests import Decoder, Request
-from serving.codec.signature import Signature
 from serving.errors import ServingError
+from serving.execution import Answer, execute
 from serving.servable import LoggedRequest, Servable
 
 _LOG = logging.getLogger(__name__)
 _BIG_BODY = 64 * 1024  # reading more than this would hold up everyone else on the loop
 _WEIGHT = 0.2  # of the last call in the moving average of their durations
-
-Outputs = Mapping[str, np.ndarray]
+_LOOKS = 16  # turns of the loop that bring nothing, microseconds each, before a crowd is served
 
 
 @dataclass(frozen=True)
@@ -77,13 +73,13 @@ class Predictor:
         self.on_request = None
         self._limits = limits
         self._decoder = Decoder(servable.signatures, limits.request_rows, limits.depth)
-        self._mergeable = {
-            name: _is_mergeable(signature) for name, signature in servable.signatures.items()
-        }
         self._waiting: deque[_Item] = deque()
         self._running: Sequence[_Item] = ()
         self._open = 0
         self._turn_asked = False
+        self._crowd = 1.0
+        self._seen = 0
+        self._looks = 0
         self._average_s = 0.0
         self._idle: asyncio.Event | None = None
         self._thread: ThreadPoolExecutor | None = None
@@ -103,7 +99,7 @@ class Predictor:
         Raises:
           ServingError: if the request cannot be answered.
         """
-        return await self._answer(body, self._decoder.decode, _encode, "predict", deadline_s)
+        return await self._answer(body, self._decoder.decode, Answer.encode, "predict", deadline_s)
 
     async def classify(self, body: bytes, deadline_s: float | None = None) -> bytes:
         """Answers the body of a `:classify` request."""
@@ -116,7 +112,10 @@ class Predictor:
                 body, self.servable.signatures, limits.request_rows, limits.depth
             )
 
-        return await self._answer(body, decode, examples.encode_classify, "classify", deadline_s)
+        def encode(answer: Answer, request: Request) -> bytes:
+            return examples.encode_classify(request, answer.outputs)
+
+        return await self._answer(body, decode, encode, "classify", deadline_s)
 
     async def regress(self, body: bytes, deadline_s: float | None = None) -> bytes:
         """Answers the body of a `:regress` request."""
@@ -129,7 +128,10 @@ class Predictor:
                 body, self.servable.signatures, limits.request_rows, limits.depth
             )
 
-        return await self._answer(body, decode, examples.encode_regress, "regress", deadline_s)
+        def encode(answer: Answer, request: Request) -> bytes:
+            return examples.encode_regress(request, answer.outputs)
+
+        return await self._answer(body, decode, encode, "regress", deadline_s)
 
     async def drain(self) -> None:
         """Returns once no request is waiting or executing."""
@@ -141,52 +143,83 @@ class Predictor:
             self._thread.shutdown(wait=False)
             self._thread = None
 
+    async def call(
+        self, request: Request, method: str, deadline_s: float | None = None
+    ) -> Mapping[str, np.ndarray]:
+        """Answers a request that is read already with the model's outputs.
+
+        Args:
+          request: What to answer.
+          method: "predict", "classify" or "regress", for the request log.
+          deadline_s: Seconds from now until the answer is worth nothing.
+
+        Raises:
+          ServingError: if the request cannot be answered.
+        """
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        self._enter()
+        try:
+            item = _Item(request, loop, started, deadline_s)
+            answer = await self._queue(item, loop)
+            self._finish(item, answer, method, loop.time() - started)
+            return answer.outputs
+        finally:
+            self._leave()
+
     async def _answer(
         self,
         body: bytes,
         decode: Callable[[bytes], Request],
-        encode: Callable[[Request, Outputs], bytes],
+        encode: Callable[[Answer, Request], bytes],
         method: str,
         deadline_s: float | None,
     ) -> bytes:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        self._open += 1
+        self._enter()
         try:
-            if self._open > self._limits.queue + len(self._running):
-                raise ServingError(
-                    429,
-                    f"The queue of {self.name} is full: {self._limits.queue} requests wait",
-                )
-            big = len(body) > _BIG_BODY
-            request = (
-                await loop.run_in_executor(self._executor(), decode, body) if big else decode(body)
-            )
-            item = _Item(request, loop.create_future(), deadline_s and started + deadline_s)
-            outputs = await self._queue(item, loop)
-            answer = (
-                await loop.run_in_executor(self._executor(), encode, request, outputs)
-                if big
-                else encode(request, outputs)
-            )
-            if item.is_late(loop.time()):
-                raise _late()
-            self._tell(request, outputs, method, loop.time() - started)
-            return answer
+            if len(body) > _BIG_BODY:
+                request = await loop.run_in_executor(self._executor(), _decode_all, decode, body)
+            else:
+                request = decode(body)
+            item = _Item(request, loop, started, deadline_s)
+            answer = await self._queue(item, loop)
+            if len(body) > _BIG_BODY or (request.rows or 0) > self._limits.inline_rows:
+                text = await loop.run_in_executor(self._executor(), encode, answer, request)
+            else:
+                text = encode(answer, request)
+            self._finish(item, answer, method, loop.time() - started)
+            return text
         finally:
-            self._open -= 1
-            if not self._open and self._idle is not None:
-                self._idle.set()
+            self._leave()
 
-    async def _queue(self, item: _Item, loop: asyncio.AbstractEventLoop) -> Outputs:
+    def _enter(self) -> None:
+        if self._open >= self._limits.queue + len(self._running):
+            raise ServingError(
+                429, f"The queue of {self.name} is full: {self._limits.queue} requests wait"
+            )
+        self._open += 1
+
+    def _leave(self) -> None:
+        self._open -= 1
+        if not self._open and self._idle is not None:
+            self._idle.set()
+
+    def _finish(self, item: _Item, answer: Answer, method: str, seconds: float) -> None:
+        if item.is_late(item.started + seconds):
+            raise _late()
+        if self.on_request is not None:
+            self._tell(self.on_request, item.request, answer, method, seconds)
+
+    async def _queue(self, item: _Item, loop: asyncio.AbstractEventLoop) -> Answer:
         self._waiting.append(item)
         if self._running:
             item.watch(loop)
         else:
             self._ask_turn(loop)
         try:
-            outputs: Outputs = await item.future
-            return outputs
+            return await item.future
         finally:
             item.unwatch()
 
@@ -198,6 +231,11 @@ class Predictor:
     def _take_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answers what has arrived: on the loop, or on the thread that asks the next turn."""
         self._turn_asked = False
+        if self._running:
+            return
+        if self._expects_more():
+            self._ask_turn(loop)
+            return
         batch = self._next_batch(loop.time())
         if not batch:
             return
@@ -213,9 +251,24 @@ class Predictor:
         if self._waiting and not self._running:
             self._ask_turn(loop)
 
+    def _expects_more(self) -> bool:
+        """Whether to look at the sockets once more, because lately more came together.
+
+        Their clients have their answers and are about to ask again. Each look takes
+        microseconds; where no crowd comes any more, the habit fades within some twenty calls.
+        """
+        count = len(self._waiting)
+        self._looks = 0 if count > self._seen else self._looks + 1
+        self._seen = count
+        if count < self._crowd - 1 and self._looks < _LOOKS:
+            return True
+        self._crowd = max(count, 0.9 * self._crowd)
+        self._seen = self._looks = 0
+        return False
+
     def _back(
         self,
-        done: asyncio.Future[list[tuple[_Item, Outputs | Exception]]],
+        done: asyncio.Future[list[tuple[_Item, Answer | Exception]]],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._running = ()
@@ -234,58 +287,23 @@ class Predictor:
                 self._waiting.popleft().fail(_late())
                 continue
             size = item.request.rows or 1
-            if batch and (rows + size > self._limits.rows or not self._go_together(batch[0], item)):
+            if batch and (
+                rows + size > self._limits.rows or not batch[0].request.goes_with(item.request)
+            ):
                 break
             batch.append(self._waiting.popleft())
             rows += size
         return batch
 
-    def _go_together(self, one: _Item, other: _Item) -> bool:
-        first, second = one.request, other.request
-        if first.signature is not second.signature or not self._mergeable[first.signature.name]:
-            return False
-        if not isinstance(first.inputs, Columns) or not isinstance(second.inputs, Columns):
-            return False
-        return all(
-            array.shape[1:] == second.inputs.others[name].shape[1:]
-            for name, array in first.inputs.others.items()
-        )
-
     def _execute(
         self, batch: list[_Item], loop: asyncio.AbstractEventLoop
-    ) -> list[tuple[_Item, Outputs | Exception]]:
-        """Runs a batch as one; if that fails, each request alone, so that one harms no other."""
+    ) -> list[tuple[_Item, Answer | Exception]]:
         began = loop.time()
-        try:
-            answers: list[Outputs | Exception] = list(self._run([item.request for item in batch]))
-        except Exception as error:  # noqa: BLE001 - told to each request, none may be left waiting
-            answers = [error] if len(batch) == 1 else [self._alone(item) for item in batch]
-        took = loop.time() - began
-        self._average_s += _WEIGHT * (took - self._average_s)
+        answers = execute(self.servable, [item.request for item in batch])
+        self._average_s += _WEIGHT * (loop.time() - began - self._average_s)
         return list(zip(batch, answers, strict=True))
 
-    def _alone(self, item: _Item) -> Outputs | Exception:
-        try:
-            return self._run([item.request])[0]
-        except Exception as error:  # noqa: BLE001 - told to the request
-            return error
-
-    def _run(self, requests: Sequence[Request]) -> list[Outputs]:
-        name = requests[0].signature.name
-        if len(requests) == 1:
-            return [self.servable.run(name, requests[0].inputs)]
-        inputs = join([each.inputs for each in requests if isinstance(each.inputs, Columns)])
-        outputs = self.servable.run(name, inputs)
-        sizes = [each.rows or 0 for each in requests]
-        if any(len(array) != sum(sizes) for array in outputs.values()):
-            raise ServingError(500, "The model did not give one row of output for each of input")
-        ends = np.cumsum(sizes)
-        return [
-            {key: array[end - size : end] for key, array in outputs.items()}
-            for size, end in zip(sizes, ends, strict=True)
-        ]
-
-    def _settle(self, answers: Sequence[tuple[_Item, Outputs | Exception]]) -> None:
+    def _settle(self, answers: Sequence[tuple[_Item, Answer | Exception]]) -> None:
         for item, answer in answers:
             if isinstance(answer, ServingError):
                 item.fail(answer)
@@ -295,19 +313,19 @@ class Predictor:
             elif not item.future.done():
                 item.future.set_result(answer)
 
-    def _tell(self, request: Request, outputs: Outputs, method: str, seconds: float) -> None:
-        if self.on_request is None:
-            return
+    def _tell(
+        self,
+        tell: Callable[[LoggedRequest], None],
+        request: Request,
+        answer: Answer,
+        method: str,
+        seconds: float,
+    ) -> None:
+        name = request.signature.name
         try:
-            self.on_request(
+            tell(
                 LoggedRequest(
-                    self.name,
-                    self.version,
-                    request.signature.name,
-                    request.inputs,
-                    outputs,
-                    method,
-                    seconds,
+                    self.name, self.version, name, request.inputs, answer.outputs, method, seconds
                 )
             )
         except Exception:  # noqa: BLE001 - an answered request must not fail for its record
@@ -322,14 +340,19 @@ class Predictor:
 class _Item:
     """One request on its way through the queue."""
 
-    __slots__ = ("_timer", "deadline", "future", "request")
+    __slots__ = ("_timer", "deadline", "future", "request", "started")
 
     def __init__(
-        self, request: Request, future: asyncio.Future[Any], deadline: float | None
+        self,
+        request: Request,
+        loop: asyncio.AbstractEventLoop,
+        started: float,
+        deadline_s: float | None,
     ) -> None:
         self.request = request
-        self.future = future
-        self.deadline = deadline
+        self.future: asyncio.Future[Answer] = loop.create_future()
+        self.started = started
+        self.deadline = None if deadline_s is None else started + deadline_s
         self._timer: asyncio.TimerHandle | None = None
 
     def is_late(self, now: float) -> bool:
@@ -350,14 +373,10 @@ class _Item:
             self._timer = None
 
 
-def _encode(request: Request, outputs: Outputs) -> bytes:
-    return encode_rows(outputs) if request.by_row else encode_columns(outputs)
-
-
-def _is_mergeable(signature: Signature) -> bool:
-    """Whether the rows of several requests may stand in one call."""
-    ports = [*signature.inputs.values(), *signature.outputs.values()]
-    return all(port.shape is not None and port.shape[:1] == (None,) for port in ports)
+def _decode_all(decode: Callable[[bytes], Request], body: bytes) -> Request:
+    request = decode(body)
+    _ = request.inputs  # here, and not later on the loop
+    return request
 
 
 def _late() -> ServingError:

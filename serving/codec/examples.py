@@ -140,7 +140,7 @@ def _decode(
     if set(signature.inputs) != {_INPUT}:
         raise ServingError(400, f"Expected {kind} signature to have one input, {_INPUT}")
     packed = layout.pack(inputs) if layout.places else Columns(layout, (), inputs)
-    return Request(signature, packed or inputs, by_row=True, rows=len(examples))
+    return Request(signature, by_row=True, rows=len(examples), inputs=packed or inputs)
 
 
 def _checked(document: Mapping[str, Any]) -> list[Any]:

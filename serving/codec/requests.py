@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -11,28 +10,99 @@ from typing import Any
 import numpy as np
 
 from serving.codec.explain import column_problem, rows_problem
-from serving.codec.layout import Columns, layout_of
+from serving.codec.layout import Columns, join, layout_of
 from serving.codec.parse import has_equal_keys, parse, parse_strictly, shown
 from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature
 from serving.codec.values import UnfitError, flatten, is_base64, to_array
 from serving.errors import ServingError
 
 
-@dataclass(frozen=True)
 class Request:
     """What a body asks for.
 
+    Rows whose form is settled by the signature are kept as they came, because those of
+    several requests become tensors faster together; `columns` does it for this one alone.
+
     Attributes:
       signature: The signature that it calls.
-      inputs: Its inputs: `Columns` wherever they can be packed.
       by_row: Whether it came by row, as the answer then does.
       rows: How many rows it has; None where its inputs are not equally long.
     """
 
-    signature: Signature
-    inputs: Mapping[str, np.ndarray]
-    by_row: bool
-    rows: int | None
+    __slots__ = ("_inputs", "_mergeable", "_raw", "_read", "by_row", "rows", "signature")
+
+    def __init__(
+        self,
+        signature: Signature,
+        *,
+        by_row: bool,
+        rows: int | None,
+        inputs: Mapping[str, np.ndarray] | None = None,
+        raw: Sequence[Any] = (),
+        read: Callable[[Sequence[Any]], Columns] | None = None,
+        mergeable: bool | None = None,
+    ) -> None:
+        self.signature = signature
+        self.by_row = by_row
+        self.rows = rows
+        self._inputs = inputs
+        self._raw = raw
+        self._read = read
+        self._mergeable = is_mergeable(signature) if mergeable is None else mergeable
+
+    @property
+    def inputs(self) -> Mapping[str, np.ndarray]:
+        """Its inputs: `Columns` wherever they can be packed.
+
+        Raises:
+          ServingError: if the rows do not fit the signature.
+        """
+        if self._inputs is None:
+            assert self._read is not None
+            try:
+                self._inputs = self._read(self._raw)
+            except (UnfitError, KeyError):
+                place = _first_misfit(self._raw, self._read)
+                raise rows_problem(self._raw, place, self.signature) from None
+        return self._inputs
+
+    def goes_with(self, other: Request) -> bool:
+        """Whether the rows of both can stand in one call."""
+        if self.signature is not other.signature or not self._mergeable:
+            return False
+        if self._inputs is None or other._inputs is None:
+            return self._inputs is None and other._inputs is None
+        if not isinstance(self._inputs, Columns) or not isinstance(other._inputs, Columns):
+            return False
+        theirs = other._inputs.others
+        return all(
+            array.shape[1:] == theirs[name].shape[1:] for name, array in self._inputs.others.items()
+        )
+
+
+def is_mergeable(signature: Signature) -> bool:
+    """Whether the rows of several requests may stand in one call."""
+    ports = [*signature.inputs.values(), *signature.outputs.values()]
+    return all(port.shape is not None and port.shape[:1] == (None,) for port in ports)
+
+
+def join_inputs(requests: Sequence[Request]) -> Mapping[str, np.ndarray]:
+    """The inputs of requests that go with one another, one after another.
+
+    Raises:
+      UnfitError: if one of several does not fit the signature.
+      ServingError: if the only one does not.
+    """
+    first = requests[0]
+    if len(requests) == 1:
+        return first.inputs
+    if first._inputs is None:
+        assert first._read is not None
+        try:
+            return first._read([row for each in requests for row in each._raw])
+        except KeyError:
+            raise UnfitError from None
+    return join([each.inputs for each in requests if isinstance(each.inputs, Columns)])
 
 
 class Decoder:
@@ -50,7 +120,7 @@ class Decoder:
         self._depth = depth
 
     def decode(self, body: bytes) -> Request:
-        """Reads one body.
+        """Reads one body, up to what `Request.inputs` does.
 
         Raises:
           ServingError: if it is no request that the model can answer.
@@ -121,6 +191,10 @@ class _SignatureDecoder:
         self._layout = layout_of(signature)
         self._getters = [itemgetter(*names) for names in self._layout.groups]
         self._count = len(signature.inputs)
+        self._mergeable = is_mergeable(signature)
+        self._settled = all(
+            port.shape is not None and None not in port.shape[1:] for port in self._layout.others
+        )
 
     def by_row(self, rows: list[Any]) -> Request:
         self._refuse_no_inputs()
@@ -132,12 +206,17 @@ class _SignatureDecoder:
                 "tensors required as per tensorinfo_map",
             )
         bare = type(first) is not dict or (is_base64(first) and self._count == 1)
-        read = self._bare_rows if bare else self._object_rows
-        try:
-            inputs = read(rows)
-        except (UnfitError, KeyError):
-            raise rows_problem(rows, _first_misfit(rows, read), self._signature) from None
-        return Request(self._signature, inputs, by_row=True, rows=len(rows))
+        request = Request(
+            self._signature,
+            by_row=True,
+            rows=len(rows),
+            raw=rows,
+            read=self._bare_rows if bare else self._object_rows,
+            mergeable=self._mergeable,
+        )
+        if not self._settled or bare:
+            request.inputs  # noqa: B018 - what does not fit is told now
+        return request
 
     def by_column(self, columns: Any) -> Request:
         self._refuse_no_inputs()
@@ -157,9 +236,11 @@ class _SignatureDecoder:
         inputs = self._packed_columns(values) or self._separate_columns(values)
         lengths = {len(each) if each.ndim else None for each in inputs.values()}
         rows = lengths.pop() if len(lengths) == 1 else None
-        return Request(self._signature, inputs, by_row=False, rows=rows)
+        return Request(
+            self._signature, by_row=False, rows=rows, inputs=inputs, mergeable=self._mergeable
+        )
 
-    def _object_rows(self, rows: list[dict[str, Any]]) -> Columns:
+    def _object_rows(self, rows: Sequence[Any]) -> Columns:
         if set(map(type, rows)) != {dict} or set(map(len, rows)) != {self._count}:
             raise UnfitError
         layout = self._layout
@@ -167,17 +248,17 @@ class _SignatureDecoder:
         for names, dtype, getter in zip(layout.groups, layout.dtypes, self._getters, strict=True):
             values: list[Any] = list(map(getter, rows))
             cells = list(chain.from_iterable(values)) if len(names) > 1 else values
-            matrix = to_array(cells, dtype).reshape(len(rows), len(names)).T
-            matrices.append(np.ascontiguousarray(matrix))
+            matrix = to_array(cells, dtype).reshape(len(rows), len(names))
+            matrices.append(np.ascontiguousarray(matrix.T))
         others = {
             port.name: self._tensor(list(map(itemgetter(port.name), rows)), port)
             for port in layout.others
         }
         return Columns(layout, matrices, others)
 
-    def _bare_rows(self, rows: list[Any]) -> Columns:
+    def _bare_rows(self, rows: Sequence[Any]) -> Columns:
         port = next(iter(self._signature.inputs.values()))
-        array = self._tensor(rows, port)
+        array = self._tensor(list(rows), port)
         if self._layout.others:
             return Columns(self._layout, (), {port.name: array})
         return Columns(self._layout, (array.reshape(1, -1),), {})
@@ -234,7 +315,7 @@ class _SignatureDecoder:
 _ABSENT = object()
 
 
-def _first_misfit(rows: list[Any], read: Callable[[list[Any]], object]) -> int:
+def _first_misfit(rows: Sequence[Any], read: Callable[[Sequence[Any]], object]) -> int:
     """The place of the first row that does not go with the first one, by halving."""
     low, high = 0, len(rows)
     while high - low > 1:
