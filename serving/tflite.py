@@ -116,7 +116,9 @@ class LiteServable:
         with self._lock:
             if self._runner is None:
                 raise ServingError(503, "The model was unloaded")
-            return self._answers(self._scores(self._tensors(inputs)))
+            answers = self._answers(self._scores(self._tensors(inputs)))
+        # In the order of the SavedModel's, by name.
+        return dict(sorted(answers.items()))
 
     def warm_up(self) -> int:
         """Runs a row in which everything is missing; no requests travel with a TFLite file."""
@@ -259,9 +261,13 @@ def _signature(artifact: LiteArtifact) -> Signature:
         ]
     return Signature(
         DEFAULT_SIGNATURE,
-        {port.name: port for port in inputs},
-        {port.name: port for port in outputs},
+        {port.name: port for port in sorted(inputs, key=_name)},
+        {port.name: port for port in sorted(outputs, key=_name)},
     )
+
+
+def _name(port: Port) -> str:
+    return port.name
 
 
 def _metadata(signature: Signature) -> dict[str, Any]:
