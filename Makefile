@@ -38,10 +38,11 @@ check: setup ## Lint, check formatting, types and layers
 	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/lint-imports
 
-bench: setup ## Time ours against TFX's own, the whole pipeline and its variants
+bench: setup ## Time ours against TFX's own, the whole pipeline and its variants, the server
 	$(BIN)/python -m bench.example_gen
 	$(BIN)/python -m bench.intervals
 	$(BIN)/python -m bench.pipeline
+	$(BIN)/python -m bench.serving
 
 lock: setup ## Resolve all dependencies anew into requirements.lock, and docker's part of it
 	@uv=$$($(PYTHON) scripts/setup.py --print-uv) && $$uv lock && \
