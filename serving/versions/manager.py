@@ -18,6 +18,7 @@ from serving.versions.slot import Lease, VersionStatus
 from serving.versions.sources import Sources, Target
 
 _LOADERS = 2
+_SETTLE_S = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -149,9 +150,10 @@ class ModelManager:
     async def _poll(self) -> None:
         targets = await asyncio.to_thread(self._sources.look)
         self._tell_problem()
+        settle_s = min(self._spec.poll_s, _SETTLE_S)
         for target in targets:
             if target.name not in self._models:
-                self._models[target.name] = Model(target.name, self._loader, self._spec.poll_s)
+                self._models[target.name] = Model(target.name, self._loader, settle_s)
             self._begin(target)
         for name in set(self._models) - {target.name for target in targets}:
             if self._models[name].empty and name not in self._tasks:
