@@ -19,6 +19,7 @@ from serving.versions.sources import Sources, Target
 
 _LOADERS = 2
 _SETTLE_S = 1.0
+_PATIENCE = 5
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +66,18 @@ class ModelManager:
         self._watching = asyncio.create_task(self._watch(), name="kelp-watch")
 
     async def settled(self) -> None:
-        """Returns once no version is being loaded."""
+        """Returns once no version is being loaded, or waits until its files come to rest.
+
+        Files that do not come to rest are not waited for beyond a few looks.
+        """
         await self._looked.wait()
-        while self._tasks:
-            await asyncio.wait(list(self._tasks.values()))
+        patience = _PATIENCE
+        while self._tasks or (patience and any(one.unsettled for one in self._models.values())):
+            if self._tasks:
+                await asyncio.wait(list(self._tasks.values()))
+            else:
+                patience -= 1
+                await asyncio.sleep(min(self._spec.poll_s, _SETTLE_S))
 
     def lookup(self, name: str, version: int | None = None, label: str | None = None) -> Lease:
         """Lends the version that a request names; the newest where it names none.

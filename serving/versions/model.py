@@ -22,6 +22,7 @@ class Model:
 
     Attributes:
       labels: Names for versions.
+      unsettled: Whether a version waits to be loaded.
 
     Args:
       name: The model's name.
@@ -38,7 +39,7 @@ class Model:
         self._latest: Slot | None = None
         self._unloading: set[asyncio.Task[None]] = set()
         self._last: Target | None = None
-        self._unsettled = True
+        self.unsettled = True
 
     @property
     def empty(self) -> bool:
@@ -96,14 +97,14 @@ class Model:
     def differs(self, target: Target) -> bool:
         """Whether anything may be left to do for a target: a cheap look."""
         waits = any(slot.failed or slot.state == "START" for slot in self._slots.values())
-        return waits or self._unsettled or target != self._last
+        return waits or self.unsettled or target != self._last
 
     async def reconcile(self, target: Target) -> None:
         """Loads what is wanted and is not there, then unloads what is not wanted."""
         found = target.found
         if found is None:
             return
-        self._unsettled = False
+        self.unsettled = False
         await self._retry(found)
         while True:
             wanted = choose(target.policy, found, self._failures())
@@ -113,7 +114,7 @@ class Model:
                 break
             await self._loader.load(self._name, self._slots[ready[0]])
             self._choose_latest()
-        self._unsettled = bool(missing)
+        self.unsettled = bool(missing)
         # A broken or unfinished version never costs a good one its place.
         if not missing and (wanted or not found):
             self._unload_all_but(wanted)
