@@ -14,11 +14,14 @@ import httpx
 import numpy as np
 import uvicorn
 
+from serving.batching import Predictor
 from serving.codec.signature import Port, Signature
 from serving.config import ServingSpec
 from serving.errors import ServingError, ServingProblem
 from serving.http.app import create_app
 from serving.proxy.app import create_proxy
+from serving.request_log.config import RequestLogSpec
+from serving.request_log.log import RequestLog
 from serving.versions.manager import ModelManager
 
 _PORT = {"dtype": "DT_FLOAT", "tensor_shape": {"dim": [{"size": "-1"}]}}
@@ -72,7 +75,8 @@ class ToyServable:
 class Stack:
     """A server and a proxy before it, in a thread."""
 
-    def __init__(self, folder: Path, **settings):
+    def __init__(self, folder: Path, load=ToyServable, **settings):
+        self._load = load
         self.root = folder / "serving_models"
         self.root.mkdir()
         self.spec = ServingSpec(
@@ -87,9 +91,18 @@ class Stack:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     async def _serve(self):
-        app = create_app(ModelManager(self.spec, load=ToyServable), self.spec, load_first=True)
+        log = RequestLog(self.spec.request_log) if self.spec.request_log.folder else None
+
+        def predictor(*made):
+            answers = Predictor(*made)
+            answers.on_request = log.offer if log is not None else None
+            return answers
+
+        manager = ModelManager(self.spec, load=self._load, predictor=predictor)
+        app = create_app(manager, self.spec, request_log=log, load_first=True)
         await self._start(app)
-        proxy = create_proxy(self.server, self.spec, self.root / "releases.json", seed=3)
+        spec = self.spec.model_copy(update={"request_log": RequestLogSpec()})
+        proxy = create_proxy(self.server, spec, self.root / "releases.json", seed=3)
         await self._start(proxy)
         self._ready.set()
         while not all(server.should_exit for server in self._servers):
