@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,11 +133,16 @@ def run_release(
         api_key=os.environ.get(spec.api_key_env or API_KEY),
         tracking_uri=tracking_uri(TrackingSpec()),
     )
-    with serving_errors():
-        if canary is None:
-            outcome = rollback(plan, click.echo)
-        else:
-            outcome = release(plan, canary, click.echo)
+    # Whoever stops a release means its canary, too: SIGTERM takes it back as Ctrl-C does.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with serving_errors():
+            if canary is None:
+                outcome = rollback(plan, click.echo)
+            else:
+                outcome = release(plan, canary, click.echo)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     click.echo("\n".join(outcome.lines()))
     return outcome.status
 

@@ -76,22 +76,23 @@ class ServerView:
         Raises:
           ServingProblem: one of them is away.
         """
-        for url, fix in (
-            (f"{self.server}/v1/models/{_quoted(name)}", "start it, `kelp serve` for example"),
-            (f"{self.proxy}/healthz", f"kelp proxy --upstream {self.server}"),
-        ):
-            if url.startswith("None"):
-                continue
-            try:
-                self._http.get(url)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise ServingProblem(
-                    "The server cannot be reached." if "/v1/" in url else "There is no proxy.",
-                    where=url,
-                    expected="an answer to an HTTP request",
-                    received=f"{type(error).__name__}: {error}",
-                    fix=fix,
-                ) from error
+        model = f"{self.server}/v1/models/{_quoted(name)}"
+        self._reach(model, "The server cannot be reached.", "start it, `kelp serve` for example")
+        if self.proxy is not None:
+            fix = f"kelp proxy --upstream {self.server}"
+            self._reach(f"{self.proxy}/healthz", "The proxy cannot be reached.", fix)
+
+    def _reach(self, url: str, what: str, fix: str) -> None:
+        try:
+            self._http.get(url)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ServingProblem(
+                what,
+                where=url,
+                expected="an answer to an HTTP request",
+                received=f"{type(error).__name__}: {error}",
+                fix=fix,
+            ) from error
 
     def _states(self, path: str) -> dict[int, VersionState]:
         content = self._get(f"{self.server}{path}")
