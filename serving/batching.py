@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +26,8 @@ from serving.servable import LoggedRequest, Servable
 _LOG = logging.getLogger(__name__)
 _BIG_BODY = 64 * 1024  # reading more than this would hold up everyone else on the loop
 _WEIGHT = 0.2  # of the last call in the moving average of their durations
-_LOOKS = 16  # turns of the loop that bring nothing, microseconds each, before a crowd is served
+_PATIENCE = 0.5  # of a call's duration, for which a crowd may bring nothing before it is served
+_TRY = 8  # calls after which it is tried whether the crowd is larger than it seems
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,9 @@ class Predictor:
         self._open = 0
         self._turn_asked = False
         self._crowd = 1.0
+        self._calls = 0
         self._seen = 0
-        self._looks = 0
+        self._seen_at = 0.0
         self._average_s = 0.0
         self._idle: asyncio.Event | None = None
         self._thread: ThreadPoolExecutor | None = None
@@ -157,12 +161,12 @@ class Predictor:
           ServingError: if the request cannot be answered.
         """
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = time.monotonic()
         self._enter()
         try:
             item = _Item(request, loop, started, deadline_s)
             answer = await self._queue(item, loop)
-            self._finish(item, answer, method, loop.time() - started)
+            self._finish(item, answer, method, time.monotonic() - started)
             return answer.outputs
         finally:
             self._leave()
@@ -176,7 +180,7 @@ class Predictor:
         deadline_s: float | None,
     ) -> bytes:
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = time.monotonic()
         self._enter()
         try:
             if len(body) > _BIG_BODY:
@@ -189,7 +193,7 @@ class Predictor:
                 text = await loop.run_in_executor(self._executor(), encode, answer, request)
             else:
                 text = encode(answer, request)
-            self._finish(item, answer, method, loop.time() - started)
+            self._finish(item, answer, method, time.monotonic() - started)
             return text
         finally:
             self._leave()
@@ -233,37 +237,45 @@ class Predictor:
         self._turn_asked = False
         if self._running:
             return
-        if self._expects_more():
+        if self._expects_more(time.monotonic()):
             self._ask_turn(loop)
             return
-        batch = self._next_batch(loop.time())
+        batch = self._next_batch(time.monotonic())
         if not batch:
             return
         rows = sum(item.request.rows or 1 for item in batch)
         if rows <= self._limits.inline_rows and self._average_s <= self._limits.inline_s:
-            self._settle(self._execute(batch, loop))
+            self._settle(self._execute(batch))
         else:
             self._running = batch
             for item in (*batch, *self._waiting):
                 item.watch(loop)
-            future = loop.run_in_executor(self._executor(), self._execute, batch, loop)
+            future = loop.run_in_executor(self._executor(), self._execute, batch)
             future.add_done_callback(lambda done: self._back(done, loop))
         if self._waiting and not self._running:
             self._ask_turn(loop)
 
-    def _expects_more(self) -> bool:
+    def _expects_more(self, now: float) -> bool:
         """Whether to look at the sockets once more, because lately more came together.
 
-        Their clients have their answers and are about to ask again. Each look takes
-        microseconds; where no crowd comes any more, the habit fades within some twenty calls.
+        Their clients have their answers and are about to ask again: looking for a part of
+        a call's duration saves whole calls. Now and then it is tried whether there are more
+        of them than lately came together. Who comes alone is never kept; where no crowd
+        comes any more, the habit fades within some twenty calls.
         """
         count = len(self._waiting)
-        self._looks = 0 if count > self._seen else self._looks + 1
-        self._seen = count
-        if count < self._crowd - 1 and self._looks < _LOOKS:
+        if count > self._seen:
+            self._seen, self._seen_at = count, now
+        wanted = self._crowd - 1 if self._calls % _TRY else math.inf
+        if (
+            self._crowd >= 2
+            and count < wanted
+            and now - self._seen_at < _PATIENCE * self._average_s
+        ):
             return True
         self._crowd = max(count, 0.9 * self._crowd)
-        self._seen = self._looks = 0
+        self._calls += 1
+        self._seen = 0
         return False
 
     def _back(
@@ -295,12 +307,10 @@ class Predictor:
             rows += size
         return batch
 
-    def _execute(
-        self, batch: list[_Item], loop: asyncio.AbstractEventLoop
-    ) -> list[tuple[_Item, Answer | Exception]]:
-        began = loop.time()
+    def _execute(self, batch: list[_Item]) -> list[tuple[_Item, Answer | Exception]]:
+        began = time.monotonic()
         answers = execute(self.servable, [item.request for item in batch])
-        self._average_s += _WEIGHT * (loop.time() - began - self._average_s)
+        self._average_s += _WEIGHT * (time.monotonic() - began - self._average_s)
         return list(zip(batch, answers, strict=True))
 
     def _settle(self, answers: Sequence[tuple[_Item, Answer | Exception]]) -> None:
@@ -365,7 +375,7 @@ class _Item:
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Sees to it that the deadline passes even while the model runs on its thread."""
         if self.deadline is not None and self._timer is None:
-            self._timer = loop.call_at(self.deadline, self.fail, _late())
+            self._timer = loop.call_later(self.deadline - time.monotonic(), self.fail, _late())
 
     def unwatch(self) -> None:
         if self._timer is not None:
