@@ -16,6 +16,7 @@ _CONFIG = click.option(
 @_CONFIG
 @click.option("--host", metavar="ADDRESS", help="Listen here.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="0 is a free one.  [default: 8501]")
+@click.option("--grpc-port", type=click.IntRange(1, 65535), help="gRPC, too.  [default: none]")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes.  [default: 1]")
 @click.option("--models-root", type=_PATH, help="SavedModels.  [default: serving_models]")
 @click.option("--artifacts", type=_PATH, help="TFLite artifacts.  [default: artifacts]")
@@ -24,6 +25,7 @@ def serve(
     config: Path | None,
     host: str | None,
     port: int | None,
+    grpc_port: int | None,
     workers: int | None,
     models_root: Path | None,
     artifacts: Path | None,
@@ -40,6 +42,7 @@ def serve(
     given = {
         "host": host,
         "port": port,
+        "grpc_port": grpc_port,
         "workers": workers,
         "models_root": str(models_root) if models_root else None,
         "artifacts": str(artifacts) if artifacts else None,

@@ -129,6 +129,7 @@ class ServingSpec(Spec):
     Attributes:
       host: The address to listen on; loopback unless told otherwise.
       port: The port; 0 takes a free one.
+      grpc_port: The port of TensorFlow Serving's gRPC services; None has none.
       workers: Processes that serve; each has all models.
       models_root: SavedModels: `<root>/<name>/<version>/`.
       artifacts: TFLite artifacts: `<artifacts>/<name>/<version>/<variant>/`.
@@ -147,6 +148,7 @@ class ServingSpec(Spec):
 
     host: str = "127.0.0.1"
     port: int = Field(8501, ge=0, le=65535)
+    grpc_port: int | None = Field(None, ge=1, le=65535)
     workers: int = Field(1, ge=1, le=64)
     models_root: str = "serving_models"
     artifacts: str = "artifacts"

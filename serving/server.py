@@ -179,26 +179,32 @@ def make_app(spec: ServingSpec, worker: Worker) -> App:
 
     manager = ModelManager(spec, predictor=predictor, on_load=count)
     shared = SharedMetrics(metrics, worker.folder, str(os.getpid()))
-    return App(manager, spec, shared, log, load_first=worker.load_first)
+    rpc = None
+    if spec.grpc_port is not None:
+        # Its messages import TensorFlow, which who serves TFLite by REST does without.
+        from serving.rpc.server import RpcServer
+
+        rpc = RpcServer(manager, spec, metrics)
+    return App(manager, spec, shared, log, load_first=worker.load_first, rpc=rpc)
 
 
-def listen(spec: ServingSpec) -> socket.socket:
-    """The socket to serve on.
+def listen(host: str, port: int, option: str = "--port") -> socket.socket:
+    """A socket to serve on.
 
     Raises:
       ServingProblem: the address cannot be listened on.
     """
     try:
-        places = socket.getaddrinfo(spec.host, spec.port, type=socket.SOCK_STREAM)
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         family, *_, address = places[0]
         return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ServingProblem(
             "This address cannot be listened on.",
-            where=f"{spec.host}:{spec.port}",
+            where=f"{host}:{port}",
             expected="a free port of this machine",
             received=error.strerror or str(error),
-            fix="stop what listens there, or choose another with --port",
+            fix=f"stop what listens there, or choose another with {option}",
         ) from error
 
 
@@ -209,6 +215,8 @@ def greeting(spec: ServingSpec, listening: socket.socket) -> str:
         f"Kelp's development server: http://{f'[{host}]' if ':' in host else host}:{port}",
         "For development, tests and small loads: production is the tensorflow/serving image.",
     ]
+    if spec.grpc_port is not None:
+        lines.append(f"gRPC: {host}:{spec.grpc_port}")
     if not ipaddress.ip_address(host).is_loopback and spec.api_key_env is None:
         lines.append("warning: others can reach it, and it asks nobody for an API key.")
     return "\n".join(lines)
@@ -244,7 +252,10 @@ def serve(spec: ServingSpec, tell: Callable[[str], None]) -> int:
     Sources(spec).look()
     log_as_json()
     quiet_libraries()
-    with listen(spec) as listening:
+    if spec.grpc_port is not None:
+        # Each worker binds it by itself, when there is nobody left to tell.
+        listen(spec.host, spec.grpc_port, "--grpc-port").close()
+    with listen(spec.host, spec.port) as listening:
         tell(greeting(spec, listening))
         if spec.workers == 1:
             return run_worker(spec, listening, Worker())

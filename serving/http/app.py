@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -21,6 +21,9 @@ from serving.http.openapi import describe
 from serving.http.routes import Route, Router
 from serving.request_log.log import RequestLog
 from serving.versions.manager import ModelManager
+
+if TYPE_CHECKING:
+    from serving.rpc.server import RpcServer
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Scope = dict[str, Any]
@@ -57,6 +60,7 @@ class App:
       metrics: Where to count; None counts for this process alone.
       request_log: What keeps a sample of the requests; told of here, and closed at the end.
       load_first: Takes no connection before all models are loaded.
+      rpc: What answers by gRPC; started and stopped here.
 
     Raises:
       ServingProblem: the config asks for an API key that is not set.
@@ -70,8 +74,10 @@ class App:
         request_log: RequestLog | None = None,
         *,
         load_first: bool = False,
+        rpc: RpcServer | None = None,
     ) -> None:
         self._load_first = load_first
+        self._rpc = rpc
         self.manager = manager
         self.metrics = metrics or SharedMetrics(Metrics(), None, "")
         self._log = request_log
@@ -219,6 +225,8 @@ class App:
                 await self.manager.start()
                 if self._load_first:
                     await self.manager.settled()
+                if self._rpc is not None:
+                    await self._rpc.start()
                 self._saving = asyncio.create_task(self._save(), name="kelp-metrics")
                 await send({"type": "lifespan.startup.complete"})
             else:
@@ -234,6 +242,8 @@ class App:
     async def _end(self) -> None:
         if self._saving is not None:
             self._saving.cancel()
+        if self._rpc is not None:
+            await self._rpc.stop()
         await self.manager.stop()
         if self._log is not None:
             await asyncio.to_thread(self._log.close)

@@ -44,7 +44,7 @@ def serve_proxy(
             received=upstream,
         )
     log_as_json()
-    with listen(spec) as listening:
+    with listen(spec.host, spec.port) as listening:
         host, port = listening.getsockname()[:2]
         tell(f"Kelp's proxy: http://{host}:{port} before {upstream}")
         app: Any = create_proxy(upstream, spec, releases)
