@@ -127,6 +127,8 @@ def _cell_problem(
         return 400, f"Expecting shape {_shape(first)} but got: {_shape(shape)}"
     if port.shape is None:
         return None
+    if not port.shape:
+        return 400, f"Input {port.name} has no dimension for rows: send it in 'inputs'"
     wanted = port.shape[1:]
     if len(wanted) != len(shape) or any(
         size not in (None, given) for size, given in zip(wanted, shape, strict=True)
