@@ -6,6 +6,26 @@ import os
 import tempfile
 from pathlib import Path
 
+from serving.errors import ServingProblem
+
+
+def save(path: Path, text: str) -> None:
+    """Replaces a file in one step.
+
+    Raises:
+      ServingProblem: it cannot be written.
+    """
+    try:
+        write_atomically(path, text)
+    except OSError as error:
+        raise ServingProblem(
+            f"{path.name} cannot be written.",
+            where=str(path),
+            expected="a folder that this user may write",
+            received=str(error),
+            fix="mend the permissions, or name another folder",
+        ) from error
+
 
 def write_atomically(path: Path, text: str) -> None:
     """Replaces a file in one step, through to the disk.

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -132,7 +133,16 @@ def run_worker(spec: ServingSpec, listening: socket.socket, worker: Worker) -> i
       ServingProblem: the config asks for what is not there.
     """
     app = make_app(spec, worker)
-    config = uvicorn.Config(
+    server = Server(settings(app, spec), app, spec, worker)
+    server.run(sockets=[listening])
+    logger.info("stopped")
+    logging.shutdown()
+    return 0 if server.started else 1
+
+
+def settings(app: Any, spec: ServingSpec) -> uvicorn.Config:
+    """How uvicorn serves an application: within limits, and without words of its own."""
+    return uvicorn.Config(
         app,
         loop="uvloop",
         http=limited(spec.limits),
@@ -146,11 +156,6 @@ def run_worker(spec: ServingSpec, listening: socket.socket, worker: Worker) -> i
         timeout_keep_alive=math.ceil(spec.limits.idle_s),
         timeout_graceful_shutdown=math.ceil(spec.shutdown.drain_s),
     )
-    server = Server(config, app, spec, worker)
-    server.run(sockets=[listening])
-    logger.info("stopped")
-    logging.shutdown()
-    return 0 if server.started else 1
 
 
 def make_app(spec: ServingSpec, worker: Worker) -> App:

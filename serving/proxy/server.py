@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
 from serving.config import ServingSpec
 from serving.errors import ServingProblem
-from serving.http.protocol import limited
 from serving.proxy.app import create_proxy
 
 
@@ -34,7 +30,7 @@ def serve_proxy(
       ServingProblem: the address cannot be listened on, or the upstream is no URL.
     """
     from serving.logs import log_as_json
-    from serving.server import Server, Worker, listen
+    from serving.server import Server, Worker, listen, settings
 
     if not upstream.startswith(("http://", "https://")):
         raise ServingProblem(
@@ -48,20 +44,7 @@ def serve_proxy(
         host, port = listening.getsockname()[:2]
         tell(f"Kelp's proxy: http://{host}:{port} before {upstream}")
         app: Any = create_proxy(upstream, spec, releases)
-        config = uvicorn.Config(
-            app,
-            loop="uvloop",
-            http=limited(spec.limits),
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=math.ceil(spec.limits.idle_s),
-            timeout_graceful_shutdown=math.ceil(spec.shutdown.drain_s),
-        )
-        server = Server(config, app, spec, Worker(tells=False))
+        server = Server(settings(app, spec), app, spec, Worker(tells=False))
         server.run(sockets=[listening])
     logging.shutdown()
     return 0 if server.started else 1

@@ -14,7 +14,7 @@ from typing import Any
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving._files import write_atomically
+from serving._files import save
 from serving.errors import ServingProblem
 
 CONFIG_FILE = "models.config"
@@ -79,7 +79,7 @@ def write_config(path: Path, entries: Sequence[ModelEntry]) -> None:
         if entry.name in before:
             message.CopyFrom(before[entry.name])
         _fill(message, entry)
-    _write(path, written)
+    save(path, text_format.MessageToString(written))
 
 
 def update_entry(path: Path, entry: ModelEntry) -> None:
@@ -91,7 +91,7 @@ def update_entry(path: Path, entry: ModelEntry) -> None:
     config = _read(path) if path.is_file() else ModelServerConfig()
     named = [one for one in config.model_config_list.config if one.name == entry.name]
     _fill(named[0] if named else config.model_config_list.config.add(), entry)
-    _write(path, config)
+    save(path, text_format.MessageToString(config))
 
 
 def _read(path: Path) -> Any:
@@ -152,19 +152,6 @@ def _fill(message: Any, entry: ModelEntry) -> None:
     message.version_labels.clear()
     for label, version in entry.labels.items():
         message.version_labels[label] = version
-
-
-def _write(path: Path, config: Any) -> None:
-    try:
-        write_atomically(path, text_format.MessageToString(config))
-    except OSError as error:
-        raise ServingProblem(
-            f"{path.name} cannot be written.",
-            where=str(path),
-            expected="a folder that this user may write",
-            received=str(error),
-            fix="mend the permissions, or name another file",
-        ) from error
 
 
 def _wrong(path: Path, received: str, expected: str) -> ServingProblem:

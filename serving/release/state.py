@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from serving._files import write_atomically
+from serving._files import save
 from serving.errors import ServingProblem
 
 RELEASES_FILE = "releases.json"
@@ -72,15 +72,7 @@ def write_release(path: Path, name: str, release: Release) -> None:
     """
     releases: Mapping[str, Release] = {**read_releases(path), name: release}
     content = {key: one.model_dump(exclude_none=True) for key, one in sorted(releases.items())}
-    try:
-        write_atomically(path, json.dumps(content, indent=2) + "\n")
-    except OSError as error:
-        raise ServingProblem(
-            f"{path.name} cannot be written.",
-            where=str(path),
-            expected="a folder that this user may write",
-            received=str(error),
-        ) from error
+    save(path, json.dumps(content, indent=2) + "\n")
 
 
 class ReleaseWatcher:
