@@ -12,7 +12,7 @@ from serving.codec.answers import encode_results
 from serving.codec.layout import Columns, layout_of
 from serving.codec.parse import has_equal_keys, parse, parse_strictly, shown
 from serving.codec.requests import Request, signature_name
-from serving.codec.signature import CLASSIFY, REGRESS, Signature
+from serving.codec.signature import Signature
 from serving.codec.values import UnfitError, first_misfit, is_base64, text_to_bytes
 from serving.errors import ServingError
 
@@ -20,6 +20,9 @@ _INPUT = "inputs"
 _CLASSES = "classes"
 _SCORES = "scores"
 _OUTPUTS = "outputs"
+_CLASSIFIED = (1, 2)
+_REGRESSED = (1,)
+_COUNTS = {1: "one", 2: "two"}
 
 
 def decode_classify(
@@ -36,7 +39,7 @@ def decode_classify(
     Raises:
       ServingError: if it is none that one of the signatures can answer.
     """
-    return _decode(_document(body, most, depth), signatures, CLASSIFY, "classification")
+    return _decode(_document(body, most, depth), signatures, _CLASSIFIED)
 
 
 def decode_regress(
@@ -53,7 +56,7 @@ def decode_regress(
     Raises:
       ServingError: if it is none that one of the signatures can answer.
     """
-    return _decode(_document(body, most, depth), signatures, REGRESS, "regression")
+    return _decode(_document(body, most, depth), signatures, _REGRESSED)
 
 
 def encode_classify(request: Request, outputs: Mapping[str, np.ndarray]) -> bytes:
@@ -118,8 +121,13 @@ def _document(body: bytes, most: int, depth: int) -> dict[str, Any]:
 
 
 def _decode(
-    document: Mapping[str, Any], signatures: Mapping[str, Signature], method: str, kind: str
+    document: Mapping[str, Any], signatures: Mapping[str, Signature], outputs: tuple[int, ...]
 ) -> Request:
+    """Reads examples for a signature of one input; `outputs` is how many it may have.
+
+    The signature's method name is not looked at, as TensorFlow Serving does not unless told
+    to: TensorFlow 2 writes the same one for all.
+    """
     name = signature_name(document)
     shared = _example(document["context"], "context") if "context" in document else b""
     examples = _checked(document)
@@ -130,15 +138,13 @@ def _decode(
     signature = signatures.get(name)
     if signature is None:
         raise ServingError(400, f"No signature was found with the name: {shown(name)[1:-1]}")
-    if signature.method != method:
-        raise ServingError(
-            400,
-            f"Expected {kind} signature method_name to be {method}. Was: {signature.method}",
-        )
+    if set(signature.inputs) != {_INPUT}:
+        raise ServingError(400, f"Expected one input Tensor, {_INPUT}")
+    if len(signature.outputs) not in outputs:
+        wanted = " or ".join(_COUNTS[count] for count in outputs)
+        raise ServingError(400, f"Expected {wanted} output Tensors, found {len(signature.outputs)}")
     layout = layout_of(signature)
     inputs: Mapping[str, np.ndarray] = {_INPUT: serialized}
-    if set(signature.inputs) != {_INPUT}:
-        raise ServingError(400, f"Expected {kind} signature to have one input, {_INPUT}")
     packed = layout.pack(inputs) if layout.places else Columns(layout, (), inputs)
     return Request(signature, by_row=True, rows=len(examples), inputs=packed or inputs)
 

@@ -97,6 +97,7 @@ class ModelOfNumpy:
         self.add("classify", text, both, _classify, CLASSIFY)
         self.add("scores", text, both, lambda v: {"scores": _classify(v)["scores"]}, CLASSIFY)
         self.add("classes", text, both, lambda v: {"classes": _classify(v)["classes"]}, CLASSIFY)
+        self.add("native", text, both, _classify)
         self.add("flat", text, both, lambda v: {"scores": _values(v)}, CLASSIFY)
         self.add("regress", text, {"outputs": "float32"}, _regress, REGRESS)
         self.add(
