@@ -47,7 +47,7 @@ def execute(servable: Servable, requests: Sequence[Request]) -> list[Answer | Ex
     try:
         inputs = join_inputs(requests)
         outputs = servable.run(requests[0].signature.name, inputs)
-        return _shared(requests, outputs)
+        return _shared(requests, inputs, outputs)
     except UnfitError:
         return _without_misfits(servable, requests)
     except Exception as error:  # noqa: BLE001 - told to the request, which must not be left waiting
@@ -57,7 +57,9 @@ def execute(servable: Servable, requests: Sequence[Request]) -> list[Answer | Ex
 
 
 def _shared(
-    requests: Sequence[Request], outputs: Mapping[str, np.ndarray]
+    requests: Sequence[Request],
+    inputs: Mapping[str, np.ndarray],
+    outputs: Mapping[str, np.ndarray],
 ) -> list[Answer | Exception]:
     answers = Answers(outputs)
     if len(requests) == 1:
@@ -66,6 +68,8 @@ def _shared(
     if any(not each.ndim or len(each) != sum(sizes) for each in outputs.values()):
         raise ServingError(500, "The model did not give one row of output for each of input")
     ends = np.cumsum(sizes).tolist()
+    for request, size, end in zip(requests, sizes, ends, strict=True):
+        request.take_part(inputs, end - size, end)
     return [Answer(answers, (end - size, end)) for size, end in zip(sizes, ends, strict=True)]
 
 

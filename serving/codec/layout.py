@@ -63,6 +63,14 @@ class Columns(Mapping[str, np.ndarray]):
         self.matrices = matrices
         self.others = others
 
+    def part(self, start: int, end: int) -> Columns:
+        """Some of the rows; copies nothing."""
+        return Columns(
+            self.layout,
+            [matrix[:, start:end] for matrix in self.matrices],
+            {name: array[start:end] for name, array in self.others.items()},
+        )
+
     def __getitem__(self, name: str) -> np.ndarray:
         place = self.layout.places.get(name)
         if place is None:

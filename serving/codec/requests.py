@@ -66,6 +66,11 @@ class Request:
                 raise rows_problem(self._raw, place, self.signature) from None
         return self._inputs
 
+    def take_part(self, of: Mapping[str, np.ndarray], start: int, end: int) -> None:
+        """Takes its inputs from those of a call that it was a part of, if it has none yet."""
+        if self._inputs is None and isinstance(of, Columns):
+            self._inputs = of.part(start, end)
+
     def goes_with(self, other: Request) -> bool:
         """Whether the rows of both can stand in one call."""
         if self.signature is not other.signature or not self._mergeable:
