@@ -19,7 +19,7 @@ _CONFIG = click.option(
 @click.option("--grpc-port", type=click.IntRange(1, 65535), help="gRPC, too.  [default: none]")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes.  [default: 1]")
 @click.option("--models-root", type=_PATH, help="SavedModels.  [default: serving_models]")
-@click.option("--artifacts", type=_PATH, help="TFLite artifacts.  [default: artifacts]")
+@click.option("--artifacts", type=_PATH, help="TFLite and ONNX files.  [default: artifacts]")
 @click.option("--model-config-file", type=_PATH, help="Serve just what this models.config names.")
 def serve(
     config: Path | None,
@@ -33,7 +33,7 @@ def serve(
 ) -> int:
     """Serve models by TensorFlow Serving's REST API: for development, tests and small loads.
 
-    Serves every SavedModel under serving_models/ and every TFLite artifact under artifacts/
+    Serves every SavedModel under serving_models/ and every TFLite and ONNX file under artifacts/
     as it comes and goes, until Ctrl-C or SIGTERM. In production, the official
     tensorflow/serving image answers the same requests: see docker/.
     """

@@ -132,7 +132,7 @@ class ServingSpec(Spec):
       grpc_port: The port of TensorFlow Serving's gRPC services; None has none.
       workers: Processes that serve; each has all models.
       models_root: SavedModels: `<root>/<name>/<version>/`.
-      artifacts: TFLite artifacts: `<artifacts>/<name>/<version>/<variant>/`.
+      artifacts: TFLite and ONNX files: `<artifacts>/<name>/<version>/<variant>/`.
       model_config_file: TensorFlow Serving's models.config; serves just what it names.
       poll_s: Seconds between two looks at the folders.
       policy: Which versions of a model are served.

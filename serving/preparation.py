@@ -1,4 +1,4 @@
-"""Raw columns to a TFLite file's inputs: what a SavedModel's transform graph does, in numpy.
+"""Raw columns to a model file's inputs: what a SavedModel's transform graph does, in numpy.
 
 The constants come from `artifact.json`. All numbers go through one matrix, a feature a row,
 so that one request costs a handful of numpy calls however many features there are.

@@ -12,6 +12,10 @@ import numpy as np
 from serving.codec.signature import Signature
 from serving.errors import ServingProblem
 
+# The operations of a small model are too small to be shared out: waking a second thread takes
+# longer than they do. More cores are for more workers.
+_THREADS = 1
+
 
 class Servable(Protocol):
     """What a `Predictor` needs of a loaded version."""
@@ -67,7 +71,7 @@ class LoggedRequest:
 
 
 def load_servable(path: Path) -> Servable:
-    """Loads a version's folder: a SavedModel, or `model.tflite` beside `artifact.json`.
+    """Loads a version's folder: a SavedModel, or a model file beside `artifact.json`.
 
     Args:
       path: The folder of one version.
@@ -76,17 +80,18 @@ def load_servable(path: Path) -> Servable:
       ServingProblem: if the folder holds neither, or what it holds cannot be loaded.
     """
     if (path / "saved_model.pb").is_file():
-        from serving.saved_model import SavedModelServable
+        from serving.saved_model import SavedModelServable, set_threads
 
+        set_threads(_THREADS)
         return SavedModelServable(path)
     if (path / "artifact.json").is_file():
-        from serving.tflite import LiteServable
+        from serving.artifact import ArtifactServable
 
-        return LiteServable(path)
+        return ArtifactServable(path)
     raise ServingProblem(
         "This folder holds no model.",
         where=str(path),
-        expected="saved_model.pb, or artifact.json beside model.tflite",
+        expected="saved_model.pb, or artifact.json beside its model file",
         received=", ".join(sorted(each.name for each in path.iterdir())[:5])
         if path.is_dir()
         else "no folder",

@@ -186,7 +186,7 @@ def make_app(spec: ServingSpec, worker: Worker) -> App:
     shared = SharedMetrics(metrics, worker.folder, str(os.getpid()))
     rpc = None
     if spec.grpc_port is not None:
-        # Its messages import TensorFlow, which who serves TFLite by REST does without.
+        # Its messages import TensorFlow, which who serves device files by REST does without.
         from serving.rpc.server import RpcServer
 
         rpc = RpcServer(manager, spec, metrics)

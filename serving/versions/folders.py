@@ -9,7 +9,7 @@ from pathlib import Path
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 _LARGEST_VERSION = 2**63 - 1
-_TFLITE = "model.tflite"
+_DESCRIPTION = "artifact.json"
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ def models_in(root: Path) -> dict[str, Path]:
 
 
 def artifacts_in(root: Path) -> dict[str, dict[int, Found]]:
-    """The TFLite artifacts under `<root>/<name>/<version>/<variant>/`, by `<name>-<variant>`."""
+    """The TFLite and ONNX files under `<root>/<name>/<version>/<variant>/`, by name and variant."""
     models: dict[str, dict[int, Found]] = {}
     for name, folder in models_in(root).items():
         for version, found in (versions_in(folder) or {}).items():
-            for path in sorted(found.path.glob(f"*/{_TFLITE}")):
+            for path in sorted(found.path.glob(f"*/{_DESCRIPTION}")):
                 variant = f"{name}-{path.parent.name}"
                 models.setdefault(variant, {})[version] = Found(version, path.parent)
     return models

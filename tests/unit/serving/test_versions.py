@@ -271,12 +271,12 @@ def test_a_models_config_that_is_not_there_stops_the_start(tmp_path: Path) -> No
         asyncio.run(world.manager.start())
 
 
-def test_tflite_artifacts_are_models_of_their_own(tmp_path: Path) -> None:
+def test_artifacts_are_models_of_their_own(tmp_path: Path) -> None:
     world = World(tmp_path)
     for version in (1, 2):
         folder = tmp_path / "artifacts" / "m" / str(version) / "tflite_int8"
         folder.mkdir(parents=True)
-        (folder / "model.tflite").write_text("")
+        (folder / "artifact.json").write_text("")
         (folder / "saved_model.pb").write_text("good")  # what the fake reads
     (tmp_path / "artifacts" / "m" / "2" / "onnx").mkdir()
 

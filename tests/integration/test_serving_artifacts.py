@@ -1,4 +1,4 @@
-"""A TFLite file served beside the SavedModel of the same network."""
+"""TFLite and ONNX files served beside the SavedModel of the same network."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pytest
 
 from models.compression.formats.artifact import Artifact, digest
 from models.compression.preparation import Preparation, Prepared
+from serving.artifact import ArtifactServable
 from serving.errors import ServingError, ServingProblem
 from serving.servable import load_servable
-from serving.tflite import LiteServable
 
 TASKS = ("binary", "multiclass", "regression")
 # What tests/small_model.py's transform does, as the constants of an artifact.
@@ -59,9 +59,45 @@ def write_lite(folder, task, net, quantised=False):
     return folder
 
 
+def write_onnx(folder, lite, task, net):
+    """The same network as an ONNX file, with the description of the TFLite file."""
+    import tensorflow as tf
+    import tf2onnx
+
+    from models.compression.formats.numeric import ports, to_features
+    from tests import small_model
+
+    folder.mkdir()
+    entries = ports(SimpleNamespace(inputs=small_model.PORTS))
+    specs = [tf.TensorSpec([None, one.width], one.dtype, name=one.tensor) for one in entries]
+
+    @tf.function(input_signature=specs, autograph=False)
+    def predict(*tensors):
+        named = {one.tensor: tensor for one, tensor in zip(entries, tensors, strict=True)}
+        return net(to_features(entries, named))
+
+    model, _ = tf2onnx.convert.from_function(
+        predict, input_signature=specs, opset=18, output_path=str(folder / "model.onnx")
+    )
+    inputs = [
+        dataclasses.asdict(one) | {"tensor": port.name}
+        for one, port in zip(entries, model.graph.input, strict=True)
+    ]
+    (folder / "artifact.json").write_bytes((lite / "artifact.json").read_bytes())
+    edit(
+        folder,
+        format="onnx_float32",
+        file="model.onnx",
+        sha256=digest(folder / "model.onnx"),
+        inputs=inputs,
+        output=model.graph.output[0].name,
+    )
+    return folder
+
+
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
-    """By task: the SavedModel's signature, and the folder of the TFLite file."""
+    """By task: the SavedModel, and the folder of the TFLite file; binary as ONNX as well."""
     import tensorflow as tf
 
     from tests import small_model
@@ -73,6 +109,8 @@ def pairs(tmp_path_factory):
         loaded = tf.saved_model.load(str(small_model.write(folder / "saved", task, net)))
         (folder / "lite").mkdir()
         made[task] = loaded, write_lite(folder / "lite", task, net)
+        if task == "binary":
+            made["onnx"] = loaded, write_onnx(folder / "onnx", folder / "lite", task, net)
     return made
 
 
@@ -106,13 +144,13 @@ def edit(folder, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [*TASKS, "onnx"])
 def test_answers_are_the_savedmodels_by_name_type_shape_and_value(pairs, task):
     import tensorflow as tf
 
     loaded, folder = pairs[task]
     serve, servable = loaded.signatures["serving_default"], load_servable(folder)
-    assert isinstance(servable, LiteServable)
+    assert isinstance(servable, ArtifactServable)
     signature = servable.signatures["serving_default"]
     specs = serve.structured_input_signature[1]
     assert {name: (p.dtype, p.shape) for name, p in signature.inputs.items()} == {
@@ -140,7 +178,7 @@ def test_metadata_are_the_savedmodels_but_for_the_graphs_names(pairs, task):
     from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
     loaded, folder = pairs[task]
-    serve, servable = loaded.signatures["serving_default"], LiteServable(folder)
+    serve, servable = loaded.signatures["serving_default"], ArtifactServable(folder)
     told = servable.metadata["signature_def"]["signature_def"]["serving_default"]
     parsed = json_format.ParseDict(told, SignatureDef())
     for ports, tensors in (
@@ -157,7 +195,7 @@ def test_metadata_are_the_savedmodels_but_for_the_graphs_names(pairs, task):
 
 @pytest.mark.parametrize("rows", [0, 1, 1024, 2500])
 def test_any_number_of_rows_is_answered_as_row_by_row(pairs, rows):
-    servable = LiteServable(pairs["multiclass"][1])
+    servable = ArtifactServable(pairs["multiclass"][1])
     given = columns(rows)
     whole = servable.run("serving_default", given)
     assert whole["probabilities"].shape == (rows, 3)
@@ -182,7 +220,7 @@ def test_a_quantised_file_answers_as_the_runtime_that_judged_it(tmp_path):
     table = pa.table({**given, "color": [value.decode() for value in given["color"]]})
     judged = open_predictor("tflite", folder)
     wanted = judged.answers(judged.inputs(table.rename_columns({"the_count": "the count"})))
-    got = LiteServable(folder).run("serving_default", given)
+    got = ArtifactServable(folder).run("serving_default", given)
     for name, values in wanted.items():
         if name == "classes":
             assert [each.decode() for each in got[name]] == values.tolist()
@@ -191,7 +229,7 @@ def test_a_quantised_file_answers_as_the_runtime_that_judged_it(tmp_path):
 
 
 def test_warm_up_and_close(pairs):
-    servable = LiteServable(pairs["binary"][1])
+    servable = ArtifactServable(pairs["binary"][1])
     assert servable.warm_up() == 0
     with pytest.raises(ServingError, match="not found") as caught:
         servable.run("other", columns(1))
@@ -229,7 +267,8 @@ def test_what_litert_cannot_load_is_refused(lite):
     ("changes", "told"),
     [
         ({"file": "../model.tflite"}, "not the name of a file"),
-        ({"format": "onnx_float32"}, "cannot be served"),
+        ({"format": "coreml_float32"}, "cannot be served"),
+        ({"format": "onnx_float32"}, "a file that ONNX Runtime runs"),
         ({"task": "ranking"}, "task"),
         ({"classes": ["no"]}, "two classes"),
         ({"classes": ["no", 1]}, "integers and text"),
@@ -256,11 +295,13 @@ def test_a_description_that_is_no_json_is_refused(lite, content):
         load_servable(lite)
 
 
-def test_no_tensorflow_is_needed(lite):
+@pytest.mark.parametrize("kind", ["binary", "onnx"])
+def test_no_tensorflow_is_needed(pairs, kind):
     import subprocess
 
     code = (
-        "import sys; from pathlib import Path; from serving.tflite import LiteServable; "
-        f"LiteServable(Path({str(lite)!r})).warm_up(); assert 'tensorflow' not in sys.modules"
+        "import sys; from pathlib import Path; from serving.artifact import ArtifactServable; "
+        f"ArtifactServable(Path({str(pairs[kind][1])!r})).warm_up(); "
+        "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

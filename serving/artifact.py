@@ -1,20 +1,21 @@
-"""A TFLite file and its `artifact.json`, answering as the SavedModel of the same network does.
+"""A TFLite or ONNX file and its `artifact.json`, answering as the network's SavedModel does.
 
 It takes raw columns and gives the same outputs, so that a phone's model can be tried by REST.
-No TensorFlow: LiteRT executes, and numpy prepares.
+No TensorFlow: LiteRT or ONNX Runtime executes, and numpy prepares.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from serving._runtimes import Loaded, load_lite, load_onnx
 from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature
 from serving.errors import ServingError, ServingProblem
 from serving.preparation import Array, Preparation, RawFeature
@@ -22,6 +23,10 @@ from serving.preparation import Array, Preparation, RawFeature
 ARTIFACT_FILE = "artifact.json"
 
 _ROWS_AT_ONCE = 1024
+_RUNTIMES: Mapping[str, tuple[str, Callable[[bytes], Loaded]]] = {
+    "tflite": ("LiteRT", load_lite),
+    "onnx": ("ONNX Runtime", load_onnx),
+}
 _MISSING: Mapping[str, Any] = {"float32": np.nan, "int64": -(2**63), "string": b""}
 _DT = {"float32": "DT_FLOAT", "int64": "DT_INT64", "string": "DT_STRING"}
 
@@ -41,7 +46,7 @@ class _Preparation(BaseModel):
     features: tuple[RawFeature, ...]
 
 
-class LiteArtifact(BaseModel):
+class Description(BaseModel):
     """What `artifact.json` says, as far as serving goes.
 
     Attributes:
@@ -69,7 +74,7 @@ class LiteArtifact(BaseModel):
     preparation: _Preparation
 
     @model_validator(mode="after")
-    def _consistent(self) -> LiteArtifact:
+    def _consistent(self) -> Description:
         if Path(self.file).name != self.file:
             raise ValueError(f"file is {self.file!r}, which is not the name of a file beside it")
         if len({type(value) for value in self.classes}) > 1:
@@ -81,8 +86,8 @@ class LiteArtifact(BaseModel):
         return self
 
 
-class LiteServable:
-    """One TFLite file, loaded with one thread; see `serving.servable.Servable`.
+class ArtifactServable:
+    """One model file, loaded with one thread; see `serving.servable.Servable`.
 
     Args:
       folder: The version's folder: `artifact.json` and the model file.
@@ -94,7 +99,7 @@ class LiteServable:
     def __init__(self, folder: Path) -> None:
         self._artifact = _read_artifact(folder)
         self._prepare = Preparation(self._artifact.preparation.features)
-        self._runner: Any = _load(folder, self._artifact)
+        self._loaded: Loaded | None = _load(folder, self._artifact)
         # An interpreter serves one caller at a time; batches of a slow model come from threads.
         self._lock = threading.Lock()
         signature = _signature(self._artifact)
@@ -114,14 +119,14 @@ class LiteServable:
         if signature not in self.signatures:
             raise ServingError(404, f"Serving signature name: {signature!r} not found")
         with self._lock:
-            if self._runner is None:
+            if self._loaded is None:
                 raise ServingError(503, "The model was unloaded")
-            answers = self._answers(self._scores(self._tensors(inputs)))
+            answers = self._answers(self._scores(self._loaded, self._tensors(inputs)))
         # In the order of the SavedModel's, by name.
         return dict(sorted(answers.items()))
 
     def warm_up(self) -> int:
-        """Runs a row in which everything is missing; no requests travel with a TFLite file."""
+        """Runs a row in which everything is missing; no requests travel with such a file."""
         ports = self.signatures[DEFAULT_SIGNATURE].inputs
         row = {name: np.array([_MISSING[port.dtype]], port.numpy) for name, port in ports.items()}
         self.run(DEFAULT_SIGNATURE, row)
@@ -130,7 +135,7 @@ class LiteServable:
     def close(self) -> None:
         """Lets go of the interpreter, once no call is in it."""
         with self._lock:
-            self._runner = None
+            self._loaded = None
 
     def _tensors(self, columns: Mapping[str, Array]) -> dict[str, Array]:
         features = self._prepare(columns)
@@ -139,12 +144,12 @@ class LiteServable:
             for one in self._artifact.inputs
         }
 
-    def _scores(self, tensors: Mapping[str, Array]) -> Array:
+    def _scores(self, loaded: Loaded, tensors: Mapping[str, Array]) -> Array:
         rows = len(next(iter(tensors.values())))
         parts = []
         for start in range(0, max(1, rows), _ROWS_AT_ONCE):
             part = {name: each[start : start + _ROWS_AT_ONCE] for name, each in tensors.items()}
-            parts.append(self._runner(**part)[self._artifact.output])
+            parts.append(loaded.run(part)[self._artifact.output])
         scores: Array = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return scores if self._artifact.task == "multiclass" else scores[:, 0]
 
@@ -165,10 +170,10 @@ class LiteServable:
         }
 
 
-def _read_artifact(folder: Path) -> LiteArtifact:
+def _read_artifact(folder: Path) -> Description:
     path = folder / ARTIFACT_FILE
     try:
-        artifact = LiteArtifact.model_validate_json(path.read_bytes())
+        artifact = Description.model_validate_json(path.read_bytes())
         lacking = _lacking(artifact)
         if lacking:
             raise ValueError(f"nothing prepares {', '.join(lacking)}")
@@ -180,18 +185,22 @@ def _read_artifact(folder: Path) -> LiteArtifact:
             received=_first(error),
             fix="push the model again, with its description",
         ) from error
-    if not artifact.format.startswith("tflite_"):
+    if _kind(artifact) not in _RUNTIMES:
         raise ServingProblem(
             "this artifact cannot be served",
             where=str(path),
-            expected="a TFLite file",
+            expected="a TFLite or an ONNX file",
             received=artifact.format,
-            fix="serve a SavedModel or TFLite variant of the same network",
+            fix="serve another variant of the same network",
         )
     return artifact
 
 
-def _lacking(artifact: LiteArtifact) -> list[str]:
+def _kind(artifact: Description) -> str:
+    return artifact.format.partition("_")[0]
+
+
+def _lacking(artifact: Description) -> list[str]:
     """The inputs that no raw column becomes."""
     made = {one.column for one in artifact.preparation.features}
     made |= {
@@ -209,7 +218,7 @@ def _first(error: Exception) -> str:
     return f"{place}: {first['msg']}" if place else str(first["msg"])
 
 
-def _load(folder: Path, artifact: LiteArtifact) -> Any:
+def _load(folder: Path, artifact: Description) -> Loaded:
     """Loads the bytes whose checksum was compared: the file may change in between."""
     path = folder / artifact.file
     content = path.read_bytes() if path.is_file() else None
@@ -222,18 +231,17 @@ def _load(folder: Path, artifact: LiteArtifact) -> Any:
             received=found,
             fix="push the model again: the file was changed or only half copied",
         )
-    from ai_edge_litert.interpreter import Interpreter
-
+    runtime, load = _RUNTIMES[_kind(artifact)]
     try:
-        runner = Interpreter(model_content=content, num_threads=1).get_signature_runner()
-        inputs, outputs = runner.get_input_details(), runner.get_output_details()
-    except (ValueError, RuntimeError) as error:
-        raise _unfit(path, "a file that LiteRT runs", str(error)) from error
+        loaded = load(content)
+    except ValueError as error:
+        raise _unfit(path, f"a file that {runtime} runs", str(error)) from error
     wanted = {one.tensor for one in artifact.inputs}
-    if set(inputs) != wanted or artifact.output not in outputs:
+    if loaded.inputs != wanted or artifact.output not in loaded.outputs:
         told = f"the inputs {', '.join(sorted(wanted))} and the output {artifact.output}"
-        raise _unfit(path, told, f"{', '.join(sorted(inputs))} and {', '.join(sorted(outputs))}")
-    return runner
+        found = f"{', '.join(sorted(loaded.inputs))} and {', '.join(sorted(loaded.outputs))}"
+        raise _unfit(path, told, found)
+    return loaded
 
 
 def _unfit(path: Path, expected: str, received: str) -> ServingProblem:
@@ -246,7 +254,7 @@ def _unfit(path: Path, expected: str, received: str) -> ServingProblem:
     )
 
 
-def _signature(artifact: LiteArtifact) -> Signature:
+def _signature(artifact: Description) -> Signature:
     inputs = [Port(one.port, one.dtype, (None,)) for one in artifact.preparation.features]
     if artifact.task == "regression":
         outputs = [Port("predictions", "float32", (None,))]
