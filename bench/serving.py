@@ -94,9 +94,9 @@ def _ceiling(folder: Path, rows: int, seconds: float) -> float:
     from bench.serving_model import body
     from serving.codec.answers import encode_rows
     from serving.codec.requests import Decoder
-    from serving.saved_model import SavedModelServable
+    from serving.servable import load_servable
 
-    servable = SavedModelServable(folder)
+    servable = load_servable(folder)
     servable.warm_up()
     decoder = Decoder(servable.signatures, 1000, 64)
     request = body(rows)

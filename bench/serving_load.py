@@ -8,18 +8,19 @@ many seconds or `MOST` requests.
 
 from __future__ import annotations
 
-import asyncio
 import json
+import select
+import socket
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import uvloop
 
 MOST = 60_000
 _WARM_S = 0.5
+_PATIENCE_S = 30
+_PART = 1 << 16
 _GOOD = b"HTTP/1.1 200"
 
 
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
     """Prints requests per second and percentiles; gives 1 where an answer was no 200."""
     port, path, body, connections, seconds = arguments
     request = request_bytes(path, Path(body).read_bytes())
-    figures = uvloop.run(measure(int(port), request, int(connections), float(seconds)))
+    figures = measure(int(port), request, int(connections), float(seconds))
     print(json.dumps(figures))
     return 1 if figures["failed"] else 0
 
@@ -41,95 +42,84 @@ def request_bytes(path: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-async def measure(port: int, request: bytes, connections: int, seconds: float) -> dict[str, float]:
+def measure(port: int, request: bytes, connections: int, seconds: float) -> dict[str, float]:
     """Keeps so many connections busy; gives requests a second and milliseconds."""
-    loop = asyncio.get_running_loop()
-    count = _Count(time.perf_counter() + _WARM_S, seconds)
-    clients = []
-    for _ in range(connections):
-        _, client = await loop.create_connection(lambda: _Client(request, count), "127.0.0.1", port)
-        clients.append(client)
-    await asyncio.wait([client.done for client in clients], timeout=seconds + 30)
-    times = np.array(count.times) * 1000
-    if not len(times):
-        return {"per_s": 0.0, "p50_ms": 0.0, "p99_ms": 0.0, "failed": 1.0}
-    p50, p99 = np.percentile(times, [50, 99])
-    return {
-        "per_s": len(times) / (count.last - count.began),
-        "p50_ms": float(p50),
-        "p99_ms": float(p99),
-        "failed": float(count.failed),
-    }
+    clients = [_Client(port, request) for _ in range(connections)]
+    by_number = {client.socket.fileno(): client for client in clients}
+    ready = select.epoll()
+    for number in by_number:
+        ready.register(number, select.EPOLLIN)
+    began = time.perf_counter() + _WARM_S
+    times: list[float] = []
+    failed, last, going = 0, began, True
+    for client in clients:
+        client.send()
+    while by_number:
+        events = ready.poll(_PATIENCE_S)
+        if not events:  # the server does not answer any more
+            failed += len(by_number)
+            break
+        for number, _ in events:
+            client = by_number[number]
+            good = client.receive()
+            if good is None:
+                continue
+            now = time.perf_counter()
+            failed += not good
+            if client.sent >= began and good:
+                times.append(now - client.sent)
+                last = now
+            going = going and now < began + seconds and len(times) < MOST
+            if going and good:
+                client.send()
+            else:
+                ready.unregister(number)
+                by_number.pop(number).socket.close()
+    return _figures(np.array(times) * 1000, last - began, failed)
 
 
-class _Count:
-    """What all connections of one measurement share."""
-
-    def __init__(self, began: float, seconds: float) -> None:
-        self.began = began
-        self.until = began + seconds
-        self.last = began
-        self.times: list[float] = []
-        self.failed = 0
-
-    def add(self, sent: float, now: float) -> bool:
-        """Counts one answer; tells whether to go on."""
-        if sent >= self.began:
-            self.times.append(now - sent)
-            self.last = now
-        return now < self.until and len(self.times) < MOST
-
-
-class _Client(asyncio.Protocol):
+class _Client:
     """One connection with one request on its way at a time."""
 
-    def __init__(self, request: bytes, count: _Count) -> None:
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def __init__(self, port: int, request: bytes) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE_S)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sent = 0.0
         self._request = request
-        self._count = count
         self._received = b""
-        self._wanted = 0
         self._usual = 0
-        self._sent = 0.0
 
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-        self._send()
+    def send(self) -> None:
+        """Sends the request, and notes when."""
+        self.sent = time.perf_counter()
+        self.socket.sendall(self._request)
 
-    def data_received(self, data: bytes) -> None:
+    def receive(self) -> bool | None:
+        """Whether the answer is a good one; None while it is not all there."""
+        data = self.socket.recv(_PART)
         if len(data) == self._usual and not self._received and data.startswith(_GOOD):
-            self._next()  # the same answer as ever, in one piece
-            return
+            return True  # the same answer as ever, in one piece
         self._received += data
-        if not self._wanted:
-            end = self._received.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            self._wanted = end + 4 + _length(self._received[:end].lower())
-        if len(self._received) < self._wanted:
-            return
-        if self._received.startswith(_GOOD):
-            self._usual = self._wanted
-        else:
-            self._count.failed += 1
-        self._received, self._wanted = b"", 0
-        self._next()
+        end = self._received.find(b"\r\n\r\n")
+        if data and (
+            end < 0 or len(self._received) < end + 4 + _length(self._received[:end].lower())
+        ):
+            return None
+        good = self._received.startswith(_GOOD) and bool(data)
+        self._usual, self._received = len(self._received), b""
+        return good
 
-    def _next(self) -> None:
-        if self._count.add(self._sent, time.perf_counter()):
-            self._send()
-        else:
-            self._transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if exc is not None:
-            self._count.failed += 1
-        if not self.done.done():
-            self.done.set_result(None)
-
-    def _send(self) -> None:
-        self._sent = time.perf_counter()
-        self._transport.write(self._request)
+def _figures(times: np.ndarray, seconds: float, failed: int) -> dict[str, float]:
+    if not len(times):
+        return {"per_s": 0.0, "p50_ms": 0.0, "p99_ms": 0.0, "failed": float(failed or 1)}
+    p50, p99 = np.percentile(times, [50, 99])
+    return {
+        "per_s": len(times) / seconds,
+        "p50_ms": float(p50),
+        "p99_ms": float(p99),
+        "failed": float(failed),
+    }
 
 
 def _length(head: bytes) -> int:

@@ -27,7 +27,6 @@ _LOG = logging.getLogger(__name__)
 _BIG_BODY = 64 * 1024  # reading more than this would hold up everyone else on the loop
 _WEIGHT = 0.2  # of the last call in the moving average of their durations
 _PATIENCE = 0.5  # of a call's duration, for which a crowd may bring nothing before it is served
-_AT_ONCE = 4  # requests whose answers are written in one turn of the loop
 _TRY = 8  # calls after which it is tried whether the crowd is larger than it seems
 
 
@@ -79,7 +78,6 @@ class Predictor:
         self._decoder = Decoder(servable.signatures, limits.request_rows, limits.depth)
         self._waiting: deque[_Item] = deque()
         self._running: Sequence[_Item] = ()
-        self._done: deque[tuple[_Item, Answer | Exception]] = deque()
         self._open = 0
         self._turn_asked = False
         self._crowd = 1.0
@@ -239,10 +237,6 @@ class Predictor:
         self._turn_asked = False
         if self._running:
             return
-        if self._done:
-            self._settle_some()
-            self._ask_turn(loop)
-            return
         if self._expects_more(time.monotonic()):
             self._ask_turn(loop)
             return
@@ -251,15 +245,14 @@ class Predictor:
             return
         rows = sum(item.request.rows or 1 for item in batch)
         if rows <= self._limits.inline_rows and self._average_s <= self._limits.inline_s:
-            self._done.extend(self._execute(batch))
-            self._settle_some()
+            self._settle(self._execute(batch))
         else:
             self._running = batch
             for item in (*batch, *self._waiting):
                 item.watch(loop)
             future = loop.run_in_executor(self._executor(), self._execute, batch)
             future.add_done_callback(lambda done: self._back(done, loop))
-        if (self._done or self._waiting) and not self._running:
+        if self._waiting and not self._running:
             self._ask_turn(loop)
 
     def _expects_more(self, now: float) -> bool:
@@ -292,8 +285,8 @@ class Predictor:
     ) -> None:
         self._running = ()
         if not done.cancelled():
-            self._done.extend(done.result())
-        if self._done or self._waiting:
+            self._settle(done.result())
+        if self._waiting:
             self._ask_turn(loop)
 
     def _next_batch(self, now: float) -> list[_Item]:
@@ -320,10 +313,8 @@ class Predictor:
         self._average_s += _WEIGHT * (time.monotonic() - began - self._average_s)
         return list(zip(batch, answers, strict=True))
 
-    def _settle_some(self) -> None:
-        """Lets some requests go in this turn: their clients read while others are written."""
-        for _ in range(min(_AT_ONCE, len(self._done))):
-            item, answer = self._done.popleft()
+    def _settle(self, answers: Sequence[tuple[_Item, Answer | Exception]]) -> None:
+        for item, answer in answers:
             if isinstance(answer, ServingError):
                 item.fail(answer)
             elif isinstance(answer, Exception):
