@@ -7,7 +7,7 @@ PACKAGES := pipelines components models serving
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup train test check bench lock clean
+.PHONY: help setup train serve test check bench lock clean
 
 help: ## Tell what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +21,12 @@ train: setup ## Get the flights data, then train, evaluate and push a model
 	@test -e data/flights/digest.json || $(BIN)/kelp data flights
 	@$(BIN)/kelp run $(CONFIG)
 
+serve: setup ## Serve the trained models by REST, for development
+	@$(BIN)/kelp serve
+
 test: setup ## Run all tests, with coverage
 	@$(PYTHON) scripts/browser.py
+	@$(PYTHON) scripts/promtool.py
 	@$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest tests/unit tests/integration tests/e2e
 	@$(BIN)/coverage combine --quiet
@@ -34,15 +38,19 @@ check: setup ## Lint, check formatting, types and layers
 	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/lint-imports
 
-bench: setup ## Time ours against TFX's own, the whole pipeline and its variants
+bench: setup ## Time ours against TFX's own, the whole pipeline and its variants, the server
 	$(BIN)/python -m bench.example_gen
 	$(BIN)/python -m bench.intervals
 	$(BIN)/python -m bench.pipeline
+	$(BIN)/python -m bench.serving
 
-lock: setup ## Resolve all dependencies anew into requirements.lock
-	@uv=$$($(PYTHON) scripts/setup.py --print-uv) && $$uv lock && $$uv export --quiet \
-	  --format requirements-txt --all-extras --all-groups --no-emit-project --no-header \
-	  --no-annotate --output-file requirements.lock > /dev/null
+lock: setup ## Resolve all dependencies anew into requirements.lock, and docker's part of it
+	@uv=$$($(PYTHON) scripts/setup.py --print-uv) && $$uv lock && \
+	  export="$$uv export --quiet --format requirements-txt --no-emit-project --no-header \
+	    --no-annotate --output-file" && \
+	  $$export requirements.lock --all-extras --all-groups > /dev/null && \
+	  $$export docker/requirements.lock --no-default-groups --group build --extra postgres \
+	    > /dev/null
 
 clean: ## Remove caches and build leftovers; data, runs and models stay
 	rm -rf build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache \

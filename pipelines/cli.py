@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 
 from models.errors import ConfigError, KelpError
+from pipelines.release_commands import proxy, release, rollback
+from pipelines.serving_commands import serve, tf_serving
 
 ARGUMENT_ERROR = 2
 OTHER_ERROR = 1
@@ -255,14 +257,16 @@ def diff(before: str, after: str, as_json: bool) -> int:
 
 
 @cli.command()
-@click.argument("artifact")
+@click.argument("artifact", required=False)
+@click.option("--url", metavar="URL", help="Ask this server: URL[/v1/models/NAME].")
 @click.option("--data", type=_CONFIG, required=True, metavar="FILE", help="CSV or Parquet.")
 @click.option("--out", type=_CONFIG, metavar="FILE", help="FILE.csv, FILE.parquet or FILE.jsonl.")
 @click.option("--rows", type=click.IntRange(min=1), metavar="N", help="Only the first N rows.")
 @click.option("--delimiter", default=",", show_default=True, help="Of a CSV file.")
 @click.option("--allow-missing", is_flag=True, help="Columns may lack: missing in every row.")
 def predict(
-    artifact: str,
+    artifact: str | None,
+    url: str | None,
     data: Path,
     out: Path | None,
     rows: int | None,
@@ -273,14 +277,31 @@ def predict(
 
     ARTIFACT is a SavedModel such as serving_models/flights/1, a folder of versions, a name
     under serving_models/, or a folder with artifact.json: artifacts/flights/1/tflite_int8.
-    All give the same columns.
+    With --url it is the name of a model that a server has. All give the same columns.
     """
     from pipelines.predict import predict as predict_file
 
-    missing = predict_file(artifact, data, out, rows, delimiter, allow_missing=allow_missing)
+    if url is not None:
+        from pipelines.serve import asking
+
+        with asking(url, artifact) as answering:
+            missing = predict_file(
+                answering, data, out, rows, delimiter, allow_missing=allow_missing
+            )
+    elif artifact is None:
+        raise click.UsageError("it takes an ARTIFACT, or --url of a server")
+    else:
+        missing = predict_file(artifact, data, out, rows, delimiter, allow_missing=allow_missing)
     if missing:
         click.echo(f"warning: missing in every row: {', '.join(missing)}", err=True)
     return 0
+
+
+cli.add_command(serve)
+cli.add_command(tf_serving)
+cli.add_command(proxy)
+cli.add_command(release)
+cli.add_command(rollback)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

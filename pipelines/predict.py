@@ -1,11 +1,12 @@
-"""`kelp predict`: what an artifact of any kind answers for the raw rows of a file."""
+"""`kelp predict`: what an artifact, or a served model, answers for the raw rows of a file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -22,8 +23,22 @@ from pipelines.explain import find_model
 _ROWS_AT_ONCE = 4096
 
 
+class Answering(Protocol):
+    """What answers raw rows: an artifact in this process, or a server."""
+
+    @property
+    def types(self) -> Mapping[str, str]:
+        """By column, what its values must be: a `number`, an `integer` or `text`."""
+
+    def inputs(self, table: pa.Table) -> dict[str, Any]:
+        """Turns raw rows, missing values being null, into what it takes."""
+
+    def answers(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Gives the outputs, by name."""
+
+
 def predict(
-    artifact: str,
+    artifact: str | Answering,
     data: Path,
     out: Path | None,
     limit: int | None,
@@ -35,7 +50,7 @@ def predict(
 
     Args:
       artifact: A SavedModel, a folder of versions, a name under serving_models/, or a folder
-        with artifact.json.
+        with artifact.json; or a model that is loaded already, such as a server's.
       data: A CSV or Parquet file.
       out: Where the answers go: CSV, JSON lines or Parquet by the suffix; None prints CSV.
       limit: How many rows, from the first; None takes all.
@@ -48,14 +63,14 @@ def predict(
     Raises:
       KelpError: the artifact or the file cannot be read, or does not fit the other.
     """
-    kind, folder = find_artifact(artifact)
+    found = find_artifact(artifact) if isinstance(artifact, str) else artifact
     # Libraries greet on stderr, and look for a GPU that these batches do not need.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     with TemporaryDirectory() as scratch, AnswerFile(out) as answers:
         log = Path(scratch) / "log"
         with captured(log):
-            predictor = open_predictor(kind, folder)
+            predictor = open_predictor(*found) if isinstance(found, tuple) else found
         rows = open_rows(data, predictor.types, delimiter)
         if not allow_missing:
             require_columns(rows)

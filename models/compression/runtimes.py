@@ -31,7 +31,8 @@ _WARM_UP = 20
 _BATCH = 64
 _ROWS_AT_ONCE = 1024
 _SCORES = ("probabilities", "predictions")
-_TYPES = {"float32": "number", "int64": "integer", "string": "text"}
+# What raw values must be, by the type of the input that takes them.
+TYPES = {"float32": "number", "int64": "integer", "string": "text"}
 
 
 @dataclass(frozen=True)
@@ -111,14 +112,14 @@ class _SavedModel:
             )
         self._specs = self._serve.structured_input_signature[1]
         self.types: Mapping[str, str] = {
-            name: _TYPES[spec.dtype.name] for name, spec in self._specs.items()
+            name: TYPES[spec.dtype.name] for name, spec in self._specs.items()
         }
 
     def inputs(self, table: pa.Table) -> Inputs:
         columns = {serving_name(name): table[name] for name in table.column_names}
         rows = table.num_rows
         return {
-            name: _serving_column(columns.get(name), spec.dtype.name, rows)
+            name: serving_column(columns.get(name), spec.dtype.name, rows)
             for name, spec in self._specs.items()
         }
 
@@ -137,7 +138,14 @@ class _SavedModel:
         return given
 
 
-def _serving_column(column: pa.ChunkedArray | None, dtype: str, rows: int) -> Array:
+def serving_column(column: pa.ChunkedArray | None, dtype: str, rows: int) -> Array:
+    """A raw column as a SavedModel's input takes it, missing values in the model's own form.
+
+    Args:
+      column: The column; None where the rows lack it.
+      dtype: The input's: float32, int64 or string.
+      rows: How many rows there are.
+    """
     kind, missing = {
         "float32": (pa.float32(), float("nan")),
         "int64": (pa.int64(), MISSING_INT),
@@ -156,7 +164,7 @@ class _Prepared(ABC):
     def __init__(self, artifact: Artifact) -> None:
         self._artifact = artifact
         self.types: Mapping[str, str] = {
-            one.column: _TYPES["float32" if one.vocabulary is None else one.raw]
+            one.column: TYPES["float32" if one.vocabulary is None else one.raw]
             for one in artifact.preparation.features
         }
 

@@ -1,0 +1,68 @@
+"""The commands that serve and release models; each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_PATH = click.Path(path_type=Path)
+_CONFIG = click.option(
+    "--config", type=_PATH, metavar="FILE", help="configs/serving.yaml where there is one."
+)
+
+
+@click.command()
+@_CONFIG
+@click.option("--host", metavar="ADDRESS", help="Listen here.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="0 is a free one.  [default: 8501]")
+@click.option("--grpc-port", type=click.IntRange(1, 65535), help="gRPC, too.  [default: none]")
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes.  [default: 1]")
+@click.option("--models-root", type=_PATH, help="SavedModels.  [default: serving_models]")
+@click.option("--artifacts", type=_PATH, help="TFLite and ONNX files.  [default: artifacts]")
+@click.option("--model-config-file", type=_PATH, help="Serve just what this models.config names.")
+def serve(
+    config: Path | None,
+    host: str | None,
+    port: int | None,
+    grpc_port: int | None,
+    workers: int | None,
+    models_root: Path | None,
+    artifacts: Path | None,
+    model_config_file: Path | None,
+) -> int:
+    """Serve models by TensorFlow Serving's REST API: for development, tests and small loads.
+
+    Serves every SavedModel under serving_models/ and every TFLite and ONNX file under artifacts/
+    as it comes and goes, until Ctrl-C or SIGTERM. In production, the official
+    tensorflow/serving image answers the same requests: see docker/.
+    """
+    from pipelines.serve import run_server
+
+    given = {
+        "host": host,
+        "port": port,
+        "grpc_port": grpc_port,
+        "workers": workers,
+        "models_root": str(models_root) if models_root else None,
+        "artifacts": str(artifacts) if artifacts else None,
+        "model_config_file": str(model_config_file) if model_config_file else None,
+    }
+    return run_server(config, given)
+
+
+@click.command("tf-serving")
+@_CONFIG
+@click.option("--models-root", type=_PATH, help="SavedModels.  [default: serving_models]")
+@click.option("--out", type=_PATH, default=Path("docker/tensorflow_serving"), show_default=True)
+@click.option("--base", default="/models", show_default=True, help="The root as the image has it.")
+def tf_serving(config: Path | None, models_root: Path | None, out: Path, base: str) -> int:
+    """Write the config files of a real TensorFlow Serving: models, batching and monitoring.
+
+    Policies and limits are those of `kelp serve`. What a release has set for a model stays.
+    """
+    from pipelines.serve import write_production
+
+    names = write_production(config, models_root, out, base)
+    click.echo(f"{out}: {', '.join(names)}")
+    return 0

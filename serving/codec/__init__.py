@@ -1,0 +1,1 @@
+"""JSON bodies of TensorFlow Serving's REST API to and from tensors."""

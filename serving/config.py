@@ -1,0 +1,273 @@
+"""The server's config: what to serve, within which limits; every key has a default."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from typing_extensions import Self
+
+from serving.errors import ServingProblem
+from serving.release.config import ReleaseSpec
+from serving.request_log.config import RequestLogSpec
+from serving.spec import Spec
+
+DEFAULT_FILE = Path("configs/serving.yaml")
+MIB = 1024 * 1024
+
+
+class PolicySpec(Spec):
+    """Which of the versions in a model's folder are served.
+
+    Attributes:
+      kind: The newest ones, all of them, or just those named.
+      count: How many of the newest.
+      versions: The ones named.
+    """
+
+    kind: Literal["latest", "all", "specific"] = "latest"
+    count: int = Field(1, ge=1, le=100)
+    versions: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.kind == "specific") != bool(self.versions):
+            raise ValueError("versions belong to the policy specific, which needs them")
+        return self
+
+
+class ModelSpec(Spec):
+    """What is special about one model.
+
+    Attributes:
+      policy: Which of its versions are served; None takes the server's policy.
+      labels: Names for versions, such as `stable`.
+    """
+
+    policy: PolicySpec | None = None
+    labels: dict[str, int] = Field(default_factory=dict)
+
+
+class BatchingSpec(Spec):
+    """How requests that arrive together are answered together.
+
+    Attributes:
+      queue: Most requests waiting for one version; one more is answered 429.
+      rows: Most rows in one call of the model.
+      inline_rows: A batch of more rows leaves the event loop for a worker thread.
+      inline_ms: So does any batch of a model that takes longer than this on average.
+    """
+
+    queue: int = Field(1024, ge=1)
+    rows: int = Field(1024, ge=1)
+    inline_rows: int = Field(64, ge=0)
+    inline_ms: float = Field(5.0, ge=0)
+
+
+class LimitsSpec(Spec):
+    """What one client may ask of the server.
+
+    Attributes:
+      body_mib: Largest body, as it is sent.
+      inflated_mib: Largest body after gzip.
+      depth: Deepest nesting of a body.
+      rows: Most rows in one request.
+      concurrency: Most requests at once; one more is answered 429.
+      connections: Most connections at once; one more is answered 503.
+      header_kib: Most bytes in a request's line and headers.
+      headers: Most headers.
+      header_s: Seconds for the line and the headers to arrive.
+      body_s: Seconds for the body to arrive.
+      idle_s: Seconds that a connection may stay open without a request.
+      deadline_s: Seconds for an answer; later is 504.
+    """
+
+    body_mib: float = Field(32.0, gt=0, le=1024)
+    inflated_mib: float = Field(100.0, gt=0, le=4096)
+    depth: int = Field(64, ge=4, le=200)
+    rows: int = Field(100_000, ge=1)
+    concurrency: int = Field(512, ge=1)
+    connections: int = Field(1024, ge=1)
+    header_kib: int = Field(32, ge=1)
+    headers: int = Field(100, ge=1)
+    header_s: float = Field(10.0, gt=0)
+    body_s: float = Field(30.0, gt=0)
+    idle_s: float = Field(75.0, gt=0)
+    deadline_s: float = Field(30.0, gt=0)
+
+    @property
+    def body_bytes(self) -> int:
+        """`body_mib` in bytes."""
+        return int(self.body_mib * MIB)
+
+    @property
+    def inflated_bytes(self) -> int:
+        """`inflated_mib` in bytes."""
+        return int(self.inflated_mib * MIB)
+
+
+class ShutdownSpec(Spec):
+    """How the server goes.
+
+    Attributes:
+      unready_s: Seconds between not being ready any more and taking no new connection.
+      drain_s: Most seconds that requests in flight get.
+    """
+
+    unready_s: float = Field(0.3, ge=0)
+    drain_s: float = Field(30.0, ge=0)
+
+
+class ServingSpec(Spec):
+    """All of the server's config.
+
+    Attributes:
+      host: The address to listen on; loopback unless told otherwise.
+      port: The port; 0 takes a free one.
+      grpc_port: The port of TensorFlow Serving's gRPC services; None has none.
+      workers: Processes that serve; each has all models.
+      models_root: SavedModels: `<root>/<name>/<version>/`.
+      artifacts: TFLite and ONNX files: `<artifacts>/<name>/<version>/<variant>/`.
+      model_config_file: TensorFlow Serving's models.config; serves just what it names.
+      poll_s: Seconds between two looks at the folders.
+      policy: Which versions of a model are served.
+      models: What is special about a model, by its name.
+      batching: How requests are answered together.
+      limits: What one client may ask.
+      shutdown: How the server goes.
+      request_log: What of the requests is kept.
+      release: How a canary is watched.
+      api_key_env: The environment variable with the key that requests have to bring as
+        `X-API-Key` or `Authorization: Bearer`; None asks for none.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(8501, ge=0, le=65535)
+    grpc_port: int | None = Field(None, ge=1, le=65535)
+    workers: int = Field(1, ge=1, le=64)
+    models_root: str = "serving_models"
+    artifacts: str = "artifacts"
+    model_config_file: str | None = None
+    poll_s: float = Field(1.0, gt=0, le=3600)
+    policy: PolicySpec = PolicySpec()
+    models: dict[str, ModelSpec] = Field(default_factory=dict)
+    batching: BatchingSpec = BatchingSpec()
+    limits: LimitsSpec = LimitsSpec()
+    shutdown: ShutdownSpec = ShutdownSpec()
+    request_log: RequestLogSpec = RequestLogSpec()
+    release: ReleaseSpec = ReleaseSpec()
+    api_key_env: str | None = None
+
+    @field_validator("models")
+    @classmethod
+    def _names(cls, models: dict[str, ModelSpec]) -> dict[str, ModelSpec]:
+        for name in models:
+            if not name or "/" in name or ":" in name:
+                raise ValueError(f"{name!r} cannot be a model's name: no / and no : in it")
+        return models
+
+    def api_key(self, environment: Mapping[str, str] | None = None) -> str | None:
+        """The key that requests have to bring, if any.
+
+        Raises:
+          ServingProblem: a key is asked for, and the environment has none.
+        """
+        if self.api_key_env is None:
+            return None
+        key = (os.environ if environment is None else environment).get(self.api_key_env, "")
+        if not key:
+            raise ServingProblem(
+                "The API key is not set.",
+                where="key api_key_env",
+                expected=f"the key in the environment variable {self.api_key_env}",
+                received="nothing",
+                fix=f"export {self.api_key_env}=..., or remove api_key_env from the config",
+            )
+        return key
+
+
+def load_spec(path: Path | None, overrides: Mapping[str, Any] | None = None) -> ServingSpec:
+    """Reads and validates the server's config.
+
+    Args:
+      path: A YAML file; None takes configs/serving.yaml where there is one, else defaults.
+      overrides: Values from the command line, by key; None is not given.
+
+    Raises:
+      ServingProblem: anything about it is wrong; file and key are named.
+    """
+    if path is None and DEFAULT_FILE.is_file():
+        path = DEFAULT_FILE
+    value = _read(path) if path is not None else {}
+    given = {key: one for key, one in (overrides or {}).items() if one is not None}
+    try:
+        return ServingSpec.model_validate({**value, **given})
+    except ValidationError as error:
+        raise _problem(error, path) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ServingProblem(
+            "The server's config cannot be read.",
+            where=str(path),
+            expected="a YAML file in UTF-8",
+            received=str(error),
+            fix="mend it, or name another one with --config",
+        ) from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise ServingProblem(
+            "The server's config must be a mapping of keys to values.",
+            where=str(path),
+            expected=", ".join(ServingSpec.model_fields),
+            received=type(value).__name__,
+        )
+    return value
+
+
+def _problem(error: ValidationError, path: Path | None) -> ServingProblem:
+    first = error.errors()[0]
+    place = tuple(first["loc"])
+    key = ".".join(map(str, place))
+    where = f"{path or 'command line'}, key {key}" if key else str(path or "command line")
+    if first["type"] == "extra_forbidden":
+        known = sorted(_fields_at(place[:-1]))
+        close = difflib.get_close_matches(str(place[-1]), known, n=1)
+        return ServingProblem(
+            f"Unknown key {key!r}.",
+            where=where,
+            expected=f"one of: {', '.join(known)}",
+            received=str(place[-1]),
+            fix=f"did you mean {close[0]!r}?" if close else "remove it",
+        )
+    return ServingProblem(
+        f"The value of {key!r} is not valid." if key else "The server's config is not valid.",
+        where=where,
+        expected=first["msg"].removeprefix("Value error, "),
+        received=repr(first["input"])[:200],
+    )
+
+
+def _fields_at(place: tuple[str | int, ...]) -> Iterator[str]:
+    model: type[BaseModel] | None = ServingSpec
+    for step in place:
+        field = model.model_fields.get(str(step)) if model is not None else None
+        # A step without a field of its own is a model's name in `models`.
+        model = model if field is None else next(_models_in(field.annotation), None)
+    yield from model.model_fields if model is not None else ()
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)

@@ -1,0 +1,286 @@
+"""The ASGI application: TensorFlow Serving's REST API, and the pages of an operator."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from serving.config import ServingSpec
+from serving.errors import ServingError
+from serving.http import metrics as names
+from serving.http.bodies import Disconnected, Headers, Receive, read_body
+from serving.http.keys import brings_key
+from serving.http.metrics import CODES, Histogram, Labels, Metrics, SharedMetrics
+from serving.http.openapi import describe
+from serving.http.routes import Route, Router
+from serving.request_log.log import RequestLog
+from serving.versions.manager import ModelManager
+
+if TYPE_CHECKING:
+    from serving.rpc.server import RpcServer
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Scope = dict[str, Any]
+
+_JSON = b"application/json"
+_TEXT = b"text/plain; version=0.0.4; charset=utf-8"
+_OPEN_PAGES = (b"/healthz", b"/readyz")
+_SAVE_S = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Answer:
+    """A status and a body."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, body: bytes, kind: bytes = _JSON) -> None:
+        self.status = status
+        self.body = body
+        self.headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
+
+
+class App:
+    """Answers requests with the versions that a manager lends.
+
+    Attributes:
+      manager: What lends versions.
+      metrics: What was counted.
+
+    Args:
+      manager: What lends versions.
+      spec: The server's config.
+      metrics: Where to count; None counts for this process alone.
+      request_log: What keeps a sample of the requests; told of here, and closed at the end.
+      load_first: Takes no connection before all models are loaded.
+      rpc: What answers by gRPC; started and stopped here.
+
+    Raises:
+      ServingProblem: the config asks for an API key that is not set.
+    """
+
+    def __init__(
+        self,
+        manager: ModelManager,
+        spec: ServingSpec,
+        metrics: SharedMetrics | None = None,
+        request_log: RequestLog | None = None,
+        *,
+        load_first: bool = False,
+        rpc: RpcServer | None = None,
+    ) -> None:
+        self._load_first = load_first
+        self._rpc = rpc
+        self.manager = manager
+        self.metrics = metrics or SharedMetrics(Metrics(), None, "")
+        self._log = request_log
+        self._spec = spec
+        key = spec.api_key()
+        self._key = key.encode() if key is not None else None
+        self._router = Router()
+        self._active = 0
+        self._latencies: dict[tuple[str, str, str], Histogram] = {}
+        self._closing = False
+        self._saving: asyncio.Task[None] | None = None
+        self._pages: dict[bytes, Callable[[], Answer]] = {
+            b"/healthz": _alive,
+            b"/readyz": self._readiness,
+            b"/monitoring/prometheus/metrics": self._metrics_page,
+            b"/openapi.json": lambda: Answer(200, json.dumps(describe(spec)).encode()),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI's entry."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        try:
+            answer = await self._answer(scope, receive)
+        except Disconnected:
+            return
+        if self._closing or (answer.status == 413 and _asks_first(scope["headers"])):
+            # Who was told 413 instead of 100 never sends the body that the parser waits for.
+            answer.headers.append((b"connection", b"close"))
+        await send(
+            {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+        )
+        await send({"type": "http.response.body", "body": answer.body})
+
+    def drain(self) -> None:
+        """Is not ready any more, and asks clients to connect anew for the next request."""
+        self._closing = True
+        self.manager.drain()
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        verb, path, headers = scope["method"], scope["raw_path"], scope["headers"]
+        page = self._pages.get(path)
+        if self._key is not None and path not in _OPEN_PAGES and not brings_key(headers, self._key):
+            return _error(ServingError(401, "The API key is missing or wrong"))
+        if page is not None:
+            if verb not in ("GET", "HEAD"):
+                return _error(ServingError(405, f"{verb} is not for this page: GET is"))
+            return page()
+        if self._active >= self._spec.limits.concurrency:
+            return _error(ServingError(429, "Too many requests at once"))
+        self._active += 1
+        try:
+            return await self._model_answer(verb, path, headers, receive)
+        finally:
+            self._active -= 1
+
+    async def _model_answer(
+        self, verb: str, path: bytes, headers: Headers, receive: Receive
+    ) -> Answer:
+        started = time.perf_counter()
+        route: Route | None = None
+        try:
+            route = self._router.route(verb, path)
+            if verb == "POST":
+                answer = Answer(200, await self._predict(route, headers, receive))
+            else:
+                answer = self._told(route)
+        except ServingError as error:
+            answer = _error(error)
+        except (Disconnected, asyncio.CancelledError):
+            if route is not None:
+                self._count(route, 499, started)
+            raise
+        except Exception:
+            logger.exception("request_failed", extra={"path": path.decode("latin-1")[:200]})
+            answer = _error(ServingError(500, "Internal error"))
+        if route is not None:
+            self._count(route, answer.status, started)
+        return answer
+
+    async def _predict(self, route: Route, headers: Headers, receive: Receive) -> bytes:
+        limits = self._spec.limits
+        body = await read_body(receive, headers, limits.body_bytes, limits.inflated_bytes)
+        with self.manager.lookup(route.name, route.version, route.label) as predictor:
+            if route.method == "predict":
+                return await predictor.predict(body, limits.deadline_s)
+            if route.method == "classify":
+                return await predictor.classify(body, limits.deadline_s)
+            return await predictor.regress(body, limits.deadline_s)
+
+    def _told(self, route: Route) -> Answer:
+        if route.method == "status":
+            told = self.manager.status(route.name, route.version, route.label)
+            status = {"model_version_status": [one.to_json() for one in told]}
+            return Answer(200, json.dumps(status, indent=1).encode() + b"\n")
+        with self.manager.lookup(route.name, route.version, route.label) as predictor:
+            named = {
+                "name": route.name,
+                "signature_name": "",
+                "version": str(predictor.version),
+            }
+            told_of = {"model_spec": named, "metadata": predictor.servable.metadata}
+            return Answer(200, json.dumps(told_of, indent=1).encode() + b"\n")
+
+    def _count(self, route: Route, status: int, started: float) -> None:
+        # Names that nobody serves would fill the memory.
+        name = route.name if self.manager.knows(route.name) else ""
+        code = CODES.get(status, "UNKNOWN")
+        if route.method not in ("status", "metadata"):
+            self.metrics.metrics.count(names.REQUEST_COUNT, model_name=name, status=code)
+        key = (name, route.method, code)
+        latency = self._latencies.get(key)
+        if latency is None:
+            latency = self._latencies[key] = self.metrics.metrics.histogram(
+                names.REQUEST_LATENCY,
+                model_name=name,
+                API=route.method,
+                entrypoint="REST",
+                status=code,
+            )
+        latency.add((time.perf_counter() - started) * 1e6)
+
+    def _readiness(self) -> Answer:
+        ready = self.manager.ready()
+        told = {"ready": ready, "models": self.manager.available()}
+        return Answer(200 if ready else 503, orjson.dumps(told))
+
+    def _metrics_page(self) -> Answer:
+        gauges: list[tuple[str, Labels, float]] = [
+            (":kelp:serving:version_available", (("model_name", name), ("version", str(one))), 1.0)
+            for name, versions in self.manager.available().items()
+            for one in versions
+        ]
+        total = self.metrics.total()
+        if self._log is not None:
+            for what, count in self._log.counts.to_dict().items():
+                gauges.append((f":kelp:serving:request_log_{what}", (), float(count)))
+        return Answer(200, total.text(gauges).encode(), _TEXT)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.manager.start()
+                if self._load_first:
+                    await self.manager.settled()
+                if self._rpc is not None:
+                    await self._rpc.start()
+                self._saving = asyncio.create_task(self._save(), name="kelp-metrics")
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self._end()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _save(self) -> None:
+        while True:
+            await asyncio.sleep(_SAVE_S)
+            self.metrics.save()
+
+    async def _end(self) -> None:
+        if self._saving is not None:
+            self._saving.cancel()
+        if self._rpc is not None:
+            await self._rpc.stop()
+        await self.manager.stop()
+        if self._log is not None:
+            await asyncio.to_thread(self._log.close)
+        self.metrics.save()
+
+
+def create_app(
+    manager: ModelManager,
+    spec: ServingSpec,
+    metrics: SharedMetrics | None = None,
+    request_log: RequestLog | None = None,
+    *,
+    load_first: bool = False,
+) -> App:
+    """The ASGI application over a manager; its lifespan starts and stops the manager."""
+    return App(manager, spec, metrics, request_log, load_first=load_first)
+
+
+def _asks_first(headers: Headers) -> bool:
+    return any(name == b"expect" for name, _ in headers)
+
+
+def _alive() -> Answer:
+    return Answer(200, b'{"status":"alive"}')
+
+
+def _error(error: ServingError) -> Answer:
+    try:
+        body = orjson.dumps({"error": error.message})
+    except TypeError:
+        # A lone surrogate from the request, quoted in the message.
+        body = json.dumps({"error": error.message}).encode()
+    answer = Answer(error.status, body)
+    if error.status in (429, 503):
+        answer.headers.append((b"retry-after", b"1"))
+    elif error.status == 401:
+        answer.headers.append((b"www-authenticate", b"Bearer"))
+    elif error.status == 405:
+        answer.headers.append((b"allow", b"GET, HEAD"))
+    return answer

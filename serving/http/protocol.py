@@ -1,0 +1,146 @@
+"""uvicorn's HTTP/1.1 connection with the limits that it lacks: on heads, bodies and time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from serving.config import LimitsSpec
+
+
+class _Refused(Exception):
+    """Ends the parsing of a head that is too large."""
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """A connection whose head, body and reader have to come in time.
+
+    Subclasses from `limited` have `limits`.
+    """
+
+    limits: LimitsSpec
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.TimerHandle | None = None
+        self._head_size = 0
+        self._in_head = False
+        self._refusal = (400, "Invalid HTTP request received")
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Takes a connection, unless there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.connections:
+            self._refuse(503, "Too many connections")
+            return
+        self._begin_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forgets the connection, and what was timed for it."""
+        self._disarm()
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parses what came, unless the head has grown too large."""
+        super().data_received(data)
+        if self._in_head and not self.transport.is_closing():
+            self._head_size += len(data)
+            if self._head_size > self.limits.header_kib * 1024:
+                self._refuse(431, "The request's line and headers are too large")
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (the parser's words)
+        """Tells why a request cannot be parsed, and closes the connection."""
+        self._refuse(*self._refusal)
+
+    def on_message_begin(self) -> None:
+        """A request begins: its head has to come in time."""
+        super().on_message_begin()
+        self._begin_head()
+
+    def on_headers_complete(self) -> None:
+        """The head is there: the body has to come in time."""
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > self.limits.header_kib * 1024 or len(self.headers) > self.limits.headers:
+            self._refusal = (431, "The request's line and headers are too large")
+            raise _Refused
+        self._in_head = False
+        super().on_headers_complete()
+        self._arm(self.limits.body_s, self._body_is_late)
+
+    def on_message_complete(self) -> None:
+        """The whole request is there."""
+        self._disarm()
+        super().on_message_complete()
+        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            # The answer was faster than the rest of the body: now the idle time begins.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def pause_writing(self) -> None:
+        """The client does not read: it has to go on in time."""
+        super().pause_writing()
+        if self._writing is None:
+            self._writing = self.loop.call_later(self.limits.body_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
+        super().resume_writing()
+
+    def _begin_head(self) -> None:
+        self._in_head = True
+        self._head_size = 0
+        self._arm(self.limits.header_s, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        if self._is_answering():
+            self._arm(self.limits.header_s, self._head_is_late)
+        elif self._head_size:
+            self._refuse(408, "The request's headers did not come in time")
+        else:
+            self.transport.close()
+
+    def _body_is_late(self) -> None:
+        if self.flow.read_paused:
+            # It is this side that does not read: another request is still being answered.
+            self._arm(self.limits.body_s, self._body_is_late)
+        elif self.cycle.response_started:
+            self.transport.close()
+        else:
+            self._refuse(408, "The request's body did not come in time")
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _arm(self, seconds: float, late: Callable[[], None]) -> None:
+        self._disarm()
+        self._timer = self.loop.call_later(seconds, late)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse(self, status: int, message: str) -> None:
+        self._disarm()
+        if self.transport.is_closing():
+            return
+        body = orjson.dumps({"error": message})
+        head = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+        answer = [STATUS_LINE[status], head, b"connection: close\r\n\r\n", body]
+        self.transport.write(b"".join(answer))
+        self.transport.close()
+
+
+def limited(limits: LimitsSpec) -> type[LimitedProtocol]:
+    """The protocol with these limits, as uvicorn wants it: a class."""
+    return type("LimitedProtocol", (LimitedProtocol,), {"limits": limits})

@@ -1,0 +1,115 @@
+"""Writes the config files of a real TensorFlow Serving, from the embedded server's config.
+
+So production serves the same models by the same policies and within the same limits as a
+laptop. `models.config` is shared with `kelp release`, which rewrites versions and labels in it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from serving._files import write_atomically
+from serving.config import ModelSpec, PolicySpec, ServingSpec
+from serving.errors import ServingProblem
+from serving.release.config_file import CONFIG_FILE, ModelEntry, read_config, write_config
+
+BATCHING_FILE = "batching.config"
+MONITORING_FILE = "monitoring.config"
+METRICS_PATH = "/monitoring/prometheus/metrics"
+
+
+def write_server_files(
+    folder: Path, models_root: Path, spec: ServingSpec, base: str = "/models"
+) -> list[str]:
+    """Writes `models.config`, `batching.config` and `monitoring.config`.
+
+    A model that the file there already names keeps its versions and labels: a release may
+    have set them.
+
+    Args:
+      folder: Where to write; it is made where it is missing.
+      models_root: Its folders with a version in them are the models.
+      spec: Policies, labels and limits.
+      base: The models root as the server sees it.
+
+    Returns:
+      The models' names.
+
+    Raises:
+      ServingProblem: There is no model, or a file cannot be read or written.
+    """
+    names = _models(models_root)
+    models_file = folder / CONFIG_FILE
+    before = read_config(models_file) if models_file.is_file() else {}
+    entries = [before.get(name) or _entry(name, spec, base) for name in names]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / BATCHING_FILE, batching_text(spec))
+        write_atomically(folder / MONITORING_FILE, monitoring_text())
+    except OSError as error:
+        raise ServingProblem(
+            "The config files of TensorFlow Serving cannot be written.",
+            where=str(folder),
+            expected="a folder that this user may write",
+            received=str(error),
+            fix="mend the permissions, or name another folder",
+        ) from error
+    write_config(models_file, entries)
+    return names
+
+
+def batching_text(spec: ServingSpec) -> str:
+    """`batching.config`: the text form of `tensorflow.serving.BatchingParameters`.
+
+    As in the embedded server, nothing waits for company: what queued up while a batch ran is
+    the next batch. A request of more rows than a batch is cut, so that it may be as large.
+    """
+    return "".join(
+        f"{key} {{ value: {value} }}\n"
+        for key, value in (
+            ("max_batch_size", max(spec.limits.rows, spec.batching.rows)),
+            ("max_execution_batch_size", spec.batching.rows),
+            ("enable_large_batch_splitting", "true"),
+            ("batch_timeout_micros", 0),
+            ("max_enqueued_batches", spec.batching.queue),
+        )
+    )
+
+
+def monitoring_text() -> str:
+    """`monitoring.config`: the text form of `tensorflow.serving.MonitoringConfig`."""
+    return f'prometheus_config {{ enable: true path: "{METRICS_PATH}" }}\n'
+
+
+def _models(root: Path) -> list[str]:
+    folders = sorted(root.iterdir()) if root.is_dir() else []
+    names = [folder.name for folder in folders if folder.is_dir() and _has_version(folder)]
+    if not names:
+        raise ServingProblem(
+            "There is no model to serve.",
+            where=str(root),
+            expected="<name>/<version>/saved_model.pb",
+            received=", ".join(folder.name for folder in folders[:5]) or "nothing",
+            fix="`kelp run CONFIG` trains a model and pushes it there",
+        )
+    return names
+
+
+def _has_version(folder: Path) -> bool:
+    return any(
+        version.name.isascii() and version.name.isdigit() and (version / "saved_model.pb").is_file()
+        for version in folder.iterdir()
+    )
+
+
+def _entry(name: str, spec: ServingSpec, base: str) -> ModelEntry:
+    model = spec.models.get(name, ModelSpec())
+    policy: PolicySpec = model.policy or spec.policy
+    return ModelEntry(
+        name=name,
+        base_path=f"{base.rstrip('/')}/{name}",
+        latest=policy.count,
+        versions=policy.versions,
+        every=policy.kind == "all",
+        labels=dict(model.labels),
+    )

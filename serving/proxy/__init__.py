@@ -1,0 +1,1 @@
+"""Stands before a server of TensorFlow Serving's REST API: splits its traffic, and logs it."""

@@ -1,0 +1,50 @@
+"""Runs the proxy until it is told to go."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from serving.config import ServingSpec
+from serving.errors import ServingProblem
+from serving.proxy.app import create_proxy
+
+
+def serve_proxy(
+    upstream: str, spec: ServingSpec, releases: Path | None, tell: Callable[[str], None]
+) -> int:
+    """Passes requests on until told to go.
+
+    Args:
+      upstream: The server behind the proxy.
+      spec: Host, port, limits and request log; the models are the server's.
+      releases: releases.json.
+      tell: Prints a text for who started it.
+
+    Returns:
+      The status to exit with.
+
+    Raises:
+      ServingProblem: the address cannot be listened on, or the upstream is no URL.
+    """
+    from serving.logs import log_as_json
+    from serving.server import Server, Worker, listen, settings
+
+    if not upstream.startswith(("http://", "https://")):
+        raise ServingProblem(
+            "The server behind the proxy is not said.",
+            where="--upstream",
+            expected="http://HOST:PORT",
+            received=upstream,
+        )
+    log_as_json()
+    with listen(spec.host, spec.port) as listening:
+        host, port = listening.getsockname()[:2]
+        tell(f"Kelp's proxy: http://{host}:{port} before {upstream}")
+        app: Any = create_proxy(upstream, spec, releases)
+        server = Server(settings(app, spec), app, spec, Worker(tells=False))
+        server.run(sockets=[listening])
+    logging.shutdown()
+    return 0 if server.started else 1

@@ -1,0 +1,87 @@
+"""MLflow's aliases follow the traffic: `stable`, `canary`, and `champion` for the trusted one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from serving.release.state import CANARY, STABLE
+
+CHAMPION = "champion"
+# What the tracker writes to a registered version: where it was pushed to.
+_PUSHED_TO = "pushed_to"
+_SQLITE = "sqlite:///"
+# MLflow's defaults retry for minutes; traffic has moved already when it is told.
+_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+
+
+def follow(
+    uri: str | None,
+    folder: Path,
+    stable: int,
+    canary: int | None,
+    tell: Callable[[str], None],
+) -> bool:
+    """Brings the aliases of a model to where its traffic goes.
+
+    A registry that cannot be reached keeps no model from its traffic: it is told of.
+
+    Args:
+      uri: MLflow's; None for none.
+      folder: The model's folder, which its versions were pushed to.
+      stable: The version that is trusted.
+      canary: The one on trial; None takes the alias away.
+      tell: Told of what goes wrong.
+
+    Returns:
+      Whether there is a registered version that the aliases name now.
+    """
+    if uri is None or not _is_there(uri):
+        return False
+    for key, value in _SETTINGS.items():
+        os.environ.setdefault(key, value)
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        return _follow(client, folder, stable, canary)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        tell(f"warning: MLflow's aliases of {folder.name} are as they were: {reason}")
+        return False
+
+
+def _is_there(uri: str) -> bool:
+    """A local database is not made for a model that nobody registered."""
+    return not uri.startswith(_SQLITE) or Path(uri.removeprefix(_SQLITE)).is_file()
+
+
+def _follow(client: Any, folder: Path, stable: int, canary: int | None) -> bool:
+    name = folder.name
+    if not client.search_registered_models(f"name='{name}'"):
+        return False
+    registered = _registered(client, folder)
+    if stable not in registered:
+        return False
+    for alias in (STABLE, CHAMPION):
+        client.set_registered_model_alias(name, alias, registered[stable])
+    if canary in registered:
+        client.set_registered_model_alias(name, CANARY, registered[canary])
+    elif CANARY in client.get_registered_model(name).aliases:
+        client.delete_registered_model_alias(name, CANARY)
+    return True
+
+
+def _registered(client: Any, folder: Path) -> dict[int, str]:
+    """MLflow's numbers of the versions, by those of the folder; the newest counts."""
+    found: dict[int, str] = {}
+    versions = client.search_model_versions(f"name='{folder.name}'")
+    for one in sorted(versions, key=lambda version: int(version.version)):
+        pushed = Path(one.tags.get(_PUSHED_TO, ""))
+        if pushed.name.isdecimal() and pushed.parent.resolve() == folder.resolve():
+            found[int(pushed.name)] = str(one.version)
+    return found

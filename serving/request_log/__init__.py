@@ -1,0 +1,1 @@
+"""Keeps a sample of the requests: TensorFlow Serving's `PredictionLog` as TFRecords."""

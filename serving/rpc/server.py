@@ -1,0 +1,69 @@
+"""The gRPC server of one process, on the event loop that answers REST."""
+
+from __future__ import annotations
+
+import grpc
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+from serving.config import ServingSpec
+from serving.errors import ServingProblem
+from serving.http.metrics import Metrics
+from serving.rpc.services import Services
+from serving.versions.manager import ModelManager
+
+
+class RpcServer:
+    """TensorFlow Serving's gRPC services.
+
+    Attributes:
+      port: Where it listens, once it has started.
+
+    Args:
+      manager: What lends versions.
+      spec: The server's config; its `grpc_port` is set.
+      metrics: Where to count.
+    """
+
+    def __init__(self, manager: ModelManager, spec: ServingSpec, metrics: Metrics) -> None:
+        self._manager = manager
+        self._spec = spec
+        self._metrics = metrics
+        self._server: grpc.aio.Server | None = None
+        self.port = 0
+
+    async def start(self) -> None:
+        """Begins to listen.
+
+        Raises:
+          ServingProblem: the port cannot be listened on.
+        """
+        spec = self._spec
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", spec.limits.body_bytes),
+                ("grpc.max_send_message_length", spec.limits.inflated_bytes),
+                # Workers share a port; another server must not.
+                ("grpc.so_reuseport", int(spec.workers > 1)),
+            ],
+            maximum_concurrent_rpcs=spec.limits.concurrency,
+        )
+        services = Services(self._manager, spec, self._metrics)
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(services, self._server)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(services, self._server)
+        host = f"[{spec.host}]" if ":" in spec.host else spec.host
+        try:
+            self.port = self._server.add_insecure_port(f"{host}:{spec.grpc_port}")
+        except RuntimeError as error:
+            raise ServingProblem(
+                "This address cannot be listened on.",
+                where=f"{spec.host}:{spec.grpc_port}",
+                expected="a free port of this machine",
+                received=str(error),
+                fix="stop what listens there, or choose another with --grpc-port",
+            ) from error
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Takes no new call, and lets those in flight finish."""
+        if self._server is not None:
+            await self._server.stop(self._spec.shutdown.drain_s)

@@ -1,0 +1,250 @@
+"""A SavedModel as a servable: read from its own protos, executed by TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf import json_format
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+
+from serving.codec.layout import Columns
+from serving.codec.signature import PREDICT, Port, Signature
+from serving.errors import ServingError, ServingProblem
+from serving.packed_call import PackedCall, pack_signature
+
+_SERVE = "serve"
+# How TensorFlow's status codes are answered over HTTP.
+_STATUSES = {
+    tf.errors.INVALID_ARGUMENT: 400,
+    tf.errors.OUT_OF_RANGE: 400,
+    tf.errors.NOT_FOUND: 404,
+    tf.errors.DEADLINE_EXCEEDED: 504,
+    tf.errors.RESOURCE_EXHAUSTED: 429,
+    tf.errors.FAILED_PRECONDITION: 412,
+    tf.errors.UNIMPLEMENTED: 501,
+    tf.errors.UNAVAILABLE: 503,
+    tf.errors.PERMISSION_DENIED: 403,
+    tf.errors.UNAUTHENTICATED: 401,
+    tf.errors.ALREADY_EXISTS: 409,
+    tf.errors.ABORTED: 409,
+}
+_VALUES: Mapping[str, Any] = {"string": b"a", "bool": True, "float32": 0.5, "float64": 0.5}
+# What TensorFlow puts around the sentence that says what is wrong.
+_TRACES = ("Graph execution error", "Detected at", "<stack traces", "File ", "[[")
+_OPERATION = re.compile(r"\s*\[Op:[^\]]*\]")
+
+
+class SavedModelServable:
+    """A version that a SavedModel's folder holds.
+
+    Args:
+      path: The folder.
+      packed: Whether to call signatures of many columns with few tensors, where that gives
+        the very same answers.
+
+    Raises:
+      ServingProblem: if the folder cannot be loaded.
+    """
+
+    def __init__(self, path: Path, *, packed: bool = True) -> None:
+        self._path = path
+        graph = read_meta_graph(path)
+        self.metadata: Mapping[str, Any] = {"signature_def": _metadata(graph)}
+        try:
+            self._model: Any = tf.saved_model.load(str(path), tags=[_SERVE])
+        except Exception as error:
+            raise ServingProblem(
+                "This SavedModel cannot be loaded.",
+                where=str(path),
+                received=str(error).splitlines()[0] if str(error) else type(error).__name__,
+                fix="Push the version again, or remove its folder.",
+            ) from error
+        self.signatures: Mapping[str, Signature] = _signatures(graph, self._model.signatures)
+        self._calls: dict[str, Any] = {
+            name: self._model.signatures[name] for name in self.signatures
+        }
+        self._packed: dict[str, PackedCall] = {}
+        if packed:
+            self._pack()
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Executes one batch.
+
+        Raises:
+          ServingError: if the model refuses the inputs.
+        """
+        try:
+            call = self._packed.get(signature)
+            if call is not None:
+                columns = inputs if isinstance(inputs, Columns) else call.layout.pack(inputs)
+                if columns is not None:
+                    return call(columns)
+            return self._plain(signature, inputs)
+        except tf.errors.OpError as error:
+            raise ServingError(_STATUSES.get(error.error_code, 500), _reason(error)) from error
+        except (TypeError, ValueError) as error:
+            raise ServingError(400, f"The model refuses its inputs: {_reason(error)}") from error
+
+    def warm_up(self) -> int:
+        """Answers the requests that travel with the model; gives how many there were."""
+        count = 0
+        for signature, inputs in self._warmup_requests():
+            self.run(signature, inputs)
+            count += 1
+        return count
+
+    def close(self) -> None:
+        """Lets go of the model; its memory goes with the last request on it."""
+        self._calls = {}
+        self._packed = {}
+        self._model = None
+
+    def _plain(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        ports = self.signatures[signature].inputs
+        tensors = {
+            name: tf.constant(inputs[name], dtype=port.dtype) for name, port in ports.items()
+        }
+        outputs: Mapping[str, Any] = self._calls[signature](**tensors)
+        return {name: _array(outputs[name]) for name in sorted(outputs)}
+
+    def _pack(self) -> None:
+        """Takes the quick way for each signature for which it gives the very same answers."""
+        samples: dict[str, list[Mapping[str, np.ndarray]]] = {}
+        for called, inputs in self._warmup_requests():
+            samples.setdefault(called, []).append(inputs)
+        for name, signature in self.signatures.items():
+            call = pack_signature(signature, self._calls[name])
+            requests = samples.get(name) or [_made_up(signature)]
+            if call and all(self._agrees(name, call, each) for each in requests):
+                self._packed[name] = call
+
+    def _agrees(self, name: str, call: PackedCall, inputs: Mapping[str, np.ndarray]) -> bool:
+        columns = call.layout.pack(inputs)
+        if columns is None:
+            return False
+        try:
+            ours, theirs = call(columns), self._plain(name, inputs)
+        except (tf.errors.OpError, TypeError, ValueError, AttributeError):
+            return False
+        return list(ours) == list(theirs) and all(
+            _same(ours[output], theirs[output]) for output in theirs
+        )
+
+    def _warmup_requests(self) -> Iterator[tuple[str, Mapping[str, np.ndarray]]]:
+        from serving.warmup import read_warmup
+
+        for signature, inputs in read_warmup(self._path):
+            wanted = self.signatures.get(signature)
+            if wanted is not None and set(wanted.inputs) == set(inputs):
+                yield signature, inputs
+
+
+def set_threads(count: int) -> None:
+    """Says on how many CPU threads one operation may run; before anything is loaded."""
+    with contextlib.suppress(RuntimeError):  # TensorFlow runs already, on what it was told then
+        tf.config.threading.set_intra_op_parallelism_threads(count)
+        tf.config.threading.set_inter_op_parallelism_threads(count)
+
+
+def read_meta_graph(path: Path) -> meta_graph_pb2.MetaGraphDef:
+    """Reads the graph for serving from `saved_model.pb`.
+
+    Raises:
+      ServingProblem: if there is none.
+    """
+    file = path / "saved_model.pb"
+    proto = saved_model_pb2.SavedModel()
+    try:
+        proto.ParseFromString(file.read_bytes())
+    except Exception as error:
+        raise ServingProblem(
+            "This SavedModel cannot be read.",
+            where=str(file),
+            received=str(error) or type(error).__name__,
+            fix="Push the version again, or remove its folder.",
+        ) from error
+    for graph in proto.meta_graphs:
+        if _SERVE in graph.meta_info_def.tags:
+            return graph
+    raise ServingProblem(
+        "This SavedModel has no graph for serving.",
+        where=str(file),
+        expected=f"tags: {_SERVE}",
+        received=", ".join(str(list(graph.meta_info_def.tags)) for graph in proto.meta_graphs),
+    )
+
+
+def _metadata(graph: meta_graph_pb2.MetaGraphDef) -> dict[str, Any]:
+    """What TensorFlow Serving's SignatureDefMap is as JSON."""
+    return {
+        "signature_def": {
+            name: json_format.MessageToDict(
+                graph.signature_def[name],
+                preserving_proto_field_name=True,
+                always_print_fields_with_no_presence=True,
+            )
+            for name in sorted(graph.signature_def)
+        }
+    }
+
+
+def _signatures(
+    graph: meta_graph_pb2.MetaGraphDef, loaded: Mapping[str, Any]
+) -> dict[str, Signature]:
+    return {
+        name: Signature(
+            name,
+            {key: _port(key, proto.inputs[key]) for key in sorted(proto.inputs)},
+            {key: _port(key, proto.outputs[key]) for key in sorted(proto.outputs)},
+            proto.method_name or PREDICT,
+        )
+        for name, proto in sorted(graph.signature_def.items())
+        if name in loaded
+    }
+
+
+def _port(name: str, info: Any) -> Port:
+    shape = None
+    if not info.tensor_shape.unknown_rank:
+        shape = tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim)
+    return Port(name, tf.dtypes.as_dtype(info.dtype).name, shape)
+
+
+def _made_up(signature: Signature) -> dict[str, np.ndarray]:
+    """Two rows for a model without warm-up requests."""
+    return {
+        name: np.full(
+            [size or 2 for size in port.shape or ()], _VALUES.get(port.dtype, 1), port.numpy
+        )
+        for name, port in signature.inputs.items()
+    }
+
+
+def _array(tensor: Any) -> np.ndarray:
+    """A tensor as an array; a scalar of bytes too."""
+    value = tensor.numpy()
+    if isinstance(value, np.ndarray):
+        return value
+    array = np.empty((), object) if isinstance(value, bytes) else np.asarray(value)
+    if isinstance(value, bytes):
+        array[()] = value
+    return array
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without where in the graph: one line."""
+    text = str(getattr(error, "message", None) or error)
+    lines = [line.strip() for line in text.splitlines()]
+    told = [line for line in lines if line and not line.startswith(_TRACES)]
+    first = _OPERATION.sub("", told[0]) if told else type(error).__name__
+    return "".join(each if each.isprintable() else "?" for each in first)[:400]

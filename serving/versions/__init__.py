@@ -1,0 +1,1 @@
+"""Which versions of which models there are, and the ones of them that are loaded."""

@@ -1,0 +1,35 @@
+"""One of several processes that serve on a socket; `serving.supervisor` starts it."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from serving.config import ServingSpec
+from serving.logs import log_as_json
+from serving.server import Worker, quiet_libraries, run_worker
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serves with the config from standard input.
+
+    Args:
+      arguments: The socket's descriptor, the folder of the metrics, the supervisor's process
+        id, "first" or "later", and "tells" or "silent".
+    """
+    descriptor, folder, parent, age, voice = arguments
+    spec = ServingSpec.model_validate_json(sys.stdin.read())
+    log_as_json()
+    quiet_libraries()
+    listening = socket.socket(fileno=int(descriptor))
+    # A worker that replaces another must not answer for models that it has not loaded yet.
+    worker = Worker(
+        folder=Path(folder), parent=int(parent), load_first=age == "later", tells=voice == "tells"
+    )
+    return run_worker(spec, listening, worker)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,33 @@
+"""Tiny real models, and one server that the tests of bad input share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.serving.served import ServerProcess, publish, write_models
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two SavedModels: the first multiplies by 1, the second by 2."""
+    folder = tmp_path_factory.mktemp("models")
+    folders = [folder / "one", folder / "two"]
+    write_models(*folders)
+    return folders
+
+
+@pytest.fixture(scope="session")
+def server(models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server of one version of `scale`, with short times so that slow clients are few seconds."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "serving_models" / "scale").mkdir(parents=True)
+    publish(models[1], folder / "serving_models" / "scale" / "2")
+    limits = {"header_s": 1.5, "body_s": 2.5, "idle_s": 2, "connections": 64, "rows": 50000}
+    served = ServerProcess(folder, {"limits": limits})
+    try:
+        yield served.ready()
+    finally:
+        served.stop()

@@ -1,0 +1,169 @@
+"""The server and the proxy on sockets of their own, over models that are a line of JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import numpy as np
+import uvicorn
+
+from serving.batching import Predictor
+from serving.codec.signature import Port, Signature
+from serving.config import ServingSpec
+from serving.errors import ServingError, ServingProblem
+from serving.http.app import create_app
+from serving.proxy.app import create_proxy
+from serving.request_log.config import RequestLogSpec
+from serving.request_log.log import RequestLog
+from serving.versions.manager import ModelManager
+
+_PORT = {"dtype": "DT_FLOAT", "tensor_shape": {"dim": [{"size": "-1"}]}}
+_SIGNATURE = {"inputs": {"x": _PORT}, "outputs": {"p": _PORT}}
+
+
+def write_version(root: Path, version: int, **behaviour: float) -> Path:
+    """A version of the model `m`: p is between 0 and 1 as x is, or what else is said.
+
+    Args:
+      root: The models' root.
+      version: The version.
+      behaviour: `shift` raises p, `sleep_s` makes it slow, `error_share` of the calls fail,
+        `broken` does not load.
+    """
+    folder = root / "m" / str(version)
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").write_text(json.dumps(behaviour))
+    return folder
+
+
+class ToyServable:
+    signatures = {
+        "serving_default": Signature(
+            "serving_default",
+            {"x": Port("x", "float32", (None,))},
+            {"p": Port("p", "float32", (None,))},
+        )
+    }
+    metadata = {"signature_def": {"signature_def": {"serving_default": _SIGNATURE}}}
+
+    def __init__(self, path):
+        self._does = json.loads((path / "saved_model.pb").read_text())
+        self._draw = np.random.default_rng(0)
+        if self._does.get("broken"):
+            raise ServingProblem("It is broken.", where=str(path))
+
+    def run(self, signature, inputs):
+        time.sleep(self._does.get("sleep_s", 0))
+        if self._draw.random() < self._does.get("error_share", 0):
+            raise ServingError(500, "It fails")
+        return {"p": np.clip(inputs["x"] + np.float32(self._does.get("shift", 0)), 0, 1)}
+
+    def warm_up(self):
+        return 0
+
+    def close(self):
+        pass
+
+
+class Stack:
+    """A server and a proxy before it, in a thread."""
+
+    def __init__(self, folder: Path, load=ToyServable, **settings):
+        self._load = load
+        self.root = folder / "serving_models"
+        self.root.mkdir()
+        self.spec = ServingSpec(
+            models_root=str(self.root),
+            artifacts=str(folder / "artifacts"),
+            poll_s=0.1,
+            **settings,
+        )
+        self._ports: list[int] = []
+        self._ready = threading.Event()
+        self._servers: list[uvicorn.Server] = []
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+
+    async def _serve(self):
+        log = RequestLog(self.spec.request_log) if self.spec.request_log.folder else None
+
+        def predictor(*made):
+            answers = Predictor(*made)
+            answers.on_request = log.offer if log is not None else None
+            return answers
+
+        manager = ModelManager(self.spec, load=self._load, predictor=predictor)
+        app = create_app(manager, self.spec, request_log=log, load_first=True)
+        await self._start(app)
+        spec = self.spec.model_copy(update={"request_log": RequestLogSpec()})
+        proxy = create_proxy(self.server, spec, self.root / "releases.json", seed=3)
+        await self._start(proxy)
+        self._ready.set()
+        while not all(server.should_exit for server in self._servers):
+            await asyncio.sleep(0.05)
+        for server in self._servers:
+            await server.shutdown()
+
+    async def _start(self, app):
+        config = uvicorn.Config(
+            app, port=0, log_config=None, access_log=False, lifespan="on", ws="none"
+        )
+        server = uvicorn.Server(config)
+        config.load()
+        server.lifespan = config.lifespan_class(config)
+        await server.startup()
+        self._servers.append(server)
+        self._ports.append(server.servers[0].sockets[0].getsockname()[1])
+
+    @property
+    def server(self):
+        return f"http://127.0.0.1:{self._ports[0]}"
+
+    @property
+    def proxy(self):
+        return f"http://127.0.0.1:{self._ports[1]}"
+
+    def __enter__(self):
+        self._thread.start()
+        assert self._ready.wait(60)
+        return self
+
+    def __exit__(self, *_):
+        for server in self._servers:
+            server.should_exit = True
+        self._thread.join(60)
+
+
+@contextlib.contextmanager
+def light_load(*urls: str):
+    """Sends single rows to each URL, one after the other, and counts the answers by status."""
+    statuses: Counter[int] = Counter()
+    messages: Counter[str] = Counter()
+    stop = threading.Event()
+
+    def send(url, seed):
+        draw = np.random.default_rng(seed)
+        with httpx.Client(trust_env=False, timeout=30) as client:
+            while not stop.is_set() and sum(statuses.values()) < 100_000:
+                body = {"inputs": {"x": [float(draw.random())]}}
+                answer = client.post(f"{url}/v1/models/m:predict", json=body)
+                statuses[answer.status_code] += 1
+                if answer.status_code != 200:
+                    messages[answer.text] += 1
+
+    threads = [threading.Thread(target=send, args=(url, seed)) for seed, url in enumerate(urls)]
+    for thread in threads:
+        thread.start()
+    statuses.messages = messages  # type: ignore[attr-defined]
+    try:
+        yield statuses
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)

@@ -1,0 +1,69 @@
+"""MLflow's aliases go where the traffic goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from serving.release.aliases import follow
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    from mlflow import MlflowClient
+
+    folder = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    return uri, MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _register(client, root, pushed):
+    """Versions of the model `m`; MLflow's numbers need not be those of the folder."""
+    client.create_registered_model("m")
+    for number in pushed:
+        tags = {"pushed_to": str(root / "m" / str(number))} if number else {}
+        client.create_model_version("m", f"{root}/source", tags=tags)
+
+
+def _aliases(client):
+    aliases = client.get_registered_model("m").aliases
+    return {alias: str(number) for alias, number in aliases.items()}
+
+
+def test_aliases_follow_the_traffic(registry, tmp_path, monkeypatch):
+    uri, client = registry
+    monkeypatch.chdir(tmp_path)
+    root = Path("serving_models")
+    # The third was registered and never pushed; the fourth is the folder's second.
+    _register(client, root, [1, 7, None, 2])
+    told = []
+    follow_all = ((1, 2), (2, None), (1, None))
+    seen = []
+    for stable, canary in follow_all:
+        assert follow(uri, root / "m", stable, canary, told.append)
+        seen.append(_aliases(client))
+    assert seen == [
+        {"stable": "1", "champion": "1", "canary": "4"},
+        {"stable": "4", "champion": "4"},
+        {"stable": "1", "champion": "1"},
+    ]
+    # Nobody registered these.
+    assert not follow(uri, root / "m", 5, None, told.append)
+    assert not follow(uri, root / "other", 1, None, told.append)
+    assert _aliases(client) == seen[-1]
+    assert told == []
+
+
+def test_without_a_registry_there_is_nothing_to_do(tmp_path):
+    told = []
+    assert not follow(None, tmp_path / "m", 1, None, told.append)
+    assert not follow(f"sqlite:///{tmp_path}/none.db", tmp_path / "m", 1, None, told.append)
+    assert not list(tmp_path.iterdir())
+    assert told == []
+
+
+def test_a_registry_that_is_away_holds_no_traffic_up(tmp_path):
+    told = []
+    assert not follow("http://127.0.0.1:9", tmp_path / "m", 1, None, told.append)
+    assert "aliases of m are as they were" in told[0]

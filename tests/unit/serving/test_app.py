@@ -1,0 +1,206 @@
+"""The ASGI application over fake models: statuses, bodies, pages, keys, logs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from serving.config import LimitsSpec, ServingSpec
+from serving.http.app import App, create_app
+from serving.http.openapi import describe
+from tests.unit.serving.fakes import BROKEN, World, eventually
+
+Act = Callable[[httpx.AsyncClient, World, App], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def serving(world: World) -> AsyncIterator[tuple[httpx.AsyncClient, App]]:
+    app = create_app(world.manager, world.spec)
+    await world.manager.start()
+    await world.manager.settled()
+    transport = httpx.ASGITransport(app)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            yield client, app
+    finally:
+        await world.manager.stop()
+
+
+def run(world: World, act: Act) -> None:
+    async def whole() -> None:
+        async with serving(world) as (client, app):
+            await world.until("m", [1])
+            await act(client, world, app)
+
+    world.write("m", 1)
+    asyncio.run(whole())
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "told"),
+    [
+        ("m:predict", b"x", 200, {"predictions": [1]}),
+        ("m/versions/1:predict?a=b", b"x", 200, {"predictions": [1]}),
+        ("m:classify", b"x", 200, {"results": ["classify"]}),
+        ("m:regress", b"x", 200, {"results": ["regress"]}),
+        ("m/versions/2:predict", b"x", 404, "Servable not found for request: Specific(m, 2)"),
+        ("x:predict", b"x", 404, "Servable not found for request: Latest(x)"),
+        ("m/labels/z:predict", b"x", 400, "Unrecognized servable version label: z"),
+        ("m:predict", b"refuse", 400, "instances[3], input 'x': \ud800"),
+        ("m:predict", b"late", 504, "Deadline exceeded"),
+        ("m:predict", b"full", 429, "The queue is full"),
+        ("m:predict", b"crash", 500, "Internal error"),
+        ("m:predict", b"x" * 2000, 413, "The body is larger than 1048 bytes"),
+    ],
+)
+def test_posts(tmp_path: Path, path: str, body: bytes, status: int, told: Any) -> None:
+    async def act(client: httpx.AsyncClient, world: World, app: App) -> None:
+        answer = await client.post(f"/v1/models/{path}", content=body)
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json() == (told if status == 200 else {"error": told})
+        assert ("retry-after" in answer.headers) == (status == 429)
+
+    run(World(tmp_path, limits=LimitsSpec(body_mib=0.001)), act)
+
+
+def test_status_and_metadata(tmp_path: Path) -> None:
+    async def act(client: httpx.AsyncClient, world: World, app: App) -> None:
+        world.write("m", 2, BROKEN)
+        await eventually(lambda: world.states("m").get(2) == "END")
+        told = (await client.get("/v1/models/m")).json()["model_version_status"]
+        assert told[0]["version"] == "2"
+        assert told[0]["state"] == "END"
+        assert told[0]["status"]["error_code"] == "INVALID_ARGUMENT"
+        ok = {"error_code": "OK", "error_message": ""}
+        assert told[1:] == [{"version": "1", "state": "AVAILABLE", "status": ok}]
+        one = await client.get("/v1/models/m/versions/1")
+        assert one.json() == {"model_version_status": told[1:]}
+        for path in ("m/metadata", "m/versions/1/metadata"):
+            assert (await client.get(f"/v1/models/{path}")).json() == {
+                "model_spec": {"name": "m", "signature_name": "", "version": "1"},
+                "metadata": {"signature_def": {"signature_def": {}}},
+            }
+        for path, status in (("x", 404), ("m/versions/7", 404), ("m/labels/x", 400), ("", 400)):
+            assert (await client.get(f"/v1/models/{path}")).status_code == status
+
+    run(World(tmp_path), act)
+
+
+def test_pages(tmp_path: Path) -> None:
+    async def act(client: httpx.AsyncClient, world: World, app: App) -> None:
+        assert (await client.get("/healthz")).json() == {"status": "alive"}
+        assert (await client.head("/healthz")).status_code == 200
+        ready = await client.get("/readyz")
+        assert ready.status_code == 200
+        assert ready.json() == {"ready": True, "models": {"m": [1]}}
+        assert (await client.get("/openapi.json")).json() == describe(world.spec)
+        assert (await client.post("/healthz")).status_code == 405
+        assert (await client.get("/nowhere")).status_code == 404
+        world.write("n", 1, BROKEN)
+        await eventually(lambda: world.manager.knows("n"))
+        await eventually(lambda: world.states("n") == {1: "END"})
+        assert (await client.get("/readyz")).status_code == 503
+
+    run(World(tmp_path), act)
+
+
+def test_metrics_page(tmp_path: Path) -> None:
+    async def act(client: httpx.AsyncClient, world: World, app: App) -> None:
+        for body, name in ((b"x", "m"), (b"refuse", "m"), (b"x", "nobody")):
+            await client.post(f"/v1/models/{name}:predict", content=body)
+        page = await client.get("/monitoring/prometheus/metrics")
+        assert page.headers["content-type"].startswith("text/plain")
+        lines = page.text.splitlines()
+        count = ":tensorflow:serving:request_count"
+        assert f'{count}{{model_name="m",status="OK"}} 1' in lines
+        assert f'{count}{{model_name="m",status="INVALID_ARGUMENT"}} 1' in lines
+        assert f'{count}{{model_name="",status="NOT_FOUND"}} 1' in lines
+        labels = 'model_name="m",API="predict",entrypoint="REST",status="OK"'
+        assert f":tensorflow:serving:request_latency_count{{{labels}}} 1" in lines
+        assert ':kelp:serving:version_available{model_name="m",version="1"} 1' in lines
+
+    run(World(tmp_path), act)
+
+
+def test_too_many_at_once(tmp_path: Path) -> None:
+    async def act(client: httpx.AsyncClient, world: World, app: App) -> None:
+        waiting = [
+            asyncio.create_task(client.post("/v1/models/m:predict", content=b"wait"))
+            for _ in range(2)
+        ]
+        await eventually(lambda: app._active == 2)
+        assert (await client.post("/v1/models/m:predict", content=b"x")).status_code == 429
+        assert (await client.get("/healthz")).status_code == 200
+        world.manager.lookup("m").predictor.gate.set()  # type: ignore[attr-defined]
+        assert [one.status_code for one in await asyncio.gather(*waiting)] == [200, 200]
+        assert (await client.post("/v1/models/m:predict", content=b"x")).status_code == 200
+
+    run(World(tmp_path, limits=LimitsSpec(concurrency=2)), act)
+
+
+def test_going(tmp_path: Path) -> None:
+    async def act(client: httpx.AsyncClient, world: World, app: App) -> None:
+        app.drain()
+        assert (await client.get("/readyz")).status_code == 503
+        answer = await client.post("/v1/models/m:predict", content=b"x")
+        assert answer.status_code == 200
+        assert answer.headers["connection"] == "close"
+
+    run(World(tmp_path), act)
+
+
+def test_api_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "secret")
+
+    async def act(client: httpx.AsyncClient, world: World, app: App) -> None:
+        async def ask(path: str, **headers: str) -> int:
+            return (await client.get(path, headers=headers)).status_code
+
+        closed = ("/v1/models/m", "/monitoring/prometheus/metrics", "/openapi.json", "/nowhere")
+        for path in closed:
+            assert await ask(path) == 401
+            assert await ask(path, **{"x-api-key": "guess"}) == 401
+            assert await ask(path, authorization="Basic secret") == 401
+        assert await ask("/v1/models/m", **{"X-API-Key": "secret"}) == 200
+        assert await ask("/v1/models/m", authorization="bearer secret") == 200
+        assert await ask("/healthz") == 200
+        assert await ask("/readyz") == 200
+
+    world = World(tmp_path, api_key_env="MY_KEY")
+    run(world, act)
+    assert "401" in describe(world.spec)["paths"]["/v1/models/{name}"]["get"]["responses"]
+
+
+def test_lifespan_starts_and_stops_the_manager(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.write("m", 1)
+    sent: list[str] = []
+
+    async def whole() -> None:
+        asked: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message["type"])
+
+        app = create_app(world.manager, world.spec, load_first=True)
+        living = asyncio.create_task(app({"type": "lifespan"}, asked.get, send))
+        asked.put_nowait({"type": "lifespan.startup"})
+        await eventually(lambda: sent)
+        asked.put_nowait({"type": "lifespan.shutdown"})
+        await living
+
+    asyncio.run(whole())
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert not world.manager.ready()
+
+
+def test_the_description_needs_no_server() -> None:
+    described = describe(ServingSpec())
+    assert set(described["paths"]["/v1/models/{name}/versions/{version}:predict"]) == {"post"}

@@ -1,0 +1,79 @@
+"""The server's config: defaults, what is refused and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.config import ServingSpec, load_spec
+from serving.errors import ServingProblem
+
+
+def problem(path: Path | None, given: dict[str, Any] | None = None) -> ServingProblem:
+    with pytest.raises(ServingProblem) as caught:
+        load_spec(path, given)
+    return caught.value
+
+
+def test_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = load_spec(None, {"port": None})
+    assert spec == ServingSpec()
+    assert (spec.host, spec.port, spec.workers) == ("127.0.0.1", 8501, 1)
+    assert spec.limits.body_bytes == 32 * 2**20
+    assert spec.limits.inflated_bytes == 100 * 2**20
+    assert spec.api_key() is None
+    assert ServingSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_file_and_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "configs" / "serving.yaml"
+    file.parent.mkdir()
+    file.write_text("port: 1234\nmodels:\n  m: {labels: {stable: 3}}\n")
+    assert load_spec(None).port == 1234
+    assert load_spec(None).models["m"].labels == {"stable": 3}
+    assert load_spec(None, {"port": 5}).port == 5
+    file.write_text("")
+    assert load_spec(file) == ServingSpec()
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "told"),
+    [
+        ("prot: 1", "key prot", "did you mean 'port'?"),
+        ("limits: {body_mb: 1}", "key limits.body_mb", "did you mean 'body_mib'?"),
+        ("models: {m: {polcy: {}}}", "key models.m.polcy", "did you mean 'policy'?"),
+        ("models: {m: {policy: {cuont: 1}}}", "models.m.policy.cuont", "did you mean 'count'?"),
+        ("request_log: {foldr: x}", "key request_log.foldr", "did you mean 'folder'?"),
+        ("zzzzz: 1", "key zzzzz", "remove it"),
+        ("port: many", "key port", "valid integer"),
+        ("port: 99999", "key port", "65535"),
+        ("policy: {kind: specific}", "key policy", "which needs them"),
+        ("policy: {versions: [1]}", "key policy", "which needs them"),
+        ("models: {'a/b': {}}", "key models", "no / and no :"),
+        ("- 1", "serving.yaml", "mapping"),
+        ("a: [", "serving.yaml", "cannot be read"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, text: str, key: str, told: str) -> None:
+    file = tmp_path / "serving.yaml"
+    file.write_text(text)
+    found = problem(file)
+    assert key in found.where
+    assert told in str(found)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert "No such file" in problem(tmp_path / "x.yaml").received
+    assert problem(None, {"workers": 0}).where == "command line, key workers"
+
+
+def test_the_key_comes_from_the_environment() -> None:
+    spec = ServingSpec(api_key_env="MY_KEY")
+    assert spec.api_key({"MY_KEY": "secret"}) == "secret"
+    for environment in ({}, {"MY_KEY": ""}):
+        with pytest.raises(ServingProblem, match="export MY_KEY"):
+            spec.api_key(environment)
