@@ -16,6 +16,41 @@ class _Refused(Exception):
     """Ends the parsing of a head that is too large."""
 
 
+class _Joining(asyncio.Transport):
+    """Keeps the head of an answer until its body comes: one write to the socket, not two.
+
+    Args:
+      transport: The connection's.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._transport = transport
+        self._head: bytes | None = None
+        self._joined = False
+
+    def write(self, data: Any) -> None:
+        """Keeps the first part, and sends it with the second."""
+        if self._joined:
+            self._transport.write(data)
+        elif self._head is None:
+            self._head = data
+        else:
+            self._joined = True
+            self._transport.write(self._head + data)
+
+    def is_closing(self) -> bool:
+        """Whether the connection is being closed."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """Sends what was kept, then closes the connection."""
+        if self._head is not None and not self._joined:
+            self._joined = True
+            self._transport.write(self._head)
+        self._transport.close()
+
+
 class LimitedProtocol(HttpToolsProtocol):
     """A connection whose head, body and reader have to come in time.
 
@@ -71,6 +106,9 @@ class LimitedProtocol(HttpToolsProtocol):
             raise _Refused
         self._in_head = False
         super().on_headers_complete()
+        if not self.expect_100_continue and self.scope["method"] != "HEAD":
+            # Where the head of an answer is not followed by a body, it must not wait for one.
+            self.cycle.transport = _Joining(self.transport)
         self._arm(self.limits.body_s, self._body_is_late)
 
     def on_message_complete(self) -> None:

@@ -218,3 +218,11 @@ def test_methods(server: ServerProcess) -> None:
     for method in (b"PUT", b"DELETE", b"PATCH", b"OPTIONS", b"TRACE"):
         request = post(PREDICT, ROW).replace(b"POST", method, 1)
         assert status_of(server.raw(request)) == 400
+
+
+def test_head_gets_the_head_alone_and_the_connection_goes_on(server: ServerProcess) -> None:
+    head = b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    get = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    answers = server.raw(head, get, pause=0.3)
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+    assert answers.count(b'{"status":"alive"}') == 1
