@@ -110,7 +110,8 @@ class _SavedModel:
                 received=f"the signatures {', '.join(self._module.signatures) or 'none'}",
                 fix="`kelp run CONFIG` trains a model and pushes it to serving_models/",
             )
-        self._specs = self._serve.structured_input_signature[1]
+        # A loaded SavedModel has its inputs in any order; what is told of them must not.
+        self._specs = dict(sorted(self._serve.structured_input_signature[1].items()))
         self.types: Mapping[str, str] = {
             name: TYPES[spec.dtype.name] for name, spec in self._specs.items()
         }
