@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -107,35 +108,11 @@ class Predictor:
 
     async def classify(self, body: bytes, deadline_s: float | None = None) -> bytes:
         """Answers the body of a `:classify` request."""
-        from serving.codec import examples
-
-        limits = self._limits
-
-        def decode(body: bytes) -> Request:
-            return examples.decode_classify(
-                body, self.servable.signatures, limits.request_rows, limits.depth
-            )
-
-        def encode(answer: Answer, request: Request) -> bytes:
-            return examples.encode_classify(request, answer.outputs)
-
-        return await self._answer(body, decode, encode, "classify", deadline_s)
+        return await self._answer_examples("classify", body, deadline_s)
 
     async def regress(self, body: bytes, deadline_s: float | None = None) -> bytes:
         """Answers the body of a `:regress` request."""
-        from serving.codec import examples
-
-        limits = self._limits
-
-        def decode(body: bytes) -> Request:
-            return examples.decode_regress(
-                body, self.servable.signatures, limits.request_rows, limits.depth
-            )
-
-        def encode(answer: Answer, request: Request) -> bytes:
-            return examples.encode_regress(request, answer.outputs)
-
-        return await self._answer(body, decode, encode, "regress", deadline_s)
+        return await self._answer_examples("regress", body, deadline_s)
 
     async def drain(self) -> None:
         """Returns once no request is waiting or executing."""
@@ -170,6 +147,24 @@ class Predictor:
             return answer.outputs
         finally:
             self._leave()
+
+    async def _answer_examples(
+        self, method: Literal["classify", "regress"], body: bytes, deadline_s: float | None
+    ) -> bytes:
+        # Its messages import TensorFlow, which plain predictions may do without.
+        from serving.codec import examples
+
+        limits = self._limits
+
+        def decode(body: bytes) -> Request:
+            return examples.decode(
+                method, body, self.servable.signatures, limits.request_rows, limits.depth
+            )
+
+        def encode(answer: Answer, request: Request) -> bytes:
+            return examples.encode(method, request, answer.outputs)
+
+        return await self._answer(body, decode, encode, method, deadline_s)
 
     async def _answer(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from tensorflow.core.example import example_pb2
@@ -16,21 +16,23 @@ from serving.codec.signature import Signature
 from serving.codec.values import UnfitError, first_misfit, is_base64, text_to_bytes
 from serving.errors import ServingError
 
+Method = Literal["classify", "regress"]
+
 _INPUT = "inputs"
 _CLASSES = "classes"
 _SCORES = "scores"
 _OUTPUTS = "outputs"
-_CLASSIFIED = (1, 2)
-_REGRESSED = (1,)
+_OUTPUT_COUNTS: Mapping[Method, tuple[int, ...]] = {"classify": (1, 2), "regress": (1,)}
 _COUNTS = {1: "one", 2: "two"}
 
 
-def decode_classify(
-    body: bytes, signatures: Mapping[str, Signature], most: int, depth: int
+def decode(
+    method: Method, body: bytes, signatures: Mapping[str, Signature], most: int, depth: int
 ) -> Request:
-    """Reads the body of a `:classify` request.
+    """Reads the body of a `:classify` or `:regress` request.
 
     Args:
+      method: Which of them.
       body: The request's JSON.
       signatures: The model's signatures by name.
       most: Most examples in one request.
@@ -39,27 +41,20 @@ def decode_classify(
     Raises:
       ServingError: if it is none that one of the signatures can answer.
     """
-    return _decode(_document(body, most, depth), signatures, _CLASSIFIED)
+    return _decode(_document(body, most, depth), signatures, _OUTPUT_COUNTS[method])
 
 
-def decode_regress(
-    body: bytes, signatures: Mapping[str, Signature], most: int, depth: int
-) -> Request:
-    """Reads the body of a `:regress` request.
-
-    Args:
-      body: The request's JSON.
-      signatures: The model's signatures by name.
-      most: Most examples in one request.
-      depth: Deepest nesting.
+def encode(method: Method, request: Request, outputs: Mapping[str, np.ndarray]) -> bytes:
+    """Writes the answer to a request that `decode` has read.
 
     Raises:
-      ServingError: if it is none that one of the signatures can answer.
+      ServingError: if the outputs are not those of such a signature.
     """
-    return _decode(_document(body, most, depth), signatures, _REGRESSED)
+    write = _encode_classify if method == "classify" else _encode_regress
+    return write(request, outputs)
 
 
-def encode_classify(request: Request, outputs: Mapping[str, np.ndarray]) -> bytes:
+def _encode_classify(request: Request, outputs: Mapping[str, np.ndarray]) -> bytes:
     """Writes pairs of class and score, a list for each example."""
     rows = request.rows or 0
     classes, scores = outputs.get(_CLASSES), outputs.get(_SCORES)
@@ -91,7 +86,7 @@ def encode_classify(request: Request, outputs: Mapping[str, np.ndarray]) -> byte
     )
 
 
-def encode_regress(request: Request, outputs: Mapping[str, np.ndarray]) -> bytes:
+def _encode_regress(request: Request, outputs: Mapping[str, np.ndarray]) -> bytes:
     """Writes one value for each example."""
     rows = request.rows or 0
     values = outputs.get(_OUTPUTS)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from serving.spec import Spec
 
 
-class BudgetSpec(BaseModel):
+class BudgetSpec(Spec):
     """How much worse than the stable version a canary may be.
 
     A bound is broken when what was seen is past it by more than chance explains, and kept
@@ -23,8 +25,6 @@ class BudgetSpec(BaseModel):
       alpha: The chance that a look takes noise for a broken bound.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     error_rate: float = Field(default=0.01, ge=0, le=1)
     latency_ratio: float = Field(default=1.5, ge=1)
     latency_slack_ms: float = Field(default=2.0, ge=0)
@@ -34,7 +34,7 @@ class BudgetSpec(BaseModel):
     alpha: float = Field(default=0.001, gt=0, lt=0.5)
 
 
-class ReleaseSpec(BaseModel):
+class ReleaseSpec(Spec):
     """How a canary is watched.
 
     Attributes:
@@ -46,8 +46,6 @@ class ReleaseSpec(BaseModel):
       settle_s: How long a change of the traffic is given to reach everyone where no proxy
         tells that it has.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     budget: BudgetSpec = BudgetSpec()
     watch_s: float = Field(default=60, ge=0)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from serving.spec import Spec
 
 
-class RequestLogSpec(BaseModel):
+class RequestLogSpec(Spec):
     """What of the requests is kept, and where.
 
     Attributes:
@@ -19,8 +21,6 @@ class RequestLogSpec(BaseModel):
       max_age_s: So is one of this age.
       seed: Of the draw that decides which requests are kept.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: Path | None = None
     sample: float = Field(default=0.01, ge=0, le=1)
