@@ -36,7 +36,14 @@ def cli() -> None:
 @_OVERRIDES
 @click.option("--from", "start", metavar="COMPONENT", help="Do this component, and what follows.")
 @click.option("--no-cache", is_flag=True, help="Do everything again.")
-def run(config: Path, overrides: tuple[str, ...], start: str | None, no_cache: bool) -> int:
+@click.option("--require-blessing", is_flag=True, help="End with 3 if the model is not blessed.")
+def run(
+    config: Path,
+    overrides: tuple[str, ...],
+    start: str | None,
+    no_cache: bool,
+    require_blessing: bool,
+) -> int:
     """Run the pipeline of CONFIG."""
     from pipelines.config import load_config, require_schema
 
@@ -44,7 +51,7 @@ def run(config: Path, overrides: tuple[str, ...], start: str | None, no_cache: b
     require_schema(loaded)
     from pipelines import local
 
-    return local.run(loaded, start, use_cache=not no_cache)
+    return local.run(loaded, start, use_cache=not no_cache, require_blessing=require_blessing)
 
 
 @cli.command()

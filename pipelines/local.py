@@ -24,6 +24,7 @@ from components.tracker.config import RUN_VARIABLE
 from models.errors import ConfigError, EnvironmentProblem, GateError, KelpError
 from pipelines import summary
 from pipelines._capture import PeakMemory, captured, terminal
+from pipelines._conclusion import exit_status, last_line
 from pipelines._failures import explain
 from pipelines._progress import Progress
 from pipelines._record import record
@@ -72,13 +73,20 @@ class _Run:
         }
 
 
-def run(loaded: LoadedConfig, start: str | None = None, use_cache: bool = True) -> int:
+def run(
+    loaded: LoadedConfig,
+    start: str | None = None,
+    use_cache: bool = True,
+    *,
+    require_blessing: bool = False,
+) -> int:
     """Runs a config's pipeline and gives the exit status.
 
     Args:
       loaded: The validated config.
       start: Do this component, and what depends on it, again; take the rest from the cache.
       use_cache: Whether unchanged work may be taken from earlier runs.
+      require_blessing: Whether a candidate that is not blessed is an exit status.
     """
     os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
     root = Path(loaded.config.runs).resolve() / loaded.config.name
@@ -90,7 +98,7 @@ def run(loaded: LoadedConfig, start: str | None = None, use_cache: bool = True) 
                 _run_nodes(current, console, use_cache)
             except BaseException as error:  # noqa: BLE001 (told to the reader; its trace is kept)
                 return _fail(current, error)
-            return _succeed(current, console)
+            return _succeed(current, console, require_blessing)
 
 
 def _new_folder(root: Path) -> Path:
@@ -182,7 +190,7 @@ def _rows(current: _Run) -> int | None:
     return sum(rows_of(current.outputs["ExampleGen"]["examples"][0]).values())
 
 
-def _succeed(current: _Run, console: Console) -> int:
+def _succeed(current: _Run, console: Console, require_blessing: bool) -> int:
     content, places = _write_summary(current, current.facts("succeeded", None))
     _point_latest(current.folder)
     summary.render(content, console)
@@ -198,7 +206,10 @@ def _succeed(current: _Run, console: Console) -> int:
             soft_wrap=True,
             highlight=False,
         )
-    return 0
+    line = last_line(content, require_blessing)
+    if line is not None:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    return exit_status(content, require_blessing)
 
 
 def _fail(current: _Run, error: BaseException) -> int:

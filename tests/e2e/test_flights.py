@@ -129,9 +129,9 @@ def test_from_runs_a_component_and_what_follows_again(workplace: Workplace) -> N
 
 
 def test_a_model_below_its_bound_is_not_pushed(workplace: Workplace) -> None:
-    done = workplace.run("evaluation.bounds.roc_auc.min=0.99")
-    assert done.returncode == 0
-    assert "not blessed" in done.stdout
+    done = workplace.run("evaluation.bounds.roc_auc.min=0.99", "--require-blessing")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("NOTHING WAS PUSHED: ")
     summary = workplace.summary
     assert summary["blessed"] is False
     assert summary["pushed_to"] is None

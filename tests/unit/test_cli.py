@@ -87,14 +87,17 @@ def test_run_hands_over_to_the_local_runner(
 ) -> None:
     seen = []
 
-    def record(loaded: object, start: str | None, use_cache: bool) -> int:
-        seen.append((loaded.config.seed, start, use_cache))  # type: ignore[attr-defined]
+    def record(
+        loaded: object, start: str | None, use_cache: bool, *, require_blessing: bool
+    ) -> int:
+        seed = loaded.config.seed  # type: ignore[attr-defined]
+        seen.append((seed, start, use_cache, require_blessing))
         return 3
 
     monkeypatch.setattr("pipelines.local.run", record)
     assert cli.main(["run", "demo.yaml", "--from", "Trainer", "seed=5"]) == 3
-    assert cli.main(["run", "demo.yaml", "--no-cache"]) == 3
-    assert seen == [(5, "Trainer", True), (0, None, False)]
+    assert cli.main(["run", "demo.yaml", "--no-cache", "--require-blessing"]) == 3
+    assert seen == [(5, "Trainer", True, False), (0, None, False, True)]
 
 
 def test_run_refuses_a_schema_that_is_not_there(
