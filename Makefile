@@ -3,14 +3,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/flights.yaml
+# Test workers: a file of tests stays on one, and the longest files begin.
+WORKERS ?= $(shell n=$$(nproc); echo $$(( n < 4 ? n : 4 )))
+PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 PACKAGES := pipelines components models serving
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup train serve test check bench lock clean
+.PHONY: help setup train serve test test-quick check bench lock clean
 
 help: ## Tell what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make .venv from requirements.lock, where it is missing or stale
 	@command -v $(PYTHON) > /dev/null || { \
@@ -28,9 +31,13 @@ test: setup ## Run all tests, with coverage
 	@$(PYTHON) scripts/browser.py
 	@$(PYTHON) scripts/promtool.py
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest tests/unit tests/integration tests/e2e
+	$(BIN)/coverage run $(PYTEST) tests/e2e tests/integration tests/unit
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+test-quick: setup ## Run the unit tests, without coverage
+	@$(PYTHON) scripts/promtool.py
+	$(BIN)/python $(PYTEST) tests/unit
 
 check: setup ## Lint, check formatting, types and layers
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ("setup", "train", "serve", "test", "check", "bench", "lock", "clean")
+TARGETS = ("setup", "train", "serve", "test", "test-quick", "check", "bench", "lock", "clean")
 
 
 def make(*arguments: str) -> str:
@@ -64,7 +64,7 @@ def test_help_names_every_target_and_is_the_default() -> None:
     assert all(f"make {target}" in told for target in TARGETS)
 
 
-@pytest.mark.parametrize("target", ["train", "serve", "test", "check", "bench"])
+@pytest.mark.parametrize("target", ["train", "serve", "test", "test-quick", "check", "bench"])
 def test_targets_set_up_first(target: str) -> None:
     lines = make("--dry-run", target)
     assert 0 < lines.find("scripts/setup.py") < lines.find(".venv/bin")
