@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -65,6 +66,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._writing: asyncio.TimerHandle | None = None
         self._head_size = 0
         self._in_head = False
+        self._asks_upgrade = False
         self._refusal = (400, "Invalid HTTP request received")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -83,15 +85,23 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parses what came, unless the head has grown too large."""
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self._refuse(*self._refusal)
         if self._in_head and not self.transport.is_closing():
             self._head_size += len(data)
             if self._head_size > self.limits.header_kib * 1024:
                 self._refuse(431, "The request's line and headers are too large")
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (the parser's words)
-        """Tells why a request cannot be parsed, and closes the connection."""
-        self._refuse(*self._refusal)
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keeps the connection of a client that has sent all and waits for the answer."""
+        # TLS has no connection that is half open.
+        if self.scheme == "https" or not self._is_answering() or self.cycle.more_body:
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     def on_message_begin(self) -> None:
         """A request begins: its head has to come in time."""
@@ -104,6 +114,9 @@ class LimitedProtocol(HttpToolsProtocol):
         if size > self.limits.header_kib * 1024 or len(self.headers) > self.limits.headers:
             self._refusal = (431, "The request's line and headers are too large")
             raise _Refused
+        if self.parser.should_upgrade():
+            self._asks_upgrade = True
+            return
         self._in_head = False
         super().on_headers_complete()
         if not self.expect_100_continue and self.scope["method"] != "HEAD":
@@ -113,6 +126,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The whole request is there."""
+        if self._asks_upgrade:
+            # The parser takes what follows the head for another protocol.
+            return
         self._disarm()
         super().on_message_complete()
         if self.cycle.response_complete and self.timeout_keep_alive_task is None:
@@ -133,6 +149,34 @@ class LimitedProtocol(HttpToolsProtocol):
             self._writing.cancel()
             self._writing = None
         super().resume_writing()
+
+    def _parse(self, data: bytes) -> None:
+        """Feeds the parser; a request to upgrade is answered in HTTP/1.1, with its body."""
+        rest = memoryview(data)
+        while True:
+            try:
+                self.parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+                self._ignore_upgrade()
+            else:
+                return
+
+    def _ignore_upgrade(self) -> None:
+        """Parses the head once more, without the header that asks for another protocol.
+
+        A server may ignore `Upgrade`, but the parser never reads the body of such a request.
+        """
+        self._asks_upgrade = False
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        if method == b"CONNECT":
+            self._refusal = (405, "CONNECT is not supported")
+            raise httptools.HttpParserError
+        lines = [b"%b %b HTTP/%b" % (method, self.url, version)]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
 
     def _begin_head(self) -> None:
         self._in_head = True

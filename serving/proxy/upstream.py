@@ -20,6 +20,7 @@ _NOT_PASSED = frozenset(
         b"content-length",
         b"expect",
         b"host",
+        b"http2-settings",
         b"keep-alive",
         b"proxy-authenticate",
         b"proxy-authorization",

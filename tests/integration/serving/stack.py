@@ -22,6 +22,7 @@ from serving.http.app import create_app
 from serving.proxy.app import create_proxy
 from serving.request_log.config import RequestLogSpec
 from serving.request_log.log import RequestLog
+from serving.server import settings
 from serving.versions.manager import ModelManager
 
 _PORT = {"dtype": "DT_FLOAT", "tensor_shape": {"dim": [{"size": "-1"}]}}
@@ -111,9 +112,8 @@ class Stack:
             await server.shutdown()
 
     async def _start(self, app):
-        config = uvicorn.Config(
-            app, port=0, log_config=None, access_log=False, lifespan="on", ws="none"
-        )
+        config = settings(app, self.spec)
+        config.port = 0
         server = uvicorn.Server(config)
         config.load()
         server.lifespan = config.lifespan_class(config)

@@ -53,7 +53,12 @@ def test_requests_and_answers_pass_as_they_are():
             answer = await client.post(
                 "/v1/models/m/versions/9:predict?a=b",
                 content=gzip.compress(json.dumps(BODY).encode()),
-                headers={"Content-Encoding": "gzip", "X-API-Key": "k", "TE": "trailers"},
+                headers={
+                    "Content-Encoding": "gzip",
+                    "X-API-Key": "k",
+                    "TE": "trailers",
+                    "HTTP2-Settings": "AA",
+                },
             )
             assert answer.json()["predictions"][0] == {"y": 3.0, "z": 1.5}
             assert answer.headers["x-from"] == "upstream"
@@ -64,7 +69,7 @@ def test_requests_and_answers_pass_as_they_are():
         assert (method, path) == ("POST", "/v1/models/m/versions/9:predict")
         assert json.loads(body) == BODY
         assert headers["x-api-key"] == "k"
-        assert not {"content-encoding", "te"} & headers.keys()
+        assert not {"content-encoding", "te", "http2-settings"} & headers.keys()
         assert headers["host"] == "up"
 
     _run(scene())
