@@ -47,10 +47,12 @@ class ModelSpec(Spec):
     Attributes:
       policy: Which of its versions are served; None takes the server's policy.
       labels: Names for versions, such as `stable`.
+      required: Whether the server is ready only while a version of it is available.
     """
 
     policy: PolicySpec | None = None
     labels: dict[str, int] = Field(default_factory=dict)
+    required: bool = True
 
 
 class BatchingSpec(Spec):
@@ -60,7 +62,7 @@ class BatchingSpec(Spec):
       queue: Most requests waiting for one version; one more is answered 429.
       rows: Most rows in one call of the model.
       inline_rows: A batch of more rows leaves the event loop for a worker thread.
-      inline_ms: So does any batch of a model that takes longer than this on average.
+      inline_ms: So does one that is not known to take less than this.
     """
 
     queue: int = Field(1024, ge=1)

@@ -53,6 +53,7 @@ class ModelManager:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._watching: asyncio.Task[None] | None = None
         self._looked = asyncio.Event()
+        self._first: set[str] = set()
         self._draining = False
         self._told = ""
 
@@ -63,6 +64,7 @@ class ModelManager:
           ServingProblem: the models.config that the config names cannot be read.
         """
         await self._poll()
+        self._first = set(self._models)
         self._watching = asyncio.create_task(self._watch(), name="kelp-watch")
 
     async def settled(self) -> None:
@@ -128,10 +130,17 @@ class ModelManager:
         return [one for model in self._models.values() for one in model.predictors()]
 
     def ready(self) -> bool:
-        """Whether there are models, each with an available version, and no end in sight."""
-        return (
-            not self._draining and bool(self._models) and all(map(bool, self.available().values()))
-        )
+        """Whether what was available still is, with what is required, and no end in sight.
+
+        A newcomer that cannot be loaded takes nobody's place. What the server found when it
+        started is waited for until it was tried to load it.
+        """
+        if self._draining:
+            return False
+        available = self.available()
+        wanted = {name for name, model in self._models.items() if model.counts}
+        wanted |= self._sources.required() | self._first
+        return any(available.values()) and all(available.get(name) for name in wanted)
 
     def drain(self) -> None:
         """Is not ready any more; requests are still answered."""
@@ -167,7 +176,9 @@ class ModelManager:
         for name in set(self._models) - {target.name for target in targets}:
             if self._models[name].empty and name not in self._tasks:
                 del self._models[name]
+                self._first.discard(name)
             else:
+                self._models[name].counts = False
                 self._begin(Target(name, {}, self._spec.policy))
         self._looked.set()
 
@@ -183,6 +194,8 @@ class ModelManager:
 
     def _done(self, name: str, task: asyncio.Task[None]) -> None:
         self._tasks.pop(name, None)
+        if name not in self._models or not self._models[name].unsettled:
+            self._first.discard(name)
         if not task.cancelled() and task.exception() is not None:
             logger.error("reconcile_failed", exc_info=task.exception())
 

@@ -23,6 +23,7 @@ class Model:
     Attributes:
       labels: Names for versions.
       unsettled: Whether a version waits to be loaded.
+      counts: Whether the server is not ready while no version is available.
 
     Args:
       name: The model's name.
@@ -40,6 +41,7 @@ class Model:
         self._unloading: set[asyncio.Task[None]] = set()
         self._last: Target | None = None
         self.unsettled = True
+        self.counts = False
 
     @property
     def empty(self) -> bool:
@@ -169,6 +171,7 @@ class Model:
     def _choose_latest(self) -> None:
         served = self.available()
         self._latest = self._slots[served[0]] if served else None
+        self.counts = self.counts or bool(served)
 
     def _forget(self, found: Mapping[int, Found]) -> None:
         """Drops what was never loaded and is gone, and the oldest of what was unloaded."""

@@ -67,6 +67,14 @@ class Sources:
         )
         return [self._target(name, versions) for name, versions in sorted(found.items())]
 
+    def required(self) -> frozenset[str]:
+        """The models that the config names, but for those that it says are not required."""
+        special = self._spec.models
+        named = {name for name, one in special.items() if one.required}
+        if self._is_all:
+            named |= {name for name in self._entries if name not in special}
+        return frozenset(named)
+
     def _seen(
         self, root: Path, found: Mapping[str, Mapping[int, Found] | None]
     ) -> dict[str, Mapping[int, Found] | None]:
