@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from models.child_process import module_command
 from models.errors import ModelError
 from models.golden import MARGIN, golden_columns, golden_examples, golden_outputs
 
@@ -84,7 +85,7 @@ def verify(model_dir: Path, golden_dir: Path, tolerance: float, timeout_s: float
 
 
 def _run(model_dir: Path, golden_dir: Path, timeout_s: float) -> str:
-    command = [sys.executable, "-m", "models.parity", str(model_dir), str(golden_dir)]
+    command = module_command("models.parity", [str(model_dir), str(golden_dir)])
     # On the CPU: a GPU rounds otherwise, and may be another process's.
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     try:

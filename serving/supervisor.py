@@ -20,6 +20,12 @@ _LOOK_S = 0.1
 _LATE_S = 10.0
 _SHORT_LIFE_S = 5.0
 _MOST_WAIT_S = 10.0
+# `-m` would put the working directory before the installed packages, and import a folder
+# `serving` of the user's own.
+_RUN_WORKER = (
+    "import sys; sys.path[:] = filter(None, sys.path); import runpy; "
+    "runpy.run_module('serving.worker', run_name='__main__', alter_sys=True)"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +76,7 @@ class Supervisor:
 
     def _start(self, place: int, folder: Path, failures: int, *, first: bool) -> None:
         descriptor = self._listening.fileno()
-        command = [sys.executable, "-m", "serving.worker", str(descriptor), str(folder)]
+        command = [sys.executable, "-c", _RUN_WORKER, str(descriptor), str(folder)]
         command += [str(os.getpid()), "first" if first else "later"]
         command += ["tells" if first and place == 0 else "silent"]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[descriptor])

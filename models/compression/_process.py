@@ -2,8 +2,8 @@
 
 The process is forked from one that has imported TensorFlow and done nothing with it: an
 import costs more than most of what is done here. A function that must do without TensorFlow
-gets a process that is started anew, `python -m models.compression._process MODULE:FUNCTION
-REQUEST REPLY`. Both take a request, a JSON object, from a file, and write the object that the
+gets a process that is started anew, on this module, with the arguments MODULE:FUNCTION
+REQUEST REPLY. Both take a request, a JSON object, from a file, and write the object that the
 function returns; arrays travel as files whose paths stand in the request. Importing this
 module imports no TensorFlow.
 """
@@ -23,6 +23,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from models.child_process import module_command, safe_path
 from models.errors import KelpError, ModelError, error_from_json
 
 _FAILED = 3
@@ -92,7 +93,8 @@ def _fork(
     context = get_context("forkserver")
     context.set_forkserver_preload(list(_IMPORTED))
     process = context.Process(target=_forked, args=(list(arguments), str(log), dict(environment)))
-    process.start()
+    with safe_path():
+        process.start()
     try:
         process.join(timeout_s)
         return process.exitcode
@@ -127,7 +129,7 @@ def _forked(arguments: Sequence[str], log: str, environment: Mapping[str, str]) 
 def _start(
     arguments: Sequence[str], log: Path, timeout_s: float, environment: Mapping[str, str]
 ) -> int | None:
-    command = [sys.executable, "-m", "models.compression._process", *arguments]
+    command = module_command("models.compression._process", arguments)
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,

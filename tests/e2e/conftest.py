@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from tests.decoys import write_decoys
+
 REPOSITORY = Path(__file__).parents[2]
 KELP = str(Path(sys.executable).with_name("kelp"))
 
@@ -113,7 +115,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, shrunk_flights: Path) ->
 
 
 def make_workplace(folder: Path, shrunk_flights: Path) -> Workplace:
-    """Puts the configs and a copy of the flights into a folder."""
+    """Puts the configs and a copy of the flights into a folder, beside decoys of our packages."""
+    write_decoys(folder)
     shutil.copytree(REPOSITORY / "configs", folder / "configs")
     shutil.copytree(shrunk_flights, folder / "data" / "flights")
     return Workplace(folder)

@@ -73,7 +73,8 @@ class ServerProcess:
 
     def __init__(self, folder: Path, settings: dict[str, Any] | None = None, *options: str) -> None:
         (folder / "serving.yaml").write_text(json.dumps(settings or {}))
-        command = [sys.executable, "-m", "tests.integration.serving.start", "serve", "--port", "0"]
+        start = str(Path(__file__).with_name("start.py"))
+        command = [sys.executable, start, "serve", "--port", "0"]
         self.log = folder / "server.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(

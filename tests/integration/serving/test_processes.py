@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import cli
+from tests.decoys import write_decoys
 from tests.integration.serving.served import (
     ROW,
     ServerProcess,
@@ -99,6 +100,7 @@ def test_a_client_that_never_ends_is_not_waited_for(root: Path) -> None:
 
 
 def test_a_killed_worker_is_replaced_and_the_others_go_on(root: Path) -> None:
+    write_decoys(root)
     server = ServerProcess(root, {"workers": 2, "limits": {"idle_s": 1}})
     try:
         server.hears("scale: 1")
