@@ -22,6 +22,9 @@ Array = np.ndarray[Any, Any]
 CHUNK_ROWS = 8192
 _SHUFFLE_ROWS = 1 << 17
 _SHUFFLE_CHUNKS = 64  # where the chunks are not in memory already
+_SHUFFLE_BYTES = 1 << 28
+_FEWEST_CHUNKS = 2
+_MEASURED_ROWS = 256
 _MEMORY_BYTES = 1 << 30
 
 
@@ -159,7 +162,7 @@ def _chunks(files: Sequence[str], source: Source, seed: int | None) -> tf.data.D
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-        rows = rows.shuffle(_SHUFFLE_ROWS, seed=seed, reshuffle_each_iteration=False)
+        rows = rows.shuffle(_shuffle_rows(files), seed=seed, reshuffle_each_iteration=False)
     specs = raw_input_specs(source.schema)
     return rows.batch(CHUNK_ROWS).map(
         lambda examples: source.transform(tf.io.parse_example(examples, specs)),
@@ -172,10 +175,30 @@ def _estimated_bytes(files: Sequence[str], chunks: tf.data.Dataset) -> float:
     """From the rows of the first file: counting them all would read everything twice."""
     sizes = [tf.io.gfile.stat(file).length for file in files]
     rows = records(files[:1]).batch(CHUNK_ROWS).reduce(0, lambda n, b: n + tf.shape(b)[0])
-    width = sum(
-        int(np.prod(spec.shape[1:])) * int(spec.dtype.size) for spec in chunks.element_spec.values()
-    )
-    return float(int(rows) * sum(sizes) / max(1, sizes[0]) * width)
+    return float(int(rows) * sum(sizes) / max(1, sizes[0]) * _row_bytes(chunks))
+
+
+def _row_bytes(chunks: tf.data.Dataset) -> int:
+    """The bytes of a transformed row."""
+    specs = chunks.element_spec.values()
+    return sum(int(np.prod(spec.shape[1:])) * int(spec.dtype.size) for spec in specs)
+
+
+def _shuffle_rows(files: Sequence[str]) -> int:
+    """How many serialized rows the buffer takes: as many as its bytes hold, of a usual size."""
+    firsts = [records([file]).take(_MEASURED_ROWS) for file in files[:: max(1, len(files) // 8)]]
+    sizes = [len(record) for first in firsts for record in first.as_numpy_iterator()]
+    mean = sum(sizes) / len(sizes) if sizes else 1.0
+    return int(np.clip(_SHUFFLE_BYTES // max(mean, 1.0), 1, _SHUFFLE_ROWS))
+
+
+def _shuffle_chunks(split: Split) -> int:
+    """How many chunks the buffer takes: all of those that are in memory already."""
+    count = -(-split.rows // CHUNK_ROWS)
+    if split.cached:
+        return count
+    within = _SHUFFLE_BYTES // max(1, CHUNK_ROWS * _row_bytes(split.chunks))
+    return min(count, int(np.clip(within, _FEWEST_CHUNKS, _SHUFFLE_CHUNKS)))
 
 
 def train_batches(
@@ -189,8 +212,7 @@ def train_batches(
       seed: Equal seeds give equal sequences of epochs.
       class_weights: A weight per class id; None weighs all rows alike.
     """
-    count = -(-split.rows // CHUNK_ROWS)
-    buffer = count if split.cached else min(count, _SHUFFLE_CHUNKS)
+    buffer = _shuffle_chunks(split)
     seeds = tf.data.Dataset.random(seed=seed + 1, rerandomize_each_iteration=True).batch(2)
     shuffled = tf.data.Dataset.zip(
         split.chunks.shuffle(buffer, seed=seed, reshuffle_each_iteration=True), seeds

@@ -1,7 +1,8 @@
 """Golden rows: raw examples of val with what Keras answered, to hold a SavedModel against.
 
 Three files, none of which needs pickle: the serialized examples, the same rows as named
-raw columns, and the outputs.
+raw columns, and the outputs. Text is kept as bytes and lengths: numpy's own text of fixed
+width drops NULs at the end of a value.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _COLUMNS_FILE = "columns.npz"
 _OUTPUTS_FILE = "outputs.npz"
 # np.savez takes names as keyword arguments, and `file` is one of its own.
 _PREFIX = "column/"
+_TEXT, _LENGTHS = "text/", "lengths/"
 
 
 def write_golden(
@@ -31,7 +33,7 @@ def write_golden(
     Args:
       folder: Where to; it is made.
       examples: Serialized `tf.Example`s.
-      columns: The same rows as the inputs of `serving_default`.
+      columns: The same rows as the inputs of `serving_default`; text is an array of bytes.
       outputs: What the trained network answered, by output name.
     """
     import tensorflow as tf
@@ -41,7 +43,9 @@ def write_golden(
         for example in examples:
             writer.write(example)
     for file, arrays in ((_COLUMNS_FILE, columns), (_OUTPUTS_FILE, outputs)):
-        named: dict[str, Any] = {_PREFIX + name: value for name, value in arrays.items()}
+        named: dict[str, Any] = {}
+        for name, values in arrays.items():
+            named |= _packed(name, values)
         np.savez_compressed(folder / file, **named)
 
 
@@ -63,6 +67,28 @@ def golden_examples(folder: Path) -> list[bytes]:
     return [bytes(record) for record in records.as_numpy_iterator()]
 
 
+def _packed(name: str, values: Array) -> dict[str, Array]:
+    if values.dtype != object:
+        return {_PREFIX + name: values}
+    lengths = np.fromiter(map(len, values), np.int64, len(values))
+    text = np.frombuffer(b"".join(values), np.uint8)
+    return {_TEXT + name: text, _LENGTHS + name: lengths}
+
+
 def _read(path: Path) -> dict[str, Array]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name.removeprefix(_PREFIX): arrays[name] for name in arrays.files}
+    arrays: dict[str, Array] = {}
+    with np.load(path, allow_pickle=False) as stored:
+        for key in stored.files:
+            if key.startswith(_TEXT):
+                name = key.removeprefix(_TEXT)
+                arrays[name] = _unpacked(stored[key].tobytes(), stored[_LENGTHS + name])
+            elif key.startswith(_PREFIX):
+                arrays[key.removeprefix(_PREFIX)] = stored[key]
+    return arrays
+
+
+def _unpacked(text: bytes, lengths: Array) -> Array:
+    ends = np.cumsum(lengths)
+    values = np.empty(len(lengths), object)
+    values[:] = [text[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+    return values

@@ -35,16 +35,11 @@ def write_answers(folder: Path, examples: list[bytes], serving: Serving) -> None
         raw = tf.io.parse_example(examples, raw_input_specs(serving.schema, label))
         outputs = answer(serving, serving.transform(raw))
         columns = to_serving_columns(serving.problem, serving.schema, raw)
-    arrays = {name: _plain(value.numpy()) for name, value in outputs.items()}
+    arrays = {name: value.numpy() for name, value in outputs.items()}
     if "probabilities" in arrays:
         arrays[MARGIN] = _margin(arrays["probabilities"], serving.threshold)
-    plain = {name: _plain(value.numpy()) for name, value in columns.items()}
+    plain = {name: value.numpy() for name, value in columns.items()}
     write_golden(folder, examples, plain, arrays)
-
-
-def _plain(values: Array) -> Array:
-    """Text as fixed-width bytes: an array of objects would need pickle."""
-    return values.astype(np.bytes_) if values.dtype == object else values
 
 
 def _margin(probabilities: Array, threshold: float | None) -> Array:

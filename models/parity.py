@@ -178,8 +178,6 @@ def _difference(expected: Array, received: Array, rows: Array | None) -> float:
 
 
 def _wrong_classes(expected: Array, received: Array, margin: Array | None, boundary: float) -> int:
-    if expected.dtype.kind == "S":
-        received = received.astype("S")
     unequal = expected != received
     if margin is not None:
         unequal = unequal & (margin > boundary)

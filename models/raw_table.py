@@ -11,6 +11,9 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
+from models.errors import DataError
+from models.text import text_of
+
 BATCH_ROWS = 8192
 
 _TYPES = {
@@ -39,10 +42,18 @@ def read_table(
       columns: The columns wanted, in this order; all of the schema's where None.
 
     Returns:
-      int64, float32 and string columns; rows in the order of `record_batches`.
+      int64, float32 and string columns; rows in the order of `record_batches`. Bytes that are
+      not UTF-8 are escaped.
+
+    Raises:
+      DataError: a cell holds more than one value.
     """
     decode = TableDecoder(schema, columns)
-    tables = [decode(records) for records in record_batches(files)]
+    tables: list[pa.Table] = []
+    rows = 0
+    for records in record_batches(files):
+        tables.append(decode(records, rows))
+        rows += len(records)
     return pa.concat_tables(tables) if tables else decode(np.zeros([0], object))
 
 
@@ -58,25 +69,43 @@ class TableDecoder:
         self._types = [_TYPES[known[name].type] for name in self._names]
         self._decoder = ExamplesToRecordBatchDecoder(wanted.SerializeToString())
 
-    def __call__(self, records: Iterable[bytes]) -> pa.Table:
-        """Gives one batch as a table."""
+    def __call__(self, records: Iterable[bytes], first_row: int = 0) -> pa.Table:
+        """Gives one batch as a table.
+
+        Args:
+          records: Serialized `tf.Example`s.
+          first_row: How many rows came before them, for the place of an error.
+
+        Raises:
+          DataError: a cell holds more than one value.
+        """
         batch = self._decoder.DecodeBatch(list(records))
         columns = [
-            _flat(batch.column(batch.schema.get_field_index(name)), kind)
+            _flat(name, batch.column(batch.schema.get_field_index(name)), kind, first_row)
             for name, kind in zip(self._names, self._types, strict=True)
         ]
         return pa.table(columns, names=self._names)
 
 
-def _flat(lists: pa.Array, kind: pa.DataType) -> pa.Array:
-    """First value of each list; an absent or an empty list, and NaN, are null."""
+def _flat(name: str, lists: pa.Array, kind: pa.DataType, first_row: int) -> pa.Array:
+    """The value of each list; an absent or an empty list, and NaN, are null."""
     if pa.types.is_null(lists.type):
         return pa.nulls(len(lists), kind)
     lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    if (lengths > 1).any():
+        row = int(np.argmax(lengths > 1))
+        raise DataError(
+            f"column {name!r} holds several values in one row",
+            where=f"column {name}, row {first_row + row + 1} of the examples",
+            expected="one value a row, or none",
+            received=f"{lengths[row]} values",
+            fix="give each value a column of its own before the examples are made",
+        )
     starts = np.cumsum(lengths) - lengths
     values = lists.flatten()
     places = pa.array(np.where(lengths > 0, starts, 0), mask=lengths == 0)
-    flat = values.take(places).cast(kind)
+    flat = values.take(places)
+    flat = text_of(flat) if pa.types.is_string(kind) else flat.cast(kind)
     if pa.types.is_floating(kind):
         return pc.if_else(pc.is_nan(flat), pa.scalar(None, kind), flat)
     return flat

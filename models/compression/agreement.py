@@ -17,6 +17,7 @@ from models.errors import ModelError
 from models.features import serving_name
 from models.golden import golden_columns, golden_outputs
 from models.parity import ParityReport, compare
+from models.text import text_of
 
 _SCORES = ("probabilities", "predictions")
 
@@ -86,4 +87,4 @@ def golden_table(folder: Path, golden: Path) -> pa.Table:
 
 def _plain(values: Any) -> pa.Array:
     array = pa.array(values)
-    return array.cast(pa.string()) if pa.types.is_binary(array.type) else array
+    return text_of(array) if pa.types.is_binary(array.type) else array

@@ -22,6 +22,7 @@ from models.features import (
     VocabularySpec,
 )
 from models.preprocessing import vocabulary_name
+from models.text import decoded
 
 _RAW = {
     schema_pb2.INT: "int64",
@@ -44,7 +45,7 @@ def learned_preparation(
         constants: dict[str, Any] = {}
         if isinstance(spec, (CategoricalSpec, VocabularySpec)):
             words = graph.vocabulary_by_name(vocabulary_name(name))
-            constants = {"vocabulary": tuple(word.decode() for word in words)}
+            constants = {"vocabulary": tuple(map(decoded, words))}
         elif isinstance(spec, NumericSpec):
             constants = reader.numeric(name, spec)
         elif isinstance(spec, CyclicSpec):

@@ -111,3 +111,21 @@ def test_a_column_that_does_not_exist_is_named():
     with pytest.raises(ConfigError) as caught:
         dense_schema(schema, PROBLEM)
     assert caught.value.where == "features.t"
+
+
+def test_buffers_hold_a_number_of_bytes_and_not_of_rows(files, source, tmp_path, monkeypatch):
+    assert dataset._shuffle_rows(files) == dataset._SHUFFLE_ROWS
+    large = str(tmp_path / "large.gz")
+    with tf.io.TFRecordWriter(large, "GZIP") as writer:
+        for _ in range(20):
+            writer.write(bytes(1 << 20))
+    rows = dataset._shuffle_rows([large])
+    assert rows * (1 << 20) <= dataset._SHUFFLE_BYTES < 2 * rows * (1 << 20)
+    split = dataset.load_split("train", files, source, "none", seed=1)
+    whole = -(-ROWS // dataset.CHUNK_ROWS)
+    assert dataset._shuffle_chunks(split) == whole
+    monkeypatch.setattr(dataset, "_SHUFFLE_BYTES", 3 * dataset.CHUNK_ROWS * 12)
+    assert dataset._shuffle_chunks(split) == 3
+    assert sorted(_epoch(dataset.train_batches(split, 32, seed=1))) == list(range(ROWS))
+    cached = dataset.load_split("train", files, source, "memory", seed=1)
+    assert dataset._shuffle_chunks(cached) == whole

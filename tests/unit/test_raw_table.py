@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from models.errors import DataError
 from models.raw_table import read_table, record_batches
 
 SCHEMA = schema_pb2.Schema(
@@ -27,6 +29,10 @@ def _write(path: Path, rows: list[dict[str, object]]) -> str:
                 feature = example.features.feature[name]
                 if isinstance(value, str):
                     feature.bytes_list.value.append(value.encode())
+                elif isinstance(value, bytes):
+                    feature.bytes_list.value.append(value)
+                elif isinstance(value, list):
+                    feature.int64_list.value.extend(value)
                 elif isinstance(value, int):
                     feature.int64_list.value.append(value)
                 elif isinstance(value, float):
@@ -74,3 +80,21 @@ def test_no_rows_are_an_empty_table(tmp_path: Path) -> None:
     table = read_table([_write(tmp_path / "a.gz", [])], SCHEMA, ["number", "text"])
     assert table.num_rows == 0
     assert table.column_names == ["number", "text"]
+
+
+def test_several_values_in_a_cell_are_refused(tmp_path: Path) -> None:
+    files = [
+        _write(tmp_path / "a.gz", [{"count": 1}, {"count": [2]}]),
+        _write(tmp_path / "b.gz", [{"count": 3}, {"count": [4, 5, 6]}]),
+    ]
+    with pytest.raises(DataError, match="'count' holds several values") as caught:
+        read_table(files, SCHEMA, ["count"])
+    assert caught.value.where == "column count, row 4 of the examples"
+    assert caught.value.received == "3 values"
+
+
+def test_bytes_that_are_no_text_are_escaped(tmp_path: Path) -> None:
+    values = [b"zur\xc3\xbcck", b"z\xfcrich", None, b"z\xfdrich", b"z\xfcrich"]
+    rows = [{} if value is None else {"text": value} for value in values]
+    table = read_table([_write(tmp_path / "a.gz", rows)], SCHEMA, ["text"])
+    assert table["text"].to_pylist() == ["zurück", "z\\xfcrich", None, "z\\xfdrich", "z\\xfcrich"]
