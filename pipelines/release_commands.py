@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -20,6 +21,7 @@ _SERVER = click.option(
     "--server", default="http://127.0.0.1:8501", show_default=True, metavar="URL"
 )
 PROXY_PORT = 8502
+_AT_ONCE = "at once"
 
 
 @click.command()
@@ -51,19 +53,22 @@ def proxy(
 
 @click.command()
 @click.argument("name")
-@click.option("--canary", type=float, required=True, metavar="PERCENT", help="Its share.")
-@click.option("--version", type=click.IntRange(min=0), help="To try.  [default: the newest]")
+@click.option("--canary", "share", metavar="PERCENT", help="The share to try it with.")
+@click.option("--at-once", "share", flag_value=_AT_ONCE, help="No trial: all traffic goes to it.")
+@click.option("--version", type=click.IntRange(min=0), help="To release.  [default: the newest]")
 @_SERVER
-@click.option("--proxy", default=f"http://127.0.0.1:{PROXY_PORT}", show_default=True, metavar="URL")
+@click.option(
+    "--proxy", metavar="URL", help=f"[default for a canary: http://127.0.0.1:{PROXY_PORT}]"
+)
 @_CONFIG
 @_MODELS_ROOT
 @_MODEL_CONFIG
 def release(
     name: str,
-    canary: float,
+    share: str | None,
     version: int | None,
     server: str,
-    proxy: str,
+    proxy: str | None,
     config: Path | None,
     models_root: Path | None,
     model_config_file: Path | None,
@@ -71,12 +76,22 @@ def release(
     """Give the newest version of NAME a share of the traffic; promote it or go back.
 
     Errors, latency and predictions are compared with those of the stable version, within the
-    budget in the config. The exit status is not 0 where the version went back.
+    budget in the config. The exit status is not 0 where the version went back. A release that
+    fails leaves models.config and releases.json as they were.
+
+    With --at-once the version takes all traffic without a trial, a model's first one for
+    example. From then on, versions that are pushed wait for their release.
     """
     from pipelines.serve import run_release
 
+    if share is None:
+        raise click.UsageError("Give either --canary PERCENT or --at-once.")
+    canary = None if share == _AT_ONCE else _percent(share)
+    if canary is not None and proxy is None:
+        proxy = f"http://127.0.0.1:{PROXY_PORT}"
+    kind: Literal["canary", "at once"] = "at once" if canary is None else "canary"
     given = _given(models_root, model_config_file)
-    return run_release(name, canary, version, (server, proxy), config, given)
+    return run_release(kind, name, canary, version, (server, proxy), config, given)
 
 
 @click.command()
@@ -100,7 +115,14 @@ def rollback(
     from pipelines.serve import run_release
 
     given = _given(models_root, model_config_file)
-    return run_release(name, None, version, (server, proxy), config, given)
+    return run_release("rollback", name, None, version, (server, proxy), config, given)
+
+
+def _percent(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not a number.", param_hint="--canary") from error
 
 
 def _given(models_root: Path | None, model_config_file: Path | None) -> dict[str, str | None]:

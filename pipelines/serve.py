@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from components.tracker.config import TrackingSpec, tracking_uri
 from models.errors import ConfigError, EnvironmentProblem, KelpError
@@ -95,6 +95,7 @@ def run_proxy(
 
 
 def run_release(
+    kind: Literal["canary", "at once", "rollback"],
     name: str,
     canary: float | None,
     version: int | None,
@@ -105,8 +106,9 @@ def run_release(
     """Releases a version of a model, or rolls back, and gives the status to exit with.
 
     Args:
+      kind: With a trial, without one, or back.
       name: The model.
-      canary: The canary's share in percent; None rolls back.
+      canary: The canary's share in percent, where there is one.
       version: The version to try or to return to; None finds it.
       urls: The server's and the proxy's.
       config: The server's config; None takes configs/serving.yaml where there is one.
@@ -118,7 +120,8 @@ def run_release(
     import click
 
     from serving.config import load_spec
-    from serving.release.controller import Plan, release, rollback
+    from serving.release.controller import release, release_at_once, rollback
+    from serving.release.plan import Plan
     from serving.release.traffic import Place
 
     with serving_errors(ConfigError):
@@ -133,16 +136,22 @@ def run_release(
         api_key=os.environ.get(spec.api_key_env or API_KEY),
         tracking_uri=tracking_uri(TrackingSpec()),
     )
-    # Whoever stops a release means its canary, too: SIGTERM takes it back as Ctrl-C does.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Whoever stops a release means its canary, too: other signals take it back as Ctrl-C does.
+    before = {
+        one: signal.signal(one, signal.default_int_handler)
+        for one in (signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         with serving_errors():
-            if canary is None:
+            if kind == "rollback":
                 outcome = rollback(plan, click.echo)
+            elif canary is None:
+                outcome = release_at_once(plan, click.echo)
             else:
                 outcome = release(plan, canary, click.echo)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
     click.echo("\n".join(outcome.lines()))
     return outcome.status
 

@@ -12,6 +12,7 @@ from serving._files import write_atomically
 from serving.config import ModelSpec, PolicySpec, ServingSpec
 from serving.errors import ServingProblem
 from serving.release.config_file import CONFIG_FILE, ModelEntry, read_config, write_config
+from serving.release.state import STABLE
 
 BATCHING_FILE = "batching.config"
 MONITORING_FILE = "monitoring.config"
@@ -24,7 +25,9 @@ def write_server_files(
     """Writes `models.config`, `batching.config` and `monitoring.config`.
 
     A model that the file there already names keeps its versions and labels: a release may
-    have set them.
+    have set them. Any other is served in its newest version, as `stable`, until a release
+    changes that, unless the config names a policy: what is pushed next must not take all
+    traffic before it was tried.
 
     Args:
       folder: Where to write; it is made where it is missing.
@@ -41,7 +44,10 @@ def write_server_files(
     names = _models(models_root)
     models_file = folder / CONFIG_FILE
     before = read_config(models_file) if models_file.is_file() else {}
-    entries = [before.get(name) or _entry(name, spec, base) for name in names]
+    entries = [
+        before.get(name) or _entry(models_root / name, spec, f"{base.rstrip('/')}/{name}")
+        for name in names
+    ]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / BATCHING_FILE, batching_text(spec))
@@ -96,18 +102,33 @@ def _models(root: Path) -> list[str]:
 
 
 def _has_version(folder: Path) -> bool:
-    return any(
-        version.name.isascii() and version.name.isdigit() and (version / "saved_model.pb").is_file()
+    return bool(_versions(folder))
+
+
+def _versions(folder: Path) -> list[int]:
+    return [
+        int(version.name)
         for version in folder.iterdir()
-    )
+        if version.name.isascii()
+        and version.name.isdigit()
+        and (version / "saved_model.pb").is_file()
+    ]
 
 
-def _entry(name: str, spec: ServingSpec, base: str) -> ModelEntry:
-    model = spec.models.get(name, ModelSpec())
-    policy: PolicySpec = model.policy or spec.policy
+def _entry(folder: Path, spec: ServingSpec, base: str) -> ModelEntry:
+    model = spec.models.get(folder.name, ModelSpec())
+    policy: PolicySpec | None = model.policy
+    if policy is None and "policy" in spec.model_fields_set:
+        policy = spec.policy
+    if policy is None:
+        newest = max(_versions(folder))
+        labels = {STABLE: newest, **model.labels}
+        return ModelEntry(
+            folder.name, base, versions=tuple({newest, *labels.values()}), labels=labels
+        )
     return ModelEntry(
-        name=name,
-        base_path=f"{base.rstrip('/')}/{name}",
+        name=folder.name,
+        base_path=base,
         latest=policy.count,
         versions=policy.versions,
         every=policy.kind == "all",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from serving.release.state import CANARY, STABLE
+
+Result = TypeVar("Result")
 
 CHAMPION = "champion"
 # What the tracker writes to a registered version: where it was pushed to.
@@ -38,8 +40,51 @@ def follow(
     Returns:
       Whether there is a registered version that the aliases name now.
     """
+    return _with_client(
+        uri, folder, tell, lambda client: _follow(client, folder, stable, canary), default=False
+    )
+
+
+def read_aliases(
+    uri: str | None, folder: Path, tell: Callable[[str], None]
+) -> dict[str, str] | None:
+    """The aliases of a model, with MLflow's number of each; None where there is no such model.
+
+    Args:
+      uri: MLflow's; None for none.
+      folder: The model's folder.
+      tell: Gets what goes wrong.
+    """
+    return _with_client(uri, folder, tell, lambda client: _aliases(client, folder), default=None)
+
+
+def restore_aliases(
+    uri: str | None, folder: Path, aliases: Mapping[str, str] | None, tell: Callable[[str], None]
+) -> None:
+    """Puts back what `read_aliases` gave.
+
+    Args:
+      uri: MLflow's; None for none.
+      folder: The model's folder.
+      aliases: The aliases; None leaves all as it is.
+      tell: Gets what goes wrong.
+    """
+    if aliases is not None:
+        _with_client(
+            uri, folder, tell, lambda client: _restore(client, folder.name, aliases), default=None
+        )
+
+
+def _with_client(
+    uri: str | None,
+    folder: Path,
+    tell: Callable[[str], None],
+    act: Callable[[Any], Result],
+    default: Result,
+) -> Result:
+    """What is done with MLflow's client; the default where there is no registry to ask."""
     if uri is None or not _is_there(uri):
-        return False
+        return default
     for key, value in _SETTINGS.items():
         os.environ.setdefault(key, value)
     from mlflow import MlflowClient
@@ -47,12 +92,27 @@ def follow(
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        return _follow(client, folder, stable, canary)
+        return act(MlflowClient(tracking_uri=uri, registry_uri=uri))
     except (MlflowException, SQLAlchemyError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         tell(f"warning: MLflow's aliases of {folder.name} are as they were: {reason}")
-        return False
+        return default
+
+
+def _aliases(client: Any, folder: Path) -> dict[str, str] | None:
+    if not client.search_registered_models(f"name='{folder.name}'"):
+        return None
+    found = client.get_registered_model(folder.name).aliases
+    return {alias: str(number) for alias, number in found.items()}
+
+
+def _restore(client: Any, name: str, aliases: Mapping[str, str]) -> None:
+    now = client.get_registered_model(name).aliases
+    for alias in (STABLE, CHAMPION, CANARY):
+        if alias in aliases and str(now.get(alias)) != aliases[alias]:
+            client.set_registered_model_alias(name, alias, aliases[alias])
+        elif alias in now and alias not in aliases:
+            client.delete_registered_model_alias(name, alias)
 
 
 def _is_there(uri: str) -> bool:

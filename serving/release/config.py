@@ -44,7 +44,8 @@ class ReleaseSpec(Spec):
       look_s: The time between two looks at the figures.
       available_s: The most time that loading a version may take.
       settle_s: How long a change of the traffic is given to reach everyone where no proxy
-        tells that it has.
+        says that it has.
+      recheck_s: How long an error of an earlier attempt to load a version is ignored.
     """
 
     budget: BudgetSpec = BudgetSpec()
@@ -53,3 +54,4 @@ class ReleaseSpec(Spec):
     look_s: float = Field(default=1, gt=0)
     available_s: float = Field(default=120, gt=0)
     settle_s: float = Field(default=2, ge=0)
+    recheck_s: float = Field(default=10, ge=0)

@@ -94,6 +94,45 @@ def update_entry(path: Path, entry: ModelEntry) -> None:
     save(path, text_format.MessageToString(config))
 
 
+def read_message(path: Path, name: str) -> Any | None:
+    """All that a file says of one model; None where it says nothing.
+
+    Raises:
+      ServingProblem: the file is no such text.
+    """
+    if not path.is_file():
+        return None
+    named = [one for one in _read(path).model_config_list.config if one.name == name]
+    return named[0] if named else None
+
+
+def restore_message(path: Path, name: str, message: Any | None) -> None:
+    """Puts back what a file said of one model; a file that says nothing more is removed.
+
+    Args:
+      path: The file.
+      name: The model.
+      message: What `read_message` gave.
+
+    Raises:
+      ServingProblem: what is there now is no such text, or cannot be replaced.
+    """
+    config = _read(path) if path.is_file() else ModelServerConfig()
+    models = list(config.model_config_list.config)
+    if message is None:
+        kept = [one for one in models if one.name != name]
+    elif name in [one.name for one in models]:
+        kept = [message if one.name == name else one for one in models]
+    else:
+        kept = [*models, message]
+    if not kept:
+        path.unlink(missing_ok=True)
+        return
+    del config.model_config_list.config[:]
+    config.model_config_list.config.extend(kept)
+    save(path, text_format.MessageToString(config))
+
+
 def _read(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")

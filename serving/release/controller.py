@@ -4,82 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from serving.errors import ServingProblem
-from serving.release.aliases import follow
-from serving.release.config import ReleaseSpec
 from serving.release.judge import Check, judge
+from serving.release.moves import (
+    NotRestored,
+    after_promotion,
+    after_return,
+    go_back,
+    move_all,
+    promote,
+    restoring,
+    try_canary,
+    update_mlflow,
+)
+from serving.release.plan import Outcome, Plan, Result
 from serving.release.server_view import ServerView
-from serving.release.state import CANARY, STABLE, Release
-from serving.release.traffic import Place, Traffic
-
-Result = Literal["promoted", "went back", "rolled back", "given up"]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to release or roll back, and with whose help.
-
-    Attributes:
-      place: Where the model is served from.
-      server: The URL of the server: Kelp's or TensorFlow Serving.
-      proxy: The URL of the proxy before it; a rollback can do without.
-      spec: How a canary is watched.
-      version: The version to try, or to return to; None finds it.
-      api_key: What server and proxy want as `X-API-Key`.
-      tracking_uri: MLflow's; None leaves it alone.
-    """
-
-    place: Place
-    server: str
-    proxy: str | None
-    spec: ReleaseSpec
-    version: int | None = None
-    api_key: str | None = None
-    tracking_uri: str | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a release or rollback.
-
-    Attributes:
-      name: The model.
-      result: What happened.
-      stable: The version that is trusted now.
-      other: The version that lost its traffic; None where none did.
-      reason: Why.
-      checks: The figures that were decided by.
-      seconds: How long it took.
-    """
-
-    name: str
-    result: Result
-    stable: int
-    other: int | None
-    reason: str
-    checks: Sequence[Check]
-    seconds: float
-
-    @property
-    def status(self) -> int:
-        """The status to exit with: not 0 where the canary was not promoted."""
-        return 0 if self.result in ("promoted", "rolled back") else 1
-
-    def lines(self) -> list[str]:
-        """The summary."""
-        head = {
-            "promoted": f"{self.name}: version {self.stable} is stable now",
-            "rolled back": f"{self.name}: back to version {self.stable}",
-            "went back": f"{self.name}: version {self.other} went back; {self.stable} stays stable",
-            "given up": f"{self.name}: the release was given up",
-        }[self.result]
-        return [
-            f"{head} ({self.seconds:.1f} s): {self.reason}",
-            *(f"  {check.line()}" for check in self.checks),
-        ]
+from serving.release.state import Release
+from serving.release.traffic import BrokenVersion, Traffic
 
 
 def release(plan: Plan, percent: float, tell: Callable[[str], None]) -> Outcome:
@@ -88,7 +30,7 @@ def release(plan: Plan, percent: float, tell: Callable[[str], None]) -> Outcome:
     Args:
       plan: What to release.
       percent: The share.
-      tell: Told of every step.
+      tell: Gets every step.
 
     Raises:
       ServingProblem: there is nothing to release, or server or proxy are away.
@@ -106,8 +48,8 @@ def release(plan: Plan, percent: float, tell: Callable[[str], None]) -> Outcome:
     with ServerView(plan.server, plan.proxy, plan.api_key) as view:
         traffic = Traffic(plan.place, view, plan.spec, tell)
         view.require(plan.place.name)
-        before = traffic.release()
-        stable, canary = choose(plan, before, traffic.current())
+        before, current = traffic.release(), traffic.current()
+        stable, canary = choose(plan, before, traffic.trusted())
         running = Release(
             stable=stable,
             canary=canary,
@@ -116,38 +58,82 @@ def release(plan: Plan, percent: float, tell: Callable[[str], None]) -> Outcome:
             rejected=before.rejected if before else (),
         )
         tell(f"{plan.place.name}: stable {stable}, canary {canary} with {percent:g} % of requests")
-        result, reason, checks = _try(plan, traffic, before, running)
-        outcome = Outcome(
-            plan.place.name,
-            result,
-            canary if result == "promoted" else stable,
-            stable if result == "promoted" else canary,
-            reason,
-            checks,
-            time.monotonic() - began,
-        )
-    if result != "given up":
-        _tell_mlflow(plan, outcome.stable, None, tell)
+        result, reason, checks = _try(plan, traffic, running)
+    takes = {"promoted": canary, "failed": stable if current is None else current}
+    outcome = Outcome(
+        plan.place.name,
+        result,
+        takes.get(result, stable),
+        stable if result == "promoted" else canary,
+        reason,
+        checks,
+        time.monotonic() - began,
+    )
+    if result in ("promoted", "went back"):
+        update_mlflow(plan, outcome.stable, None, tell)
     return outcome
 
 
-def choose(plan: Plan, before: Release | None, current: int | None) -> tuple[int, int]:
+def release_at_once(plan: Plan, tell: Callable[[str], None]) -> Outcome:
+    """Gives a version all traffic: a model's first one, or one that needs no trial.
+
+    From then on, what is pushed is served when it is released.
+
+    Args:
+      plan: What to release.
+      tell: Gets every step.
+
+    Raises:
+      ServingProblem: there is no such version, it cannot be loaded, or it is stable already.
+    """
+    began, name = time.monotonic(), plan.place.name
+    with ServerView(plan.server, plan.proxy, plan.api_key) as view:
+        view.require(name)
+        traffic = Traffic(plan.place, view, plan.spec, tell)
+        before, current = traffic.release(), traffic.current()
+        _refuse_second(plan, before)
+        versions = plan.place.versions()
+        target = versions[-1] if plan.version is None else plan.version
+        if target not in versions or (before is not None and before.stable == target):
+            raise ServingProblem(
+                f"There is no version of {name} to release.",
+                where=str(plan.place.models_root / name),
+                expected="a version that is not stable yet",
+                received=f"version {target} of {_listed(versions)}; stable: {_known(current)}",
+                fix="kelp run CONFIG pushes a new version, if it is blessed",
+            )
+        other = current if current != target else None
+        after = Release(
+            stable=target,
+            previous=other if other is not None else before.previous if before else None,
+            rejected=tuple(one for one in (before.rejected if before else ()) if one != target),
+        )
+        tell(f"{name}: all requests to version {target}")
+        with restoring(plan, traffic, target if current is None else current, [after]):
+            move_all(traffic, target, current, None, after)
+        _wait_gone(traffic, other)
+    update_mlflow(plan, target, None, tell)
+    reason = f"version {other} lost its traffic" if other is not None else "nothing else did"
+    passed = time.monotonic() - began
+    return Outcome(name, "released", target, other, reason, (), passed)
+
+
+def choose(plan: Plan, before: Release | None, trusted: int | None) -> tuple[int, int]:
     """The version that is trusted, and the one to try.
+
+    Args:
+      plan: What to release.
+      before: The release that there is.
+      trusted: The version that is stable already; None for none.
 
     Raises:
       ServingProblem: there is no such pair, or a release is under way.
     """
     name, versions = plan.place.name, plan.place.versions()
-    if before is not None and before.canary is not None:
-        raise ServingProblem(
-            f"A release of {name} is under way.",
-            where=str(plan.place.releases),
-            received=f"canary {before.canary} beside stable {before.stable}",
-            fix=f"let it end, or `kelp rollback {name}`",
-        )
+    _refuse_second(plan, before)
     canary = versions[-1] if plan.version is None else plan.version
-    stable = current
-    if before is None and (stable is None or stable >= canary):
+    stable = trusted
+    if stable is None:
         # The server takes the newest by itself: what it had before is what is trusted.
         stable = max((one for one in versions if one < canary), default=None)
     if canary not in versions or stable not in versions or canary == stable:
@@ -155,8 +141,9 @@ def choose(plan: Plan, before: Release | None, current: int | None) -> tuple[int
             f"There is no version of {name} to release.",
             where=str(plan.place.models_root / name),
             expected="a stable version and another, newer one",
-            received=f"versions {', '.join(map(str, versions))}; stable {stable}",
-            fix="kelp run CONFIG pushes a new version, if it is blessed",
+            received=f"versions {_listed(versions)}; stable: {_known(stable)}",
+            fix="kelp run CONFIG pushes a new version, if it is blessed; "
+            f"`kelp release {name} --at-once` has no canary",
         )
     if plan.version is None and (canary < stable or (before and canary in before.rejected)):
         raise ServingProblem(
@@ -169,29 +156,45 @@ def choose(plan: Plan, before: Release | None, current: int | None) -> tuple[int
     return stable, canary
 
 
-def _try(
-    plan: Plan, traffic: Traffic, before: Release | None, running: Release
-) -> tuple[Result, str, Sequence[Check]]:
+def _refuse_second(plan: Plan, before: Release | None) -> None:
+    if before is not None and before.canary is not None:
+        raise ServingProblem(
+            f"A release of {plan.place.name} is under way.",
+            where=str(plan.place.releases),
+            received=f"canary {before.canary} beside stable {before.stable}",
+            fix=f"let it end, or `kelp rollback {plan.place.name}`",
+        )
+
+
+def _try(plan: Plan, traffic: Traffic, running: Release) -> tuple[Result, str, Sequence[Check]]:
     """Puts the canary before the traffic; whatever happens, it ends with one version."""
-    assert running.canary is not None
-    checks: Sequence[Check] = ()
+    before = traffic.release()
+    steps = [running, after_promotion(running), after_return(running)]
     try:
-        traffic.load([running.stable, running.canary])
-        traffic.label({STABLE: running.stable, CANARY: running.canary})
-        traffic.send(running)
-        _tell_mlflow(plan, running.stable, running.canary, traffic.tell)
-        good, reason, checks = _watch(plan, traffic, running)
-    except ServingProblem as problem:
-        good, reason = False, str(problem)
-    except KeyboardInterrupt:
-        good, reason = False, "interrupted"
-    if traffic.release() not in (before, running):
-        return "given up", "somebody else changed the release meanwhile", checks
-    if good:
-        promote(traffic, running)
-        return "promoted", reason, checks
-    go_back(traffic, running)
-    return "went back", reason, checks
+        with restoring(plan, traffic, running.stable, steps):
+            good, reason, checks = _trial(plan, traffic, running)
+            if traffic.release() not in (before, running):
+                return "given up", "somebody else changed the release meanwhile", checks
+            if good:
+                promote(traffic, running)
+                return "promoted", reason, checks
+            go_back(traffic, running)
+            return "went back", reason, checks
+    except NotRestored as failure:
+        return "not restored", str(failure), ()
+    except (ServingProblem, KeyboardInterrupt) as failure:
+        if traffic.release() != before:
+            return "given up", "somebody else changed the release meanwhile", ()
+        return "failed", str(failure) or "interrupted", ()
+
+
+def _trial(plan: Plan, traffic: Traffic, running: Release) -> tuple[bool, str, Sequence[Check]]:
+    """Whether the canary is good, why, and the figures."""
+    try:
+        try_canary(plan, traffic, running)
+    except BrokenVersion as problem:
+        return False, str(problem), ()
+    return _watch(plan, traffic, running)
 
 
 def _watch(plan: Plan, traffic: Traffic, running: Release) -> tuple[bool, str, Sequence[Check]]:
@@ -219,25 +222,6 @@ def _watch(plan: Plan, traffic: Traffic, running: Release) -> tuple[bool, str, S
             return False, f"it had not shown itself good after {passed:.0f} s{lacking}", checks
 
 
-def promote(traffic: Traffic, running: Release) -> None:
-    """Makes the canary the stable version, and lets the old one go."""
-    assert running.canary is not None
-    traffic.label({STABLE: running.canary})
-    traffic.send(Release(stable=running.canary, previous=running.stable, rejected=running.rejected))
-    traffic.keep(running.canary)
-
-
-def go_back(traffic: Traffic, running: Release) -> None:
-    """Takes the traffic from the canary, then the canary itself."""
-    assert running.canary is not None
-    if traffic.view.labelled(traffic.place.name, STABLE) != running.stable:
-        # The canary never came so far; the proxy sends everything to this label from now on.
-        traffic.label({STABLE: running.stable})
-    rejected = tuple(sorted({*running.rejected, running.canary}))
-    traffic.send(Release(stable=running.stable, previous=running.previous, rejected=rejected))
-    traffic.keep(running.stable)
-
-
 def rollback(plan: Plan, tell: Callable[[str], None]) -> Outcome:
     """Returns to the previous version; a canary that is on trial is taken back instead.
 
@@ -250,30 +234,36 @@ def rollback(plan: Plan, tell: Callable[[str], None]) -> Outcome:
         traffic = Traffic(plan.place, view, plan.spec, tell)
         before = traffic.release()
         if before is not None and before.canary is not None and plan.version is None:
-            go_back(traffic, before)
             stable, gone, reason = before.stable, before.canary, "the canary was taken back"
+            with restoring(plan, traffic, stable, [after_return(before)]):
+                go_back(traffic, before)
         else:
             stable, gone = _return(plan, traffic, before)
             reason = f"version {gone} lost its traffic"
-        outcome = Outcome(
-            plan.place.name, "rolled back", stable, gone, reason, (), time.monotonic() - began
-        )
-    _tell_mlflow(plan, stable, None, tell)
-    return outcome
+    update_mlflow(plan, stable, None, tell)
+    passed = time.monotonic() - began
+    return Outcome(plan.place.name, "rolled back", stable, gone, reason, (), passed)
 
 
 def _return(plan: Plan, traffic: Traffic, before: Release | None) -> tuple[int, int]:
     """Goes from the current version to the previous one, and gives both."""
     target, current = _previous(plan, before, traffic.current())
-    canary = before.canary if before else None
-    loaded = {target, current} | ({canary} if canary is not None else set())
-    traffic.load(sorted(loaded))
-    traffic.label({STABLE: target})
     rejected = {*(before.rejected if before else ()), current} - {target}
-    traffic.send(Release(stable=target, rejected=tuple(sorted(rejected))))
-    traffic.keep(target)
-    traffic.wait_gone(current)
+    after = Release(stable=target, rejected=tuple(sorted(rejected)))
+    with restoring(plan, traffic, current, [after]):
+        move_all(traffic, target, current, before.canary if before else None, after)
+    _wait_gone(traffic, current)
     return target, current
+
+
+def _wait_gone(traffic: Traffic, version: int | None) -> None:
+    """Waits until a version without traffic is unloaded; that it is late fails nothing."""
+    if version is None:
+        return
+    try:
+        traffic.wait_gone(version)
+    except ServingProblem as problem:
+        traffic.tell(f"warning: version {version} has no traffic and is still loaded: {problem}")
 
 
 def _previous(plan: Plan, before: Release | None, current: int | None) -> tuple[int, int]:
@@ -293,10 +283,14 @@ def _previous(plan: Plan, before: Release | None, current: int | None) -> tuple[
             f"There is no version of {name} to return to.",
             where=str(plan.place.models_root / name),
             expected=f"a version before {current}",
-            received=f"versions {', '.join(map(str, versions))}",
+            received=f"versions {_listed(versions)}",
         )
     return target, current
 
 
-def _tell_mlflow(plan: Plan, stable: int, canary: int | None, tell: Callable[[str], None]) -> None:
-    follow(plan.tracking_uri, plan.place.models_root / plan.place.name, stable, canary, tell)
+def _listed(versions: Sequence[int]) -> str:
+    return ", ".join(map(str, versions))
+
+
+def _known(version: int | None) -> str:
+    return "none yet" if version is None else str(version)

@@ -55,9 +55,17 @@ class ServerView:
         return self._states(f"/v1/models/{_quoted(name)}")
 
     def labelled(self, name: str, label: str) -> int | None:
-        """The version that answers to a label; None where none does."""
-        found = self._states(f"/v1/models/{_quoted(name)}/labels/{_quoted(label)}")
-        return next((one for one, told in found.items() if told.state == AVAILABLE), None)
+        """The version that answers to a label; None where none does.
+
+        The metadata say so: of the status, TensorFlow Serving gives all versions, whatever
+        the label.
+        """
+        path = f"/v1/models/{_quoted(name)}/labels/{_quoted(label)}/metadata"
+        content = self._get(f"{self.server}{path}")
+        try:
+            return int(content["model_spec"]["version"])
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def figures(self, name: str) -> dict[str, Any] | None:
         """The proxy's page of the release; None where it has none, or is away."""
@@ -96,10 +104,12 @@ class ServerView:
 
     def _states(self, path: str) -> dict[int, VersionState]:
         content = self._get(f"{self.server}{path}")
-        told = content.get("model_version_status") if isinstance(content, dict) else None
+        statuses = content.get("model_version_status") if isinstance(content, dict) else None
         return {
-            int(one["version"]): VersionState(one["state"], one["status"].get("error_message", ""))
-            for one in told or ()
+            int(one["version"]): VersionState(
+                one["state"], one.get("status", {}).get("error_message", "")
+            )
+            for one in statuses or ()
         }
 
     def _get(self, url: str) -> Any:

@@ -70,7 +70,26 @@ def write_release(path: Path, name: str, release: Release) -> None:
     Raises:
       ServingProblem: what is there now cannot be read, or the file not be written.
     """
-    releases: Mapping[str, Release] = {**read_releases(path), name: release}
+    _save(path, {**read_releases(path), name: release})
+
+
+def restore_release(path: Path, name: str, release: Release | None) -> None:
+    """Puts the release of one model back; None leaves no trace of one.
+
+    Raises:
+      ServingProblem: what is there now cannot be read, or the file not be written.
+    """
+    if release is not None:
+        write_release(path, name, release)
+        return
+    others = {key: one for key, one in read_releases(path).items() if key != name}
+    if others:
+        _save(path, others)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _save(path: Path, releases: Mapping[str, Release]) -> None:
     content = {key: one.model_dump(exclude_none=True) for key, one in sorted(releases.items())}
     save(path, json.dumps(content, indent=2) + "\n")
 

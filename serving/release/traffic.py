@@ -7,7 +7,7 @@ it, a label names it before traffic goes there, and traffic is gone before it is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +27,11 @@ from serving.release.state import (
 _LOOK_S = 0.2
 # Answers in a row, each over a connection of its own, before all workers count as asked.
 _CONFIRMATIONS = 5
+_HURRIED_S = 10.0
+
+
+class BrokenVersion(ServingProblem):
+    """A version that the server cannot load."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class Place:
                 where=str(folder),
                 expected="folders named by version, as `kelp run` pushes them",
                 received="no folder" if not folder.is_dir() else "none",
-                fix="mend the name, or name its root with --models-root",
+                fix="correct the name, or name its root with --models-root",
             )
         return versions
 
@@ -112,33 +117,48 @@ class Traffic:
         root = roots.pop() if len(roots) == 1 else self.place.models_root.resolve()
         return ModelEntry(name, str(root / name))
 
+    def trusted(self) -> int | None:
+        """The version that is stable, as a release or the label says; None for none."""
+        release = self.release()
+        return release.stable if release else self.view.labelled(self.place.name, STABLE)
+
     def current(self) -> int | None:
         """The version that traffic goes to now, as far as anyone says."""
-        release = self.release()
-        if release is not None:
-            return release.stable
-        labelled = self.view.labelled(self.place.name, STABLE)
-        if labelled is not None:
-            return labelled
+        trusted = self.trusted()
+        if trusted is not None:
+            return trusted
         states = self.view.states(self.place.name).items()
-        return max((one for one, told in states if told.state == AVAILABLE), default=None)
+        return max((one for one, known in states if known.state == AVAILABLE), default=None)
 
-    def load(self, versions: Sequence[int]) -> None:
-        """Has versions served, under the labels that there are, and waits until they are.
+    def load(self, versions: Sequence[int], needed: Sequence[int]) -> None:
+        """Has versions served, under the labels that there are, and waits for them.
+
+        Args:
+          versions: All that are to be served from now on.
+          needed: Those that are waited for.
 
         Raises:
-          ServingProblem: one of them does not become available.
+          BrokenVersion: one that is needed cannot be loaded.
+          ServingProblem: one that is needed does not become available in time.
         """
         entry = self.entry()
         states = self.view.states(self.place.name)
         # A server that is restarted now must find no label for what it has not loaded.
+        unloaded = [one for one, known in states.items() if known.state != AVAILABLE]
         labels = {
             label: version
             for label, version in entry.labels.items()
-            if version in versions and states.get(version, VersionState()).state == AVAILABLE
+            if version in versions and version not in unloaded
         }
+        failed = {one for one, known in states.items() if _is_broken(known)}
+        sound = [one for one in versions if one not in failed]
+        if sound and failed & set(needed):
+            # TensorFlow Serving tries a broken version again only once it was not asked for; of
+            # that its status says nothing.
+            self._serve(entry, sound, labels)
+            time.sleep(2 * self._spec.settle_s)
         self._serve(entry, versions, labels)
-        self._wait_available(versions)
+        self._wait_available(needed, failed)
 
     def label(self, labels: Mapping[str, int]) -> None:
         """Gives labels to versions that are available, and waits until all requests see them.
@@ -164,16 +184,44 @@ class Traffic:
         """
         write_release(self.place.releases, self.place.name, release)
         if self.view.proxy is None:
-            time.sleep(self._spec.settle_s)
+            self.settle()
             return
         self._wait(lambda: self.view.follows(self.place.name, release), "the proxy to follow")
 
     def keep(self, version: int) -> None:
-        """Serves one version only, as `stable`, and no canary."""
+        """Serves one version only, as `stable`, and no canary.
+
+        Raises:
+          ServingProblem: models.config cannot be replaced.
+        """
         entry = self.entry()
         others = {key: one for key, one in entry.labels.items() if key not in (STABLE, CANARY)}
         kept = {key: one for key, one in others.items() if one == version}
         self._serve(entry, [version], {**kept, STABLE: version})
+
+    def settle(self) -> None:
+        """Gives a change that nobody confirms the time to reach everyone."""
+        time.sleep(self._spec.settle_s)
+
+    def hurried(self) -> Traffic:
+        """The same, with little patience: for when something has failed already."""
+        short = min(self._spec.available_s, _HURRIED_S)
+        return Traffic(
+            self.place, self.view, self._spec.model_copy(update={"available_s": short}), self.tell
+        )
+
+    def wait_alone(self, version: int) -> None:
+        """Waits until no other version takes requests.
+
+        Raises:
+          ServingProblem: another still does.
+        """
+
+        def alone() -> bool:
+            states = self.view.states(self.place.name)
+            return {one for one, known in states.items() if known.state == AVAILABLE} <= {version}
+
+        self._wait(alone, f"version {version} to be the only one")
 
     def wait_gone(self, version: int) -> None:
         """Waits until a version takes no request any more.
@@ -193,21 +241,27 @@ class Traffic:
         )
         update_entry(self.place.config, changed)
 
-    def _wait_available(self, versions: Sequence[int]) -> None:
+    def _wait_available(self, versions: Sequence[int], failed: Collection[int]) -> None:
+        """Waits for versions; errors of `failed` may be those of an earlier attempt."""
+        began = time.monotonic()
+        old = set(failed)
+
         def ready() -> bool:
             states = self.view.states(self.place.name)
-            for version in versions:
-                told = states.get(version)
-                if told is not None and told.state == "END" and told.error:
-                    raise ServingProblem(
+            if time.monotonic() - began >= self._spec.recheck_s:
+                old.clear()
+            known = {one: states.get(one, VersionState()) for one in versions}
+            for version, state in known.items():
+                if not _is_broken(state):
+                    old.discard(version)
+                elif version not in old:
+                    raise BrokenVersion(
                         f"Version {version} cannot be loaded.",
                         where=f"{self.view.server}, model {self.place.name}",
                         expected=AVAILABLE,
-                        received=told.error,
+                        received=state.error,
                     )
-                if told is None or told.state != AVAILABLE:
-                    return False
-            return True
+            return all(state.state == AVAILABLE for state in known.values())
 
         self._wait(ready, f"versions {', '.join(map(str, versions))} to be {AVAILABLE}")
 
@@ -229,3 +283,7 @@ class Traffic:
                     "with --model_config_file_poll_wait_seconds=1",
                 )
             time.sleep(_LOOK_S)
+
+
+def _is_broken(known: VersionState) -> bool:
+    return known.state == "END" and bool(known.error)

@@ -6,7 +6,7 @@ from pipelines import cli, serve
 from serving.config import ServingSpec
 from serving.proxy import server as proxy_server
 from serving.release import controller
-from serving.release.controller import Outcome
+from serving.release.plan import Outcome
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +35,22 @@ def test_a_release_tells_what_became_of_it_by_its_status(monkeypatch, capsys, re
     assert "because" in capsys.readouterr().out
 
 
+def test_a_release_without_a_trial_needs_no_proxy(monkeypatch, capsys):
+    def release_at_once(plan, tell):
+        assert (plan.proxy, plan.version) == (None, 2)
+        return Outcome("m", "released", 2, None, "because", (), 1.0)
+
+    monkeypatch.setattr(controller, "release_at_once", release_at_once)
+    assert cli.main(["release", "m", "--at-once", "--version", "2"]) == 0
+    assert "version 2 is stable now" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options", [[], ["--canary", "ten"]])
+def test_a_release_is_either_tried_or_at_once(options, capsys):
+    assert cli.main(["release", "m", *options]) == 2
+    assert "--canary" in capsys.readouterr().err
+
+
 def test_a_rollback_needs_no_proxy(monkeypatch, capsys):
     def rollback(plan, tell):
         assert plan.proxy is None
@@ -61,9 +77,8 @@ def test_the_proxy_takes_the_log_from_the_command_line(monkeypatch):
     assert (str(spec.request_log.folder), spec.request_log.sample) == ("log", 0.5)
 
 
-def test_what_is_wrong_is_told_in_the_usual_form(capsys):
+def test_what_is_wrong_is_reported_in_the_usual_form(capsys):
     assert cli.main(["release", "m", "--canary", "100"]) == 1
     assert "part of the traffic" in capsys.readouterr().err
     assert cli.main(["proxy", "--upstream", "host:1"]) == 1
     assert "--upstream" in capsys.readouterr().err
-    assert cli.main(["release", "m"]) == 2

@@ -109,8 +109,10 @@ def test_every_model_with_a_version_is_named(root, tmp_path):
     names = write_server_files(tmp_path / "out", root, ServingSpec())
     assert names == ["flights", "flights-int8"]
     entries = read_config(tmp_path / "out" / "models.config")
+    # What is pushed next waits for its release.
     assert entries == {
-        name: ModelEntry(name, f"/models/{name}", latest=1) for name in ("flights", "flights-int8")
+        name: ModelEntry(name, f"/models/{name}", versions=(12,), labels={"stable": 12})
+        for name in ("flights", "flights-int8")
     }
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "batching.config",

@@ -1,4 +1,7 @@
-"""The server and the proxy on sockets of their own, over models that are a line of JSON."""
+"""A server and the proxy on sockets of their own, over models that are a line of JSON.
+
+The server is Kelp's own, or a stand-in that does as TensorFlow Serving's source says.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,14 @@ from serving.config import ServingSpec
 from serving.errors import ServingError, ServingProblem
 from serving.http.app import create_app
 from serving.proxy.app import create_proxy
+from serving.release.config_file import CONFIG_FILE, ModelEntry, write_config
 from serving.request_log.config import RequestLogSpec
 from serving.request_log.log import RequestLog
 from serving.server import settings
 from serving.versions.manager import ModelManager
+from tests.integration.serving.tf_serving import StandIn
+
+EMBEDDED, TENSORFLOW_SERVING = SERVERS = ("embedded", "tensorflow-serving")
 
 _PORT = {"dtype": "DT_FLOAT", "tensor_shape": {"dim": [{"size": "-1"}]}}
 _SIGNATURE = {"inputs": {"x": _PORT}, "outputs": {"p": _PORT}}
@@ -74,10 +81,21 @@ class ToyServable:
 
 
 class Stack:
-    """A server and a proxy before it, in a thread."""
+    """A server and a proxy before it, in a thread.
 
-    def __init__(self, folder: Path, load=ToyServable, **settings):
+    Args:
+      folder: Where the models are.
+      load: Loads a version's folder.
+      kind: Whose server it is.
+      options: Of the stand-in.
+      settings: Of Kelp's server and proxy.
+    """
+
+    def __init__(self, folder: Path, load=ToyServable, kind=EMBEDDED, options=None, **settings):
         self._load = load
+        self.kind = kind
+        self._options = options or {}
+        self.tf_serving: StandIn | None = None
         self.root = folder / "serving_models"
         self.root.mkdir()
         self.spec = ServingSpec(
@@ -92,6 +110,24 @@ class Stack:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     async def _serve(self):
+        if self.kind == TENSORFLOW_SERVING:
+            self.tf_serving = StandIn(self.config, self._load, **self._options)
+            await asyncio.to_thread(self.tf_serving.start)
+            self._ports.append(self.tf_serving.port)
+        else:
+            await self._start_embedded()
+        spec = self.spec.model_copy(update={"request_log": RequestLogSpec()})
+        proxy = create_proxy(self.server, spec, self.root / "releases.json", seed=3)
+        await self._start(proxy)
+        self._ready.set()
+        while not all(server.should_exit for server in self._servers):
+            await asyncio.sleep(0.05)
+        for server in self._servers:
+            await server.shutdown()
+        if self.tf_serving is not None:
+            await asyncio.to_thread(self.tf_serving.stop)
+
+    async def _start_embedded(self):
         log = RequestLog(self.spec.request_log) if self.spec.request_log.folder else None
 
         def predictor(*made):
@@ -102,14 +138,6 @@ class Stack:
         manager = ModelManager(self.spec, load=self._load, predictor=predictor)
         app = create_app(manager, self.spec, request_log=log, load_first=True)
         await self._start(app)
-        spec = self.spec.model_copy(update={"request_log": RequestLogSpec()})
-        proxy = create_proxy(self.server, spec, self.root / "releases.json", seed=3)
-        await self._start(proxy)
-        self._ready.set()
-        while not all(server.should_exit for server in self._servers):
-            await asyncio.sleep(0.05)
-        for server in self._servers:
-            await server.shutdown()
 
     async def _start(self, app):
         config = settings(app, self.spec)
@@ -122,6 +150,11 @@ class Stack:
         self._ports.append(server.servers[0].sockets[0].getsockname()[1])
 
     @property
+    def config(self):
+        """models.config, which TensorFlow Serving cannot do without."""
+        return self.root / CONFIG_FILE
+
+    @property
     def server(self):
         return f"http://127.0.0.1:{self._ports[0]}"
 
@@ -130,6 +163,9 @@ class Stack:
         return f"http://127.0.0.1:{self._ports[1]}"
 
     def __enter__(self):
+        if self.kind == TENSORFLOW_SERVING and not self.config.exists():
+            names = sorted(one.name for one in self.root.iterdir() if one.is_dir())
+            write_config(self.config, [ModelEntry(one, str(self.root / one)) for one in names])
         self._thread.start()
         assert self._ready.wait(60)
         return self

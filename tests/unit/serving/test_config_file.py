@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from google.protobuf import text_format
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
@@ -53,6 +53,7 @@ def _entries(draw):
     )
 
 
+@settings(deadline=None)
 @given(st.lists(_entries(), max_size=4, unique_by=lambda entry: entry.name))
 def test_what_was_written_is_read(tmp_path_factory, entries):
     path = tmp_path_factory.mktemp("config") / "models.config"
