@@ -34,6 +34,31 @@ HISTOGRAMS = {
     metrics.REQUEST_LATENCY: {"model_name", "API", "entrypoint"},
     metrics.RUNTIME_LATENCY: {"model_name", "API", "runtime"},
 }
+# As TensorFlow Serving's source names and numbers them.
+CODES = {
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+}
+APIS = {
+    "REST": {"", "predict", "classify", "regress"},
+    "GRPC": {"Predict", "Classify", "Regress", "MultiInference"},
+}
+BOUNDS = {*(f"{10 * 1.8**power:.6g}" for power in range(32)), "+Inf"}
 promtool_wanted = pytest.mark.skipif(
     os.environ.get("KELP_NO_PROMTOOL") == "1", reason="KELP_NO_PROMTOOL=1 is set"
 )
@@ -115,6 +140,34 @@ def test_every_query_asks_for_series_and_labels_that_there_are(exposed, query):
     for name, labels in asked:
         assert name in exposed
         assert labels <= exposed[name]
+
+
+def series_of_tests():
+    """The series of the rules' tests: names, each with its labels."""
+    tests = yaml.safe_load((PROMETHEUS / "alerts.test.yml").read_text())["tests"]
+    for one in (one for test in tests for one in test["input_series"]):
+        name, labels = re.fullmatch(r"([\w:]+)\{(.*)\}", one["series"]).groups()
+        yield name, dict(re.findall(r'(\w+)="([^"]*)"', labels))
+
+
+def test_the_rules_are_tested_by_series_as_tensorflow_serving_writes_them(exposed):
+    own = {"job", "instance"}
+    for name, labels in series_of_tests():
+        if not name.startswith(":tensorflow"):
+            continue
+        assert labels.keys() - own == exposed[name], name
+        assert labels.get("status", "OK") in CODES | {"success", "fail"}
+        if "entrypoint" in labels:
+            assert labels["API"] in APIS[labels["entrypoint"]]
+        assert labels.get("le", "+Inf") in BOUNDS
+
+
+def test_the_health_check_is_no_request_for_a_model():
+    services = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]
+    check = services["tensorflow-serving"]["healthcheck"]["test"][-1]
+    (path,) = re.findall(r"GET (\S+)", check)
+    # TensorFlow Serving counts what is below /v1/.
+    assert path == "/monitoring/prometheus/metrics"
 
 
 def test_the_embedded_servers_names_are_tensorflow_servings():
