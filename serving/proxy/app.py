@@ -111,6 +111,10 @@ class Proxy:
                 return Passed(200, _JSON, b'{"status":"alive"}')
             if path == METRICS_PATH:
                 return self._metrics_page()
+            if not path.startswith(b"/"):
+                raise ServingError(
+                    400, f"Malformed request: {scope['method']} {path.decode('latin-1')[:200]}"
+                )
             if path.startswith(RELEASES_PATH.encode()):
                 return self._release_page(urllib.parse.unquote(path[len(RELEASES_PATH) :].decode()))
             if self._active >= self._limits.concurrency:

@@ -314,3 +314,46 @@ def test_a_key_that_is_not_set_is_told(monkeypatch):
     monkeypatch.delenv("KEY", raising=False)
     with pytest.raises(ServingProblem, match="API key"):
         create_proxy("http://up", ServingSpec(api_key_env="KEY"))
+
+
+def test_an_answer_has_one_date_the_proxys_own():
+    """What came from behind is of that connection, and the proxy's server writes one."""
+
+    async def scene():
+        def dated(request):
+            return httpx.Response(200, json={}, headers={"Date": "Mon, 01 Jan 2001 00:00:00 GMT"})
+
+        async with _proxy(httpx.MockTransport(dated)) as client:
+            answer = await client.get("/v1/models/m")
+            assert "date" not in answer.headers
+
+    _run(scene())
+
+
+def test_a_target_that_is_no_path_is_refused():
+    async def scene():
+        server = FakeUpstream()
+        proxy = create_proxy("http://up", ServingSpec(), transport=httpx.ASGITransport(server))
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "OPTIONS",
+            "path": "*",
+            "raw_path": b"*",
+            "query_string": b"",
+            "headers": [(b"host", b"proxy")],
+        }
+        await proxy(scope, receive, send)
+        await proxy.close()
+        assert sent[0]["status"] == 400
+        assert json.loads(sent[1]["body"]) == {"error": "Malformed request: OPTIONS *"}
+        assert not server.asked
+
+    _run(scene())
