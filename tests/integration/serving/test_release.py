@@ -294,6 +294,7 @@ def test_the_only_version_of_a_model_is_no_canary(tmp_path, kind):
 
 
 def test_an_error_of_an_earlier_attempt_is_not_taken_for_one_of_this(stack):
+    release_at_once(_plan(stack), lambda line: None)
     folder = write_version(stack.root, 3, broken=1)
     outcome = release(_plan(stack), 40, lambda line: None)
     assert (outcome.result, outcome.other) == ("went back", 3)
