@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import httpx
 
 from serving.request_log.files import log_files
 from serving.request_log.warm_up import read_log
+from tests.integration.serving.served import read_all
 from tests.integration.serving.stack import Stack, write_version
 
 
@@ -38,6 +40,7 @@ def test_the_proxy_ends_with_its_log_written(tmp_path):
                     body = {"instances": [{"x": 0.5}]}
                     answer = client.post(f"{url}/v1/models/m:predict", json=body)
                     answered += answer.status_code == 200
+            _answers_on_the_wire(int(url.rpartition(":")[2]))
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
         finally:
@@ -47,3 +50,20 @@ def test_the_proxy_ends_with_its_log_written(tmp_path):
     assert len(records) == answered == 20
     assert {float(one.outputs["p"][0]) for one in records} == {0.5}
     assert not list(log.rglob("*.open"))
+
+
+def _answers_on_the_wire(port):
+    """One date an answer, also for a client that has ended its side, and no 500 for a `*`."""
+    status = _exchange(port, b"GET /v1/models/m HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert status.startswith(b"HTTP/1.1 200 ")
+    assert status.lower().count(b"\r\ndate: ") == 1
+    refused = _exchange(port, b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert refused.startswith(b"HTTP/1.1 400 ")
+    assert refused.lower().count(b"\r\ndate: ") == 1
+
+
+def _exchange(port, request):
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return read_all(connection)
