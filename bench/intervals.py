@@ -107,7 +107,7 @@ def _ours(columns: dict[str, NDArray[Any]]) -> tuple[float, dict[str, float]]:
     table = PredictionTable(
         task="binary",
         classes=(0, 1),
-        threshold=0.5,
+        thresholds={},
         labels=columns["label"],
         keys=pa.table({name: columns[name] for name in by}),
         scores={name: columns[name] for name in ("candidate", "baseline")},

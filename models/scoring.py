@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from models.encoding import encoding_from_json
 from models.features import Task
 
 Array = np.ndarray[Any, Any]
@@ -24,12 +25,18 @@ BATCH_ROWS = 8192
 
 
 class Scorer:
-    """A loaded SavedModel that gives the score of each row."""
+    """A loaded SavedModel that gives the score of each row.
+
+    Attributes:
+      threshold: The operating threshold that the model decides at; binary only.
+    """
 
     def __init__(self, saved_model: Path, task: Task) -> None:
         # The module must live as long as its functions: they hold its variables weakly.
         self._module = tf.saved_model.load(str(saved_model))
         self._output = SCORE[task]
+        encoding = encoding_from_json(self._module.encoding().numpy().decode())
+        self.threshold = encoding.threshold
 
     def examples(self, batches: Iterable[Array]) -> Array:
         """Scores serialized `tf.Example`s, given in batches."""

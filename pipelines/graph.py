@@ -155,7 +155,7 @@ def _evidence(
     config: KelpConfig, examples: Channel, schema: Channel, transform: BaseNode, trainer: BaseNode
 ) -> dict[str, BaseNode]:
     """What is held for and against the candidate, and the gate that weighs it."""
-    model, model_run = trainer.outputs["model"], trainer.outputs["model_run"]
+    model = trainer.outputs["model"]
     problem = config.problem().model_dump_json()
     baseline = Resolver(
         strategy_class=LastBlessedBefore,
@@ -167,7 +167,6 @@ def _evidence(
         examples=examples,
         schema=schema,
         model=model,
-        model_run=model_run,
         baseline_model=baseline.outputs["model"],
         problem=problem,
         source_digest=source_digest("components.predictions.component"),
@@ -213,7 +212,7 @@ def _evidence(
 
 
 # Keys of `evaluation` that other components obey: a change of one re-runs those alone.
-_NOT_OF_THE_GATE = {"costs", "stress", "importance", "cross_validation"}
+_NOT_OF_THE_GATE = {"stress", "importance", "cross_validation"}
 
 
 def _optional_evidence(

@@ -78,6 +78,7 @@ def make_variant(
         "weights": spec.weights.model_dump(mode="json"),
         "format": spec.format,
         "kind": kind_of(spec.format),
+        "threshold": material.threshold,
         "status": "made",
         "reason": "",
     }

@@ -14,7 +14,7 @@ from components.evidence.compare import compare, draws_of, main_metric
 from components.evidence.curves import confusion, curves
 from components.evidence.fairness import fairness
 from components.evidence.groups import whole
-from components.evidence.measures import measure, outcome_of, sign_of
+from components.evidence.measures import Outcome, measure, outcome_of, sign_of
 from components.evidence.trial import gain
 from components.predictions.table import BASELINE, CANDIDATE, PredictionTable
 from models.errors import ModelError
@@ -29,12 +29,15 @@ def evidence(
     spec: EvaluationSpec,
     seed: int,
     together: Sequence[str] = (),
+    *,
+    trivial_thresholds: Mapping[str, float] | None = None,
 ) -> Json:
     """Gives all that the predictions say of the candidate.
 
     Args:
       table: The rows of test with the predictions of `candidate` and perhaps `baseline`.
       trivial: Predictions of the trivial baselines on the same rows.
+      trivial_thresholds: The baselines' own operating thresholds; binary only.
       spec: What is asked.
       seed: Of the resamples; the same one gives the same evidence.
       together: Columns whose equal values mark rows that depend on each other, such as the
@@ -70,20 +73,42 @@ def evidence(
         **compared,
         "curves": curves(table, outcomes),
         "confusion": confusion(table, candidate),
+        "decisions": decisions(table, candidate),
         "calibration": calibration(candidate, spec.calibration.bins, spec.confidence, draws),
-        "baselines": against_trivial(table, trivial, spec, draws),
+        "baselines": against_trivial(
+            table.with_models(trivial, trivial_thresholds or {}), list(trivial), spec, draws
+        ),
         "fairness": fairness(table, candidate, spec, draws),
     }
 
 
+def decisions(table: PredictionTable, outcome: Outcome) -> Json | None:
+    """How many rows the candidate calls positive at its threshold; None unless binary."""
+    if table.task != "binary":
+        return None
+    return {
+        "threshold": 0.5 if outcome.threshold is None else outcome.threshold,
+        "positive": str(table.classes[1]),
+        "rows": table.rows,
+        "called": int(outcome.decisions.sum()),
+        "positives": int((outcome.labels == 1).sum()),
+    }
+
+
 def against_trivial(
-    table: PredictionTable, trivial: Mapping[str, Array], spec: EvaluationSpec, draws: Draws
+    table: PredictionTable, trivial: Sequence[str], spec: EvaluationSpec, draws: Draws
 ) -> list[Json]:
-    """Gives how much better the candidate is than each trivial baseline (positive is good)."""
+    """Gives how much better the candidate is than each trivial baseline (positive is good).
+
+    Args:
+      table: The rows of test with the predictions of the candidate and the baselines.
+      trivial: The baselines' names in `table`.
+      spec: The metric and the confidence.
+      draws: The resamples.
+    """
     metric = main_metric(table, spec)
     sign = sign_of(table.task, metric)
-    others = table.with_scores(trivial)
-    outcomes = {name: outcome_of(others, name) for name in (CANDIDATE, *trivial)}
+    outcomes = {name: outcome_of(table, name) for name in (CANDIDATE, *trivial)}
     measures = {
         name: measure(metric, outcome, whole(table.rows)) for name, outcome in outcomes.items()
     }

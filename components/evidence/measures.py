@@ -80,8 +80,9 @@ class Outcome:
 
 
 def outcome_of(table: PredictionTable, model: str) -> Outcome:
-    """Gives what `model` says of the rows of `table`."""
-    return Outcome(table.task, table.labels, table.scores[model], table.threshold)
+    """Gives what `model` says of the rows of `table`, at its own operating threshold."""
+    threshold = table.thresholds.get(model)
+    return Outcome(table.task, table.labels, table.scores[model], threshold)
 
 
 def measure(metric: str, outcome: Outcome, groups: Groups) -> Measure:

@@ -23,7 +23,8 @@ from components.evidence.evidence import evidence
 from components.jsonfile import read_json, write_json
 from components.model_gate.agreement import agreement
 from components.model_gate.gates import is_blessed, judge
-from components.predictions.table import ROWS_FILE, read_predictions, read_scores
+from components.predictions.table import read_predictions
+from components.trivial_baselines.files import read_baselines
 
 GATES_FILE = "gates.json"
 EVIDENCE_FILE = "evidence.json"
@@ -47,9 +48,15 @@ def ModelGate(  # noqa: N802 (a TFX component is named as a class)
 ) -> None:
     """Writes `evidence.json` and `gates.json`; the blessing's `blessed` says 1 or 0."""
     settings = EvaluationSpec.model_validate_json(spec)
-    scores = read_scores(Path(trivial[0].uri) / ROWS_FILE) if trivial else {}
-    table = read_predictions(Path(predictions.uri))
-    found = evidence(table, scores, settings, seed, json.loads(together))
+    scores, thresholds = read_baselines(Path(trivial[0].uri)) if trivial else ({}, {})
+    found = evidence(
+        read_predictions(Path(predictions.uri)),
+        scores,
+        settings,
+        seed,
+        json.loads(together),
+        trivial_thresholds=thresholds,
+    )
     stressed = read_json(Path(stress[0].uri) / "stress.json") if stress else {}
     found["robustness"] = stressed.get("robustness", [])
     found["importance"] = stressed.get("importance", [])

@@ -10,7 +10,6 @@ from tfx.utils import io_utils, path_utils
 
 from components.artifacts import Predictions as PredictionsArtifact
 from components.artifacts import split_files
-from components.jsonfile import read_json
 from components.predictions.predict import predict
 from components.predictions.table import BASELINE, CANDIDATE, write_predictions
 from models.features import FeaturesSpec
@@ -21,7 +20,6 @@ def Predictions(  # noqa: N802 (a TFX component is named as a class)
     examples: InputArtifact[standard_artifacts.Examples],
     schema: InputArtifact[standard_artifacts.Schema],
     model: InputArtifact[standard_artifacts.Model],
-    model_run: InputArtifact[standard_artifacts.ModelRun],
     predictions: OutputArtifact[PredictionsArtifact],
     problem: Parameter[str],
     source_digest: Parameter[str],
@@ -33,13 +31,11 @@ def Predictions(  # noqa: N802 (a TFX component is named as a class)
       ModelError: a model gives something that is no number.
     """
     spec = FeaturesSpec.model_validate_json(problem)
-    point = read_json(Path(model_run.uri) / "training.json")["operating_point"]
     models = {CANDIDATE: model} | ({BASELINE: baseline_model[0]} if baseline_model else {})
     table = predict(
         split_files(examples, "test"),
         io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
         spec,
         {name: Path(path_utils.serving_model_path(item.uri)) for name, item in models.items()},
-        None if point is None else point["threshold"],
     )
     write_predictions(Path(predictions.uri), table)

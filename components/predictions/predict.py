@@ -25,31 +25,31 @@ def predict(
     schema: schema_pb2.Schema,
     problem: FeaturesSpec,
     models: Mapping[str, Path],
-    threshold: float | None,
 ) -> PredictionTable:
-    """Gives what each of `models` says of every row.
+    """Gives what each of `models` says of every row, and the threshold it decides at.
 
     Args:
       files: The split's files.
       schema: The schema of the examples.
       problem: The task and the label.
       models: SavedModels by name.
-      threshold: The candidate's operating threshold; binary only.
 
     Raises:
       ModelError: a model gives something that is no number.
     """
     keys = read_table(files, schema)
-    scores = {
-        name: Scorer(path, problem.task).examples(record_batches(files))
-        for name, path in models.items()
-    }
-    for name, values in scores.items():
-        _check(name, values)
+    scores: dict[str, Array] = {}
+    thresholds: dict[str, float] = {}
+    for name, path in models.items():
+        scorer = Scorer(path, problem.task)
+        scores[name] = scorer.examples(record_batches(files))
+        _check(name, scores[name])
+        if scorer.threshold is not None:
+            thresholds[name] = scorer.threshold
     return PredictionTable(
         task=problem.task,
         classes=problem.label_classes(),
-        threshold=threshold,
+        thresholds=thresholds,
         labels=label_ids(keys[problem.label.name], problem),
         keys=keys.drop_columns([problem.label.name]),
         scores=scores,

@@ -31,7 +31,8 @@ class PredictionTable:
     Attributes:
       task: The task.
       classes: The label's values in the order of their ids; empty for regression.
-      threshold: The candidate's operating threshold; binary only.
+      thresholds: By model, its own operating threshold; binary only. A model that is
+        not named decides at 0.5.
       labels: Class ids (int64), or numbers (float64).
       keys: The raw columns, to slice by.
       scores: By model, P(second class) `[rows]`, class probabilities `[rows, classes]`, or
@@ -40,7 +41,7 @@ class PredictionTable:
 
     task: Task
     classes: tuple[bool | int | str, ...]
-    threshold: float | None
+    thresholds: dict[str, float]
     labels: Array
     keys: pa.Table
     scores: dict[str, Array]
@@ -60,9 +61,15 @@ class PredictionTable:
             scores={name: values[places] for name, values in self.scores.items()},
         )
 
-    def with_scores(self, scores: Mapping[str, Array]) -> PredictionTable:
-        """Gives the same with further models."""
-        return replace(self, scores={**self.scores, **scores})
+    def with_models(
+        self, scores: Mapping[str, Array], thresholds: Mapping[str, float]
+    ) -> PredictionTable:
+        """Gives the same with further models, each with its own operating threshold."""
+        return replace(
+            self,
+            scores={**self.scores, **scores},
+            thresholds={**self.thresholds, **thresholds},
+        )
 
 
 def write_predictions(folder: Path, table: PredictionTable) -> None:
@@ -76,7 +83,7 @@ def write_predictions(folder: Path, table: PredictionTable) -> None:
     facts = {
         "task": table.task,
         "classes": list(table.classes),
-        "threshold": table.threshold,
+        "thresholds": table.thresholds,
         "rows": table.rows,
         "models": list(table.scores),
     }
@@ -91,7 +98,7 @@ def read_predictions(folder: Path) -> PredictionTable:
     return PredictionTable(
         task=facts["task"],
         classes=tuple(facts["classes"]),
-        threshold=facts["threshold"],
+        thresholds=facts["thresholds"],
         labels=content["label"].to_numpy(),
         keys=content.select(keys).rename_columns([name.removeprefix(_KEY) for name in keys]),
         scores=scores_of(content),

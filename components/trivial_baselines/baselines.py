@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow_transform as tft
 
-from components.jsonfile import write_json
-from components.predictions.table import ROWS_FILE, write_scores
 from components.trivial_baselines.config import BaselineFitSpec
 from components.trivial_baselines.estimators import ESTIMATORS, Outcome, Problem, Rows
 from models.dataset import Source, load_columns
 from models.features import FeaturesSpec
 from models.labels import check_labels
-from models.operating_point import choose_threshold
+from models.operating_point import OperatingPoint, choose_threshold
 from models.scores import score
 from models.transformed import input_specs
 
 Array = np.ndarray[Any, Any]
-
-FACTS_FILE = "baselines.json"
 
 
 def fit_baselines(
@@ -62,19 +57,15 @@ def fit_baselines(
         started = time.monotonic()
         outcome = fit(about, splits)
         scores[name] = outcome.scores["test"]
+        point = _operating_point(spec, outcome, splits["val"].labels)
         facts[name] = {
-            "val_metrics": _val_metrics(spec, outcome, splits["val"].labels),
+            "threshold": None if point is None else point.threshold,
+            "val_metrics": score(problem.task, splits["val"].labels, outcome.scores["val"], point),
             "seconds": time.monotonic() - started,
             "settings": dict(outcome.settings),
         }
     used = {name: len(split.labels) for name, split in splits.items()}
     return scores, {"models": facts, "rows": used, "train_rows": rows, "seed": spec.seed}
-
-
-def write_baselines(folder: Path, scores: Mapping[str, Array], facts: Mapping[str, Any]) -> None:
-    """Writes `test.parquet` and `baselines.json`."""
-    write_scores(folder / ROWS_FILE, scores)
-    write_json(folder / FACTS_FILE, dict(facts))
 
 
 def _read(
@@ -95,8 +86,10 @@ def _draw(rows: int, most: int, seed: int) -> Array | None:
     return keep
 
 
-def _val_metrics(spec: BaselineFitSpec, outcome: Outcome, labels: Array) -> dict[str, float | None]:
-    """At the threshold that is cheapest on val, as for the network."""
-    task, scores = spec.problem.task, outcome.scores["val"]
-    point = choose_threshold(labels, scores, spec.costs) if task == "binary" else None
-    return score(task, labels, scores, point)
+def _operating_point(
+    spec: BaselineFitSpec, outcome: Outcome, labels: Array
+) -> OperatingPoint | None:
+    """The threshold that is cheapest on val, as for the network; binary only."""
+    if spec.problem.task != "binary":
+        return None
+    return choose_threshold(labels, outcome.scores["val"], spec.costs)

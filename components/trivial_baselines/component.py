@@ -10,8 +10,9 @@ from tfx.utils import io_utils
 
 from components.artifacts import TrivialBaselines as TrivialBaselinesArtifact
 from components.artifacts import rows_of, split_files
-from components.trivial_baselines.baselines import fit_baselines, write_baselines
+from components.trivial_baselines.baselines import fit_baselines
 from components.trivial_baselines.config import BaselineFitSpec
+from components.trivial_baselines.files import write_baselines
 
 
 @component

@@ -78,7 +78,8 @@ def evaluate_variant(
         reason = " ".join([error.what, error.received])
         return facts | {"status": "failed", "reasons": [reason]}
     facts |= _costs(variant, folder, reference, proof, made)
-    facts |= _worth(variant.name, table.with_scores({variant.name: scores}), setting)
+    own = {} if made["threshold"] is None else {variant.name: float(made["threshold"])}
+    facts |= _worth(variant.name, table.with_models({variant.name: scores}, own), setting)
     gates = judge(variant, facts)
     blocked = [gate.reason for gate in gates if gate.outcome == "block"]
     status = "refused" if blocked else "blessed"

@@ -84,7 +84,8 @@ def test_every_metric_of_every_slice_is_tfmas(task: Any, draw: Any) -> None:
     )
     classes = {"binary": (0, 1), "multiclass": (0, 1, 2, 3, 4), "regression": ()}[task]
     threshold = 0.37 if task == "binary" else None
-    table = PredictionTable(task, classes, threshold, labels, keys, {"candidate": scores})
+    thresholds = {} if threshold is None else {"candidate": threshold}
+    table = PredictionTable(task, classes, thresholds, labels, keys, {"candidate": scores})
     label: dict[str, Any] = {"name": "y"}
     if task == "multiclass":
         label["classes"] = list(classes)

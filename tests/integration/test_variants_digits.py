@@ -58,7 +58,7 @@ class Judged:
         self.table = PredictionTable(
             "multiclass",
             tuple(range(10)),
-            None,
+            {},
             rows["y"].to_numpy(),
             rows.drop_columns(["y"]),
             {CANDIDATE: predict_table(open_predictor("savedmodel", self.candidate), rows)},

@@ -63,7 +63,7 @@ def _make(tmp_path: Path, weights: dict[str, Any], form: str) -> dict[str, Any]:
 
 def test_float32_is_the_candidate_itself(tmp_path: Path) -> None:
     facts = _make(tmp_path, {"weights": "none"}, "savedmodel_float32")
-    assert facts["status"] == "made"
+    assert (facts["status"], facts["threshold"]) == ("made", 0.5)
     assert facts["network"] == {"parameters": 7, "sparsity": 0.25, "layers": {}}
     assert (tmp_path / "variant/model/saved_model.pb").read_bytes() == b"graph"
     assert (tmp_path / "variant/golden/outputs.npz").read_bytes() == b"rows"

@@ -28,6 +28,7 @@ KEYS = {
     "slices",
     "curves",
     "confusion",
+    "decisions",
     "calibration",
     "baselines",
     "fairness",
@@ -46,7 +47,9 @@ def binary(rows=2000, seed=0, reference_too=True):
     scores = {"candidate": sigmoid(truth + random.normal(0, 0.3, rows))}
     if reference_too:
         scores["baseline"] = sigmoid(truth + random.normal(0, 0.6, rows))
-    return PredictionTable("binary", ("no", "yes"), 0.4, labels, keys, scores)
+    return PredictionTable(
+        "binary", ("no", "yes"), dict.fromkeys(scores, 0.4), labels, keys, scores
+    )
 
 
 def settings(**values):
@@ -121,7 +124,7 @@ def clustered(rows=3000, days=60, seed=1):
     }
     # A week is one day in each: nothing can be said of another such day.
     keys = pa.table({"sex": random.choice(["f", "m"], rows), "day": day, "weekday": day % 30})
-    return PredictionTable("binary", (0, 1), 0.5, labels, keys, scores)
+    return PredictionTable("binary", (0, 1), {}, labels, keys, scores)
 
 
 def test_rows_of_one_day_are_worth_less_than_as_many_rows():
@@ -202,7 +205,7 @@ def test_many_classes_some_of_which_test_does_not_have():
     odds = np.exp(random.normal(0, 1, (900, 5)) + 1.5 * np.eye(5)[labels])
     scores = {"candidate": (odds / odds.sum(1, keepdims=True)).astype(np.float32)}
     keys = pa.table({"sex": random.choice(["f", "m"], 900)})
-    table = PredictionTable("multiclass", tuple("abcde"), None, labels, keys, scores)
+    table = PredictionTable("multiclass", tuple("abcde"), {}, labels, keys, scores)
     uniform = {"majority": np.full((900, 5), 0.2, np.float32)}
     found = as_json(evidence(table, uniform, settings(), seed=1))
     assert found["metric"] == "accuracy"
@@ -225,7 +228,7 @@ def test_a_regression_where_lower_is_better():
         "baseline": (labels + random.normal(0, 0.4, 1200)).astype(np.float32),
     }
     keys = pa.table({"sex": random.choice(["f", "m"], 1200)})
-    table = PredictionTable("regression", (), None, labels, keys, scores)
+    table = PredictionTable("regression", (), {}, labels, keys, scores)
     mean = {"majority": np.zeros(1200, np.float32)}
     found = as_json(evidence(table, mean, settings(metric="rmse"), seed=1))
     assert not found["higher_is_better"]

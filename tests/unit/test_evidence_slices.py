@@ -35,7 +35,7 @@ def world(seed, rows=1500, noise=0.6):
     scores = {
         name: sigmoid(truth + random.normal(0, noise, rows)) for name in ("candidate", "baseline")
     }
-    return PredictionTable("binary", (0, 1), 0.4, labels, keys, scores)
+    return PredictionTable("binary", (0, 1), dict.fromkeys(scores, 0.4), labels, keys, scores)
 
 
 def spec(**values):
@@ -58,7 +58,7 @@ def share_blocked(tables, reference, max_loss):
 
 def test_a_model_is_not_blocked_by_itself():
     table = world(0, 800)
-    itself = table.with_scores({"itself": table.scores["candidate"]})
+    itself = table.with_models({"itself": table.scores["candidate"]}, {})
     tables = (resampled(itself, seed) for seed in range(200))
     assert share_blocked(tables, "itself", max_loss=0) == 0
 
@@ -110,7 +110,7 @@ def degraded(table, inside, random):
     """The same, but for a candidate that knows little of some rows."""
     known = np.log(table.scores["candidate"] / (1 - table.scores["candidate"]))
     noisy = sigmoid(known * 0.3 + random.normal(0, 0.9, table.rows))
-    return table.with_scores({"candidate": np.where(inside, noisy, table.scores["candidate"])})
+    return table.with_models({"candidate": np.where(inside, noisy, table.scores["candidate"])}, {})
 
 
 def test_a_slice_that_got_worse_is_found_within_a_listed_one_that_did_not():
@@ -133,7 +133,7 @@ def test_slices_that_fail_are_kept_before_those_that_may_be_chance():
     columns = {name: table.keys[name] for name in ("carrier", "month")}
     wide = replace(table, keys=pa.table({**columns, **noise}))
     settings = spec(slices=(), found_slices=FoundSlicesSpec(keep=2))
-    worse = wide.with_scores({"candidate": hazy})
+    worse = wide.with_models({"candidate": hazy}, {})
     found = compare(worse, "candidate", "baseline", settings, seed=1)["slices"]
     # Of thousands of small slices, some lose more by chance than this one by its noise.
     assert [one["slice"] for one in blocked_slices(found, "change", settings)] == [{"carrier": "E"}]

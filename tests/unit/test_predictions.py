@@ -26,7 +26,7 @@ def _table(scores: dict[str, np.ndarray]) -> PredictionTable:
     return PredictionTable(
         task="binary",
         classes=(0, 1),
-        threshold=0.25,
+        thresholds={"candidate": 0.25, "baseline": 0.4},
         labels=np.array([0, 1, 1], np.int64),
         # Columns of the data may have the names of ours.
         keys=pa.table({"row": ["a", None, "c"], "label": [1.5, 2.5, None]}),
@@ -40,7 +40,8 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     table = _table({"candidate": one, "baseline": many})
     write_predictions(tmp_path, table)
     again = read_predictions(tmp_path)
-    assert (again.task, again.classes, again.threshold) == ("binary", (0, 1), 0.25)
+    assert (again.task, again.classes) == ("binary", (0, 1))
+    assert again.thresholds == {"candidate": 0.25, "baseline": 0.4}
     assert again.labels.tolist() == [0, 1, 1]
     assert again.keys.equals(table.keys)
     np.testing.assert_array_equal(again.scores["candidate"], one)
