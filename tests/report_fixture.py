@@ -373,7 +373,7 @@ def gates() -> dict[str, Any]:
             gate(
                 "baseline",
                 "warn",
-                "Gradient-boosted trees do better by 0.0069: use the trees.",
+                "The candidate is worse than the trees by 0.0069. Prefer the trees.",
                 value=-0.0069,
                 low=-0.0094,
                 high=-0.0042,

@@ -65,15 +65,23 @@ class FoundSlicesSpec(Spec):
 
 
 class TrivialBaselinesSpec(Spec):
-    """What the candidate is held against that costs nothing.
+    """What the candidate is compared with that costs nothing.
 
-    It must beat `majority` and `linear`; `trees` says what losing to the trees does.
+    Attributes:
+      enabled: Whether to fit and compare at all.
+      majority: What it does not to beat a constant guess beyond chance.
+      linear: What it does to be worse than a linear model beyond chance.
+      trees: What it does to be worse than boosted trees beyond chance.
+      equal_within: Differences of the main metric up to this count as none: a tie warns
+        where the interval is within it. For mae, rmse and log_loss it is a share of the
+        baseline's.
     """
 
     enabled: bool = True
     majority: Severity = "block"
     linear: Severity = "block"
     trees: Severity = "warn"
+    equal_within: float = Field(0.02, gt=0, lt=1)
 
 
 class FairnessSpec(Spec):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.evaluator.results import ModelEvaluation
-from components.model_gate.gates import Gate
+from components.model_gate.gate import Gate
 from components.model_gate.words import name_of
 
 TOLERANCE = 1e-6

@@ -7,45 +7,19 @@ severity is `warn` is told and does not block.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from components.evaluator.config import EvaluationSpec, Severity
+from components.evaluator.config import EvaluationSpec
 from components.evaluator.metric_names import HIGHER_IS_BETTER
 from components.evidence.slices import blocked_slices
+from components.model_gate.baseline_gates import baseline_gates
+from components.model_gate.decision_gates import decision_gates
+from components.model_gate.gate import Evidence, Gate, Outcome, in_order, outcome_of
 from components.model_gate.words import figure, name_of, with_interval
 
-Outcome = Literal["pass", "block", "warn", "insufficient"]
 SliceLoss = Literal["change", "gap"]
 # A change of exactly the allowed size passes.
 _SLACK = 1e-9
-# Chance alone must not bless a model of shuffled labels.
-_MAJORITY_LEVEL = 0.001
-
-Evidence = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One thing that was asked of the candidate, and what came of it.
-
-    `subject` names the trivial baseline, the stress or the sensitive column it is about.
-    """
-
-    gate: str
-    metric: str
-    outcome: Outcome
-    reason: str
-    slice: Mapping[str, Any] | None = None
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    bound: float | None = None
-    subject: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The gate as JSON."""
-        return asdict(self)
 
 
 def judge(evidence: Evidence, record: Mapping[str, Any], spec: EvaluationSpec) -> list[Gate]:
@@ -60,15 +34,15 @@ def judge(evidence: Evidence, record: Mapping[str, Any], spec: EvaluationSpec) -
         *_bounds(evidence, record, spec),
         *_changes(evidence, spec),
         *_slices(evidence, spec),
-        *_baselines(evidence, spec),
+        *baseline_gates(evidence, spec),
+        *decision_gates(evidence, spec),
         *_fairness(evidence, spec),
         *_robustness(evidence),
         *_calibration(evidence, spec),
     ]
     if not any(gate.outcome in ("pass", "block") for gate in gates):
         gates.append(_nothing_asked())
-    order = {"block": 0, "warn": 1, "insufficient": 2, "pass": 3}
-    return sorted(gates, key=lambda gate: order[gate.outcome])
+    return in_order(gates)
 
 
 def is_blessed(gates: Sequence[Gate]) -> bool:
@@ -81,13 +55,10 @@ def _nothing_asked() -> Gate:
         "bound",
         "",
         "block",
-        "Nothing is asked of a candidate, so nothing can be blessed: configure "
-        "evaluation.bounds, or leave evaluation.baselines on.",
+        "Nothing is asked of a candidate that these rows could answer, so nothing can be "
+        "blessed: configure evaluation.bounds, or leave evaluation.baselines on.",
+        key="evaluation.bounds",
     )
-
-
-def _failed(severity: Severity) -> Outcome:
-    return "block" if severity == "block" else "warn"
 
 
 def _bounds(evidence: Evidence, record: Mapping[str, Any], spec: EvaluationSpec) -> Iterator[Gate]:
@@ -97,9 +68,10 @@ def _bounds(evidence: Evidence, record: Mapping[str, Any], spec: EvaluationSpec)
         for limit, sign, words in ((bound.min, 1, "at least"), (bound.max, -1, "at most")):
             if limit is None:
                 continue
+            key = f"evaluation.bounds.{metric}.{'min' if sign > 0 else 'max'}"
             if value is None:
                 text = f"{metric} could not be computed on test; the bound is {words} {limit:g}."
-                yield Gate("bound", metric, "block", text, bound=limit)
+                yield Gate("bound", metric, "block", text, bound=limit, key=key)
                 continue
             shown = with_interval(value, interval)
             yield Gate(
@@ -112,6 +84,7 @@ def _bounds(evidence: Evidence, record: Mapping[str, Any], spec: EvaluationSpec)
                 interval.get("low"),
                 interval.get("high"),
                 limit,
+                key=key,
             )
 
 
@@ -120,10 +93,10 @@ def _changes(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
         difference = evidence["metrics"].get(metric, {}).get("difference")
         if difference is None:
             continue  # nothing was blessed before
-        value = difference["value"]
+        value, key = difference["value"], f"evaluation.change.{metric}.max_loss"
         if value is None:
             text = f"{metric}: its change against the baseline could not be computed."
-            yield Gate("change", metric, "block", text, bound=change.max_loss)
+            yield Gate("change", metric, "block", text, bound=change.max_loss, key=key)
             continue
         higher = HIGHER_IS_BETTER[evidence["task"]][metric]
         loss = -value if higher else value
@@ -138,6 +111,7 @@ def _changes(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
             difference["low"],
             difference["high"],
             change.max_loss,
+            key=key,
         )
 
 
@@ -159,7 +133,7 @@ def _slices(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
             continue
         failed = blocked_slices(evidence["slices"], kind, spec)
         for entry in failed:
-            yield _slice_gate(evidence, kind, entry, bound, _failed(gate_spec.severity))
+            yield _slice_gate(evidence, kind, entry, bound, outcome_of(gate_spec.severity))
         if not failed:
             worst = max(judged, key=lambda entry: entry[kind]["value"])
             yield _slice_gate(evidence, kind, worst, bound, "pass", len(judged))
@@ -201,75 +175,8 @@ def _slice_gate(
         loss["low"],
         loss["high"],
         bound,
+        key=f"evaluation.slice_gate.{'max_loss' if kind == 'change' else 'max_gap'}",
     )
-
-
-def _baselines(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
-    severities = {
-        "majority": spec.baselines.majority,
-        "linear": spec.baselines.linear,
-        "trees": spec.baselines.trees,
-    }
-    for entry in evidence["baselines"]:
-        severity = severities[entry["name"]]
-        if severity != "off":
-            yield _baseline(evidence, entry, severity, 1 - spec.confidence)
-
-
-def _baseline(
-    evidence: Evidence, entry: Mapping[str, Any], severity: Severity, level: float
-) -> Gate:
-    name, metric, gain = entry["name"], evidence["metric"], entry["difference"]
-    if gain["value"] is None:
-        text = f"{metric} could not be compared with {_BASELINE_NAMES[name]}."
-        return Gate("baseline", metric, "block", text, subject=name)
-    outcome, verdict = _beats(name, gain, severity, level)
-    text = (
-        f"The candidate is {verdict}: {metric} is {figure(_value(evidence, metric))} against "
-        f"{figure(entry['metric']['value'])}, a gain of "
-        f"{with_interval(gain['value'], gain, '+')}."
-    )
-    if outcome in ("block", "warn"):
-        text += f" Use {_BASELINE_NAMES[name]}."
-    return Gate(
-        "baseline",
-        metric,
-        outcome,
-        text,
-        None,
-        gain["value"],
-        gain["low"],
-        gain["high"],
-        0.0,
-        name,
-    )
-
-
-def _value(evidence: Evidence, metric: str) -> float | None:
-    value: float | None = evidence["metrics"][metric]["candidate"]["value"]
-    return value
-
-
-def _beats(
-    name: str, gain: Mapping[str, Any], severity: Severity, level: float
-) -> tuple[Outcome, str]:
-    """The trees may be equalled; the cheaper two must be beaten, beyond chance."""
-    if name == "trees":
-        if gain["high"] < 0:
-            return _failed(severity), "worse than the trees"
-        beyond = gain["low"] > 0
-        return "pass", "better than the trees" if beyond else "as good as the trees"
-    level = _MAJORITY_LEVEL if name == "majority" else level
-    if gain["value"] > 0 and gain["p"] < level:
-        return "pass", f"better than {_BASELINE_NAMES[name]}"
-    return _failed(severity), f"not better than {_BASELINE_NAMES[name]} beyond chance"
-
-
-_BASELINE_NAMES = {
-    "majority": "the constant guess",
-    "linear": "the linear model",
-    "trees": "the trees",
-}
 
 
 def _fairness(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
@@ -287,7 +194,7 @@ def _fairness(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
             yield Gate(
                 "fairness",
                 rate,
-                "pass" if gap["value"] <= bound else _failed(spec.fairness.severity),
+                "pass" if gap["value"] <= bound else outcome_of(spec.fairness.severity),
                 f"{rate} differs by {with_interval(gap['value'], gap)} between {column} "
                 f"{first} and {second}; at most {bound:g} is allowed.",
                 None,
@@ -296,30 +203,33 @@ def _fairness(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
                 gap["high"],
                 bound,
                 column,
+                f"evaluation.fairness.{rate}",
             )
 
 
 def _robustness(evidence: Evidence) -> Iterator[Gate]:
     for entry in evidence["robustness"]:
-        bound, drop = entry["bound"], entry["drop"]
+        bound, drop, name = entry["bound"], entry["drop"], entry["name"]
+        key = f"evaluation.stress.{name}.max_drop"
         if bound is None or entry["severity"] == "off":
             continue
         if drop["value"] is None:
-            text = f"Under stress {entry['name']}, {evidence['metric']} could not be computed."
-            yield Gate("robustness", evidence["metric"], "block", text, subject=entry["name"])
+            text = f"Under stress {name}, {evidence['metric']} could not be computed."
+            yield Gate("robustness", evidence["metric"], "block", text, subject=name, key=key)
             continue
         yield Gate(
             "robustness",
             evidence["metric"],
-            "pass" if drop["value"] <= bound else _failed(entry["severity"]),
-            f"Under stress {entry['name']}, {evidence['metric']} drops by "
+            "pass" if drop["value"] <= bound else outcome_of(entry["severity"]),
+            f"Under stress {name}, {evidence['metric']} drops by "
             f"{with_interval(drop['value'], drop)}; at most {bound:g} is allowed.",
             None,
             drop["value"],
             drop["low"],
             drop["high"],
             bound,
-            entry["name"],
+            name,
+            key,
         )
 
 
@@ -331,7 +241,7 @@ def _calibration(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
     yield Gate(
         "calibration",
         "expected_calibration_error",
-        "pass" if error["value"] <= bound else _failed(spec.calibration.severity),
+        "pass" if error["value"] <= bound else outcome_of(spec.calibration.severity),
         f"The expected calibration error is {with_interval(error['value'], error)}; "
         f"at most {bound:g} is allowed.",
         None,
@@ -339,4 +249,5 @@ def _calibration(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
         error["low"],
         error["high"],
         bound,
+        key="evaluation.calibration.max_error",
     )

@@ -165,19 +165,17 @@ def _baselines(sources: Sources, raw: Raw) -> Part[list[Rival]]:
 
 def _rival(raw: Raw, model: Raw) -> Rival:
     difference = interval(raw.get("difference"))
-    verdict, tone = _judge(str(raw["name"]), difference)
+    verdict, tone = _judge(difference)
     metric = interval(raw.get("metric"))
     return Rival(str(raw["name"]), metric, difference, model.get("seconds"), verdict, tone)
 
 
-def _judge(name: str, difference: Interval) -> tuple[str, Tone]:
+def _judge(difference: Interval) -> tuple[str, Tone]:
     if difference.value is None:
         return "could not be compared", "none"
     if difference.low is not None and difference.low > 0:
         return "beaten", "good"
     if difference.high is not None and difference.high < 0:
-        if name == "trees":
-            return "better than the candidate: use the trees", "bad"
         return "better than the candidate", "bad"
     return "no difference beyond chance", "warn"
 

@@ -30,8 +30,10 @@ _REMEDIES = {
     "be too few in train.",
     "slice_gap": "collect more rows of the weak slices, or give the model a feature that tells "
     "them apart.",
-    "baseline": "do not deploy the network: a simpler model does as well. Start again from the "
-    "features.",
+    "baseline": "do not deploy the network. Start again from the features, or bring more rows "
+    "where the interval is wide.",
+    "decisions": "set evaluation.costs to what errors of each kind cost you, or use the "
+    "probabilities and decide elsewhere.",
     "fairness": "Look at the groups below; choose another threshold, weigh the classes, or "
     "collect more rows of the group that comes off worse.",
     "robustness": "validate such inputs before serving, or train with such rows (missing "
@@ -183,16 +185,12 @@ def _steps(sources: Sources, attention: list[Gate], data: Data, model: Model) ->
         yield f"Mend the cause: {fix}."
     if sources.stopped_at():
         return
-    rivals = {one.name: one for one in model.baselines.content or []}
-    trees = rivals.get("trees")
-    if trees is not None and trees.tone == "bad":
-        yield (
-            f"Use the trees: gradient-boosted trees reach {number(trees.metric.value)}, better "
-            f"than the network by {number(abs(trees.difference.value or 0.0))}."
-        )
+    preferred = _preferred(attention, model)
+    if preferred:
+        yield preferred
     for gate in attention:
         if gate.outcome in ("block", "warn") and gate.gate in _REMEDIES:
-            if gate.where == "trees" and trees is not None and trees.tone == "bad":
+            if gate.gate == "baseline" and gate.outcome == "warn":
                 continue
             yield f"{title(gate.gate)}: {_REMEDIES[gate.gate]}"
     yield from _data_steps(data)
@@ -204,9 +202,32 @@ def _steps(sources: Sources, attention: list[Gate], data: Data, model: Model) ->
             f"{count(thin)} gate{'s' * (thin != 1)} could not be judged for want of rows: collect "
             "more of them before relying on the model there."
         )
-    if sources.summary.get("blessed") and sources.summary.get("pushed_to"):
+    if sources.summary.get("blessed") and sources.summary.get("pushed_to") and not preferred:
         same = ": it answered as the trained model did" if "parity" in sources.files else ""
         yield f"Serve {sources.summary['pushed_to']}{same}."
+
+
+def _preferred(attention: list[Gate], model: Model) -> str:
+    """Which simpler model to take instead of the network; empty where the network is to be taken.
+
+    It is said once, and a report that says it does not say "serve the network" as well.
+    """
+    rivals = {one.name: one for one in model.baselines.content or []}
+    trees, linear = rivals.get("trees"), rivals.get("linear")
+    only = "Take the network only where you need a SavedModel, TFLite or ONNX file."
+    if trees is not None and trees.tone == "bad":
+        return (
+            f"Prefer the trees: gradient-boosted trees reach {number(trees.metric.value)}, better "
+            f"than the network by {number(abs(trees.difference.value or 0.0))}. {only}"
+        )
+    tie = ("baseline", "linear", "warn")
+    tied = any((gate.gate, gate.where, gate.outcome) == tie for gate in attention)
+    if linear is not None and (linear.tone == "bad" or (tied and linear.tone == "warn")):
+        ahead = "does better" if linear.tone == "bad" else "does as well, and is simpler"
+        return (
+            f"Prefer the linear model: it reaches {number(linear.metric.value)} and {ahead}. {only}"
+        )
+    return ""
 
 
 def _data_steps(data: Data) -> Iterator[str]:

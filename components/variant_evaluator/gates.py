@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from components.model_gate.gates import Gate, Outcome
+from components.model_gate.gate import Gate, Outcome, in_order
 from components.model_gate.words import figure, name_of, with_interval
 from models.compression.spec import VariantSpec, is_reference
 
@@ -22,13 +23,31 @@ def judge(variant: VariantSpec, facts: Facts) -> list[Gate]:
       variant: The variant and its bounds.
       facts: What was measured: see `verdict.json`.
     """
-    return [
+    gates = [
         _parity(variant, facts),
         *_drop(variant, facts),
         *_slices(variant, facts),
         *_costs(variant, facts),
         *([] if is_reference(variant) else [_saving(variant, facts)]),
     ]
+    return in_order([replace(gate, key=_key(variant, gate)) for gate in gates])
+
+
+_KEYS = {
+    "variant_parity": "tolerance",
+    "variant_drop": "max_drop",
+    "variant_slice": "max_slice_drop",
+    "variant_bytes": "max_bytes",
+    "variant_latency": "max_latency_ratio",
+    "variant_sparsity": "min_sparsity",
+}
+
+
+def _key(variant: VariantSpec, gate: Gate) -> str:
+    """The config key that decides a gate; a variant that saves nothing should be left out."""
+    bound = _KEYS.get(gate.gate)
+    place = f"variants.{variant.name}"
+    return place if bound is None else f"{place}.gates.{bound}"
 
 
 def _outcome(holds: bool) -> Outcome:

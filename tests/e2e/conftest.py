@@ -63,7 +63,7 @@ class Workplace:
             "training.batch_size=512",
             "training.early_stopping=null",
             "evaluation.bounds.roc_auc.min=0.6",
-            # Four epochs on so few days do not beat a linear model beyond chance.
+            # Four epochs on so few days may be worse than a linear model beyond chance.
             "evaluation.baselines.linear=warn",
             # Variants take as long as all the rest.
             "variants={}",

@@ -10,7 +10,8 @@ import pytest
 from components.evaluator.config import EvaluationSpec
 from components.evaluator.results import ModelEvaluation
 from components.model_gate.agreement import agreement
-from components.model_gate.gates import Gate, is_blessed, judge
+from components.model_gate.gate import Gate
+from components.model_gate.gates import is_blessed, judge
 from components.model_gate.words import figure, name_of, with_interval
 
 
@@ -148,22 +149,123 @@ def test_a_gap_binds_the_slices_of_the_config_alone() -> None:
     ("name", "gain", "p", "outcome"),
     [
         ("majority", 0.01, 0.01, "block"),  # luck that one run in a hundred has
+        ("majority", 0.001, 0.4, "block"),
         ("majority", 0.3, 1e-6, "pass"),
         ("linear", 0.01, 0.01, "pass"),
-        ("linear", 0.001, 0.4, "block"),
+        ("linear", 0.001, 0.4, "warn"),
+        ("linear", -0.05, 1.0, "block"),
         ("trees", -0.05, 1.0, "warn"),
         ("trees", -0.004, 0.9, "pass"),
     ],
 )
-def test_what_costs_nothing_must_be_beaten(name: str, gain: float, p: float, outcome: str) -> None:
+def test_worse_blocks_and_a_tie_warns(name: str, gain: float, p: float, outcome: str) -> None:
+    gate = _against(name, gain, 0.005, p, outcome)
+    assert (gate.subject, gate.key) == (name, f"evaluation.baselines.{name}")
+    refused = outcome in ("block", "warn")
+    assert gate.reason.endswith(f"Decided by {gate.key}.") is refused
+    if refused and name != "majority":
+        assert f"Prefer the {'linear model' if name == 'linear' else name}" in gate.reason.replace(
+            "prefer", "Prefer"
+        )
+
+
+def _against(name: str, gain: float, width: float, p: float, outcome: str) -> Gate:
     entry = {
         "name": name,
         "metric": _interval(0.8 - gain),
-        "difference": {**_interval(gain, 0.005), "p": p},
+        "difference": {**_interval(gain, width), "p": p},
     }
-    gate = _one(_judge({}, baselines=[entry], slices=[]), "baseline", outcome)
-    assert gate.subject == name
-    assert ("Use the" in gate.reason) is (outcome != "pass")
+    return _one(_judge({}, baselines=[entry], slices=[]), "baseline", outcome)
+
+
+@pytest.mark.parametrize("name", ["linear", "trees"])
+@pytest.mark.parametrize("gain", [-0.02, 0.0, 0.02])
+def test_too_few_rows_to_tell_is_insufficient(name: str, gain: float) -> None:
+    gate = _against(name, gain, 0.1, 0.4, "insufficient")
+    assert "Too few rows of test to tell" in gate.reason
+    assert "as good as" not in gate.reason
+
+
+def test_as_good_as_the_trees_is_said_only_where_the_interval_is_narrow() -> None:
+    assert "as good as the trees" in _against("trees", 0.0, 0.019, 0.5, "pass").reason
+    wide = _against("trees", 0.0, 0.021, 0.5, "insufficient").reason
+    assert "as good as" not in wide
+    assert "neither better nor worse than the trees beyond chance" in wide
+
+
+def test_errors_in_the_labels_unit_are_equal_within_a_share() -> None:
+    entry = {
+        "name": "linear",
+        "metric": _interval(500.0),
+        "difference": {**_interval(1.0, 5.0), "p": 0.4},
+    }
+    metrics = {"mae": {"candidate": _interval(499.0), "baseline": None, "difference": None}}
+    gates = _judge(
+        {}, baselines=[entry], slices=[], metric="mae", metrics=metrics, task="regression"
+    )
+    assert "prefer the linear model" in _one(gates, "baseline", "warn").reason
+
+
+def test_the_constant_guess_is_never_a_tie_beside_an_interval_without_zero() -> None:
+    beyond = _against("majority", 0.05, 0.02, 0.01, "block").reason
+    assert "not shown to be better" not in beyond
+    assert "better than the constant guess, but not surely enough" in beyond
+    assert "0.001" in beyond
+    assert "0.0100" in beyond
+    tie = _against("majority", 0.01, 0.02, 0.2, "block").reason
+    assert "not shown to be better than the constant guess" in tie
+    assert "worse than the constant guess" in _against("majority", -0.1, 0.02, 1.0, "block").reason
+
+
+def test_every_refusal_names_the_key_that_decides_it() -> None:
+    lost = [{"name": "gaps", "drop": _interval(0.05), "bound": 0.01, "severity": "block"}]
+    gates = _judge(
+        {
+            "bounds": {"roc_auc": {"min": 0.9}},
+            "change": {"roc_auc": {"max_loss": 0}},
+            "calibration": {"max_error": 0.01},
+        },
+        robustness=lost,
+        slices=[_slice("AA", change=_loss(0.1, 0.001))],
+    )
+    blocked = {gate.key: gate.reason for gate in gates if gate.outcome == "block"}
+    assert set(blocked) == {
+        "evaluation.bounds.roc_auc.min",
+        "evaluation.change.roc_auc.max_loss",
+        "evaluation.calibration.max_error",
+        "evaluation.stress.gaps.max_drop",
+        "evaluation.slice_gate.max_loss",
+    }
+    for key, reason in blocked.items():
+        assert reason.endswith(f"Decided by {key}.")
+
+
+@pytest.mark.parametrize(
+    ("called", "positives", "words"),
+    [
+        (0, 200, "never says yes: of 0 of the 1,000 rows"),
+        (5, 200, "hardly ever says yes"),
+        (1000, 600, "always says yes"),
+        (980, 600, "nearly always says yes"),
+        (100, 200, None),
+        (3, 5, None),  # rare, and rightly so
+    ],
+)
+def test_a_model_that_says_the_same_of_nearly_all_rows_warns_with_its_costs(
+    called: int, positives: int, words: str | None
+) -> None:
+    made = {"threshold": 0.7, "positive": "yes", "rows": 1000}
+    made |= {"called": called, "positives": positives}
+    gates = _judge({"costs": {"false_positive": 5, "false_negative": 2}}, decisions=made, slices=[])
+    found = [gate for gate in gates if gate.gate == "decisions"]
+    assert is_blessed(gates)
+    if words is None:
+        assert not found
+        return
+    assert found[0].outcome == "warn"
+    assert words in found[0].reason
+    assert "a false positive costs 5 and a false negative 2" in found[0].reason
+    assert found[0].reason.endswith("Decided by evaluation.costs.")
 
 
 def test_losing_to_the_trees_blocks_where_the_config_says_so() -> None:
@@ -174,7 +276,7 @@ def test_losing_to_the_trees_blocks_where_the_config_says_so() -> None:
     }
     gates = _judge({"baselines": {"trees": "block"}}, baselines=[entry])
     assert not is_blessed(gates)
-    assert "Use the trees." in gates[0].reason
+    assert "Prefer the trees." in gates[0].reason
 
 
 def test_a_baseline_that_cannot_be_compared_blocks() -> None:

@@ -80,7 +80,7 @@ def test_blocking_gates_come_first_and_passes_apart(run: Run) -> None:
 
 def test_losing_to_the_trees_is_said_once(run: Run) -> None:
     steps = report_of(run).verdict.steps
-    assert steps[0].startswith("Use the trees: gradient-boosted trees reach 0.7668")
+    assert steps[0].startswith("Prefer the trees: gradient-boosted trees reach 0.7668")
     assert sum("trees" in step for step in steps) == 1
 
 
@@ -92,12 +92,27 @@ def test_losing_to_the_linear_model_stays_a_step_of_its_own(run: Run) -> None:
     assert sum("do not deploy the network" in step for step in steps) == 1
 
 
+@pytest.mark.parametrize(("gain", "outcome"), [(-0.03, "warn"), (0.001, "warn"), (0.05, "pass")])
+def test_a_report_that_prefers_another_model_does_not_say_serve_this_one(
+    run: Run, gain: float, outcome: str
+) -> None:
+    evidence = run.read("evidence", "evidence.json")
+    difference = {"value": gain, "low": gain - 0.005, "high": gain + 0.005, "p": 0.5}
+    evidence["baselines"] = [{"name": "linear", "metric": {"value": 0.7}, "difference": difference}]
+    run.change("evidence", "evidence.json", evidence)
+    set_gates(run, {"gate": "baseline", "outcome": outcome, "subject": "linear"}, blessed=True)
+    steps = report_of(run).verdict.steps
+    preferred = [step for step in steps if step.startswith("Prefer the linear model")]
+    served = [step for step in steps if step.startswith("Serve ")]
+    assert (len(preferred), len(served)) == ((0, 1) if outcome == "pass" else (1, 0))
+
+
 @pytest.mark.parametrize(
     ("low", "high", "tone", "verdict"),
     [
         (0.01, 0.02, "good", "beaten"),
         (-0.01, 0.02, "warn", "no difference beyond chance"),
-        (-0.02, -0.01, "bad", "better than the candidate: use the trees"),
+        (-0.02, -0.01, "bad", "better than the candidate"),
     ],
 )
 def test_trivial_baselines_are_judged_by_the_interval(

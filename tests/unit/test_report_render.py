@@ -107,7 +107,7 @@ def test_everything_is_told(run: Run, written: str) -> None:
     for told in (
         "Blessed, with warnings",
         "serving_models/flights/4",
-        "Use the trees",
+        "Prefer the trees",
         "0.7599",
         "6.2 %",
         "Operations research, delay desk",

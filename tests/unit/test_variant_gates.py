@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.model_gate.gates import Gate
+from components.model_gate.gate import Gate
 from components.variant_evaluator.gates import judge
 from models.compression.spec import VariantSpec
 
@@ -73,6 +73,12 @@ def test_the_upper_end_of_the_drop_is_what_counts() -> None:
     assert _blocked(gates) == {"variant_drop"}
     assert gates["variant_drop"].high == 0.006
     assert _blocked(_judge({"max_drop": 0.01}, difference=wide)) == set()
+
+
+def test_a_refusal_names_the_key_that_decides_it() -> None:
+    gates = _judge({"max_bytes": 10, "max_slice_drop": 0.01})
+    assert gates["variant_bytes"].reason.endswith("Decided by variants.small.gates.max_bytes.")
+    assert gates["variant_slice"].key == "variants.small.gates.max_slice_drop"
 
 
 def test_lower_may_be_better() -> None:

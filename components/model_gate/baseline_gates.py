@@ -1,0 +1,134 @@
+"""The gates against models that cost next to nothing: a constant guess, a linear one, trees.
+
+The constant guess must be beaten beyond chance: a model that is not shown to know anything
+is not blessed. The other two may be equalled. Worse than they are, beyond chance, is what
+`evaluation.baselines` gives a severity to; a tie is no reason to refuse a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from components.evaluator.config import EvaluationSpec, Severity
+from components.model_gate.gate import Evidence, Gate, Outcome, outcome_of
+from components.model_gate.words import figure, with_interval
+
+Standing = Literal["better", "equal", "not worse", "unclear", "worse"]
+
+# Chance alone must not bless a model of shuffled labels.
+_MAJORITY_LEVEL = 0.001
+# Metrics in the label's unit, or without an upper end: equal is a share of the baseline's.
+_UNBOUNDED = ("mae", "rmse", "log_loss")
+_NAMES = {
+    "majority": "the constant guess",
+    "linear": "the linear model",
+    "trees": "the trees",
+}
+
+
+def baseline_gates(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
+    """Gives a gate for each trivial baseline that is not off."""
+    severities: dict[str, Severity] = {
+        "majority": spec.baselines.majority,
+        "linear": spec.baselines.linear,
+        "trees": spec.baselines.trees,
+    }
+    for entry in evidence["baselines"]:
+        severity = severities[entry["name"]]
+        if severity != "off":
+            yield _baseline(evidence, entry, severity, spec.baselines.equal_within)
+
+
+def _baseline(
+    evidence: Evidence, entry: Mapping[str, Any], severity: Severity, equal_within: float
+) -> Gate:
+    name, metric, gain = entry["name"], evidence["metric"], entry["difference"]
+    key = f"evaluation.baselines.{name}"
+    if gain["value"] is None:
+        text = f"{metric} could not be compared with {_NAMES[name]}."
+        return Gate("baseline", metric, "block", text, subject=name, key=key)
+    if name == "majority":
+        outcome, verdict, advice = _against_majority(gain, severity, evidence.get("rows"))
+    else:
+        equal = equal_within
+        if metric in _UNBOUNDED:
+            equal *= abs(entry["metric"]["value"])
+        standing = standing_of(gain, equal)
+        outcome, verdict, advice = _against_rival(name, standing, severity, equal)
+    own = evidence["metrics"][metric]["candidate"]["value"]
+    text = (
+        f"The candidate is {verdict}: {metric} is {figure(own)}, compared with "
+        f"{figure(entry['metric']['value'])}, a gain of "
+        f"{with_interval(gain['value'], gain, '+')}.{advice}"
+    )
+    return Gate(
+        "baseline",
+        metric,
+        outcome,
+        text,
+        None,
+        gain["value"],
+        gain["low"],
+        gain["high"],
+        0.0,
+        name,
+        key,
+    )
+
+
+def standing_of(gain: Mapping[str, Any], equal: float) -> Standing:
+    """How a model stands to another by the interval of its gain.
+
+    Args:
+      gain: The interval; positive is better.
+      equal: Gains and losses smaller than this count as none.
+    """
+    low, high = gain["low"], gain["high"]
+    if low is None or high is None:
+        return "unclear"
+    if low > 0:
+        return "better"
+    if high < 0:
+        return "worse"
+    if low <= -equal:
+        return "unclear"
+    return "equal" if high < equal else "not worse"
+
+
+def _against_majority(
+    gain: Mapping[str, Any], severity: Severity, rows: int | None
+) -> tuple[Outcome, str, str]:
+    value, low, high, p = gain["value"], gain["low"], gain["high"], gain["p"]
+    if value > 0 and p is not None and p < _MAJORITY_LEVEL:
+        return "pass", "better than the constant guess", ""
+    outcome = outcome_of(severity)
+    of_test = "test" if rows is None else f"the {rows:,} rows of test"
+    if high is not None and high < 0:
+        return outcome, "worse than the constant guess", " It has learned nothing of use."
+    if low is not None and low > 0:
+        advice = (
+            f" A p of at most {_MAJORITY_LEVEL:g} is asked, so that a model of noise is not "
+            f"blessed by luck, and {of_test} give {figure(p)}: bring more rows."
+        )
+        return outcome, "better than the constant guess, but not surely enough", advice
+    advice = f" Nothing in {of_test} shows that it has learned anything."
+    return outcome, "not shown to be better than the constant guess", advice
+
+
+def _against_rival(
+    name: str, standing: Standing, severity: Severity, equal: float
+) -> tuple[Outcome, str, str]:
+    title = _NAMES[name]
+    if standing == "better":
+        return "pass", f"better than {title}", ""
+    if standing == "worse":
+        return outcome_of(severity), f"worse than {title}", f" Prefer {title}."
+    within = f"differences up to {equal:.3g} count as none"
+    if standing == "unclear" or (standing == "not worse" and name == "linear"):
+        advice = f" Too few rows of test to tell: {within}, and the interval is wider."
+        return "insufficient", f"neither better nor worse than {title} beyond chance", advice
+    if name == "trees":
+        return "pass", "as good as the trees", ""
+    advice = f" It is a tie, as {within}: prefer the linear model, which is simpler."
+    return "warn", "as good as the linear model", advice
