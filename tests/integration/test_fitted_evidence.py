@@ -152,8 +152,11 @@ def test_the_keras_network_of_a_run_says_what_its_saved_model_says(worlds, case)
         np.dtype("float32")
     }
     split = load_split("val", _files(world)["val"], _source(world), "memory")
-    served = Scorer(model, world.problem.task).examples([_examples(world)])
+    scorer = Scorer(model, world.problem.task)
+    served = scorer.examples([_examples(world)])
     np.testing.assert_allclose(predict(network, split), served, rtol=1e-6, atol=1e-7)
+    point = _report(run)["operating_point"]
+    assert scorer.threshold == (None if point is None else point["threshold"])
 
 
 def test_columns_are_those_of_the_split_in_its_order(worlds):
