@@ -17,6 +17,7 @@ from components.jsonfile import write_json
 from components.pusher.config import PushSpec
 from components.pusher.push import push
 from components.pusher.warmup import write_warmup
+from components.tracker.lineage import folder_digest, text_digest
 from models.golden import golden_columns
 from models.parity import verify
 
@@ -51,7 +52,9 @@ def Pusher(  # noqa: N802 (a TFX component is named as a class)
     with tempfile.TemporaryDirectory() as folder:
         warmup = Path(folder) / "warmup"
         write_warmup(warmup, name, golden_columns(golden), settings.warmup_rows)
-        version = push(saved_model, Path(settings.root) / name, warmup)
+        # As the registry tells models apart, so that its versions and these stay the same.
+        facts = {"model": folder_digest(saved_model), "source": text_digest(model.uri)}
+        version = push(saved_model, Path(settings.root) / name, warmup, facts)
     write_json(Path(pushed_model.uri) / PARITY_FILE, parity.to_dict())
     pushed_model.set_int_custom_property("pushed", 1)
     pushed_model.set_string_custom_property("pushed_destination", str(version))

@@ -4,36 +4,58 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from components.jsonfile import read_json, write_json
 from models.errors import EnvironmentProblem
 
+EXTRA_FOLDER = "assets.extra"
+FACTS_FILE = f"{EXTRA_FOLDER}/kelp.json"
 _ATTEMPTS = 20
+_LEFTOVER_S = 3600
 
 
-def push(model_dir: Path, target: Path, warmup: Path | None = None) -> Path:
+def push(
+    model_dir: Path,
+    target: Path,
+    warmup: Path | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Path:
     """Copies `model_dir` to `<target>/<version>` and gives that path.
 
     The version is one more than the newest there. The copy is made under a temporary name
-    in the same folder, written through to the disk, and renamed.
+    in the same folder, written through to the disk, and renamed. Where the newest version
+    has the same facts, it is given and nothing is copied: a run that was killed before it
+    recorded its push has pushed that model already.
 
     Args:
       model_dir: A SavedModel.
       target: `<root>/<name>`.
       warmup: A file for `assets.extra/tf_serving_warmup_requests`.
+      facts: What tells the model from others, kept in `assets.extra/kelp.json`.
 
     Raises:
       EnvironmentProblem: the serving root cannot be written.
     """
+    if facts is not None:
+        newest = target / str((versions(target) or [0])[-1])
+        if (newest / FACTS_FILE).is_file() and read_json(newest / FACTS_FILE) == facts:
+            return newest
     temporary = target / f".tmp-{uuid.uuid4().hex}"
     try:
         target.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(target)
         shutil.copytree(model_dir, temporary)
         if warmup is not None:
-            extra = temporary / "assets.extra"
-            extra.mkdir(exist_ok=True)
-            shutil.copyfile(warmup, extra / "tf_serving_warmup_requests")
+            (temporary / EXTRA_FOLDER).mkdir(exist_ok=True)
+            shutil.copyfile(warmup, temporary / EXTRA_FOLDER / "tf_serving_warmup_requests")
+        if facts is not None:
+            (temporary / EXTRA_FOLDER).mkdir(exist_ok=True)
+            write_json(temporary / FACTS_FILE, facts)
         _write_through(temporary)
         return _rename_to_next(temporary, target)
     except OSError as error:
@@ -53,6 +75,13 @@ def versions(target: Path) -> list[int]:
     if not target.is_dir():
         return []
     return sorted(int(path.name) for path in target.iterdir() if path.name.isdecimal())
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Removes the copies that killed pushes did not finish."""
+    for folder in target.glob(".tmp-*"):
+        if time.time() - folder.stat().st_mtime > _LEFTOVER_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _rename_to_next(temporary: Path, target: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,27 @@ def test_a_faster_pusher_gets_the_version_and_we_the_next(
     monkeypatch.setattr(module, "versions", lambda _: next(answers))
     assert push(model_dir, target) == target / "2"
     assert (target / "1" / "taken").is_dir()
+
+
+def test_a_push_that_was_killed_before_it_was_recorded_is_not_repeated(
+    tmp_path: Path, model_dir: Path
+) -> None:
+    target, facts = tmp_path / "flights", {"model": "abc", "source": "def"}
+    first = push(model_dir, target, facts=facts)
+    assert push(model_dir, target, facts=facts) == first
+    assert versions(target) == [1]
+    assert push(model_dir, target, facts=facts | {"source": "ghi"}) == target / "2"
+    # Not the newest any more: to be served again, it must be pushed again.
+    assert push(model_dir, target, facts=facts) == target / "3"
+
+
+def test_what_a_killed_push_left_is_removed_in_time(tmp_path: Path, model_dir: Path) -> None:
+    target = tmp_path / "flights"
+    for name in (".tmp-old", ".tmp-new"):
+        (target / name).mkdir(parents=True)
+    os.utime(target / ".tmp-old", (1, 1))
+    push(model_dir, target)
+    assert sorted(path.name for path in target.iterdir()) == [".tmp-new", "1"]
 
 
 def test_a_failed_copy_leaves_nothing(
