@@ -15,13 +15,13 @@ def find_run(target: str | None, name: str | None = None, runs: Path = Path("run
     """Gives a run's folder.
 
     Args:
-      target: The folder, the run's id (after its pipeline's name or alone), `latest`, a
-        config or the name of one, or None for the latest run of the only pipeline.
+      target: The folder, the run's id (after its pipeline's name or alone), a config or the
+        name of one, or `latest` or None for the latest run of all pipelines.
       name: The pipeline whose run is meant.
       runs: Where runs are; a config says so itself.
 
     Raises:
-      ConfigError: There is no such run, or several pipelines have one.
+      ConfigError: There is no such run, or several pipelines have one of that id.
     """
     found = look_for_run(target, name, runs)
     if found is None:
@@ -41,20 +41,25 @@ def look_for_run(target: str | None, name: str | None, runs: Path = Path("runs")
             return place.resolve()
     pattern = name or "*"
     if target is None or target == LATEST:
-        return _only(sorted(runs.glob(f"{pattern}/{LATEST}/{SUMMARY}")), target, runs)
+        return _newest(list(runs.glob(f"{pattern}/{LATEST}/{SUMMARY}")))
     if name is None and (runs / target / LATEST / SUMMARY).is_file():
         return (runs / target / LATEST).resolve()
     return _only(sorted(runs.glob(f"{pattern}/{target}/{SUMMARY}")), target, runs)
 
 
-def _only(summaries: list[Path], target: str | None, runs: Path) -> Path | None:
+def _newest(summaries: list[Path]) -> Path | None:
+    newest = max(summaries, key=lambda path: path.stat().st_mtime_ns, default=None)
+    return None if newest is None else newest.parent.resolve()
+
+
+def _only(summaries: list[Path], target: str, runs: Path) -> Path | None:
     if len(summaries) > 1:
         names = [path.parts[-3] for path in summaries]
         raise ConfigError(
-            f"several pipelines have a run {target!r}" if target else "which pipeline's run?",
+            f"several pipelines have a run {target!r}",
             where=str(runs),
             expected=f"the name of one: {some(names)}",
-            fix=f"name it, as in {runs / names[0] / (target or LATEST)}",
+            fix=f"name it, as in {runs / names[0] / target}",
         )
     return summaries[0].parent.resolve() if summaries else None
 

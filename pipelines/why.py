@@ -58,7 +58,7 @@ def explain(words: tuple[str, ...]) -> Why:
     """Finds the version or the run that is meant, and its verdict.
 
     Args:
-      words: `[NAME] [VERSION|RUN]`; nothing means the latest run of the only pipeline.
+      words: `[NAME] [VERSION|RUN]`; nothing means the latest run.
 
     Raises:
       ConfigError: There is no such version or run.

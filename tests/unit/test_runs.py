@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,14 +38,20 @@ def test_every_way_to_name_a_run(tmp_path: Path) -> None:
     assert find_run("demo.yaml") == second
 
 
-def test_a_run_of_two_pipelines_must_be_named(tmp_path: Path) -> None:
+def test_of_two_pipelines_the_latest_run_is_meant(tmp_path: Path) -> None:
+    newest, older = _run(tmp_path, "demo", "two"), _run(tmp_path, "other", "one")
+    os.utime(older / "summary.json", (1, 1))
+    assert find_run(None) == find_run("latest") == newest
+    assert find_run(None, "other") == find_run("other") == older
+
+
+def test_a_run_id_of_two_pipelines_must_be_named(tmp_path: Path) -> None:
     _run(tmp_path, "demo", "one")
     other = _run(tmp_path, "other", "one")
-    for target in (None, "latest", "one"):
-        with pytest.raises(ConfigError) as caught:
-            find_run(target)
-        assert "other" in caught.value.expected
-        assert find_run(target, "other") == other
+    with pytest.raises(ConfigError) as caught:
+        find_run("one")
+    assert "other" in caught.value.expected
+    assert find_run("one", "other") == other
 
 
 def test_an_unknown_run_is_told_with_the_known_ones(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -150,14 +151,13 @@ def test_a_run_that_failed_early_is_explained(workplace: Path) -> None:
     assert "no gate was reached" in printed
 
 
-def test_several_pipelines_ask_for_a_name(workplace: Path) -> None:
-    _run(workplace)
+def test_of_several_pipelines_the_latest_run_is_meant(workplace: Path) -> None:
+    older = _run(workplace)
     _run(workplace, "other")
-    with pytest.raises(ConfigError, match="which pipeline's run") as caught:
-        explain(())
-    assert "other" in caught.value.expected
-    assert explain(("other", "latest")).title.startswith("other, run")
-    assert explain(("other",)).title.startswith("other, run")
+    os.utime(older / "summary.json", (1, 1))
+    assert explain(()).title.startswith("other, run")
+    assert explain(("demo", "latest")).title.startswith("demo, run")
+    assert explain(("demo",)).title.startswith("demo, run")
 
 
 def test_what_is_neither_run_nor_version_is_an_error(workplace: Path) -> None:
