@@ -48,16 +48,23 @@ def reachable(modules: Iterable[str]) -> dict[str, Path]:
 
 def _imports(path: Path, name: str) -> list[str]:
     parent = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    names = _imported_names(path.read_text(encoding="utf-8"), parent)
+    return [item for item in names if _module_file(item) is not None]
+
+
+# A graph asks for the digests of dozens of components, which reach the same modules.
+@lru_cache(maxsize=1024)
+def _imported_names(source: str, parent: str) -> frozenset[str]:
+    """What of Kelp's a module may import, with the packages around it."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names.extend(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(node, parent)
             names.append(base)
             names.extend(f"{base}.{alias.name}" for alias in node.names)
-    ours = [item for item in names if item.split(".")[0] in PACKAGES]
-    return [item for item in _with_parents(ours) if _module_file(item) is not None]
+    return frozenset(_with_parents(item for item in names if item.split(".")[0] in PACKAGES))
 
 
 def _absolute(node: ast.ImportFrom, parent: str) -> str:
