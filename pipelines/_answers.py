@@ -93,7 +93,7 @@ class AnswerFile:
             self._parquet.write_table(table)
             return
         if self._form == "csv" and not self._begun:
-            self._text.write(",".join(table.column_names) + "\n")
+            self._text.write(",".join(map(_csv_text, table.column_names)) + "\n")
         self._begun = True
         lines = _csv_lines(table) if self._form == "csv" else _json_lines(table)
         self._text.write("\n".join(lines.to_pylist()) + "\n")
@@ -112,7 +112,7 @@ def _form(path: Path) -> str:
 
 
 def _csv_lines(table: pa.Table) -> pa.Array:
-    texts = [_texts(column.combine_chunks(), _csv_text, '"') for column in table.columns]
+    texts = [_texts(column.combine_chunks(), _csv_text, '"', "") for column in table.columns]
     return pc.binary_join_element_wise(*texts, ",")
 
 
@@ -120,12 +120,16 @@ def _json_lines(table: pa.Table) -> pa.Array:
     parts: list[Any] = []
     for name, column in zip(table.column_names, table.columns, strict=True):
         parts += [", " if parts else "{", f"{json.dumps(name)}: "]
-        parts.append(_texts(column.combine_chunks(), json.dumps, ""))
+        parts.append(_texts(column.combine_chunks(), json.dumps, "", "null"))
     return pc.binary_join_element_wise(*parts, "}", "")
 
 
-def _texts(column: pa.Array, quoted: Callable[[str], str], quote: str) -> pa.Array:
+def _texts(column: pa.Array, quoted: Callable[[str], str], quote: str, missing: str) -> pa.Array:
     """The values as text; of words, each distinct one once."""
+    return pc.fill_null(_known_texts(column, quoted, quote), missing)
+
+
+def _known_texts(column: pa.Array, quoted: Callable[[str], str], quote: str) -> pa.Array:
     if pa.types.is_list(column.type):
         numbers = pa.ListArray.from_arrays(column.offsets, _numbers(column.values))
         listed = pc.binary_join(numbers, ", ")

@@ -43,6 +43,7 @@ class RawRows:
       found: By the model's column: the file's.
       header: All columns of the file.
       delimiter: Of a CSV file.
+      keep: Columns of the file to give as they are, beside the model's.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class RawRows:
     found: Mapping[str, str]
     header: Sequence[str]
     delimiter: str
+    keep: Sequence[str] = ()
 
     @property
     def missing(self) -> list[str]:
@@ -62,17 +64,27 @@ class RawRows:
         Raises:
           DataError: the file is broken, or a value is of another type than the model's.
         """
+        for table, _ in self.tables_and_kept():
+            yield table
+
+    def tables_and_kept(self) -> Iterator[tuple[pa.Table, pa.Table]]:
+        """As `tables`, with the columns to keep of the same rows: text, numbers or booleans.
+
+        Raises:
+          DataError: the file is broken, or a value is of another type than the model's.
+        """
         first = 1
         for batch in self._batches():
             columns = {
                 name: self._typed(batch.column(column), name, first)
                 for name, column in self.found.items()
             }
-            yield pa.table(columns)
+            kept = {name: _plain(batch.column(name)) for name in self.keep}
+            yield pa.table(columns), pa.table(kept)
             first += batch.num_rows
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        path, columns = str(self.path), list(dict.fromkeys(self.found.values()))
+        path, columns = str(self.path), list(dict.fromkeys([*self.found.values(), *self.keep]))
         if format_of(path) == "csv":
             return csv_batches(path, columns, _dialect(path, self.delimiter))
         with open_parquet(path) as file:
@@ -137,7 +149,16 @@ class RawRows:
         )
 
 
-def open_rows(path: Path, types: Mapping[str, str], delimiter: str = ",") -> RawRows:
+def _plain(values: pa.Array) -> pa.Array:
+    kind = values.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        return values
+    return values.cast(pa.string())
+
+
+def open_rows(
+    path: Path, types: Mapping[str, str], delimiter: str = ",", keep: Sequence[str] = ()
+) -> RawRows:
     """Finds a model's columns in a file.
 
     Args:
@@ -145,9 +166,11 @@ def open_rows(path: Path, types: Mapping[str, str], delimiter: str = ",") -> Raw
       types: By column, what its values must be: a `number`, an `integer` or `text`. A column
         of the file may also go by the name that it has among a SavedModel's inputs.
       delimiter: Of a CSV file.
+      keep: Columns of the file to give as they are, beside the model's.
 
     Raises:
-      DataError: there is no such file, it is broken, or it has none of the columns.
+      DataError: there is no such file, it is broken, or it has none of the columns, or not
+        one that is to be kept.
     """
     if not path.is_file():
         raise DataError(
@@ -162,7 +185,16 @@ def open_rows(path: Path, types: Mapping[str, str], delimiter: str = ",") -> Raw
             expected=some(types),
             received=some(header),
         )
-    return RawRows(path, types, found, header, delimiter)
+    for name in keep:
+        if name not in header:
+            raise DataError(
+                f"{path} has no column {name!r} to keep",
+                where="--keep",
+                expected=some(header, 40),
+                received=name,
+                fix=did_you_mean(name, header),
+            )
+    return RawRows(path, types, found, header, delimiter, tuple(keep))
 
 
 def require_columns(rows: RawRows) -> None:

@@ -271,6 +271,9 @@ def diff(before: str, after: str, as_json: bool) -> int:
 @click.option("--rows", type=click.IntRange(min=1), metavar="N", help="Only the first N rows.")
 @click.option("--delimiter", default=",", show_default=True, help="Of a CSV file.")
 @click.option("--allow-missing", is_flag=True, help="Columns may lack: missing in every row.")
+@click.option(
+    "--keep", multiple=True, metavar="COLUMN", help="Write this column of FILE too; repeatable."
+)
 def predict(
     artifact: str | None,
     url: str | None,
@@ -279,6 +282,7 @@ def predict(
     rows: int | None,
     delimiter: str,
     allow_missing: bool,
+    keep: tuple[str, ...],
 ) -> int:
     """Print, or write, what ARTIFACT predicts for the raw rows of a file.
 
@@ -293,12 +297,14 @@ def predict(
 
         with asking(url, artifact) as answering:
             missing = predict_file(
-                answering, data, out, rows, delimiter, allow_missing=allow_missing
+                answering, data, out, rows, delimiter, allow_missing=allow_missing, keep=keep
             )
     elif artifact is None:
         raise click.UsageError("it takes an ARTIFACT, or --url of a server")
     else:
-        missing = predict_file(artifact, data, out, rows, delimiter, allow_missing=allow_missing)
+        missing = predict_file(
+            artifact, data, out, rows, delimiter, allow_missing=allow_missing, keep=keep
+        )
     if missing:
         click.echo(f"warning: missing in every row: {', '.join(missing)}", err=True)
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from models.compression.formats.artifact import ARTIFACT_FILE, read_artifact
 from models.compression.runtimes import open_predictor
 from models.compression.spec import Kind, kind_of
 from models.errors import ConfigError, DataError
-from pipelines._answers import AnswerFile, answer_table
+from pipelines._answers import COLUMNS, AnswerFile, answer_table
 from pipelines._capture import captured
 from pipelines._raw_rows import RawRows, open_rows, require_columns
 from pipelines._text import some
@@ -45,6 +45,7 @@ def predict(
     delimiter: str = ",",
     *,
     allow_missing: bool = False,
+    keep: Sequence[str] = (),
 ) -> list[str]:
     """Predicts the rows of a file.
 
@@ -56,6 +57,7 @@ def predict(
       limit: How many rows, from the first; None takes all.
       delimiter: Of a CSV file.
       allow_missing: Takes a column that the file lacks as missing in every row.
+      keep: Columns of the file to write before the answers, such as a key.
 
     Returns:
       The columns that the file lacks.
@@ -63,6 +65,7 @@ def predict(
     Raises:
       KelpError: the artifact or the file cannot be read, or does not fit the other.
     """
+    _require_other_names(keep)
     found = find_artifact(artifact) if isinstance(artifact, str) else artifact
     # Libraries greet on stderr, and look for a GPU that these batches do not need.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -71,13 +74,13 @@ def predict(
         log = Path(scratch) / "log"
         with captured(log):
             predictor = open_predictor(*found) if isinstance(found, tuple) else found
-        rows = open_rows(data, predictor.types, delimiter)
+        rows = open_rows(data, predictor.types, delimiter, keep)
         if not allow_missing:
             require_columns(rows)
-        for part in _parts(rows, limit):
+        for part, kept in _parts(rows, limit):
             with captured(log):
                 table = answer_table(predictor.answers(predictor.inputs(part)))
-            answers.write(table)
+            answers.write(_beside(kept, table))
     return rows.missing
 
 
@@ -105,17 +108,35 @@ def find_artifact(artifact: str) -> tuple[Kind, Path]:
     return "savedmodel", find_model(artifact)
 
 
-def _parts(rows: RawRows, limit: int | None) -> Iterator[pa.Table]:
-    """The rows, few enough at once for any network."""
+def _require_other_names(keep: Sequence[str]) -> None:
+    taken = next((name for name in keep if name in COLUMNS), None)
+    if taken is not None:
+        raise ConfigError(
+            f"the column {taken!r} cannot be kept: an answer has that name",
+            where="--keep",
+            expected=f"none of: {', '.join(COLUMNS)}",
+            received=taken,
+            fix="rename it in the file",
+        )
+
+
+def _beside(kept: pa.Table, answers: pa.Table) -> pa.Table:
+    names = [*kept.column_names, *answers.column_names]
+    return pa.table([*kept.columns, *answers.columns], names)
+
+
+def _parts(rows: RawRows, limit: int | None) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The rows and what is kept of them, few enough at once for any network."""
     left = limit
     seen = False
-    for table in rows.tables():
-        wanted = table if left is None else table.slice(0, left)
-        for start in range(0, wanted.num_rows, _ROWS_AT_ONCE):
+    for table, kept in rows.tables_and_kept():
+        wanted = table.num_rows if left is None else min(left, table.num_rows)
+        for start in range(0, wanted, _ROWS_AT_ONCE):
             seen = True
-            yield wanted.slice(start, _ROWS_AT_ONCE)
+            count = min(_ROWS_AT_ONCE, wanted - start)
+            yield table.slice(start, count), kept.slice(start, count)
         if left is not None:
-            left -= wanted.num_rows
+            left -= wanted
             if not left:
                 return
     if not seen:

@@ -16,7 +16,7 @@ from models.errors import ConfigError, DataError
 from pipelines import cli
 from pipelines._answers import AnswerFile, answer_table
 from pipelines._raw_rows import nth_row, open_rows, require_columns
-from pipelines.predict import find_artifact
+from pipelines.predict import find_artifact, predict
 
 TYPES = {"n": "number", "i": "integer", "the text": "text"}
 ROWS = pa.table(
@@ -183,6 +183,42 @@ def test_answers_are_written_in_three_forms(tmp_path, task):
             same = value if isinstance(value, str) else pytest.approx(value, rel=1e-7)
             assert row[name] == same
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.jsonl", "a.parquet"]
+
+
+def test_kept_columns_are_written_before_the_answers(tmp_path):
+    rows = pa.table({"key": ["a", None, 'b "c"'], "when": [1, 2, None], "n": [0.5, 1.5, 2.5]})
+    pq.write_table(rows, tmp_path / "rows.parquet")
+    for name in ("a.csv", "a.jsonl", "a.parquet"):
+        predict(
+            _Doubling(), tmp_path / "rows.parquet", tmp_path / name, 2, keep=("key", "when", "n")
+        )
+    wanted = [
+        {"key": "a", "when": 1, "n": 0.5, "predictions": 1.0},
+        {"key": None, "when": 2, "n": 1.5, "predictions": 3.0},
+    ]
+    assert pq.read_table(tmp_path / "a.parquet").to_pylist() == wanted
+    lines = (tmp_path / "a.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == wanted
+    assert (tmp_path / "a.csv").read_text() == ("key,when,n,predictions\na,1,0.5,1\n,2,1.5,3\n")
+
+
+@pytest.mark.parametrize(("name", "error"), [("ky", DataError), ("classes", ConfigError)])
+def test_a_column_that_cannot_be_kept_is_an_error(tmp_path, name, error):
+    path = _write(tmp_path / "a.csv", "n,key,classes\n1,a,b\n")
+    with pytest.raises(error) as caught:
+        predict(_Doubling(), path, tmp_path / "out.csv", None, keep=(name,))
+    assert caught.value.where == "--keep"
+    assert not (tmp_path / "out.csv").exists()
+
+
+class _Doubling:
+    types = {"n": "number"}
+
+    def inputs(self, table):
+        return {"n": table["n"].to_numpy()}
+
+    def answers(self, inputs):
+        return {"predictions": inputs["n"] * 2}
 
 
 @settings(deadline=None, max_examples=30)
