@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.release.aliases import follow
+from serving.release.aliases import follow, read_aliases, restore_aliases
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,13 @@ def test_aliases_follow_the_traffic(registry, tmp_path, monkeypatch):
     assert not follow(uri, root / "m", 5, None, told.append)
     assert not follow(uri, root / "other", 1, None, told.append)
     assert _aliases(client) == seen[-1]
+    # A release that fails leaves them as they were.
+    before = read_aliases(uri, root / "m", told.append)
+    follow(uri, root / "m", 2, 1, told.append)
+    assert _aliases(client) != before
+    restore_aliases(uri, root / "m", before, told.append)
+    assert _aliases(client) == before == seen[-1]
+    assert read_aliases(uri, root / "other", told.append) is None
     assert told == []
 
 
