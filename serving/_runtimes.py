@@ -9,6 +9,14 @@ import numpy as np
 
 Array = np.ndarray
 
+# With one of these, what a file computes may take any time: loops, branches, and outputs as
+# large as a value says.
+_UNSTEADY_LITE = frozenset(
+    ("BROADCAST_TO", "CALL", "CALL_ONCE", "CUSTOM", "FILL", "IF", "RANGE", "STABLEHLO_WHILE")
+) | {"TILE", "WHILE"}
+_UNSTEADY_ONNX = ("ConstantOfShape", "Expand", "If", "Loop", "Range", "Scan", "Tile")
+_OP_TYPE = b"\x22"  # the tag of a node's op_type in an ONNX file
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -18,11 +26,13 @@ class Loaded:
       inputs: The names of its inputs.
       outputs: The names of its outputs.
       run: Gives the outputs by name for the inputs by name.
+      steady: Whether the shapes of the inputs alone decide how long `run` takes.
     """
 
     inputs: frozenset[str]
     outputs: frozenset[str]
     run: Callable[[Mapping[str, Array]], Mapping[str, Array]]
+    steady: bool
 
 
 def load_lite(content: bytes) -> Loaded:
@@ -34,11 +44,13 @@ def load_lite(content: bytes) -> Loaded:
     from ai_edge_litert.interpreter import Interpreter
 
     try:
-        runner = Interpreter(model_content=content, num_threads=1).get_signature_runner()
+        interpreter = Interpreter(model_content=content, num_threads=1)
+        runner = interpreter.get_signature_runner()
     except RuntimeError as error:
         raise ValueError(str(error)) from error
     inputs, outputs = runner.get_input_details(), runner.get_output_details()
-    return Loaded(frozenset(inputs), frozenset(outputs), lambda tensors: runner(**tensors))
+    steady = not _UNSTEADY_LITE & {one["op_name"] for one in interpreter._get_ops_details()}
+    return Loaded(frozenset(inputs), frozenset(outputs), lambda tensors: runner(**tensors), steady)
 
 
 def load_onnx(content: bytes) -> Loaded:
@@ -61,4 +73,8 @@ def load_onnx(content: bytes) -> Loaded:
     def run(tensors: Mapping[str, Array]) -> Mapping[str, Array]:
         return dict(zip(names, session.run(names, dict(tensors)), strict=True))
 
-    return Loaded(frozenset(one.name for one in session.get_inputs()), frozenset(names), run)
+    # The runtime does not list the operations of a file; their names stand in it.
+    marks = [_OP_TYPE + bytes([len(name)]) + name.encode() for name in _UNSTEADY_ONNX]
+    steady = not any(mark in content for mark in marks)
+    inputs = frozenset(one.name for one in session.get_inputs())
+    return Loaded(inputs, frozenset(names), run, steady)

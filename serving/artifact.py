@@ -103,6 +103,7 @@ class ArtifactServable:
         # An interpreter serves one caller at a time; batches of a slow model come from threads.
         self._lock = threading.Lock()
         signature = _signature(self._artifact)
+        self.steady = (signature.name,) if self._loaded.steady else ()
         self.signatures: Mapping[str, Signature] = {signature.name: signature}
         self.metadata: Mapping[str, Any] = _metadata(signature)
         classes = self._artifact.classes

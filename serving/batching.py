@@ -1,32 +1,37 @@
 """One servable behind its queue: from a request's body to the answer's, on the event loop.
 
 Requests that arrive in one turn of the loop are answered by one call of the model, without
-ever waiting for more. Small calls run on the loop itself, because a change of threads takes
-longer than they do; big ones and those of slow models run on a thread.
+ever waiting for more. Small calls that were measured run on the loop itself, because a change
+of threads takes longer than they do; all others run on a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import math
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from serving.codec.requests import Decoder, Request
 from serving.errors import ServingError
 from serving.execution import Answer, execute
+from serving.pace import MOST_BYTES, Pace, shape_of, size_of
 from serving.servable import LoggedRequest, Servable
+from serving.waiting import Item, late
 
 _LOG = logging.getLogger(__name__)
-_BIG_BODY = 64 * 1024  # reading more than this would hold up everyone else on the loop
-_WEIGHT = 0.2  # of the last call in the moving average of their durations
+_T = TypeVar("_T")
+_BIG_BODY = MOST_BYTES  # reading more than this would hold up everyone else on the loop
+_EXAMPLES = "serving.codec.examples"
 _PATIENCE = 0.5  # of a call's duration, for which a crowd may bring nothing before it is served
 _TRY = 8  # calls after which it is tried whether the crowd is larger than it seems
 
@@ -40,7 +45,7 @@ class BatchLimits:
       rows: Most rows in one call of the model, except for one request that has more.
       request_rows: Most rows in one request; more are answered 400.
       inline_rows: A batch of more rows leaves the event loop for a worker thread.
-      inline_s: So does any batch of a model that takes longer than this on average.
+      inline_s: So does one that is not known to take less than this.
       depth: Deepest nesting of a body.
     """
 
@@ -77,17 +82,17 @@ class Predictor:
         self.on_request = None
         self._limits = limits
         self._decoder = Decoder(servable.signatures, limits.request_rows, limits.depth)
-        self._waiting: deque[_Item] = deque()
-        self._running: Sequence[_Item] = ()
+        self._waiting: deque[Item] = deque()
+        self._running: Sequence[Item] = ()
         self._open = 0
         self._turn_asked = False
         self._crowd = 1.0
         self._calls = 0
         self._seen = 0
         self._seen_at = 0.0
-        self._average_s = 0.0
+        self._pace = Pace(steady=servable.steady, rows=limits.inline_rows, most_s=limits.inline_s)
         self._idle: asyncio.Event | None = None
-        self._thread: ThreadPoolExecutor | None = None
+        self._threads: dict[str, ThreadPoolExecutor] = {}
 
     @property
     def waiting(self) -> int:
@@ -120,9 +125,9 @@ class Predictor:
             if self._idle is None or self._idle.is_set():
                 self._idle = asyncio.Event()
             await self._idle.wait()
-        if self._thread is not None:
-            self._thread.shutdown(wait=False)
-            self._thread = None
+        for thread in self._threads.values():
+            thread.shutdown(wait=False)
+        self._threads = {}
 
     async def call(
         self, request: Request, method: str, deadline_s: float | None = None
@@ -141,7 +146,7 @@ class Predictor:
         started = time.monotonic()
         self._enter()
         try:
-            item = _Item(request, loop, started, deadline_s)
+            item = Item(request, size_of(request), loop, started, deadline_s)
             answer = await self._queue(item, loop)
             self._finish(item, answer, method, time.monotonic() - started)
             return answer.outputs
@@ -151,18 +156,22 @@ class Predictor:
     async def _answer_examples(
         self, method: Literal["classify", "regress"], body: bytes, deadline_s: float | None
     ) -> bytes:
-        # Its messages import TensorFlow, which plain predictions may do without.
-        from serving.codec import examples
-
+        # Its messages import TensorFlow, which plain predictions may do without, and which
+        # takes seconds where nothing has imported it yet.
+        examples: Any = sys.modules.get(_EXAMPLES) or await asyncio.to_thread(
+            importlib.import_module, _EXAMPLES
+        )
         limits = self._limits
 
         def decode(body: bytes) -> Request:
-            return examples.decode(
+            request: Request = examples.decode(
                 method, body, self.servable.signatures, limits.request_rows, limits.depth
             )
+            return request
 
         def encode(answer: Answer, request: Request) -> bytes:
-            return examples.encode(method, request, answer.outputs)
+            text: bytes = examples.encode(method, request, answer.outputs)
+            return text
 
         return await self._answer(body, decode, encode, method, deadline_s)
 
@@ -179,19 +188,32 @@ class Predictor:
         self._enter()
         try:
             if len(body) > _BIG_BODY:
-                request = await loop.run_in_executor(self._executor(), _decode_all, decode, body)
+                request = await self._in_time(started, deadline_s, _decode_all, decode, body)
             else:
                 request = decode(body)
-            item = _Item(request, loop, started, deadline_s)
+            item = Item(request, len(body), loop, started, deadline_s)
             answer = await self._queue(item, loop)
             if len(body) > _BIG_BODY or (request.rows or 0) > self._limits.inline_rows:
-                text = await loop.run_in_executor(self._executor(), encode, answer, request)
+                text = await self._in_time(started, deadline_s, encode, answer, request)
             else:
                 text = encode(answer, request)
             self._finish(item, answer, method, time.monotonic() - started)
             return text
         finally:
             self._leave()
+
+    async def _in_time(
+        self, started: float, deadline_s: float | None, work: Callable[..., _T], *given: Any
+    ) -> _T:
+        """Reads or writes a body beside the loop, and beside the model's thread."""
+        loop = asyncio.get_running_loop()
+        done = loop.run_in_executor(self._executor("codec"), work, *given)
+        if deadline_s is None:
+            return await done
+        try:
+            return await asyncio.wait_for(done, started + deadline_s - time.monotonic())
+        except asyncio.TimeoutError:
+            raise late() from None
 
     def _enter(self) -> None:
         if self._open >= self._limits.queue + len(self._running):
@@ -205,13 +227,13 @@ class Predictor:
         if not self._open and self._idle is not None:
             self._idle.set()
 
-    def _finish(self, item: _Item, answer: Answer, method: str, seconds: float) -> None:
+    def _finish(self, item: Item, answer: Answer, method: str, seconds: float) -> None:
         if item.is_late(item.started + seconds):
-            raise _late()
+            raise late()
         if self.on_request is not None:
             self._tell(self.on_request, item.request, answer, method, seconds)
 
-    async def _queue(self, item: _Item, loop: asyncio.AbstractEventLoop) -> Answer:
+    async def _queue(self, item: Item, loop: asyncio.AbstractEventLoop) -> Answer:
         self._waiting.append(item)
         if self._running:
             item.watch(loop)
@@ -239,14 +261,18 @@ class Predictor:
         if not batch:
             return
         rows = sum(item.request.rows or 1 for item in batch)
-        if rows <= self._limits.inline_rows and self._average_s <= self._limits.inline_s:
-            self._settle(self._execute(batch))
+        size = sum(item.size for item in batch)
+        shape = shape_of([item.request for item in batch], rows, size)
+        if self._pace.is_quick(batch[0].request.signature.name, shape, rows, size):
+            answers, seconds = self._execute(batch)
+            self._pace.note(shape, seconds, on_loop=True)
+            self._settle(answers)
         else:
             self._running = batch
             for item in (*batch, *self._waiting):
                 item.watch(loop)
-            future = loop.run_in_executor(self._executor(), self._execute, batch)
-            future.add_done_callback(lambda done: self._back(done, loop))
+            future = loop.run_in_executor(self._executor("model"), self._execute, batch)
+            future.add_done_callback(lambda done: self._back(done, shape, loop))
         if self._waiting and not self._running:
             self._ask_turn(loop)
 
@@ -265,7 +291,7 @@ class Predictor:
         if (
             self._crowd >= 2
             and count < wanted
-            and now - self._seen_at < _PATIENCE * self._average_s
+            and now - self._seen_at < _PATIENCE * self._pace.average_s
         ):
             return True
         self._crowd = max(count, 0.9 * self._crowd)
@@ -275,23 +301,26 @@ class Predictor:
 
     def _back(
         self,
-        done: asyncio.Future[list[tuple[_Item, Answer | Exception]]],
+        done: asyncio.Future[tuple[_Answers, float]],
+        shape: Hashable,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._running = ()
         if not done.cancelled():
-            self._settle(done.result())
+            answers, seconds = done.result()
+            self._pace.note(shape, seconds, on_loop=False)
+            self._settle(answers)
         if self._waiting:
             self._ask_turn(loop)
 
-    def _next_batch(self, now: float) -> list[_Item]:
+    def _next_batch(self, now: float) -> list[Item]:
         """The longest run of waiting requests that one call can answer."""
-        batch: list[_Item] = []
+        batch: list[Item] = []
         rows = 0
         while self._waiting:
             item = self._waiting[0]
             if item.future.done() or item.is_late(now):
-                self._waiting.popleft().fail(_late())
+                self._waiting.popleft().fail(late())
                 continue
             size = item.request.rows or 1
             if batch and (
@@ -302,13 +331,12 @@ class Predictor:
             rows += size
         return batch
 
-    def _execute(self, batch: list[_Item]) -> list[tuple[_Item, Answer | Exception]]:
+    def _execute(self, batch: list[Item]) -> tuple[_Answers, float]:
         began = time.monotonic()
         answers = execute(self.servable, [item.request for item in batch])
-        self._average_s += _WEIGHT * (time.monotonic() - began - self._average_s)
-        return list(zip(batch, answers, strict=True))
+        return list(zip(batch, answers, strict=True)), time.monotonic() - began
 
-    def _settle(self, answers: Sequence[tuple[_Item, Answer | Exception]]) -> None:
+    def _settle(self, answers: _Answers) -> None:
         for item, answer in answers:
             if isinstance(answer, ServingError):
                 item.fail(answer)
@@ -336,53 +364,19 @@ class Predictor:
         except Exception:  # noqa: BLE001 - an answered request must not fail for its record
             _LOG.exception("The request log failed; the request itself is answered")
 
-    def _executor(self) -> ThreadPoolExecutor:
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"kelp-{self.name}")
-        return self._thread
+    def _executor(self, kind: str) -> ThreadPoolExecutor:
+        """The model's own thread, or the one that reads and writes large bodies."""
+        thread = self._threads.get(kind)
+        if thread is None:
+            name = f"kelp-{kind}-{self.name}"
+            thread = self._threads[kind] = ThreadPoolExecutor(1, thread_name_prefix=name)
+        return thread
 
 
-class _Item:
-    """One request on its way through the queue."""
-
-    __slots__ = ("_timer", "deadline", "future", "request", "started")
-
-    def __init__(
-        self,
-        request: Request,
-        loop: asyncio.AbstractEventLoop,
-        started: float,
-        deadline_s: float | None,
-    ) -> None:
-        self.request = request
-        self.future: asyncio.Future[Answer] = loop.create_future()
-        self.started = started
-        self.deadline = None if deadline_s is None else started + deadline_s
-        self._timer: asyncio.TimerHandle | None = None
-
-    def is_late(self, now: float) -> bool:
-        return self.deadline is not None and now > self.deadline
-
-    def fail(self, error: ServingError) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
-
-    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Sees to it that the deadline passes even while the model runs on its thread."""
-        if self.deadline is not None and self._timer is None:
-            self._timer = loop.call_later(self.deadline - time.monotonic(), self.fail, _late())
-
-    def unwatch(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+_Answers = list[tuple[Item, Answer | Exception]]
 
 
 def _decode_all(decode: Callable[[bytes], Request], body: bytes) -> Request:
     request = decode(body)
     _ = request.inputs  # here, and not later on the loop
     return request
-
-
-def _late() -> ServingError:
-    return ServingError(504, "The deadline passed before the answer was there")

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
 import sys
+import tempfile
+import threading
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any, TextIO
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+_redirecting = threading.Lock()
 
 
 class JsonFormatter(logging.Formatter):
@@ -39,3 +46,33 @@ def log_as_json(stream: TextIO | None = None) -> None:
         told.handlers = [handler]
         told.setLevel(level)
         told.propagate = False
+
+
+@contextlib.contextmanager
+def libraries_as_json() -> Iterator[None]:
+    """Logs what libraries meanwhile write to standard error past Python, where logs are JSON.
+
+    TensorFlow greets there when it is imported, whatever its log level.
+    """
+    log = logging.getLogger("serving")
+    if not any(isinstance(each.formatter, JsonFormatter) for each in log.handlers):
+        yield
+        return
+    with _redirecting, tempfile.TemporaryFile() as file:
+        before = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            file.seek(0)
+            _repeat(file.read().decode(errors="replace"), log)
+
+
+def _repeat(text: str, log: logging.Logger) -> None:
+    for line in filter(None, text.splitlines()):
+        if line.startswith("{"):
+            print(line, file=sys.stderr)  # ours, from another thread
+        else:
+            log.info("library", extra={"line": line})

@@ -17,6 +17,7 @@ from serving.codec.layout import Columns
 from serving.codec.signature import PREDICT, Port, Signature
 from serving.errors import ServingError, ServingProblem
 from serving.packed_call import PackedCall, pack_signature
+from serving.steady import is_steady
 
 _SERVE = "serve"
 # How TensorFlow's status codes are answered over HTTP.
@@ -41,7 +42,7 @@ _OPERATION = re.compile(r"\s*\[Op:[^\]]*\]")
 
 
 class SavedModelServable:
-    """A version that a SavedModel's folder holds.
+    """A version that a SavedModel's folder holds; see `serving.servable.Servable`.
 
     Args:
       path: The folder.
@@ -69,6 +70,9 @@ class SavedModelServable:
         self._calls: dict[str, Any] = {
             name: self._model.signatures[name] for name in self.signatures
         }
+        self.steady = frozenset(
+            name for name, call in self._calls.items() if _is_steady(call.graph)
+        )
         self._packed: dict[str, PackedCall] = {}
         if packed:
             self._pack()
@@ -92,11 +96,20 @@ class SavedModelServable:
             raise ServingError(400, f"The model refuses its inputs: {_reason(error)}") from error
 
     def warm_up(self) -> int:
-        """Answers the requests that travel with the model; gives how many there were."""
+        """Answers the requests that travel with the model; gives how many there were.
+
+        Raises:
+          ServingProblem: the model refuses one of them, as TensorFlow Serving would.
+        """
+        from serving.warmup import refused
+
         count = 0
         for signature, inputs in self._warmup_requests():
-            self.run(signature, inputs)
             count += 1
+            try:
+                self.run(signature, inputs)
+            except ServingError as error:
+                raise refused(self._path, count, error) from error
         return count
 
     def close(self) -> None:
@@ -139,17 +152,19 @@ class SavedModelServable:
     def _warmup_requests(self) -> Iterator[tuple[str, Mapping[str, np.ndarray]]]:
         from serving.warmup import read_warmup
 
-        for signature, inputs in read_warmup(self._path):
-            wanted = self.signatures.get(signature)
-            if wanted is not None and set(wanted.inputs) == set(inputs):
-                yield signature, inputs
+        return read_warmup(self._path, self.signatures)
 
 
-def set_threads(count: int) -> None:
-    """Says on how many CPU threads one operation may run; before anything is loaded."""
+def set_threads(operation: int, calls: int) -> None:
+    """Says how many CPU threads there are; before anything is loaded.
+
+    Args:
+      operation: On how many one operation may run.
+      calls: How many may be at work at once: a slow model must not keep the others waiting.
+    """
     with contextlib.suppress(RuntimeError):  # TensorFlow runs already, on what it was told then
-        tf.config.threading.set_intra_op_parallelism_threads(count)
-        tf.config.threading.set_inter_op_parallelism_threads(count)
+        tf.config.threading.set_intra_op_parallelism_threads(operation)
+        tf.config.threading.set_inter_op_parallelism_threads(calls)
 
 
 def read_meta_graph(path: Path) -> meta_graph_pb2.MetaGraphDef:
@@ -214,6 +229,14 @@ def _port(name: str, info: Any) -> Port:
     if not info.tensor_shape.unknown_rank:
         shape = tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim)
     return Port(name, tf.dtypes.as_dtype(info.dtype).name, shape)
+
+
+def _is_steady(graph: Any) -> bool:
+    captured = [placeholder.op.name for _, placeholder in graph.captures]
+    try:
+        return is_steady(graph.as_graph_def(), captured)
+    except ValueError:  # a graph of more than 2 GiB has no such form
+        return False
 
 
 def _made_up(signature: Signature) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,10 +11,12 @@ import numpy as np
 
 from serving.codec.signature import Signature
 from serving.errors import ServingProblem
+from serving.logs import libraries_as_json
 
 # The operations of a small model are too small to be shared out: waking a second thread takes
 # longer than they do. More cores are for more workers.
 _THREADS = 1
+_CALLS = 16
 
 
 class Servable(Protocol):
@@ -23,6 +25,11 @@ class Servable(Protocol):
     @property
     def signatures(self) -> Mapping[str, Signature]:
         """The ways to call it, by name."""
+        ...
+
+    @property
+    def steady(self) -> Collection[str]:
+        """The signatures of which the shapes of the inputs alone decide how long a call takes."""
         ...
 
     @property
@@ -80,9 +87,10 @@ def load_servable(path: Path) -> Servable:
       ServingProblem: if the folder holds neither, or what it holds cannot be loaded.
     """
     if (path / "saved_model.pb").is_file():
-        from serving.saved_model import SavedModelServable, set_threads
+        with libraries_as_json():
+            from serving.saved_model import SavedModelServable, set_threads
 
-        set_threads(_THREADS)
+        set_threads(_THREADS, _CALLS)
         return SavedModelServable(path)
     if (path / "artifact.json").is_file():
         from serving.artifact import ArtifactServable

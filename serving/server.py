@@ -10,6 +10,7 @@ import math
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import Any
 import uvicorn
 
 from serving.batching import BatchLimits, Predictor
+from serving.codec.signature import CLASSIFY, REGRESS
 from serving.config import ServingSpec
 from serving.errors import ServingProblem
 from serving.http.app import App
@@ -32,7 +34,7 @@ from serving.http.metrics import (
     SharedMetrics,
 )
 from serving.http.protocol import limited
-from serving.logs import log_as_json
+from serving.logs import libraries_as_json, log_as_json
 from serving.request_log.log import RequestLog
 from serving.servable import Servable
 from serving.versions.loading import Loading
@@ -41,6 +43,9 @@ from serving.versions.sources import Sources
 from serving.versions.timed import TimedServable
 
 _BACKLOG = 2048
+_APIS = {CLASSIFY: "Classify", REGRESS: "Regress"}
+# Threads that read large bodies or run slow models hold up the loop by so much at a time.
+_SWITCH_S = 0.001
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 logger = logging.getLogger(__name__)
@@ -132,6 +137,7 @@ def run_worker(spec: ServingSpec, listening: socket.socket, worker: Worker) -> i
     Raises:
       ServingProblem: the config asks for what is not there.
     """
+    sys.setswitchinterval(_SWITCH_S)
     app = make_app(spec, worker)
     server = Server(settings(app, spec), app, spec, worker)
     server.run(sockets=[listening])
@@ -176,8 +182,12 @@ def make_app(spec: ServingSpec, worker: Worker) -> App:
     log = RequestLog(spec.request_log) if spec.request_log.folder is not None else None
 
     def predictor(name: str, version: int, servable: Servable, limits: BatchLimits) -> Predictor:
-        runtime = metrics.histogram(RUNTIME_LATENCY, model_name=name, API="Predict", runtime="TF1")
-        timed = TimedServable(servable, lambda seconds: runtime.add(seconds * 1e6))
+        def took(method: str, seconds: float) -> None:
+            api = _APIS.get(method, "Predict")
+            runtime = metrics.histogram(RUNTIME_LATENCY, model_name=name, API=api, runtime="TF1")
+            runtime.add(seconds * 1e6)
+
+        timed = TimedServable(servable, took)
         made = Predictor(name, version, timed, limits)
         made.on_request = log.offer if log is not None else None
         return made
@@ -187,7 +197,8 @@ def make_app(spec: ServingSpec, worker: Worker) -> App:
     rpc = None
     if spec.grpc_port is not None:
         # Its messages import TensorFlow, which who serves device files by REST does without.
-        from serving.rpc.server import RpcServer
+        with libraries_as_json():
+            from serving.rpc.server import RpcServer
 
         rpc = RpcServer(manager, spec, metrics)
     return App(manager, spec, shared, log, load_first=worker.load_first, rpc=rpc)
@@ -255,6 +266,7 @@ def serve(spec: ServingSpec, tell: Callable[[str], None]) -> int:
     """
     spec.api_key()
     Sources(spec).look()
+    ignore_hangup()
     log_as_json()
     quiet_libraries()
     if spec.grpc_port is not None:
@@ -267,6 +279,11 @@ def serve(spec: ServingSpec, tell: Callable[[str], None]) -> int:
         from serving.supervisor import Supervisor
 
         return Supervisor(spec, listening).run()
+
+
+def ignore_hangup() -> None:
+    """SIGHUP changes nothing, here and in all workers: models.config is read again anyway."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def quiet_libraries() -> None:

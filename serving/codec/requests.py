@@ -66,6 +66,17 @@ class Request:
                 raise rows_problem(self._raw, place, self.signature) from None
         return self._inputs
 
+    @property
+    def inner_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of its inputs' rows; empty where the signature alone decides them."""
+        if self._inputs is None:
+            return ()
+        if isinstance(self._inputs, Columns):
+            return tuple(array.shape[1:] for array in self._inputs.others.values())
+        if self._mergeable:
+            return tuple(array.shape[1:] for array in self._inputs.values())
+        return tuple(array.shape for array in self._inputs.values())
+
     def take_part(self, of: Mapping[str, np.ndarray], start: int, end: int) -> None:
         """Takes its inputs from those of a call that it was a part of, if it has none yet."""
         if self._inputs is None and isinstance(of, Columns):

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serving.batching import Predictor
-from serving.errors import ServingProblem
+from serving.errors import ServingError, ServingProblem
+from serving.http.metrics import CODES
 from serving.servable import Servable
 from serving.versions.folders import fingerprint
 from serving.versions.slot import OK, Slot
@@ -137,6 +138,8 @@ def _code(error: Exception) -> str:
         return "PERMISSION_DENIED"
     if isinstance(error, MemoryError):
         return "RESOURCE_EXHAUSTED"
+    if isinstance(error.__cause__, ServingError):
+        return CODES.get(error.__cause__.status, "UNKNOWN")
     return "INVALID_ARGUMENT" if isinstance(error, ServingProblem) else "INTERNAL"
 
 

@@ -52,6 +52,7 @@ def write_version(root: Path, version: int, **behaviour: float) -> Path:
 
 
 class ToyServable:
+    steady = ()
     signatures = {
         "serving_default": Signature(
             "serving_default",

@@ -33,6 +33,7 @@ class FakeServable:
     """What a text in `saved_model.pb` says."""
 
     signatures: Mapping[str, Signature] = {}
+    steady = ()
     metadata: Mapping[str, Any] = {"signature_def": {"signature_def": {}}}
 
     def __init__(self, path: Path) -> None:

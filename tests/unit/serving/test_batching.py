@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -165,7 +165,6 @@ def test_big_batches_leave_the_loop_and_the_queue_is_bounded() -> None:
 
     run(act, model, inline_rows=8, queue=2)
     assert model.batches == [9, 2]
-    assert len(model.threads) == 2
 
 
 def test_the_deadline_holds_in_the_queue_and_on_the_thread() -> None:
@@ -280,3 +279,86 @@ def test_a_crowd_is_served_together_and_the_habit_fades() -> None:
         assert predictor._crowd < 2
 
     run(act, model)
+
+
+class LoopOfValues(ModelOfNumpy):
+    """Takes as many seconds as its largest value says; waits as TensorFlow does, without the GIL.
+
+    Args:
+      steady: Whether it says that shapes alone decide.
+    """
+
+    def __init__(self, *, steady: bool) -> None:
+        super().__init__()
+        self.threads: list[bool] = []
+        self._steady = steady
+
+    @property
+    def steady(self) -> Collection[str]:
+        return self.signatures if self._steady else ()
+
+    def run(self, signature: str, inputs: Any) -> dict[str, np.ndarray]:
+        self.threads.append(threading.current_thread() is threading.main_thread())
+        time.sleep(float(inputs["x"].max()))
+        return super().run(signature, inputs)
+
+
+def test_a_call_that_values_decide_never_holds_the_loop() -> None:
+    model, other = LoopOfValues(steady=False), ModelOfNumpy()
+
+    async def act(predictor: Predictor) -> None:
+        beside = Predictor("other", 1, other, BatchLimits())
+        for _ in range(80):
+            await predictor.predict(body(0.0))
+            await beside.predict(body(1))
+        slow = asyncio.create_task(predictor.predict(body(1.0)))
+        late = asyncio.create_task(refused(predictor.predict(body(0.0), 0.1)))
+        began = time.monotonic()
+        while not slow.done():
+            asked = time.monotonic()
+            await beside.predict(body(1))
+            await asyncio.sleep(0.01)
+            assert time.monotonic() - asked < 0.5
+            assert not late.done() or time.monotonic() - began > 0.1
+        assert await late == 504
+        assert time.monotonic() - began < 5
+        await beside.drain()
+
+    run(act, model)
+    assert not any(model.threads)
+
+
+def test_a_call_runs_on_the_loop_once_its_shape_was_measured_and_leaves_at_once() -> None:
+    model = LoopOfValues(steady=True)
+
+    async def act(predictor: Predictor) -> None:
+        for _ in range(10):
+            await predictor.predict(body(0.0))
+        assert model.threads[0] is False
+        assert model.threads[-1] is True
+        await predictor.predict(body(*[0.0] * 16))
+        assert model.threads[-1] is False  # another shape
+        await predictor.predict(body(0.3))
+        assert model.threads[-1] is True
+        for _ in range(3):
+            await predictor.predict(body(0.0))
+            assert model.threads[-1] is False
+
+    run(act, model, inline_s=0.1)
+
+
+def test_a_large_body_is_read_and_written_while_the_model_is_busy() -> None:
+    model = SlowModel()
+    many = body(*[0.123456789] * 10_000)
+
+    async def act(predictor: Predictor) -> None:
+        first = asyncio.create_task(predictor.predict(body(*range(9))))
+        while not model.threads:
+            await asyncio.sleep(0.001)
+        began = time.monotonic()
+        assert await refused(predictor.predict(many, 0.2)) == 504
+        assert time.monotonic() - began < 5
+        model.free.set()
+        await first
+
+    run(act, model, inline_rows=8)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import shutil
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,9 @@ from serving.codec.signature import CLASSIFY, DEFAULT_SIGNATURE, PREDICT, REGRES
 from serving.errors import ServingError, ServingProblem
 from serving.saved_model import SavedModelServable
 from serving.servable import load_servable
+from serving.versions.loading import Loader
+from serving.versions.slot import Slot
+from serving.warmup import WARMUP
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +223,103 @@ def test_warm_up(wide: Path, odd: Path, classic: Path) -> None:
     assert SavedModelServable(odd).warm_up() == SavedModelServable(classic).warm_up() == 0
 
 
+def write_warm_up(path: Path, logs: list[Any]) -> None:
+    import tensorflow as tf
+
+    file = path / WARMUP
+    file.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for log in logs:
+            writer.write(log.SerializeToString())
+
+
+def predict_log(inputs: Mapping[str, Any], signature: str = "", outputs: Any = ()) -> Any:
+    import tensorflow as tf
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    log = prediction_log_pb2.PredictionLog()
+    request = log.predict_log.request
+    request.model_spec.signature_name = signature
+    request.output_filter.extend(outputs)
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return log
+
+
+def examples_log(kind: str, signature: str, value: Any) -> Any:
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    log = prediction_log_pb2.PredictionLog()
+    request = getattr(log, kind).request
+    request.model_spec.signature_name = signature
+    example = request.input.example_list.examples.add()
+    if value is not None:
+        example.features.feature["x"].float_list.value.append(value)
+    return log
+
+
+def test_warm_up_replays_all_kinds_of_requests(classic: Path, tmp_path: Path) -> None:
+    path = tmp_path / "1"
+    shutil.copytree(classic, path)
+    logs = [examples_log("classify_log", "", 0.5), examples_log("regress_log", "half", 2.0)]
+    write_warm_up(path, logs)
+    assert SavedModelServable(path).warm_up() == 2
+
+
+PAIR = {"x": np.array([4, 2])}
+REFUSED_WARM_UPS: dict[str, tuple[Callable[[], list[Any]], str, str]] = {
+    "too many": (lambda: [predict_log(PAIR, "pairs")] * 1001, "INVALID_ARGUMENT", "1000"),
+    "unknown signature": (lambda: [predict_log(PAIR, "none")], "FAILED_PRECONDITION", "none"),
+    "missing input": (lambda: [predict_log({}, "pairs")], "INVALID_ARGUMENT", "record 1"),
+    "unknown input": (
+        lambda: [predict_log({**PAIR, "y": [1]}, "pairs")], "INVALID_ARGUMENT", "['y']",
+    ),
+    "wrong type": (
+        lambda: [predict_log({"x": np.array([1.5, 2])}, "pairs")], "INVALID_ARGUMENT", "int64",
+    ),
+    "unknown output": (
+        lambda: [predict_log(PAIR, "pairs", ["z"])], "INVALID_ARGUMENT", "alias",
+    ),
+    "refused by the model": (
+        lambda: [predict_log(PAIR, "pairs"), predict_log({"x": np.array([1, 0])}, "pairs")],
+        "INVALID_ARGUMENT", "record 2",
+    ),
+    "no examples here": (
+        lambda: [examples_log("classify_log", "pairs", 1.0)], "INVALID_ARGUMENT", "inputs",
+    ),
+    "no message": (lambda: [NoMessage()], "INVALID_ARGUMENT", "record 1"),
+}  # fmt: skip
+
+
+class NoMessage:
+    def SerializeToString(self) -> bytes:  # noqa: N802
+        return b"\xff\xff"
+
+
+@pytest.mark.parametrize("wrong", REFUSED_WARM_UPS)
+def test_warm_up_files_that_tensorflow_serving_refuses(
+    odd: Path, tmp_path: Path, wrong: str
+) -> None:
+    logs, code, says = REFUSED_WARM_UPS[wrong]
+    path = tmp_path / "1"
+    shutil.copytree(odd, path)
+    write_warm_up(path, logs())
+    with ThreadPoolExecutor(1) as executor:
+        loader = Loader(executor, load_servable, lambda *_: pytest.fail("it was loaded"), None)
+        slot = Slot(1, path)
+        asyncio.run(loader.load("m", slot))
+    assert (slot.state, slot.status.code) == ("END", code)
+    assert says in slot.status.message
+    assert "tf_serving_warmup_requests" in slot.status.message
+
+
+def test_a_thousand_records_are_no_more_than_it_may_have(odd: Path, tmp_path: Path) -> None:
+    path = tmp_path / "1"
+    shutil.copytree(odd, path)
+    write_warm_up(path, [predict_log(PAIR, "pairs")] * 1000)
+    assert SavedModelServable(path).warm_up() == 1000
+
+
 def test_closed_it_lets_go(wide: Path) -> None:
     servable = SavedModelServable(wide)
     servable.close()
@@ -226,8 +329,6 @@ def test_closed_it_lets_go(wide: Path) -> None:
 
 @pytest.mark.parametrize("spoil", ["proto", "empty", "variables", "warmup", "tags", "none"])
 def test_what_cannot_be_loaded_says_where(wide: Path, tmp_path: Path, spoil: str) -> None:
-    import shutil
-
     path = tmp_path / "1"
     shutil.copytree(wide, path)
     if spoil == "proto":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,10 @@ class ModelOfNumpy:
         first = next(iter(inputs.values()))
         self.batches.append(len(first) if first.ndim else 1)
         return self._runs[signature](inputs)
+
+    @property
+    def steady(self) -> Collection[str]:
+        return self.signatures
 
     def warm_up(self) -> int:
         return 0
