@@ -77,8 +77,7 @@ class Supervisor:
     def _start(self, place: int, folder: Path, failures: int, *, first: bool) -> None:
         descriptor = self._listening.fileno()
         command = [sys.executable, "-c", _RUN_WORKER, str(descriptor), str(folder)]
-        command += [str(os.getpid()), "first" if first else "later"]
-        command += ["tells" if first and place == 0 else "silent"]
+        command += [str(os.getpid()), "tells" if first and place == 0 else "silent"]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[descriptor])
         assert process.stdin is not None
         process.stdin.write(self._spec.model_dump_json().encode())

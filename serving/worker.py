@@ -17,16 +17,16 @@ def main(arguments: Sequence[str]) -> int:
 
     Args:
       arguments: The socket's descriptor, the folder of the metrics, the supervisor's process
-        id, "first" or "later", and "tells" or "silent".
+        id, and "tells" or "silent".
     """
-    descriptor, folder, parent, age, voice = arguments
+    descriptor, folder, parent, voice = arguments
     spec = ServingSpec.model_validate_json(sys.stdin.read())
     log_as_json()
     quiet_libraries()
     listening = socket.socket(fileno=int(descriptor))
-    # A worker that replaces another must not answer for models that it has not loaded yet.
+    # It must not answer for models that it has not loaded yet where another one has.
     worker = Worker(
-        folder=Path(folder), parent=int(parent), load_first=age == "later", tells=voice == "tells"
+        folder=Path(folder), parent=int(parent), load_first=True, tells=voice == "tells"
     )
     return run_worker(spec, listening, worker)
 

@@ -32,6 +32,7 @@ _JSON = b"application/json"
 _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 _OPEN_PAGES = (b"/healthz", b"/readyz")
 _SAVE_S = 1.0
+_LOG = ":kelp:serving:request_log_"
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class App:
         self._key = key.encode() if key is not None else None
         self._router = Router()
         self._active = 0
-        self._latencies: dict[tuple[str, str, str], Histogram] = {}
+        self._latencies: dict[tuple[str, str], Histogram] = {}
         self._closing = False
         self._saving: asyncio.Task[None] | None = None
         self._pages: dict[bytes, Callable[[], Answer]] = {
@@ -149,14 +150,12 @@ class App:
         except ServingError as error:
             answer = _error(error)
         except (Disconnected, asyncio.CancelledError):
-            if route is not None:
-                self._count(route, 499, started)
+            self._count(route, 499, started)
             raise
         except Exception:
             logger.exception("request_failed", extra={"path": path.decode("latin-1")[:200]})
             answer = _error(ServingError(500, "Internal error"))
-        if route is not None:
-            self._count(route, answer.status, started)
+        self._count(route, answer.status, started)
         return answer
 
     async def _predict(self, route: Route, headers: Headers, receive: Receive) -> bytes:
@@ -183,21 +182,19 @@ class App:
             told_of = {"model_spec": named, "metadata": predictor.servable.metadata}
             return Answer(200, json.dumps(told_of, indent=1).encode() + b"\n")
 
-    def _count(self, route: Route, status: int, started: float) -> None:
+    def _count(self, route: Route | None, status: int, started: float) -> None:
+        """Counts as TensorFlow Serving does: all requests, and the time of those that succeed."""
         # Names that nobody serves would fill the memory.
-        name = route.name if self.manager.knows(route.name) else ""
+        name = route.name if route is not None and self.manager.knows(route.name) else ""
         code = CODES.get(status, "UNKNOWN")
-        if route.method not in ("status", "metadata"):
-            self.metrics.metrics.count(names.REQUEST_COUNT, model_name=name, status=code)
-        key = (name, route.method, code)
-        latency = self._latencies.get(key)
+        self.metrics.metrics.count(names.REQUEST_COUNT, model_name=name, status=code)
+        if route is None or status != 200:
+            return
+        method = "" if route.method in ("status", "metadata") else route.method
+        latency = self._latencies.get((name, method))
         if latency is None:
-            latency = self._latencies[key] = self.metrics.metrics.histogram(
-                names.REQUEST_LATENCY,
-                model_name=name,
-                API=route.method,
-                entrypoint="REST",
-                status=code,
+            latency = self._latencies[name, method] = self.metrics.metrics.histogram(
+                names.REQUEST_LATENCY, model_name=name, API=method, entrypoint="REST"
             )
         latency.add((time.perf_counter() - started) * 1e6)
 
@@ -212,10 +209,11 @@ class App:
             for name, versions in self.manager.available().items()
             for one in versions
         ]
+        self._count_logged()
         total = self.metrics.total()
         if self._log is not None:
-            for what, count in self._log.counts.to_dict().items():
-                gauges.append((f":kelp:serving:request_log_{what}", (), float(count)))
+            done = sum(total.counted(f"{_LOG}{what}") for what in ("written", "dropped", "failed"))
+            gauges.append((f"{_LOG}waiting", (), total.counted(f"{_LOG}sampled") - done))
         return Answer(200, total.text(gauges).encode(), _TEXT)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -234,9 +232,18 @@ class App:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
+    def _count_logged(self) -> None:
+        """Puts the request log's counts where they add up with those of the other workers."""
+        if self._log is None:
+            return
+        for what, count in self._log.counts.to_dict().items():
+            if what != "waiting":
+                self.metrics.metrics.set_count(f"{_LOG}{what}", count)
+
     async def _save(self) -> None:
         while True:
             await asyncio.sleep(_SAVE_S)
+            self._count_logged()
             self.metrics.save()
 
     async def _end(self) -> None:
@@ -247,6 +254,7 @@ class App:
         await self.manager.stop()
         if self._log is not None:
             await asyncio.to_thread(self._log.close)
+        self._count_logged()
         self.metrics.save()
 
 

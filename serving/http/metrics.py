@@ -72,6 +72,14 @@ class Metrics:
         key = (name, tuple(labels.items()))
         self._counters[key] = self._counters.get(key, 0) + by
 
+    def set_count(self, name: str, value: float) -> None:
+        """Sets a counter to what was counted elsewhere."""
+        self._counters[name, ()] = value
+
+    def counted(self, name: str) -> float:
+        """The value of a counter without labels."""
+        return self._counters.get((name, ()), 0.0)
+
     def histogram(self, name: str, **labels: str) -> Histogram:
         """The histogram of these labels, which hot code keeps hold of."""
         return self._histograms.setdefault((name, tuple(labels.items())), Histogram())

@@ -30,7 +30,7 @@ def serve_proxy(
       ServingProblem: the address cannot be listened on, or the upstream is no URL.
     """
     from serving.logs import log_as_json
-    from serving.server import Server, Worker, listen, settings
+    from serving.server import Server, Worker, ignore_hangup, listen, settings
 
     if not upstream.startswith(("http://", "https://")):
         raise ServingProblem(
@@ -39,6 +39,7 @@ def serve_proxy(
             expected="http://HOST:PORT",
             received=upstream,
         )
+    ignore_hangup()
     log_as_json()
     with listen(spec.host, spec.port) as listening:
         host, port = listening.getsockname()[:2]

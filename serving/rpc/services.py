@@ -33,6 +33,8 @@ from serving.versions.slot import Lease
 _STATES = get_model_status_pb2.ModelVersionStatus.State
 _CODES = {code.name: code for code in grpc.StatusCode}
 _OK = 200
+# The calls that TensorFlow Serving counts.
+_COUNTED = ("Predict", "Classify", "Regress")
 
 logger = logging.getLogger(__name__)
 
@@ -166,7 +168,8 @@ class Services(
             logger.exception("call_failed", extra={"method": method})
             status, message = 500, "Internal error"
         finally:
-            self._count(method, model, CODES.get(status, "UNKNOWN"), began)
+            if method in _COUNTED:
+                self._count(method, model, status, began)
         return await context.abort(_CODES[CODES.get(status, "UNKNOWN")], message)
 
     def _check_key(self, context: Any) -> None:
@@ -179,13 +182,15 @@ class Services(
         if not brings_key(brought, self._key):
             raise ServingError(401, "The API key is missing or wrong")
 
-    def _count(self, method: str, model: str, code: str, began: float) -> None:
+    def _count(self, method: str, model: str, status: int, began: float) -> None:
         # Names that nobody serves would fill the memory.
         name = model if self._manager.knows(model) else ""
+        code = CODES.get(status, "UNKNOWN")
         self._metrics.count(names.REQUEST_COUNT, model_name=name, status=code)
-        self._metrics.histogram(
-            names.REQUEST_LATENCY, model_name=name, API=method, entrypoint="GRPC", status=code
-        ).add((time.perf_counter() - began) * 1e6)
+        if status == _OK:
+            self._metrics.histogram(
+                names.REQUEST_LATENCY, model_name=name, API=method, entrypoint="GRPC"
+            ).add((time.perf_counter() - began) * 1e6)
 
 
 def _which(spec: Any) -> tuple[str, int | None, str | None]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
+import os
+import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +15,14 @@ from typing import Any
 import httpx
 import pytest
 
+from serving import worker
 from serving.config import LimitsSpec, ServingSpec
 from serving.http.app import App, create_app
+from serving.http.metrics import Metrics, SharedMetrics
 from serving.http.openapi import describe
+from serving.request_log.config import RequestLogSpec
+from serving.request_log.log import RequestLog
+from serving.server import Worker
 from tests.unit.serving.fakes import BROKEN, World, eventually
 
 Act = Callable[[httpx.AsyncClient, World, App], Awaitable[None]]
@@ -106,7 +115,8 @@ def test_pages(tmp_path: Path) -> None:
         world.write("n", 1, BROKEN)
         await eventually(lambda: world.manager.knows("n"))
         await eventually(lambda: world.states("n") == {1: "END"})
-        assert (await client.get("/readyz")).status_code == 503
+        told = await client.get("/readyz")
+        assert (told.status_code, told.json()["models"]) == (200, {"m": [1], "n": []})
 
     run(World(tmp_path), act)
 
@@ -122,8 +132,15 @@ def test_metrics_page(tmp_path: Path) -> None:
         assert f'{count}{{model_name="m",status="OK"}} 1' in lines
         assert f'{count}{{model_name="m",status="INVALID_ARGUMENT"}} 1' in lines
         assert f'{count}{{model_name="",status="NOT_FOUND"}} 1' in lines
-        labels = 'model_name="m",API="predict",entrypoint="REST",status="OK"'
-        assert f":tensorflow:serving:request_latency_count{{{labels}}} 1" in lines
+        # As TensorFlow Serving: the method as the path has it, and only what succeeded.
+        latency = ":tensorflow:serving:request_latency_count"
+        labels = 'model_name="m",API="predict",entrypoint="REST"'
+        assert [line for line in lines if line.startswith(latency)] == [f"{latency}{{{labels}}} 1"]
+        for path in ("m", "m/metadata", "x:nothing"):
+            await client.get(f"/v1/models/{path}")
+        lines = (await client.get("/monitoring/prometheus/metrics")).text.splitlines()
+        assert f'{count}{{model_name="m",status="OK"}} 3' in lines
+        assert f'{latency}{{model_name="m",API="",entrypoint="REST"}} 2' in lines
         assert ':kelp:serving:version_available{model_name="m",version="1"} 1' in lines
 
     run(World(tmp_path), act)
@@ -199,6 +216,77 @@ def test_lifespan_starts_and_stops_the_manager(tmp_path: Path) -> None:
     asyncio.run(whole())
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert not world.manager.ready()
+
+
+def test_a_worker_that_loads_first_starts_when_all_is_loaded(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.write("m", 1)
+    gate = threading.Event()
+    load = world.manager._loader._load
+
+    def slow(path: Path) -> Any:
+        gate.wait(10)
+        return load(path)
+
+    world.manager._loader._load = slow
+    sent: list[str] = []
+
+    async def whole() -> None:
+        asked: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message["type"])
+
+        app = create_app(world.manager, world.spec, load_first=True)
+        living = asyncio.create_task(app({"type": "lifespan"}, asked.get, send))
+        asked.put_nowait({"type": "lifespan.startup"})
+        await eventually(lambda: world.states("m") == {1: "LOADING"})
+        await asyncio.sleep(0.5)
+        assert sent == []
+        gate.set()
+        await eventually(lambda: sent)
+        assert world.served("m") == [1]
+        asked.put_nowait({"type": "lifespan.shutdown"})
+        await living
+
+    asyncio.run(whole())
+
+
+@pytest.mark.parametrize("voice", ["tells", "silent"])
+def test_every_worker_of_several_loads_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, voice: str
+) -> None:
+    told: list[Worker] = []
+    monkeypatch.setattr("serving.worker.run_worker", lambda *given: told.append(given[2]) or 0)
+    monkeypatch.setattr("serving.worker.log_as_json", lambda: None)
+    monkeypatch.setattr("sys.stdin", io.StringIO(ServingSpec().model_dump_json()))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        descriptor = str(os.dup(listening.fileno()))
+        assert worker.main([descriptor, str(tmp_path), "1", voice]) == 0
+    assert told == [Worker(tmp_path, 1, load_first=True, tells=voice == "tells")]
+
+
+def test_the_request_logs_of_all_workers_add_up(tmp_path: Path) -> None:
+    log = RequestLogSpec(folder=tmp_path / "log", sample=1)
+    other = SharedMetrics(Metrics(), tmp_path, "other")
+    for what, count in (("seen", 5), ("sampled", 4), ("written", 1), ("dropped", 2), ("failed", 0)):
+        other.metrics.set_count(f":kelp:serving:request_log_{what}", count)
+    other.save()
+    requests = RequestLog(log)
+    app = App(
+        World(tmp_path).manager, ServingSpec(), SharedMetrics(Metrics(), tmp_path, "this"), requests
+    )
+    requests.wants()
+    requests.give_up(dropped=True)
+    lines = app._metrics_page().body.decode().splitlines()
+    requests.close()
+    name = ":kelp:serving:request_log_"
+    assert {f"{name}{what}{{}} {count}" for what, count in _LOGGED.items()} <= set(lines)
+    assert f"# TYPE {name}seen counter" in lines
+    assert f"# TYPE {name}waiting gauge" in lines
+
+
+_LOGGED = {"seen": 6, "sampled": 5, "written": 1, "dropped": 3, "failed": 0, "waiting": 1}
 
 
 def test_the_description_needs_no_server() -> None:
