@@ -18,6 +18,7 @@ from components.variant_evaluator.choice import recommend
 from components.variant_evaluator.evaluate import VERDICT_FILE
 from components.variant_pusher.component import PUSHED_FILE
 from pipelines._nodes import Outputs
+from pipelines._warnings import warning_lines
 from pipelines.config import LoadedConfig
 
 
@@ -35,7 +36,7 @@ def collect(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> dict[str, A
         content["data_digest"] = examples.get_string_custom_property("input_fingerprint")
     if "DataGate" in outputs:
         findings = read_json(Path(outputs["DataGate"]["verdict"][0].uri) / FINDINGS_FILE)
-        content["warnings"] += [finding["what"] for finding in findings]
+        content["warnings"] += warning_lines(findings)
     if "Trainer" in outputs:
         content["training"] = _training(outputs["Trainer"])
     if "Evaluator" in outputs:

@@ -540,7 +540,11 @@ def folds() -> dict[str, Any]:
     }
 
 
-def write_statistics(folder: Path, rng: np.random.Generator) -> None:
+def write_statistics(
+    folder: Path,
+    rng: np.random.Generator,
+    numbers: Mapping[str, tuple[float, float]] = NUMBERS,
+) -> None:
     """Writes the statistics of each split as StatisticsGen does."""
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
@@ -549,10 +553,10 @@ def write_statistics(folder: Path, rng: np.random.Generator) -> None:
         dataset = found.datasets.add(num_examples=rows)
         for name, known in TEXT.items():
             _add_text(dataset, name, known, rows, rng)
-        for name, spread in NUMBERS.items():
+        for name, spread in numbers.items():
             _add_number(dataset, name, spread, rows, rng)
         place = folder / f"Split-{split}"
-        place.mkdir(parents=True)
+        place.mkdir(parents=True, exist_ok=True)
         (place / "FeatureStats.pb").write_bytes(found.SerializeToString(deterministic=True))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from components.reporter.formats import short
 from components.reporter.sources import Sources
@@ -20,6 +20,11 @@ from components.reporter.view import (
     Suspect,
 )
 
+T = TypeVar("T")
+
+# Rows of a table: a page with thousands of features could not be opened.
+_MOST_ROWS = 400
+_MOST_FEATURES = 100
 _OUTCOMES = ("block", "warn", "pass", "off")
 
 
@@ -65,7 +70,7 @@ def _checks(sources: Sources, raw: list[Mapping[str, Any]] | None) -> Part[list[
         )
         for one in raw
     ]
-    return Part(sorted(checks, key=lambda check: _rank(check.outcome)))
+    return _capped(sorted(checks, key=lambda check: _rank(check.outcome)), "checks", "audit.json")
 
 
 def _rank(outcome: str) -> int:
@@ -77,13 +82,31 @@ def _findings(sources: Sources) -> Part[list[Finding]]:
     if raw is None:
         return Part(absent=sources.why_not("findings"))
     names = ("severity", "feature", "split", "what", "expected", "received", "example")
-    return Part([Finding(*(str(one.get(name) or "") for name in names)) for one in raw])
+    findings = [Finding(*(str(one.get(name) or "") for name in names)) for one in raw]
+    return _capped(findings, "findings", "findings.json")
 
 
 def _statistics(sources: Sources) -> Part[list[Column]]:
     if not sources.statistics:
         return Part(absent=sources.why_not("statistics"))
-    return Part(columns_of(sources.statistics))
+    columns = columns_of(sources.statistics)
+    shown = _most_noteworthy(sources, list(dict.fromkeys(column.feature for column in columns)))
+    rest = len({column.feature for column in columns}) - len(shown)
+    told = f"{rest:,} more features are in the artifact of StatisticsGen." if rest else ""
+    return Part([column for column in columns if column.feature in shown], left_out=told)
+
+
+def _most_noteworthy(sources: Sources, features: list[str]) -> set[str]:
+    """All features, or of very many those with findings before the others."""
+    noted = {str(one.get("feature")) for one in sources.files.get("findings") or []}
+    ranked = sorted(features, key=lambda name: name not in noted)
+    return set(ranked[:_MOST_FEATURES])
+
+
+def _capped(rows: list[T], noun: str, file: str) -> Part[list[T]]:
+    """The first rows of a long table, and where the rest is."""
+    rest = len(rows) - _MOST_ROWS
+    return Part(rows[:_MOST_ROWS], left_out=f"{rest:,} more {noun}: see {file}." * (rest > 0))
 
 
 def _leakage(
@@ -143,4 +166,5 @@ def _shift(sources: Sources, raw: list[Mapping[str, Any]] | None) -> Part[list[S
         )
         for one in raw
     ]
-    return Part(sorted(found, key=lambda one: (-(one.of_limit or 0), one.feature, one.end)))
+    ranked = sorted(found, key=lambda one: (-(one.of_limit or 0), one.feature, one.end))
+    return _capped(ranked, "distances", "audit.json")

@@ -15,10 +15,14 @@ Tone = Literal["good", "warn", "bad", "none"]
 
 @dataclass(frozen=True)
 class Part(Generic[T]):
-    """A part of the report: its content, or the reason why there is none."""
+    """A part of the report: its content, or the reason why there is none.
+
+    `left_out` says what a long table does not show, and where it is.
+    """
 
     content: T | None = None
     absent: str = ""
+    left_out: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from components.reporter import render as render_module
 from components.reporter.render import REPORT_FILE, write_report
-from tests.report_fixture import Run, full_run
+from tests.report_fixture import Run, full_run, write_statistics
 
 HOSTILE = "\"'><script>alert(1)</script></style><img src=x onerror=alert(1)>$x^2$\x07{{ 7*7 }}"
 SECTIONS = (
@@ -277,6 +278,27 @@ def test_many_classes_and_many_features(tmp_path: Path) -> None:
     assert "24 more classes are not drawn" in told.text
     assert "All 300 features as a table" in told.text
     assert page.stat().st_size < 5_000_000
+
+
+def test_a_wide_table_gives_a_page_that_can_be_opened(tmp_path: Path) -> None:
+    run = full_run(tmp_path)
+    names = [f"X{place:04d}" for place in range(1107)]
+    write_statistics(
+        run.folders["statistics"], np.random.default_rng(0), dict.fromkeys(names, (0.0, 1.0))
+    )
+    audit, checked = run.read("data_verdict", "audit.json"), []
+    for name in names:
+        for check in ("missing", "constant", "outliers", "shift"):
+            one = {"check": check, "feature": name, "split": "train", "severity": "warn"}
+            checked.append(one | {"figure": 0.0, "bound": 0.1, "outcome": "pass", "what": "Fine."})
+    audit["checks"] = [*checked, {**checked[0], "outcome": "warn", "what": "X1106 is far off."}]
+    run.change("data_verdict", "audit.json", audit)
+    page = write_report(run.folder, run.summary, run.folders)
+    told = check_sound(page.read_text(encoding="utf-8"))
+    assert page.stat().st_size < 3_000_000
+    assert "X1106 is far off." in told.text
+    assert "4,029 more checks: see audit.json." in told.text
+    assert "1,010 more features are in the artifact of StatisticsGen." in told.text
 
 
 def test_half_a_page_is_never_left(
