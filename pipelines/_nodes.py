@@ -17,6 +17,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from tfx.types.artifact import Artifact
 
 from components.artifacts import PushedVariants, TrackedRun
+from pipelines.beam import batch_by_size
 
 Outputs = Mapping[str, list[Artifact]]
 
@@ -53,6 +54,7 @@ class NodeRunner:
     """Runs the nodes of one compiled pipeline against its metadata store."""
 
     def __init__(self, pipeline: pipeline_pb2.Pipeline) -> None:
+        batch_by_size()
         self._pipeline = pipeline
         self._deployment = runner_utils.extract_local_deployment_config(pipeline)
         connection = self._deployment.metadata_connection_config

@@ -18,3 +18,16 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
 def beam_args(runner: str) -> list[str]:
     """Gives Beam's command-line options for a runner of the config."""
     return list(_OPTIONS[runner])
+
+
+def batch_by_size() -> None:
+    """Makes TFX read batches of a fixed size in bytes, in this process.
+
+    By default Beam looks for the size that takes a second. On wide tables or a busy machine
+    that is a handful of rows, and each batch costs time for every column; moments that are
+    summed up in other batches also differ in their last bits from run to run.
+    """
+    from absl import flags
+    from tfx_bsl.coders import batch_util  # noqa: F401 (defines the flag)
+
+    flags.FLAGS.set_default("tfxio_use_byte_size_batching", True)
