@@ -6,6 +6,7 @@ one for tools that know no other.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -13,22 +14,34 @@ from typing import Any
 from models.networks.ports import InputSpec, OutputSpec
 from models.networks.spec import HiddenSpec
 
+# Layers' own names, those that Keras gives, and those given here to columns.
+_TAKEN = re.compile(
+    r"features|image|flat|probability|probabilities|standardised|prediction"
+    r"|(input|block|convolution|embedding|flatten|category_encoding)(_\d+)?"
+)
+
 
 def joined_features(inputs: Sequence[InputSpec], keras_module: Any) -> tuple[dict[str, Any], Any]:
     """Gives the inputs by name, and one tensor of all features, encoded."""
     layers = keras_module.layers
-    entries = {port.name: _entry(port, keras_module) for port in inputs}
+    entries = {port.name: _entry(i, port, keras_module) for i, port in enumerate(inputs)}
     joined = [_encode(port, entries[port.name], layers) for port in inputs]
     # The SavedModel is cut at this layer for explanations: see models/encoding.py.
     join = layers.Concatenate if len(joined) > 1 else partial(layers.Activation, "linear")
     return entries, join(name="features")(joined if len(joined) > 1 else joined[0])
 
 
-def _entry(port: InputSpec, keras_module: Any) -> Any:
-    name = port.name.replace("/", "_")  # Keras takes any other name
+def _entry(index: int, port: InputSpec, keras_module: Any) -> Any:
+    # Keras warns of each entry that has another name than its key.
+    name = port.name if _is_free(port.name) else f"input_{index}"
     if port.kind == "dense":
         return keras_module.Input(shape=(port.size,), dtype="float32", name=name)
     return keras_module.Input(shape=(1,), dtype="int64", name=name)
+
+
+def _is_free(name: str) -> bool:
+    """Whether Keras takes the name, and no other layer can have it."""
+    return bool(name) and "/" not in name and not _TAKEN.fullmatch(name)
 
 
 def _encode(port: InputSpec, tensor: Any, layers: Any) -> Any:

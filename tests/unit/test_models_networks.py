@@ -54,6 +54,23 @@ def test_a_single_input_needs_no_joining():
     assert np.asarray(network({"hour": BATCH["hour"]})).shape == (2, 1)
 
 
+@pytest.mark.parametrize("module", [keras, tf_keras], ids=["keras", "tf_keras"])
+def test_a_network_takes_features_of_any_name(module, tmp_path):
+    names = ["île", "a/b", "a:b", "", " ", "new\nline", "🛫", "features", "input_0"]
+    names += ["embedding", "flatten", "category_encoding_1", "probability", "block_0", "x" * 300]
+    kinds = ("dense", "one_hot", "embedding")
+    ports = [InputSpec(name, kinds[i % 3], 3) for i, name in enumerate(names)]
+    network = build_network(MlpSpec(units=(2,)), ports, OutputSpec("binary", 2), module)
+    batch = {
+        port.name: np.ones((2, 3), np.float32) if port.kind == "dense" else np.array([[0], [2]])
+        for port in ports
+    }
+    predicted = np.asarray(network(batch))
+    network.save(tmp_path / "network.keras")
+    again = module.models.load_model(tmp_path / "network.keras")
+    np.testing.assert_array_equal(np.asarray(again(batch)), predicted)
+
+
 def test_the_cosine_schedule_warms_up_and_decays():
     spec = TrainingSpec.model_validate(
         {"epochs": 4, "optimizer": {"learning_rate": 0.1}, "schedule": {"warmup_epochs": 1}}
