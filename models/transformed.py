@@ -16,18 +16,19 @@ from models.features import (
     indicator_name,
 )
 from models.networks import InputSpec, OutputSpec
-from models.preprocessing import vocabulary_name
+from models.vocabularies import read_vocabularies
 
 Array = np.ndarray[Any, Any]
 
 
 def input_specs(problem: FeaturesSpec, graph: tft.TFTransformOutput) -> list[InputSpec]:
     """Gives the network's inputs in the config's order, vocabularies at their learned size."""
+    vocabularies = read_vocabularies(problem, graph)
     ports: list[InputSpec] = []
     for name, spec in problem.features.items():
         if isinstance(spec, (CategoricalSpec, VocabularySpec)):
             # One id more than the vocabulary: the bucket of what train never showed.
-            size = graph.vocabulary_size_by_name(vocabulary_name(name)) + 1
+            size = len(vocabularies[name]) + 1
             embedded = isinstance(spec, VocabularySpec)
             dimension = spec.embedding if isinstance(spec, VocabularySpec) else None
             ports.append(InputSpec(name, "embedding" if embedded else "one_hot", size, dimension))

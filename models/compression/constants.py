@@ -21,8 +21,10 @@ from models.features import (
     NumericSpec,
     VocabularySpec,
 )
-from models.preprocessing import vocabulary_name
 from models.text import decoded
+from models.vocabularies import read_vocabularies
+
+Array = np.ndarray[Any, Any]
 
 _RAW = {
     schema_pb2.INT: "int64",
@@ -39,13 +41,13 @@ def learned_preparation(
     """Gives how raw columns are prepared, with every constant that the graph has learned."""
     kinds: dict[str, Any] = {column.name: _RAW[column.type] for column in schema.feature}
     reader = _Reader(graph)
+    vocabularies = read_vocabularies(problem, graph)
     features: list[Prepared] = []
     for name, spec in problem.features.items():
         indicator = bool(getattr(spec, "missing_indicator", False))
         constants: dict[str, Any] = {}
         if isinstance(spec, (CategoricalSpec, VocabularySpec)):
-            words = graph.vocabulary_by_name(vocabulary_name(name))
-            constants = {"vocabulary": tuple(map(decoded, words))}
+            constants = {"vocabulary": tuple(map(decoded, vocabularies[name]))}
         elif isinstance(spec, NumericSpec):
             constants = reader.numeric(name, spec)
         elif isinstance(spec, CyclicSpec):
@@ -60,8 +62,9 @@ class _Reader:
     """Looks up what numeric features are filled, moved and divided by.
 
     Their last operators are those of models/preprocessing.py: a select of filler or number,
-    then, where it is scaled, a subtraction and a division. The constants themselves are
-    computed by the graph from what it has learned, and are read off to the last bit.
+    then, where it is scaled, a subtraction and a division, each of many columns at once; then
+    a split into columns. The constants themselves are computed by the graph from what it has
+    learned, and are read off to the last bit.
     """
 
     def __init__(self, graph: tft.TFTransformOutput) -> None:
@@ -80,6 +83,7 @@ class _Reader:
             for placeholder, value in zip(placeholders, concrete.captured_inputs, strict=True)
             if value.dtype != tf.resource
         }
+        self._values: dict[str, Array] = {}
         self._names = {name: tensor.name for name, tensor in self._structured(concrete).items()}
 
     @staticmethod
@@ -90,15 +94,17 @@ class _Reader:
 
     def numeric(self, name: str, spec: NumericSpec) -> dict[str, float]:
         """Gives `filler`, and `offset` and `scale` where the number is scaled."""
-        tensor = self._source(self._graph.get_tensor_by_name(self._names[name]))
+        column = self._source(self._graph.get_tensor_by_name(self._names[name]))
+        _, matrix = self._inputs(column, "Split", name)
+        place, tensor = column.value_index, self._source(matrix)
         constants: dict[str, float] = {}
         if spec.scale != "none":
             difference, scale = self._inputs(tensor, "RealDiv", name)
             filled, offset = self._inputs(self._source(difference), "Sub", name)
-            constants = {"offset": self._value(offset), "scale": self._value(scale)}
+            constants = {"offset": self._value(offset, place), "scale": self._value(scale, place)}
             tensor = self._source(filled)
         _, filler, _ = self._inputs(tensor, "SelectV2", name)
-        return {"filler": self._value(filler), **constants}
+        return {"filler": self._value(filler, place), **constants}
 
     def _source(self, tensor: Any) -> Any:
         while tensor.op.type in _PASSING:
@@ -116,5 +122,7 @@ class _Reader:
             )
         return list(tensor.op.inputs)
 
-    def _value(self, tensor: Any) -> float:
-        return float(np.reshape(self._session.run(tensor, self._learned), [])[()])
+    def _value(self, tensor: Any, place: int) -> float:
+        if tensor.name not in self._values:
+            self._values[tensor.name] = self._session.run(tensor, self._learned)
+        return float(self._values[tensor.name][place])

@@ -3,6 +3,7 @@
 import functools
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +26,7 @@ from models.preprocessing import preprocessing_fn
 from models.representation import dense_schema, raw_input_specs
 from models.training import run_fn
 from models.training_spec import TrainerSpec
+from models.vocabularies import read_vocabularies
 
 FEATURES = {
     "num": {"type": "numeric", "missing_indicator": True},
@@ -36,9 +38,11 @@ FEATURES = {
     "color": {"type": "categorical"},
     "code": {"type": "categorical"},
     "the town": {"type": "vocabulary", "min_count": 3},
+    "_île/(Straße)": {"type": "categorical"},
 }
 KINDS = {"num": "FLOAT", "count": "INT", "plain": "FLOAT", "constant": "INT", "flag": "INT"}
 KINDS |= {"hour": "INT", "color": "BYTES", "code": "INT", "the town": "BYTES", "key": "BYTES"}
+KINDS |= {"_île/(Straße)": "BYTES"}
 LABELS = {
     "binary_int": ("binary", {"name": "y"}, "INT"),
     "binary_text": ("binary", {"name": "y", "classes": ["no", "yes"]}, "BYTES"),
@@ -60,6 +64,7 @@ def _rows(case, count, seed):
         "color": generator.choice([b"red", b"green", b"bl\xc3\xbce"], count).tolist(),
         "code": generator.integers(10, 14, count).tolist(),
         "the town": [b"town %d" % n for n in generator.geometric(0.2, count)],
+        "_île/(Straße)": generator.choice([b"a\nb", b"a\\nb", b" ", b"c\rd"], count).tolist(),
         "key": [b"k%d" % n for n in range(count)],
     }
     signal = (np.array(columns["num"]) - 50) / 10 + np.array(columns["flag"])
@@ -136,7 +141,8 @@ class World:
             beam.Pipeline(runner=runner) as pipeline,
             tft_beam.Context(temp_dir=str(self.folder / "temporary")),
         ):
-            data = pipeline | source.BeamSource()
+            # Of a fixed size: Beam would try out sizes by the clock, a few rows at first.
+            data = pipeline | source.BeamSource(256)
             graph = (data, source.TensorAdapterConfig()) | tft_beam.AnalyzeDataset(function)
             _ = graph | tft_beam.WriteTransformFn(str(self.folder / "transform"))
         metadata_io.write_metadata(
@@ -223,15 +229,20 @@ def test_ids_come_from_the_vocabulary_with_missing_as_a_category(worlds):
     world = worlds("binary_int")
     rows, out = world.rows["train"], _transformed(world, world.rows["train"])
     graph = tft.TFTransformOutput(str(world.folder / "transform"))
-    for name, file in (("color", "color"), ("code", "code"), ("the town", "the-town")):
-        words = graph.vocabulary_by_name(file)
+    vocabularies = read_vocabularies(world.problem, graph)
+    for name in ("color", "code", "the town", "_île/(Straße)"):
+        words = vocabularies[name]
         texts = [b"__missing__" if v is None else v for v in rows[name]]
         texts = [text if isinstance(text, bytes) else str(text).encode() for text in texts]
         wanted = [words.index(text) if text in words else len(words) for text in texts]
         assert out[name][:, 0].tolist() == wanted
         assert b"__missing__" in words
+        counts = Counter(texts)
+        floor = FEATURES[name].get("min_count", 1)
+        ranked = sorted(((n, word) for word, n in counts.items() if n >= floor), reverse=True)
+        assert words == tuple(word for _, word in ranked)
     # A floor of three: what train shows less often shares the last bucket.
-    assert (out["the town"] == len(graph.vocabulary_by_name("the-town"))).any()
+    assert (out["the town"] == len(vocabularies["the town"])).any()
     assert set(graph.raw_feature_spec()) >= {*FEATURES, "y"}
     assert "key" not in graph.raw_feature_spec()
 
@@ -309,6 +320,7 @@ def test_plain_values_are_served_and_nan_means_missing(trained):
     inputs = tf.saved_model.load(str(model)).signatures["serving_default"]
     specs = inputs.structured_input_signature[1]
     kinds = {"color": tf.string, "the town": tf.string, "code": tf.int64}
+    kinds["_île/(Straße)"] = tf.string
     assert {name: spec.dtype for name, spec in specs.items()} == {
         serving_name(name): kinds.get(name, tf.float32) for name in FEATURES
     }
