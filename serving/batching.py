@@ -41,7 +41,7 @@ class BatchLimits:
     """How much work one predictor takes on at once.
 
     Attributes:
-      queue: Most requests waiting; one more is answered 429.
+      queue: Most requests waiting; one more is answered 503.
       rows: Most rows in one call of the model, except for one request that has more.
       request_rows: Most rows in one request; more are answered 400.
       inline_rows: A batch of more rows leaves the event loop for a worker thread.
@@ -218,7 +218,7 @@ class Predictor:
     def _enter(self) -> None:
         if self._open >= self._limits.queue + len(self._running):
             raise ServingError(
-                429, f"The queue of {self.name} is full: {self._limits.queue} requests wait"
+                503, f"The queue of {self.name} is full: {self._limits.queue} requests wait"
             )
         self._open += 1
 

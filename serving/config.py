@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from serving.errors import ServingProblem
 from serving.release.config import ReleaseSpec
 from serving.request_log.config import RequestLogSpec
 from serving.spec import Spec
+from serving.tls import TlsSpec
 
 DEFAULT_FILE = Path("configs/serving.yaml")
 MIB = 1024 * 1024
@@ -41,25 +43,11 @@ class PolicySpec(Spec):
         return self
 
 
-class ModelSpec(Spec):
-    """What is special about one model.
-
-    Attributes:
-      policy: Which of its versions are served; None takes the server's policy.
-      labels: Names for versions, such as `stable`.
-      required: Whether the server is ready only while a version of it is available.
-    """
-
-    policy: PolicySpec | None = None
-    labels: dict[str, int] = Field(default_factory=dict)
-    required: bool = True
-
-
 class BatchingSpec(Spec):
     """How requests that arrive together are answered together.
 
     Attributes:
-      queue: Most requests waiting for one version; one more is answered 429.
+      queue: Most requests waiting for one version; one more is answered 503.
       rows: Most rows in one call of the model.
       inline_rows: A batch of more rows leaves the event loop for a worker thread.
       inline_ms: So does one that is not known to take less than this.
@@ -69,6 +57,38 @@ class BatchingSpec(Spec):
     rows: int = Field(1024, ge=1)
     inline_rows: int = Field(64, ge=0)
     inline_ms: float = Field(5.0, ge=0)
+
+
+class ModelBatchingSpec(Spec):
+    """How requests to one model are answered together, where not as `batching` has it.
+
+    Attributes:
+      queue: As in `batching`; None takes its value, as for the others.
+      rows: Likewise.
+      inline_rows: Likewise.
+      inline_ms: Likewise.
+    """
+
+    queue: int | None = Field(None, ge=1)
+    rows: int | None = Field(None, ge=1)
+    inline_rows: int | None = Field(None, ge=0)
+    inline_ms: float | None = Field(None, ge=0)
+
+
+class ModelSpec(Spec):
+    """What is special about one model.
+
+    Attributes:
+      policy: Which of its versions are served; None takes the server's policy.
+      labels: Names for versions, such as `stable`.
+      required: Whether the server is ready only while a version of it is available.
+      batching: How its requests are answered together.
+    """
+
+    policy: PolicySpec | None = None
+    labels: dict[str, int] = Field(default_factory=dict)
+    required: bool = True
+    batching: ModelBatchingSpec = ModelBatchingSpec()
 
 
 class LimitsSpec(Spec):
@@ -144,6 +164,9 @@ class ServingSpec(Spec):
       shutdown: How the server goes.
       request_log: What of the requests is kept.
       release: How a canary is watched.
+      cors: Whether pages of any origin may ask, as TensorFlow Serving's
+        `--enable_cors_support` has it.
+      tls: The certificates for REST, gRPC and the proxy; None serves without TLS.
       api_key_env: The environment variable with the key that requests have to bring as
         `X-API-Key` or `Authorization: Bearer`; None asks for none.
     """
@@ -163,6 +186,8 @@ class ServingSpec(Spec):
     shutdown: ShutdownSpec = ShutdownSpec()
     request_log: RequestLogSpec = RequestLogSpec()
     release: ReleaseSpec = ReleaseSpec()
+    cors: bool = False
+    tls: TlsSpec | None = None
     api_key_env: str | None = None
 
     @field_validator("models")
@@ -172,6 +197,32 @@ class ServingSpec(Spec):
             if not name or "/" in name or ":" in name:
                 raise ValueError(f"{name!r} cannot be a model's name: no / and no : in it")
         return models
+
+    @property
+    def scheme(self) -> str:
+        """How the address of the server begins."""
+        return "https" if self.tls is not None else "http"
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether only this machine can reach the server, or it knows who asks."""
+        if self.api_key_env is not None:
+            return True
+        if self.tls is not None and self.tls.client_ca is not None:
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    def batching_of(self, name: str) -> BatchingSpec:
+        """How requests to a model are answered together.
+
+        Args:
+          name: The model's name.
+        """
+        special = self.models.get(name, ModelSpec()).batching
+        return self.batching.model_copy(update=special.model_dump(exclude_none=True))
 
     def api_key(self, environment: Mapping[str, str] | None = None) -> str | None:
         """The key that requests have to bring, if any.
@@ -207,6 +258,10 @@ def load_spec(path: Path | None, overrides: Mapping[str, Any] | None = None) -> 
         path = DEFAULT_FILE
     value = _read(path) if path is not None else {}
     given = {key: one for key, one in (overrides or {}).items() if one is not None}
+    for key, one in given.items():
+        before = value.get(key)
+        if isinstance(one, Mapping) and isinstance(before, Mapping):
+            given[key] = {**before, **one}
     try:
         return ServingSpec.model_validate({**value, **given})
     except ValidationError as error:

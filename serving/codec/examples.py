@@ -10,7 +10,7 @@ from tensorflow.core.example import example_pb2
 
 from serving.codec.answers import encode_results
 from serving.codec.layout import Columns, layout_of
-from serving.codec.parse import has_equal_keys, parse, parse_strictly, shown
+from serving.codec.parse import parse, shown
 from serving.codec.requests import Request, signature_name
 from serving.codec.signature import Signature
 from serving.codec.values import UnfitError, first_misfit, is_base64, text_to_bytes
@@ -54,6 +54,37 @@ def encode(method: Method, request: Request, outputs: Mapping[str, np.ndarray]) 
     return write(request, outputs)
 
 
+def check_classification(classes: np.ndarray | None, scores: np.ndarray | None, rows: int) -> None:
+    """Checks the outputs of a signature that classifies.
+
+    Args:
+      classes: The names of the classes; None where the signature has none.
+      scores: Their scores, likewise.
+      rows: How many examples there were.
+
+    Raises:
+      ServingError: one is of another type or shape than an answer can hold.
+    """
+    wanted = ((_CLASSES, classes, object, "string"), (_SCORES, scores, np.float32, "float"))
+    for name, array, dtype, type_name in wanted:
+        if array is None:
+            continue
+        if array.ndim != 2 or len(array) != rows:
+            raise ServingError(
+                400,
+                f"Expected Tensor {name} of shape [{rows}, classes]; got: {list(array.shape)}",
+            )
+        if array.dtype != dtype:
+            raise ServingError(
+                400, f"Expected {name} Tensor of type {type_name}; got: {array.dtype.name}"
+            )
+    if classes is not None and scores is not None and classes.shape != scores.shape:
+        raise ServingError(
+            400, "Tensors class and score should match in shape[1]. Got "
+            f"{classes.shape[1]} vs. {scores.shape[1]}"
+        )  # fmt: skip
+
+
 def _encode_classify(request: Request, outputs: Mapping[str, np.ndarray]) -> bytes:
     """Writes pairs of class and score, a list for each example."""
     rows = request.rows or 0
@@ -63,17 +94,7 @@ def _encode_classify(request: Request, outputs: Mapping[str, np.ndarray]) -> byt
             400, f"Expected classification signature outputs to contain at least one of {_CLASSES} "
             f"or {_SCORES}"
         )  # fmt: skip
-    for name, array in ((_CLASSES, classes), (_SCORES, scores)):
-        if array is not None and (array.ndim != 2 or len(array) != rows):
-            raise ServingError(
-                400,
-                f"Expected Tensor {name} of shape [{rows}, classes]; got: {list(array.shape)}",
-            )
-    if classes is not None and scores is not None and classes.shape != scores.shape:
-        raise ServingError(
-            400, "Tensors class and score should match in shape[1]. Got "
-            f"{classes.shape[1]} vs. {scores.shape[1]}"
-        )  # fmt: skip
+    check_classification(classes, scores, rows)
     labels = [[_text(each) for each in row] for row in classes] if classes is not None else None
     return encode_results(
         [
@@ -104,9 +125,8 @@ def _encode_regress(request: Request, outputs: Mapping[str, np.ndarray]) -> byte
 
 
 def _document(body: bytes, most: int, depth: int) -> dict[str, Any]:
-    document = parse(body, depth)
-    if has_equal_keys(body, document, colons=len(document)):
-        document = parse_strictly(body, depth)
+    # Features go into a map one after another, so that the last of equal names stays.
+    document = parse(body, depth, len, last_counts=True)
     examples = document.get("examples")
     if type(examples) is list and len(examples) > most:
         raise ServingError(
@@ -193,14 +213,8 @@ def _fill(feature: Any, values: list[Any], name: str, where: str) -> None:
         except UnfitError:
             raise ServingError(400, f"Unable to base64 decode: {name} ({where})") from None
     elif kinds == {"float"}:
-        misfit = first_misfit(values, "float32")
-        if misfit is not None:
-            raise ServingError(
-                400,
-                f"Cannot convert JSON value: {shown(values[misfit])} to float without loss of "
-                f"precision: {name} ({where})",
-            )
-        feature.float_list.value.extend(values)
+        with np.errstate(over="ignore"):
+            feature.float_list.value.extend(np.array(values, np.float32).tolist())
     elif kinds == {"int64"}:
         numbers = list(map(int, values))
         if first_misfit(numbers, "int64") is not None:

@@ -72,15 +72,13 @@ def _object_row_problem(
     if type(row) is not dict or (is_base64(row) and set(row) != set(signature.inputs)):
         return ServingError(400, f"Expecting object but got list at item {place} of input list")
     for name, value in row.items():
-        found: tuple[int, str] | None
         if name not in signature.inputs:
-            found = 400, f"JSON object: does not have named input: {name}"
+            what: str | None = f"JSON object: does not have named input: {name}"
         else:
-            found = _cell_problem(value, signature.inputs[name], firsts)
-        if found:
-            status, what = found
+            what = _cell_problem(value, signature.inputs[name], firsts)
+        if what:
             return ServingError(
-                status,
+                400,
                 f"Failed to process element: {place} key: {shown(name)[1:-1]} of 'instances' "
                 f"list. Error: {what}",
             )
@@ -103,37 +101,36 @@ def _bare_row_problem(
             400, f"Expecting value/list but got object at item {place} of input list"
         )
     port = next(iter(signature.inputs.values()))
-    found = _cell_problem(row, port, firsts)
-    if found is None:
+    what = _cell_problem(row, port, firsts)
+    if what is None:
         return None
     return ServingError(
-        found[0],
+        400,
         f"Failed to process element: {place} of 'instances' list (input {port.name}). "
-        f"Error: {found[1]}",
+        f"Error: {what}",
     )
 
 
-def _cell_problem(
-    value: Any, port: Port, firsts: dict[str, tuple[int, ...]]
-) -> tuple[int, str] | None:
+def _cell_problem(value: Any, port: Port, firsts: dict[str, tuple[int, ...]]) -> str | None:
+    """What is wrong with one value of a row: whatever it is, the answer is 400."""
     shape = dense_shape(value)
     found = _first_problem(value, port.dtype, shape)
     if found:
-        return found[0], found[1]
+        return found[1]
     first = firsts.setdefault(port.name, shape)
     if math.prod(first) != math.prod(shape):
-        return 400, f"Expecting tensor size: {math.prod(first)} but got: {math.prod(shape)}"
+        return f"Expecting tensor size: {math.prod(first)} but got: {math.prod(shape)}"
     if first != shape:
-        return 400, f"Expecting shape {_shape(first)} but got: {_shape(shape)}"
+        return f"Expecting shape {_shape(first)} but got: {_shape(shape)}"
     if port.shape is None:
         return None
     if not port.shape:
-        return 400, f"Input {port.name} has no dimension for rows: send it in 'inputs'"
+        return f"Input {port.name} has no dimension for rows: send it in 'inputs'"
     wanted = port.shape[1:]
     if len(wanted) != len(shape) or any(
         size not in (None, given) for size, given in zip(wanted, shape, strict=True)
     ):
-        return 400, f"Expecting shape {_shape(wanted)} but got: {_shape(shape)}"
+        return f"Expecting shape {_shape(wanted)} but got: {_shape(shape)}"
     return None
 
 
@@ -196,9 +193,6 @@ def _leaf_problem(value: Any, dtype: str) -> tuple[int, str] | None:
         return 400, f"JSON Value: {shown(value)} not formatted correctly for base64 data"
     if dtype == STRING and type(value) is str:
         return 400, f"JSON Value: {shown(value)} The surrogate pair in string is invalid."
-    if dtype in ("float32", "float64") and type(value) in (int, float):
-        what = f"Cannot convert JSON value: {shown(value)} to {name} without loss of precision."
-        return 400, what
     kind = str(value) if type(value) is bool else _KINDS[type(value)]
     return 400, (f"JSON Value: {shown(value)} Type: {kind} is not of expected type: {name}")
 

@@ -1,7 +1,8 @@
 """A body's bytes to Python values, as TensorFlow Serving's own parser takes them.
 
-That parser takes NaN and Infinity, and of two equal keys the first counts. orjson does
-neither, but is ten times as fast: it reads what it can, and the rest is read strictly.
+That parser takes NaN and Infinity, stops where the first document ends, and of two equal keys
+the first counts. orjson does none of this, but is ten times as fast: it reads what it can, and
+the rest is read strictly.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -24,16 +26,24 @@ _SPECIAL = re.compile(b"(" + _TEXT + rb")|-?(?:NaN|Inf(?:inity)?)\b", re.DOTALL)
 # What might be read as infinite though it is written as a number.
 _HUGE = re.compile(rb"[eE]\+?0*\d{3}|\d{300}")
 _BRACKETS = re.compile(rb"[\[\]{}]")
+_STRING_OR_BRACKET = re.compile(_TEXT + rb"|[\[\]{}]", re.DOTALL)
+_BASE64_KEY = "b64"
 _LARGEST = 2**64
 
 
-def parse(body: bytes, depth: int) -> dict[str, Any]:
-    """Reads the object that a body holds.
+def parse(
+    body: bytes, depth: int, colons: Callable[[dict[str, Any]], int], *, last_counts: bool = False
+) -> dict[str, Any]:
+    """Reads the object that a body holds; what follows it is not looked at.
 
     Args:
       body: The request's JSON.
       depth: Deepest nesting that is read where orjson cannot read the body; orjson itself
         stops at 1,024.
+      colons: How many colons a body with this content has at most if no key repeats and no
+        string has a colon.
+      last_counts: Of equal keys below the top level, the last one counts; at the top level,
+        and elsewhere by default, the first one does.
 
     Raises:
       ServingError: if the body is not one JSON object.
@@ -42,27 +52,49 @@ def parse(body: bytes, depth: int) -> dict[str, Any]:
     if not body:
         raise ServingError(400, "JSON Parse error: The document is empty")
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        if b"NaN" not in body and b"Inf" not in body:
-            raise _unreadable(error.msg, error.pos) from None
-        document = _parse_special(body, depth)
+        document = _parse_any(body, depth)
+    except ServingError:
+        first = _first_document(body)
+        if len(first) == len(body):
+            raise
+        return parse(first, depth, colons, last_counts=last_counts)
     if not isinstance(document, dict):
         raise ServingError(400, f"JSON Value: {shown(document)} Is not object")
+    if has_equal_keys(body, document, colons(document)):
+        strict: dict[str, Any] = parse_strictly(body, depth, last_counts=last_counts)
+        return strict
     return document
 
 
-def parse_strictly(body: bytes, depth: int) -> Any:
-    """Reads a body with NaN and Infinity in it, or with equal keys, of which the first counts."""
-    body = body.removeprefix(_BOM)
+def parse_strictly(body: bytes, depth: int, *, last_counts: bool = False) -> Any:
+    """Reads a document with NaN and Infinity in it, or with equal keys.
+
+    Args:
+      body: The document.
+      depth: Deepest nesting.
+      last_counts: As `parse` has it.
+
+    Raises:
+      ServingError: if it cannot be read.
+    """
+    top: list[tuple[str, Any]] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal top
+        top = pairs  # the object of the top level is the last one to end
+        if len(pairs) > 1 and all(key == _BASE64_KEY for key, _ in pairs):
+            raise ServingError(400, "JSON Value: {...} not formatted correctly for base64 data")
+        return dict(pairs if last_counts else reversed(pairs))
+
     try:
         text = _SPECIAL.sub(_python_token, body).decode("utf-8")
         _refuse_deep(body, depth)
-        return json.loads(text, object_pairs_hook=_first_of, parse_int=_whole, parse_float=_decimal)
+        document = json.loads(text, object_pairs_hook=keep, parse_int=_whole, parse_float=_decimal)
     except json.JSONDecodeError as error:
         raise _unreadable(error.msg, error.pos) from None
     except UnicodeDecodeError as error:
         raise _unreadable("invalid UTF-8", error.start) from None
+    return dict(reversed(top)) if isinstance(document, dict) else document
 
 
 def has_equal_keys(body: bytes, document: Any, colons: int) -> bool:
@@ -93,6 +125,29 @@ def shown(value: Any) -> str:
         except orjson.JSONEncodeError:
             text = "[...]" if isinstance(value, list) else "{...}"
     return text if len(text) <= 100 else text[:97] + "..."
+
+
+def _parse_any(body: bytes, depth: int) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if b"NaN" not in body and b"Inf" not in body:
+            raise _unreadable(error.msg, error.pos) from None
+    return _parse_special(body, depth)
+
+
+def _first_document(body: bytes) -> bytes:
+    """The body up to where its first object or list ends; all of it where that is nowhere."""
+    level = 0
+    for match in _STRING_OR_BRACKET.finditer(body):
+        token = match.group()
+        if token in b"[{":
+            level += 1
+        elif token in b"]}":
+            level -= 1
+            if level <= 0:
+                return body[: match.end()]
+    return body
 
 
 def _parse_special(body: bytes, depth: int) -> Any:
@@ -132,10 +187,6 @@ def _python_token(match: re.Match[bytes]) -> bytes:
     if token.endswith(b"NaN"):
         return b"NaN"
     return b"-Infinity" if token.startswith(b"-") else b"Infinity"
-
-
-def _first_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return dict(reversed(pairs)) if len(pairs) > 1 else dict(pairs)
 
 
 def _whole(text: str) -> int | float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from serving.codec.explain import column_problem, rows_problem
 from serving.codec.layout import Columns, join, layout_of
-from serving.codec.parse import has_equal_keys, parse, parse_strictly, shown
+from serving.codec.parse import parse, shown
 from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature
 from serving.codec.values import UnfitError, flatten, is_base64, to_array
 from serving.errors import ServingError
@@ -141,11 +141,7 @@ class Decoder:
         Raises:
           ServingError: if it is no request that the model can answer.
         """
-        document = parse(body, self._depth)
-        # A body without colons in strings, of which no key repeats, has one for each key.
-        colons = len(document) + _count_cells(document)
-        if has_equal_keys(body, document, colons):
-            document = parse_strictly(body, self._depth)
+        document = parse(body, self._depth, _count_keys)
         decoder = self._decoders.get(signature_name(document))
         if decoder is None:
             raise ServingError(
@@ -345,9 +341,9 @@ def _first_misfit(rows: Sequence[Any], read: Callable[[Sequence[Any]], object]) 
     return low
 
 
-def _count_cells(document: Mapping[str, Any]) -> int:
+def _count_keys(document: Mapping[str, Any]) -> int:
     rows, columns = document.get("instances"), document.get("inputs")
-    count = len(columns) if type(columns) is dict else 0
+    count = len(document) + (len(columns) if type(columns) is dict else 0)
     if type(rows) is list and rows and type(rows[0]) is dict:
         count += len(rows) * len(rows[0])
     return count

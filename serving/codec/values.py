@@ -20,7 +20,6 @@ _RANGES = {
 _NUMBER = frozenset({int, float})
 _WHOLE = frozenset({int})
 _TRUTH = frozenset({bool})
-_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*")
 _SPACE = re.compile(r"\s+")
 
@@ -66,9 +65,9 @@ def to_array(values: Sequence[Any], dtype: str) -> np.ndarray:
         if not kinds <= _TRUTH:
             raise UnfitError
         return np.array(values, np.bool_)
-    lowest, highest = _RANGES.get(dtype, (0, -1))
-    if not kinds <= _WHOLE:
+    if dtype not in _RANGES or not kinds <= _WHOLE:
         raise UnfitError
+    lowest, highest = _RANGES[dtype]
     if values and (min(values) < lowest or max(values) > highest):
         raise UnfitError
     return np.array(values, np.dtype(dtype))
@@ -146,12 +145,7 @@ def _floats(values: Sequence[Any], dtype: str) -> np.ndarray:
         if dtype == "float64":
             return np.array(values, np.float64)
         with np.errstate(over="ignore"):
-            array = np.array(values, np.float32)
+            # What is beyond its range becomes infinite, as a cast in C++ does it.
+            return np.array(values, np.float32)
     except OverflowError:  # a whole number of hundreds of digits
         raise UnfitError from None
-    # An infinity is legal where it was written as one; an overflow is not. fmax skips NaN.
-    if len(array) and not np.fmax.reduce(np.abs(array)) < _LARGEST_FLOAT32:
-        wide = np.array(values, np.float64)
-        if (np.isfinite(wide) & (np.abs(wide) > _LARGEST_FLOAT32)).any():
-            raise UnfitError
-    return array

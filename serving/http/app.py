@@ -15,6 +15,7 @@ from serving.config import ServingSpec
 from serving.errors import ServingError
 from serving.http import metrics as names
 from serving.http.bodies import Disconnected, Headers, Receive, read_body
+from serving.http.cors import add_cors, check_preflight, cors_headers, is_preflight
 from serving.http.keys import brings_key
 from serving.http.metrics import CODES, Histogram, Labels, Metrics, SharedMetrics
 from serving.http.openapi import describe
@@ -33,17 +34,29 @@ _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 _OPEN_PAGES = (b"/healthz", b"/readyz")
 _SAVE_S = 1.0
 _LOG = ":kelp:serving:request_log_"
+# Errors whose name the metrics keep, and that HTTP answers as TensorFlow Serving does.
+_HTTP_STATUSES = {412: 400}
 
 logger = logging.getLogger(__name__)
 
 
 class Answer:
-    """A status and a body."""
+    """A status and a body.
 
-    __slots__ = ("body", "headers", "status")
+    Args:
+      status: The status.
+      body: The body.
+      kind: The body's content type.
+      counted: The status that names the answer in the metrics, where it is another.
+    """
 
-    def __init__(self, status: int, body: bytes, kind: bytes = _JSON) -> None:
+    __slots__ = ("body", "counted", "headers", "status")
+
+    def __init__(
+        self, status: int, body: bytes, kind: bytes = _JSON, counted: int | None = None
+    ) -> None:
         self.status = status
+        self.counted = status if counted is None else counted
         self.body = body
         self.headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
 
@@ -85,6 +98,7 @@ class App:
         self._spec = spec
         key = spec.api_key()
         self._key = key.encode() if key is not None else None
+        self._cors = cors_headers(spec)
         self._router = Router()
         self._active = 0
         self._latencies: dict[tuple[str, str], Histogram] = {}
@@ -109,6 +123,7 @@ class App:
         if self._closing or (answer.status == 413 and _asks_first(scope["headers"])):
             # Who was told 413 instead of 100 never sends the body that the parser waits for.
             answer.headers.append((b"connection", b"close"))
+        add_cors(answer.headers, scope["raw_path"], self._cors)
         await send(
             {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
         )
@@ -121,6 +136,8 @@ class App:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         verb, path, headers = scope["method"], scope["raw_path"], scope["headers"]
+        if is_preflight(verb, path):
+            return _preflight(headers)
         page = self._pages.get(path)
         if self._key is not None and path not in _OPEN_PAGES and not brings_key(headers, self._key):
             return _error(ServingError(401, "The API key is missing or wrong"))
@@ -155,7 +172,7 @@ class App:
         except Exception:
             logger.exception("request_failed", extra={"path": path.decode("latin-1")[:200]})
             answer = _error(ServingError(500, "Internal error"))
-        self._count(route, answer.status, started)
+        self._count(route, answer.counted, started)
         return answer
 
     async def _predict(self, route: Route, headers: Headers, receive: Receive) -> bytes:
@@ -278,13 +295,22 @@ def _alive() -> Answer:
     return Answer(200, b'{"status":"alive"}')
 
 
+def _preflight(headers: Headers) -> Answer:
+    try:
+        check_preflight(headers)
+    except ServingError as error:
+        return _error(error)
+    return Answer(200, b"", b"text/plain")
+
+
 def _error(error: ServingError) -> Answer:
     try:
         body = orjson.dumps({"error": error.message})
     except TypeError:
         # A lone surrogate from the request, quoted in the message.
         body = json.dumps({"error": error.message}).encode()
-    answer = Answer(error.status, body)
+    status = _HTTP_STATUSES.get(error.status, error.status)
+    answer = Answer(status, body, counted=error.status)
     if error.status in (429, 503):
         answer.headers.append((b"retry-after", b"1"))
     elif error.status == 401:

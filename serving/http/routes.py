@@ -71,7 +71,10 @@ def _parse(verb: str, path: bytes) -> Route:
     if match is None:
         raise ServingError(400, f"Malformed request: {verb} {text[:200]}")
     name, version, label, last = match.groups()
-    method: Any = last.lower() if last else "status"
+    # The whole path is matched in any case, but what is asked for only counts in small letters.
+    if verb == "POST" and last != last.lower():
+        raise ServingError(400, f"Malformed request: {verb} {text[:200]}")
+    method: Any = last if verb == "POST" or last == "metadata" else "status"
     if not name:
         raise ServingError(400, "Missing model name in request.")
     return Route(

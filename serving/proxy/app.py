@@ -19,6 +19,7 @@ from serving._columns import loads
 from serving.config import ServingSpec
 from serving.errors import ServingError
 from serving.http.bodies import Disconnected, Receive, read_body
+from serving.http.cors import add_cors, cors_headers, is_preflight
 from serving.http.keys import brings_key
 from serving.http.metrics import CODES, Labels, Metrics
 from serving.http.routes import Route, Router
@@ -66,6 +67,7 @@ class Proxy:
         self._limits = spec.limits
         key = spec.api_key()
         self._key = key.encode() if key is not None else None
+        self._cors = cors_headers(spec)
         self._releases = ReleaseWatcher(releases)
         self._figures: dict[str, ReleaseFigures] = {}
         self._router = Router()
@@ -87,6 +89,7 @@ class Proxy:
         except Disconnected:
             return
         headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
+        add_cors(headers, scope["raw_path"], self._cors)
         if self._closing:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -105,7 +108,8 @@ class Proxy:
     async def _answer(self, scope: Scope, receive: Receive) -> Passed:
         path: bytes = scope["raw_path"]
         try:
-            if path not in _OPEN_PAGES and not self._may(scope):
+            open_to_all = path in _OPEN_PAGES or is_preflight(scope["method"], path)
+            if not open_to_all and not self._may(scope):
                 raise ServingError(401, "The API key is missing or wrong")
             if path == b"/healthz":
                 return Passed(200, _JSON, b'{"status":"alive"}')
@@ -259,6 +263,7 @@ def create_proxy(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     seed: int | None = None,
+    ca: Path | None = None,
 ) -> Proxy:
     """The ASGI application of the proxy.
 
@@ -268,8 +273,12 @@ def create_proxy(
       releases: releases.json; None passes everything on as it is.
       transport: How requests travel to the server, where not by the network.
       seed: Of the split; None for another one each time.
+      ca: The roots that the server's certificate is checked with; None takes the usual ones.
+
+    Raises:
+      ServingProblem: the file with the roots cannot be used.
     """
-    behind = Upstream(upstream, spec.limits.deadline_s, spec.limits.concurrency, transport)
+    behind = Upstream(upstream, spec.limits.deadline_s, spec.limits.concurrency, transport, ca)
     return Proxy(behind, spec, releases, seed)
 
 

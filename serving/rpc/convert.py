@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
+from serving.codec.examples import check_classification
 from serving.codec.layout import layout_of
 from serving.codec.requests import Request
 from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature
@@ -17,15 +18,26 @@ from serving.errors import ServingError
 _EXAMPLES = "inputs"
 
 
-def signature_of(signatures: Mapping[str, Signature], name: str) -> Signature:
+def signature_of(
+    signatures: Mapping[str, Signature], name: str, *, of_examples: bool = False
+) -> Signature:
     """The signature that a request names; the default one where it names none.
+
+    Args:
+      signatures: The version's, by name.
+      name: The name in the request; may be empty.
+      of_examples: Whether it is for Classify or Regress, which refuse with another code.
 
     Raises:
       ServingError: there is none of this name.
     """
     signature = signatures.get(name or DEFAULT_SIGNATURE)
+    if signature is None and of_examples:
+        raise ServingError(
+            400, f"No signature was found with the name: {name or DEFAULT_SIGNATURE}"
+        )
     if signature is None:
-        raise ServingError(412, f'Serving signature key "{name}" not found.')
+        raise ServingError(412, f'Serving signature key "{name or DEFAULT_SIGNATURE}" not found.')
     return signature
 
 
@@ -90,22 +102,23 @@ def tensors_of(
     }
 
 
-def classifications_of(outputs: Mapping[str, np.ndarray]) -> Any:
+def classifications_of(outputs: Mapping[str, np.ndarray], rows: int) -> Any:
     """Writes classes and scores, `[n, classes]` each, as a ClassificationResult.
 
     Raises:
-      ServingError: the signature gives neither, or not in that shape.
+      ServingError: the signature gives neither, or not in that shape and type.
     """
     classes, scores = outputs.get("classes"), outputs.get("scores")
-    one = classes if classes is not None else scores
-    if one is None or any(
-        each is not None and each.shape != one.shape for each in (classes, scores)
-    ):
-        raise ServingError(400, "Expected outputs classes or scores, of one shape")
-    if one.ndim != 2:
-        raise ServingError(400, f"Expected Tensors of shape [n, classes]; got: {list(one.shape)}")
-    labels = np.full(one.shape, b"", object) if classes is None else classes
-    weights = np.zeros(one.shape, np.float32) if scores is None else scores
+    first = classes if classes is not None else scores
+    if first is None:
+        raise ServingError(
+            400,
+            "Expected classification signature outputs to contain at least one of classes or "
+            "scores",
+        )
+    check_classification(classes, scores, rows)
+    labels = np.full(first.shape, b"", object) if classes is None else classes
+    weights = np.zeros(first.shape, np.float32) if scores is None else scores
     result = classification_pb2.ClassificationResult()
     for texts, values in zip(labels, weights, strict=True):
         row = result.classifications.add()
@@ -124,6 +137,8 @@ def regressions_of(outputs: Mapping[str, np.ndarray], rows: int) -> Any:
     values = outputs.get("outputs")
     if values is None or values.shape not in ((rows,), (rows, 1)):
         raise ServingError(400, f"Expected an output of shape [{rows}] or [{rows}, 1]: outputs")
+    if values.dtype != np.float32:
+        raise ServingError(400, f"Expected output Tensor of type float; got: {values.dtype.name}")
     result = regression_pb2.RegressionResult()
     for value in values.reshape(rows).tolist():
         result.regressions.add(value=value)

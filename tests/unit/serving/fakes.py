@@ -73,8 +73,10 @@ class FakePredictor:
             raise ServingError(400, "instances[3], input 'x': \ud800")
         if body == b"late":
             raise ServingError(504, "Deadline exceeded")
+        if body == b"unmet":
+            raise ServingError(412, "The tables are not there")
         if body == b"full":
-            raise ServingError(429, "The queue is full")
+            raise ServingError(503, "The queue is full")
         if body == b"crash":
             raise ZeroDivisionError("secret")
         return b'{"predictions": [%d]}' % self.version
@@ -104,6 +106,7 @@ class World:
         )
         self.loads: list[Loading] = []
         self.servables: dict[tuple[str, int], FakeServable] = {}
+        self.limits: dict[str, BatchLimits] = {}
         self.manager = ModelManager(
             self.spec,
             load=FakeServable,
@@ -115,6 +118,7 @@ class World:
         self, name: str, version: int, servable: FakeServable, limits: BatchLimits
     ) -> FakePredictor:
         self.servables[name, version] = servable
+        self.limits[name] = limits
         return FakePredictor(name, version, servable, limits)
 
     def write(self, name: str, version: int, text: str = "good") -> Path:

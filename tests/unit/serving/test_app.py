@@ -63,7 +63,7 @@ def run(world: World, act: Act) -> None:
         ("m/labels/z:predict", b"x", 400, "Unrecognized servable version label: z"),
         ("m:predict", b"refuse", 400, "instances[3], input 'x': \ud800"),
         ("m:predict", b"late", 504, "Deadline exceeded"),
-        ("m:predict", b"full", 429, "The queue is full"),
+        ("m:predict", b"full", 503, "The queue is full"),
         ("m:predict", b"crash", 500, "Internal error"),
         ("m:predict", b"x" * 2000, 413, "The body is larger than 1048 bytes"),
     ],
@@ -74,7 +74,7 @@ def test_posts(tmp_path: Path, path: str, body: bytes, status: int, told: Any) -
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/json"
         assert answer.json() == (told if status == 200 else {"error": told})
-        assert ("retry-after" in answer.headers) == (status == 429)
+        assert ("retry-after" in answer.headers) == (status == 503)
 
     run(World(tmp_path, limits=LimitsSpec(body_mib=0.001)), act)
 
@@ -292,3 +292,67 @@ _LOGGED = {"seen": 6, "sampled": 5, "written": 1, "dropped": 3, "failed": 0, "wa
 def test_the_description_needs_no_server() -> None:
     described = describe(ServingSpec())
     assert set(described["paths"]["/v1/models/{name}/versions/{version}:predict"]) == {"post"}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/v1/models/m:predict", {"origin": "https://a.example"}, 200),
+        ("/V1/anything", {"origin": "http://localhost:3000"}, 200),
+        ("/v1/models/m:predict", {}, 400),
+        ("/v1/models/m:predict", {"origin": "null"}, 400),
+        ("/healthz", {"origin": "https://a.example"}, 405),
+        ("/other", {"origin": "https://a.example"}, 404),
+    ],
+)
+def test_preflight_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, headers: dict[str, str], status: int
+) -> None:
+    """They are answered whether or not other origins may ask, and without a key."""
+    monkeypatch.setenv("MY_KEY", "secret")
+    world = World(tmp_path, api_key_env="MY_KEY" if path.lower().startswith("/v1") else None)
+
+    async def act(client: httpx.AsyncClient, world: World, app: App) -> None:
+        answer = await client.options(path, headers=headers)
+        assert answer.status_code == status
+        assert (answer.content == b"") == (status == 200)
+        assert "access-control-allow-origin" not in answer.headers
+
+    run(world, act)
+
+
+@pytest.mark.parametrize("key", [None, "MY_KEY"])
+def test_pages_of_other_origins_may_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    monkeypatch.setenv("MY_KEY", "secret")
+    sent = "Content-Type" if key is None else "Content-Type, Authorization, X-API-Key"
+    allowed = {
+        "access-control-allow-origin": "*",
+        "access-control-allow-methods": "POST, GET",
+        "access-control-allow-headers": sent,
+    }
+
+    async def act(client: httpx.AsyncClient, world: World, app: App) -> None:
+        origin = {"origin": "https://a.example"}
+        for verb, path, status in (
+            ("OPTIONS", "/v1/models/m:predict", 200),
+            ("POST", "/v1/models/m:predict", 200 if key is None else 401),
+            ("GET", "/v1/models/none", 404 if key is None else 401),
+        ):
+            answer = await client.request(verb, path, headers=origin, content=b"x")
+            assert answer.status_code == status
+            assert {name: answer.headers.get(name) for name in allowed} == allowed
+        assert not set(allowed) & set((await client.get("/healthz")).headers)
+
+    run(World(tmp_path, cors=True, api_key_env=key), act)
+
+
+def test_a_failed_precondition_is_400_and_counted_by_its_name(tmp_path: Path) -> None:
+    async def act(client: httpx.AsyncClient, world: World, app: App) -> None:
+        answer = await client.post("/v1/models/m:predict", content=b"unmet")
+        assert answer.status_code == 400
+        page = (await client.get("/monitoring/prometheus/metrics")).text
+        assert 'request_count{model_name="m",status="FAILED_PRECONDITION"} 1' in page
+
+    run(World(tmp_path), act)

@@ -158,7 +158,7 @@ def test_big_batches_leave_the_loop_and_the_queue_is_bounded() -> None:
         waiting = [asyncio.create_task(predictor.predict(body(value))) for value in (1, 2)]
         await asyncio.sleep(0)
         assert predictor.waiting == 2
-        assert await refused(predictor.predict(body(3))) == 429
+        assert await refused(predictor.predict(body(3))) == 503
         model.free.set()
         assert len(answer(await first)) == 9
         assert [answer(await each) for each in waiting] == [[3.5], [4.0]]

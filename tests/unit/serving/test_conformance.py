@@ -103,7 +103,9 @@ async def ask(predictor: Predictor, case: Case) -> tuple[int, bytes]:
     try:
         return 200, await method(case.body)
     except ServingError as error:
-        return error.status, json.dumps({"error": error.message}).encode()
+        # HTTP has one status for a failed precondition and a wrong argument; gRPC has two codes.
+        status = 400 if error.status == 412 else error.status
+        return status, json.dumps({"error": error.message}).encode()
 
 
 @pytest.mark.parametrize("case", predictor_cases(), ids=lambda case: case.body.decode("latin-1"))

@@ -16,7 +16,7 @@ LARGEST = 2**63 - 1
     ("verb", "path", "expected"),
     [
         ("POST", b"/v1/models/m:predict", Route("predict", "m")),
-        ("POST", b"/V1/Models/m:PREDICT", Route("predict", "m")),
+        ("POST", b"/V1/Models/m:predict", Route("predict", "m")),
         ("POST", b"/v1/models/m/versions/12:classify", Route("classify", "m", 12)),
         ("POST", b"/v1/models/m/versions/007:regress", Route("regress", "m", 7)),
         ("POST", b"/v1/models/m/labels/stable:predict", Route("predict", "m", None, "stable")),
@@ -29,6 +29,7 @@ LARGEST = 2**63 - 1
         ("GET", b"/v1/models/m/labels/x", Route("status", "m", None, "x")),
         ("GET", b"/v1/models/m/metadata", Route("metadata", "m")),
         ("GET", b"/v1/models/m/versions/1/metadata", Route("metadata", "m", 1)),
+        ("GET", b"/v1/models/m/METADATA", Route("status", "m")),
         ("GET", b"/v1/models/metadata", Route("status", "metadata")),
     ],
 )

@@ -26,7 +26,7 @@ class ModelOfNumpy:
         self._runs: dict[str, Run] = {}
         self.batches: list[int] = []
         self.add("serving_default", {"x": "float32"}, {"y": "float32"}, _half_plus_three)
-        for dtype in (*DTYPES, "bool", "string", "float16"):
+        for dtype in (*DTYPES, "bool", "string", "float16", "bfloat16", "uint16"):
             self.add(dtype, {"x": dtype}, {"y": dtype}, lambda x: {"y": x["x"]})
         self._add_shapes()
         self._add_outputs()
@@ -103,6 +103,13 @@ class ModelOfNumpy:
         self.add("classify", text, both, _classify, CLASSIFY)
         self.add("scores", text, both, lambda v: {"scores": _classify(v)["scores"]}, CLASSIFY)
         self.add("classes", text, both, lambda v: {"classes": _classify(v)["classes"]}, CLASSIFY)
+        wrong: Any = {"classes": np.int64([[0, 1]]), "scores": np.int64([[0, 1]])}
+        self.add("integer_scores", text, both, lambda v: {"scores": wrong["scores"]}, CLASSIFY)
+        self.add(
+            "double_scores", text, both,
+            lambda v: {"scores": _classify(v)["scores"].astype(np.float64)}, CLASSIFY,
+        )  # fmt: skip
+        self.add("integer_classes", text, both, lambda v: {"classes": wrong["classes"]}, CLASSIFY)
         self.add("native", text, both, _classify)
         self.add("flat", text, both, lambda v: {"scores": _values(v)}, CLASSIFY)
         self.add("regress", text, {"outputs": "float32"}, _regress, REGRESS)
