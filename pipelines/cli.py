@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -266,6 +267,9 @@ def diff(before: str, after: str, as_json: bool) -> int:
 @cli.command()
 @click.argument("artifact", required=False)
 @click.option("--url", metavar="URL", help="Ask this server: URL[/v1/models/NAME].")
+@click.option(
+    "--ca", type=_CONFIG, metavar="FILE", help="Trust a server that these PEM roots sign."
+)
 @click.option("--data", type=_CONFIG, required=True, metavar="FILE", help="CSV or Parquet.")
 @click.option("--out", type=_CONFIG, metavar="FILE", help="FILE.csv, FILE.parquet or FILE.jsonl.")
 @click.option("--rows", type=click.IntRange(min=1), metavar="N", help="Only the first N rows.")
@@ -276,13 +280,13 @@ def diff(before: str, after: str, as_json: bool) -> int:
 )
 def predict(
     artifact: str | None,
-    url: str | None,
     data: Path,
     out: Path | None,
     rows: int | None,
     delimiter: str,
     allow_missing: bool,
     keep: tuple[str, ...],
+    **server: Any,
 ) -> int:
     """Print, or write, what ARTIFACT predicts for the raw rows of a file.
 
@@ -292,10 +296,10 @@ def predict(
     """
     from pipelines.predict import predict as predict_file
 
-    if url is not None:
+    if server["url"] is not None:
         from pipelines.serve import asking
 
-        with asking(url, artifact) as answering:
+        with asking(server["url"], artifact, server["ca"]) as answering:
             missing = predict_file(
                 answering, data, out, rows, delimiter, allow_missing=allow_missing, keep=keep
             )

@@ -26,6 +26,7 @@ _AT_ONCE = "at once"
 
 @click.command()
 @click.option("--upstream", default="http://127.0.0.1:8501", show_default=True, metavar="URL")
+@click.option("--upstream-ca", type=_PATH, metavar="PEM", help="Trust it if these roots sign it.")
 @_CONFIG
 @click.option("--host", metavar="ADDRESS", help="Listen here.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), default=PROXY_PORT, show_default=True)
@@ -34,6 +35,7 @@ _AT_ONCE = "at once"
 @click.option("--sample", type=click.FloatRange(0, 1), help="The share.  [default: 0.01]")
 def proxy(
     upstream: str,
+    upstream_ca: Path | None,
     config: Path | None,
     host: str | None,
     port: int,
@@ -48,7 +50,7 @@ def proxy(
     from pipelines.serve import run_proxy
 
     given = {"host": host, "port": port, "models_root": str(models_root) if models_root else None}
-    return run_proxy(upstream, config, given, log, sample)
+    return run_proxy(upstream, config, given, log, sample, upstream_ca)
 
 
 @click.command()

@@ -66,6 +66,7 @@ def run_proxy(
     given: Mapping[str, Any],
     log: Path | None,
     sample: float | None,
+    ca: Path | None = None,
 ) -> int:
     """Passes requests on until told to go, and gives the status to exit with.
 
@@ -75,6 +76,7 @@ def run_proxy(
       given: What the command line says, by key; None is not given.
       log: Where a sample of the requests is kept; None takes the config's.
       sample: The share of the requests; None takes the config's.
+      ca: The roots that the server's certificate is checked with; None takes the usual ones.
 
     Raises:
       KelpError: the config is wrong, or the proxy cannot start.
@@ -91,7 +93,8 @@ def run_proxy(
     told = {key: value for key, value in changes.items() if value is not None}
     spec = spec.model_copy(update={"request_log": spec.request_log.model_copy(update=told)})
     with serving_errors():
-        return serve_proxy(upstream, spec, Path(spec.models_root) / RELEASES_FILE, click.echo)
+        releases = Path(spec.models_root) / RELEASES_FILE
+        return serve_proxy(upstream, spec, releases, click.echo, ca)
 
 
 def run_release(
@@ -181,18 +184,19 @@ def serving_errors(kind: type[KelpError] = EnvironmentProblem) -> Iterator[None]
 
 
 @contextmanager
-def asking(url: str, name: str | None) -> Iterator[RemotePredictor]:
+def asking(url: str, name: str | None, ca: Path | None = None) -> Iterator[RemotePredictor]:
     """A model that a server has, as `kelp predict` takes artifacts.
 
     Args:
       url: The server, or the whole address of a model, a version or a label.
       name: The model's name, where the URL does not say it.
+      ca: The roots that the server's certificate is checked with; None takes the usual ones.
 
     Raises:
       KelpError: the server cannot be reached, refuses, or has no such model.
     """
     from serving.client import Client, ClientOptions
 
-    options = ClientOptions(api_key=os.environ.get(API_KEY))
+    options = ClientOptions(api_key=os.environ.get(API_KEY), ca=ca)
     with serving_errors(), Client(url, name, options=options) as client:
         yield RemotePredictor(client)

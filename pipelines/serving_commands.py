@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,16 +22,10 @@ _CONFIG = click.option(
 @click.option("--models-root", type=_PATH, help="SavedModels.  [default: serving_models]")
 @click.option("--artifacts", type=_PATH, help="TFLite and ONNX files.  [default: artifacts]")
 @click.option("--model-config-file", type=_PATH, help="Serve just what this models.config names.")
-def serve(
-    config: Path | None,
-    host: str | None,
-    port: int | None,
-    grpc_port: int | None,
-    workers: int | None,
-    models_root: Path | None,
-    artifacts: Path | None,
-    model_config_file: Path | None,
-) -> int:
+@click.option("--cors", is_flag=True, default=None, help="Let pages of other origins ask.")
+@click.option("--tls-cert", type=_PATH, metavar="PEM", help="Serve by TLS, with this certificate")
+@click.option("--tls-key", type=_PATH, metavar="PEM", help="and its private key.")
+def serve(config: Path | None, **options: Any) -> int:
     """Serve models by TensorFlow Serving's REST API: for development, tests and small loads.
 
     Serves every SavedModel under serving_models/ and every TFLite and ONNX file under artifacts/
@@ -39,15 +34,14 @@ def serve(
     """
     from pipelines.serve import run_server
 
+    cert, key = options.pop("tls_cert"), options.pop("tls_key")
+    if (cert is None) != (key is None):
+        raise click.UsageError("--tls-cert and --tls-key go together")
     given = {
-        "host": host,
-        "port": port,
-        "grpc_port": grpc_port,
-        "workers": workers,
-        "models_root": str(models_root) if models_root else None,
-        "artifacts": str(artifacts) if artifacts else None,
-        "model_config_file": str(model_config_file) if model_config_file else None,
+        name: str(value) if isinstance(value, Path) else value for name, value in options.items()
     }
+    if cert is not None:
+        given["tls"] = {"cert": str(cert), "key": str(key)}
     return run_server(config, given)
 
 

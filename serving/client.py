@@ -7,6 +7,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +18,7 @@ from serving._columns import Array, check_columns, loads, read_outputs, request_
 from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature
 from serving.errors import ServingProblem
 from serving.metadata import signatures_of
+from serving.tls import trusting
 
 _BUSY = (429, 503)
 _MODELS = "/v1/models/"
@@ -48,6 +50,7 @@ class ClientOptions:
 
     Attributes:
       api_key: What the server wants as `X-API-Key`.
+      ca: The roots that the server's certificate is checked with; None takes the usual ones.
       batch_rows: How many rows go into a request.
       timeout_s: How long one try may take.
       tries: How often a request is sent at most, to a server that is busy or away.
@@ -59,6 +62,7 @@ class ClientOptions:
     """
 
     api_key: str | None = None
+    ca: Path | None = None
     batch_rows: int = 1024
     timeout_s: float = 30.0
     tries: int = 6
@@ -104,6 +108,7 @@ class Client:
             timeout=options.timeout_s,
             headers={"X-API-Key": options.api_key} if options.api_key else {},
             transport=options.transport,
+            verify=trusting(options.ca) if self.url.startswith("https") else True,
         )
         try:
             self.signature = self._learn(signature)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import math
 import os
@@ -161,6 +160,7 @@ def settings(app: Any, spec: ServingSpec) -> uvicorn.Config:
         backlog=_BACKLOG,
         timeout_keep_alive=math.ceil(spec.limits.idle_s),
         timeout_graceful_shutdown=math.ceil(spec.shutdown.drain_s),
+        **(spec.tls.uvicorn_settings() if spec.tls is not None else {}),
     )
 
 
@@ -192,7 +192,8 @@ def make_app(spec: ServingSpec, worker: Worker) -> App:
         made.on_request = log.offer if log is not None else None
         return made
 
-    manager = ModelManager(spec, predictor=predictor, on_load=count)
+    reloaded = worker.folder / "reloaded.json" if worker.folder is not None else None
+    manager = ModelManager(spec, predictor=predictor, on_load=count, shared=reloaded)
     shared = SharedMetrics(metrics, worker.folder, str(os.getpid()))
     rpc = None
     if spec.grpc_port is not None:
@@ -228,12 +229,12 @@ def greeting(spec: ServingSpec, listening: socket.socket) -> str:
     """What the server says when it begins to listen."""
     host, port = listening.getsockname()[:2]
     lines = [
-        f"Kelp's development server: http://{f'[{host}]' if ':' in host else host}:{port}",
+        f"Kelp's development server: {spec.scheme}://{f'[{host}]' if ':' in host else host}:{port}",
         "For development, tests and small loads: production is the tensorflow/serving image.",
     ]
     if spec.grpc_port is not None:
         lines.append(f"gRPC: {host}:{spec.grpc_port}")
-    if not ipaddress.ip_address(host).is_loopback and spec.api_key_env is None:
+    if not spec.is_guarded:
         lines.append("warning: others can reach it, and it asks nobody for an API key.")
     return "\n".join(lines)
 
@@ -265,6 +266,8 @@ def serve(spec: ServingSpec, tell: Callable[[str], None]) -> int:
       ServingProblem: the server cannot start.
     """
     spec.api_key()
+    if spec.tls is not None:
+        spec.tls.check()
     Sources(spec).look()
     ignore_hangup()
     log_as_json()

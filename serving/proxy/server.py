@@ -13,7 +13,11 @@ from serving.proxy.app import create_proxy
 
 
 def serve_proxy(
-    upstream: str, spec: ServingSpec, releases: Path | None, tell: Callable[[str], None]
+    upstream: str,
+    spec: ServingSpec,
+    releases: Path | None,
+    tell: Callable[[str], None],
+    ca: Path | None = None,
 ) -> int:
     """Passes requests on until told to go.
 
@@ -22,6 +26,7 @@ def serve_proxy(
       spec: Host, port, limits and request log; the models are the server's.
       releases: releases.json.
       tell: Prints a text for who started it.
+      ca: The roots that the server's certificate is checked with; None takes the usual ones.
 
     Returns:
       The status to exit with.
@@ -39,12 +44,14 @@ def serve_proxy(
             expected="http://HOST:PORT",
             received=upstream,
         )
+    if spec.tls is not None:
+        spec.tls.check()
     ignore_hangup()
     log_as_json()
     with listen(spec.host, spec.port) as listening:
         host, port = listening.getsockname()[:2]
-        tell(f"Kelp's proxy: http://{host}:{port} before {upstream}")
-        app: Any = create_proxy(upstream, spec, releases)
+        app: Any = create_proxy(upstream, spec, releases, ca=ca)
+        tell(f"Kelp's proxy: {spec.scheme}://{host}:{port} before {upstream}")
         server = Server(settings(app, spec), app, spec, Worker(tells=False))
         server.run(sockets=[listening])
     logging.shutdown()

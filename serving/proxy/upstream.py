@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 import httpx
 
 from serving.errors import ServingError
+from serving.tls import trusting
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -58,6 +60,7 @@ class Upstream:
       timeout_s: The most time until it answers.
       connections: The most connections to it.
       transport: How requests travel, where not by the network.
+      ca: The roots that its certificate is checked with; None takes the usual ones.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Upstream:
         timeout_s: float,
         connections: int,
         transport: httpx.AsyncBaseTransport | None = None,
+        ca: Path | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.AsyncClient(
@@ -77,6 +81,7 @@ class Upstream:
                 keepalive_expiry=_KEEP_ALIVE_S,
             ),
             transport=transport,
+            verify=trusting(ca, "--upstream-ca") if url.startswith("https") else True,
             # Loopback is not behind the proxies of the environment.
             trust_env=False,
         )

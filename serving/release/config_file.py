@@ -51,11 +51,24 @@ def read_config(path: Path) -> dict[str, ModelEntry]:
     Raises:
       ServingProblem: the file is not there, is no such text, or contradicts itself.
     """
+    return entries_of(_read(path), path)
+
+
+def entries_of(config: Any, where: Path) -> dict[str, ModelEntry]:
+    """The models of a `ModelServerConfig`, by name.
+
+    Args:
+      config: The message.
+      where: What it was read from.
+
+    Raises:
+      ServingProblem: it contradicts itself.
+    """
     found: dict[str, ModelEntry] = {}
-    for message in _read(path).model_config_list.config:
-        entry = _entry(message, path)
+    for message in config.model_config_list.config:
+        entry = _entry(message, where)
         if entry.name in found:
-            raise _wrong(path, f"the model {entry.name!r} twice", "each model once")
+            raise _wrong(where, f"the model {entry.name!r} twice", "each model once")
         found[entry.name] = entry
     return found
 

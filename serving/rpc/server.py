@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import grpc
+from grpc_health.v1 import health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from serving.config import ServingSpec
 from serving.errors import ServingProblem
 from serving.http.metrics import Metrics
+from serving.rpc.health import HealthService
 from serving.rpc.services import Services
 from serving.versions.manager import ModelManager
 
 
 class RpcServer:
-    """TensorFlow Serving's gRPC services.
+    """TensorFlow Serving's gRPC services, and the health service.
 
     Attributes:
       port: Where it listens, once it has started.
@@ -29,6 +31,7 @@ class RpcServer:
         self._spec = spec
         self._metrics = metrics
         self._server: grpc.aio.Server | None = None
+        self._health = HealthService(manager.ready)
         self.port = 0
 
     async def start(self) -> None:
@@ -50,9 +53,15 @@ class RpcServer:
         services = Services(self._manager, spec, self._metrics)
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(services, self._server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(services, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         host = f"[{spec.host}]" if ":" in spec.host else spec.host
         try:
-            self.port = self._server.add_insecure_port(f"{host}:{spec.grpc_port}")
+            address = f"{host}:{spec.grpc_port}"
+            if spec.tls is None:
+                self.port = self._server.add_insecure_port(address)
+            else:
+                credentials = spec.tls.grpc_credentials()
+                self.port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise ServingProblem(
                 "This address cannot be listened on.",
@@ -61,9 +70,11 @@ class RpcServer:
                 received=str(error),
                 fix="stop what listens there, or choose another with --grpc-port",
             ) from error
+        await self._health.start()
         await self._server.start()
 
     async def stop(self) -> None:
         """Takes no new call, and lets those in flight finish."""
         if self._server is not None:
+            await self._health.stop()
             await self._server.stop(self._spec.shutdown.drain_s)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -14,6 +15,7 @@ from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
+    model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
@@ -22,10 +24,11 @@ from tensorflow_serving.apis import (
 
 from serving.batching import Predictor
 from serving.config import ServingSpec
-from serving.errors import ServingError
+from serving.errors import ServingError, ServingProblem
 from serving.http import metrics as names
 from serving.http.keys import brings_key
 from serving.http.metrics import CODES, Metrics
+from serving.release.config_file import ModelEntry, entries_of
 from serving.rpc import convert
 from serving.versions.manager import ModelManager
 from serving.versions.slot import Lease
@@ -54,6 +57,7 @@ class Services(
     def __init__(self, manager: ModelManager, spec: ServingSpec, metrics: Metrics) -> None:
         self._manager = manager
         self._limits = spec.limits
+        self._is_guarded = spec.is_guarded
         self._metrics = metrics
         key = spec.api_key()
         self._key = None if key is None else key.encode()
@@ -62,7 +66,7 @@ class Services(
         """Answers named tensors with named tensors."""
 
         async def answer() -> Any:
-            with self._lend(request.model_spec) as predictor:
+            with self._lend(request) as predictor:
                 signature = convert.signature_of(
                     predictor.servable.signatures, request.model_spec.signature_name
                 )
@@ -80,8 +84,8 @@ class Services(
 
         async def answer() -> Any:
             given = classification_pb2.ClassificationResponse()
-            outputs, _ = await self._examples(request, context, "classify", given)
-            given.result.CopyFrom(convert.classifications_of(outputs))
+            outputs, rows = await self._examples(request, context, "classify", given)
+            given.result.CopyFrom(convert.classifications_of(outputs, rows))
             return given
 
         return await self._answered("Classify", request.model_spec.name, context, answer)
@@ -103,7 +107,7 @@ class Services(
         async def answer() -> Any:
             if list(request.metadata_field) != ["signature_def"]:
                 raise ServingError(400, "metadata_field must be signature_def, and nothing else")
-            with self._lend(request.model_spec) as predictor:
+            with self._lend(request) as predictor:
                 given = get_model_metadata_pb2.GetModelMetadataResponse()
                 _name(given.model_spec, predictor, "")
                 signatures = json_format.ParseDict(
@@ -119,7 +123,7 @@ class Services(
         """Tells the state of a model's versions."""
 
         async def answer() -> Any:
-            told = self._manager.status(*_which(request.model_spec))
+            told = self._manager.status(*_which(request))
             given = get_model_status_pb2.GetModelStatusResponse()
             for one in told:
                 entry = given.model_version_status.add()
@@ -131,15 +135,52 @@ class Services(
 
         return await self._answered("GetModelStatus", request.model_spec.name, context, answer)
 
-    def _lend(self, spec: Any) -> Lease:
-        return self._manager.lookup(*_which(spec))
+    async def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Serves just the models of a config, and answers once the new ones are there."""
+
+        async def answer() -> Any:
+            self._check_guarded()
+            entries = _entries_of(request.config)
+            before = self._counted(request.metric_names)
+            await self._manager.reload(entries)
+            given = model_management_pb2.ReloadConfigResponse()
+            given.status.SetInParent()
+            for name, total in self._counted(request.metric_names).items():
+                given.metric.add(name=name, int64_value_increase=int(total - before[name]))
+            return given
+
+        return await self._answered("HandleReloadConfigRequest", "", context, answer)
+
+    def _check_guarded(self) -> None:
+        if not self._is_guarded:
+            raise ServingError(
+                403,
+                "Invalid caller: a config names folders to load, and anyone can reach this server. "
+                "Set api_key_env or tls.client_ca, or listen on 127.0.0.1.",
+            )
+
+    def _counted(self, wanted: Iterable[str]) -> dict[str, float]:
+        """The counters of these names, each over all of its labels."""
+        totals = dict.fromkeys(wanted, 0.0)
+        for name, _, value in self._metrics.to_json()["counters"]:
+            if name in totals:
+                totals[name] += value
+        return totals
+
+    def _lend(self, request: Any) -> Lease:
+        name, version, label = _which(request)
+        if not name:
+            raise ServingError(400, "ModelSpec has no name specified.")
+        return self._manager.lookup(name, version, label)
 
     async def _examples(
         self, request: Any, context: Any, method: str, given: Any
     ) -> tuple[Mapping[str, Any], int]:
-        with self._lend(request.model_spec) as predictor:
+        with self._lend(request) as predictor:
             signature = convert.signature_of(
-                predictor.servable.signatures, request.model_spec.signature_name
+                predictor.servable.signatures,
+                request.model_spec.signature_name,
+                of_examples=True,
             )
             asked = convert.request_of_examples(signature, request.input, self._limits.rows)
             outputs = await predictor.call(asked, method, self._seconds(context))
@@ -193,8 +234,43 @@ class Services(
             ).add((time.perf_counter() - began) * 1e6)
 
 
-def _which(spec: Any) -> tuple[str, int | None, str | None]:
-    """The model, version and label that a ModelSpec names."""
+def _entries_of(config: Any) -> dict[str, ModelEntry]:
+    """The models that a ReloadConfigRequest names.
+
+    Raises:
+      ServingError: it is no list of models, or contradicts itself.
+    """
+    if config.WhichOneof("config") != "model_config_list":
+        raise ServingError(
+            400,
+            "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
+            "ModelConfigList is currently supported",
+        )
+    try:
+        entries = entries_of(config, Path("ReloadConfigRequest"))
+    except ServingProblem as problem:
+        raise ServingError(
+            400, f"{problem.what} Expected {problem.expected}. Received {problem.received}."
+        ) from problem
+    for entry in entries.values():
+        if not Path(entry.base_path).is_absolute():
+            raise ServingError(
+                400,
+                f"Expected model {entry.name} to have an absolute path; got "
+                f"base_path()={entry.base_path}",
+            )
+    return entries
+
+
+def _which(request: Any) -> tuple[str, int | None, str | None]:
+    """The model, version and label that a request names.
+
+    Raises:
+      ServingError: it names none at all.
+    """
+    if not request.HasField("model_spec"):
+        raise ServingError(400, "Missing ModelSpec")
+    spec = request.model_spec
     choice = spec.WhichOneof("version_choice")
     version = spec.version.value if choice == "version" else None
     label = spec.version_label if choice == "version_label" else None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from serving.batching import BatchLimits, Predictor
 from serving.config import ServingSpec
 from serving.errors import ServingError
+from serving.release.config_file import ModelEntry
 from serving.servable import Servable, load_servable
 from serving.versions.loading import Loader, Loading
 from serving.versions.model import Model
@@ -36,6 +37,7 @@ class ModelManager:
       load: Loads a version's folder; runs in a worker thread.
       predictor: Puts a queue before what was loaded.
       on_load: Told of every attempt to load.
+      shared: The file by which workers share a config that came by call.
     """
 
     def __init__(
@@ -44,9 +46,12 @@ class ModelManager:
         load: Callable[[Path], Servable] = load_servable,
         predictor: PredictorFactory = Predictor,
         on_load: Callable[[Loading], None] | None = None,
+        shared: Path | None = None,
     ) -> None:
         self._spec = spec
-        self._sources = Sources(spec)
+        self._sources = Sources(spec, shared)
+        self._reloading = asyncio.Lock()
+        self._polling = asyncio.Lock()
         self._executor = ThreadPoolExecutor(_LOADERS, thread_name_prefix="kelp-load")
         self._loader = Loader(self._executor, load, _factory(spec, predictor), on_load)
         self._models: dict[str, Model] = {}
@@ -80,6 +85,34 @@ class ModelManager:
             else:
                 patience -= 1
                 await asyncio.sleep(min(self._spec.poll_s, _SETTLE_S))
+
+    async def reload(self, entries: Mapping[str, ModelEntry]) -> None:
+        """Serves just these models, and returns once the new ones of them are there.
+
+        It holds until models.config changes; other workers follow with their next look.
+
+        Args:
+          entries: The models by name.
+
+        Raises:
+          ServingError: a label would move to a version that is not available, or a new model
+            cannot be loaded; what was served before still is.
+        """
+        async with self._reloading:
+            self._check_labels(entries)
+            new = [name for name in entries if not self.available().get(name)]
+            before = await asyncio.to_thread(self._sources.pinned)
+            await asyncio.to_thread(self._sources.pin, entries)
+            await self._poll()
+            await self.settled()
+            lacking = [name for name in new if not self.available().get(name)]
+            if lacking:
+                reasons = "; ".join(f"{name}: {self._reason(name)}" for name in lacking)
+                await asyncio.to_thread(self._sources.restore, before)
+                await self._poll()
+                raise ServingError(
+                    500, f"{len(lacking)} model(s) did not become available: {reasons}"
+                )
 
     def lookup(self, name: str, version: int | None = None, label: str | None = None) -> Lease:
         """Lends the version that a request names; the newest where it names none.
@@ -156,6 +189,25 @@ class ModelManager:
         await asyncio.gather(*(model.close() for model in self._models.values()))
         self._executor.shutdown(wait=False, cancel_futures=True)
 
+    def _check_labels(self, entries: Mapping[str, ModelEntry]) -> None:
+        for name, entry in entries.items():
+            model = self._models.get(name)
+            if model is None:
+                continue
+            for label, version in entry.labels.items():
+                if model.labels.get(label, version) != version and version not in model.available():
+                    raise ServingError(
+                        412,
+                        f"Request to assign label to version {version} of model {name}, "
+                        "which is not currently available for inference",
+                    )
+
+    def _reason(self, name: str) -> str:
+        try:
+            return next((one.message for one in self.status(name) if one.message), "is loading")
+        except ServingError as error:
+            return error.message
+
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._spec.poll_s)
@@ -166,6 +218,11 @@ class ModelManager:
                 logger.exception("poll_failed")
 
     async def _poll(self) -> None:
+        # A look that began before a reload must not be applied after it.
+        async with self._polling:
+            await self._apply_look()
+
+    async def _apply_look(self) -> None:
         targets = await asyncio.to_thread(self._sources.look)
         self._tell_problem()
         settle_s = min(self._spec.poll_s, _SETTLE_S)
@@ -209,15 +266,19 @@ class ModelManager:
 def _factory(
     spec: ServingSpec, predictor: PredictorFactory
 ) -> Callable[[str, int, Servable], Predictor]:
-    limits = BatchLimits(
-        queue=spec.batching.queue,
-        rows=spec.batching.rows,
-        request_rows=spec.limits.rows,
-        inline_rows=spec.batching.inline_rows,
-        inline_s=spec.batching.inline_ms / 1000,
-        depth=spec.limits.depth,
-    )
-    return lambda name, version, servable: predictor(name, version, servable, limits)
+    def make(name: str, version: int, servable: Servable) -> Predictor:
+        batching = spec.batching_of(name)
+        limits = BatchLimits(
+            queue=batching.queue,
+            rows=batching.rows,
+            request_rows=spec.limits.rows,
+            inline_rows=batching.inline_rows,
+            inline_s=batching.inline_ms / 1000,
+            depth=spec.limits.depth,
+        )
+        return predictor(name, version, servable, limits)
+
+    return make
 
 
 def _unknown_label(label: str) -> ServingError:

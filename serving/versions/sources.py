@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from serving._files import write_atomically
 from serving.config import PolicySpec, ServingSpec
 from serving.errors import ServingProblem
 from serving.release.config_file import CONFIG_FILE, ModelEntry, read_config
@@ -29,15 +31,31 @@ class Target:
     labels: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Pinned:
+    """What is to be served because a call said so, until models.config changes.
+
+    Attributes:
+      entries: The models.
+      stamp: Time and size of models.config when the call came; None where there was no file.
+    """
+
+    entries: Mapping[str, ModelEntry]
+    stamp: tuple[int, int] | None
+
+
 class Sources:
     """Looks at what is to be served; one look blocks for a moment, so use a thread.
 
     Args:
       spec: The server's config.
+      shared: The file by which workers share what a call said; None where there is one worker.
     """
 
-    def __init__(self, spec: ServingSpec) -> None:
+    def __init__(self, spec: ServingSpec, shared: Path | None = None) -> None:
         self._spec = spec
+        self._shared = shared
+        self._pinned: Pinned | None = None
         named = spec.model_config_file
         self._file = Path(named) if named else Path(spec.models_root) / CONFIG_FILE
         self._is_all = named is not None
@@ -55,25 +73,63 @@ class Sources:
           ServingProblem: the file that the config names was never read yet.
         """
         self._read_file()
-        if self._is_all:
+        pinned = self.pinned()
+        entries = self._entries if pinned is None else pinned.entries
+        if self._is_all or pinned is not None:
             return [
-                self._target(name, versions_in(Path(entry.base_path)))
-                for name, entry in sorted(self._entries.items())
+                self._target(name, versions_in(Path(entry.base_path)), entry)
+                for name, entry in sorted(entries.items())
             ]
         artifacts, root = Path(self._spec.artifacts), Path(self._spec.models_root)
         found = self._seen(artifacts, artifacts_in(artifacts))
         found |= self._seen(
             root, {name: versions_in(base) for name, base in models_in(root).items()}
         )
-        return [self._target(name, versions) for name, versions in sorted(found.items())]
+        return [
+            self._target(name, versions, entries.get(name))
+            for name, versions in sorted(found.items())
+        ]
+
+    def pin(self, entries: Mapping[str, ModelEntry]) -> None:
+        """Serves just these models, until models.config changes.
+
+        Args:
+          entries: The models by name.
+        """
+        self.restore(Pinned(dict(entries), self._stamp))
+
+    def pinned(self) -> Pinned | None:
+        """What a call said, while it holds."""
+        if self._shared is not None:
+            self._pinned = _read_pinned(self._shared)
+        return self._holding()
+
+    def restore(self, pinned: Pinned | None) -> None:
+        """Puts back what a call said before; None for nothing."""
+        self._pinned = pinned
+        if self._shared is None:
+            return
+        if pinned is None:
+            self._shared.unlink(missing_ok=True)
+        else:
+            write_atomically(self._shared, json.dumps(asdict(pinned)))
 
     def required(self) -> frozenset[str]:
-        """The models that the config names, but for those that it says are not required."""
+        """The models that the config names, but for those that it says are not required.
+
+        A call that names models waits for them by itself, and may leave out what the config names.
+        """
+        if self._holding() is not None:
+            return frozenset()
         special = self._spec.models
         named = {name for name, one in special.items() if one.required}
         if self._is_all:
             named |= {name for name in self._entries if name not in special}
         return frozenset(named)
+
+    def _holding(self) -> Pinned | None:
+        pinned = self._pinned
+        return pinned if pinned is not None and pinned.stamp == self._stamp else None
 
     def _seen(
         self, root: Path, found: Mapping[str, Mapping[int, Found] | None]
@@ -84,8 +140,10 @@ class Sources:
             return dict(found)
         return dict.fromkeys(self._names.get(root, ()))
 
-    def _target(self, name: str, found: Mapping[int, Found] | None) -> Target:
-        entry, special = self._entries.get(name), self._spec.models.get(name)
+    def _target(
+        self, name: str, found: Mapping[int, Found] | None, entry: ModelEntry | None
+    ) -> Target:
+        special = self._spec.models.get(name)
         labels = {**(special.labels if special else {}), **(entry.labels if entry else {})}
         if entry is not None:
             policy = _policy(entry)
@@ -112,6 +170,19 @@ class Sources:
                 raise
             self.problem = problem
         self._stamp = stamp
+
+
+def _read_pinned(path: Path) -> Pinned | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    stamp = tuple(content["stamp"]) if content["stamp"] is not None else None
+    entries = {
+        name: ModelEntry(**{**entry, "versions": tuple(entry["versions"])})
+        for name, entry in content["entries"].items()
+    }
+    return Pinned(entries, stamp)
 
 
 def _policy(entry: ModelEntry) -> PolicySpec:

@@ -19,7 +19,6 @@ from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
-    model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
@@ -202,11 +201,20 @@ def test_states_of_versions(channel: grpc.Channel) -> None:
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-def test_a_config_is_not_taken_by_call(channel: grpc.Channel) -> None:
-    models = model_service_pb2_grpc.ModelServiceStub(channel)
-    with pytest.raises(grpc.RpcError) as caught:
-        models.HandleReloadConfigRequest(model_management_pb2.ReloadConfigRequest(), timeout=20)
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+def test_classify_and_regress_name_a_missing_signature_as_a_wrong_argument(
+    predictions: Any,
+) -> None:
+    """Predict's code for it is another one, in TensorFlow Serving as well."""
+    for ask, request in (
+        (predictions.Classify, classification_pb2.ClassificationRequest()),
+        (predictions.Regress, regression_pb2.RegressionRequest()),
+    ):
+        request.model_spec.name, request.model_spec.signature_name = "scale", "nosuch"
+        request.input.example_list.examples.append(example(1.0))
+        with pytest.raises(grpc.RpcError) as caught:
+            ask(request, timeout=20)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert caught.value.details() == "No signature was found with the name: nosuch"
 
 
 def test_calls_are_counted_beside_rests(
@@ -256,6 +264,7 @@ def test_a_key_is_asked_for(brought: Any, monkeypatch: pytest.MonkeyPatch) -> No
             ended.append(code)
 
     request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = "nosuch"
     asyncio.run(services.GetModelStatus(request, Context()))
     assert ended == [grpc.StatusCode.UNAUTHENTICATED]
     brought = (("authorization", "Bearer secret"),)

@@ -77,3 +77,39 @@ def test_the_key_comes_from_the_environment() -> None:
     for environment in ({}, {"MY_KEY": ""}):
         with pytest.raises(ServingProblem, match="export MY_KEY"):
             spec.api_key(environment)
+
+
+def test_one_model_may_be_batched_in_another_way(tmp_path: Path) -> None:
+    """What it does not set is that of all models."""
+    file = tmp_path / "serving.yaml"
+    file.write_text("batching: {rows: 8, queue: 5}\nmodels:\n  m: {batching: {rows: 2}}\n")
+    spec = load_spec(file)
+    assert (spec.batching_of("m").rows, spec.batching_of("m").queue) == (2, 5)
+    assert spec.batching_of("n") == spec.batching
+    file.write_text("models:\n  m: {batching: {row: 2}}\n")
+    assert "did you mean 'rows'?" in str(problem(file))
+
+
+@pytest.mark.parametrize(
+    ("settings", "guarded"),
+    [
+        ({}, True),
+        ({"host": "localhost"}, True),
+        ({"host": "::1"}, True),
+        ({"host": "0.0.0.0"}, False),
+        ({"host": "serving.example"}, False),
+        ({"host": "0.0.0.0", "api_key_env": "KEY"}, True),
+        ({"host": "0.0.0.0", "tls": {"cert": "c", "key": "k"}}, False),
+        ({"host": "0.0.0.0", "tls": {"cert": "c", "key": "k", "client_ca": "a"}}, True),
+    ],
+)
+def test_who_can_reach_the_server(settings: dict[str, Any], guarded: bool) -> None:
+    assert ServingSpec.model_validate(settings).is_guarded is guarded
+
+
+def test_certificates_of_the_command_line_keep_the_clients_roots(tmp_path: Path) -> None:
+    file = tmp_path / "serving.yaml"
+    file.write_text("tls: {cert: a.pem, key: a.key, client_ca: roots.pem}\n")
+    spec = load_spec(file, {"tls": {"cert": "b.pem", "key": "b.key"}})
+    assert spec.tls is not None
+    assert (spec.tls.cert, spec.tls.key, spec.tls.client_ca) == ("b.pem", "b.key", "roots.pem")

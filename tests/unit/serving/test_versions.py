@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.config import ModelSpec, PolicySpec
+from serving.config import BatchingSpec, ModelBatchingSpec, ModelSpec, PolicySpec
 from serving.errors import ServingError, ServingProblem
 from serving.release.config_file import ModelEntry, write_config
 from serving.versions.policy import choose
@@ -403,5 +403,21 @@ def test_what_is_still_loading_is_not_unknown(tmp_path: Path) -> None:
         await world.manager.settled()
         assert world.served("m") == [1]
         assert len(world.manager.predictors()) == 1
+
+    run(world, act)
+
+
+def test_one_model_is_batched_in_its_own_way(tmp_path: Path) -> None:
+    special = ModelSpec(batching=ModelBatchingSpec(rows=2, inline_ms=1))
+    world = World(tmp_path, batching=BatchingSpec(rows=8, queue=5), models={"m": special})
+    world.write("m", 1)
+    world.write("n", 1)
+
+    async def act(world: World) -> None:
+        await world.until("m", [1])
+        await world.until("n", [1])
+        m, n = world.limits["m"], world.limits["n"]
+        assert (m.rows, m.queue, m.inline_s) == (2, 5, 0.001)
+        assert (n.rows, n.queue, n.inline_s) == (8, 5, 0.005)
 
     run(world, act)
