@@ -120,6 +120,10 @@ def test_filters_in_eight_bits_are_blessed(judged):
     sizes = {name: verdict["bytes"] for name, verdict in judged.verdicts.items()}
     assert sizes["tflite_int8"] < sizes["tflite"] < sizes["float32"]
     assert judged.verdicts["int8"]["ratios"]["bytes"] < 1
+    lean = judged.verdicts["int8"]["reference"]["lean"]["bytes"]
+    assert sizes["int8"] < lean < sizes["float32"]
+    ratios = judged.verdicts["float32"]["ratios"]
+    assert (ratios["bytes"], ratios["lean_bytes"]) == (1, sizes["float32"] / lean)
 
 
 def test_calibration_with_zeros_blocks_full_int8(judged, tmp_path, monkeypatch):
