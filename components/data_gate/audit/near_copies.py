@@ -1,9 +1,9 @@
 """Rows of a later split that are nearly a row of an earlier one: copies, slightly altered.
 
 Rows are near by chance too, the more so the fewer columns there are. Where they are, twice
-the distance holds more rows than the distance itself. So a row that has a neighbour within
-the distance, and no other within twice of it, is compared with its opposite: a row that has
-its first neighbours only beyond. Chance makes at most as many of the first as of the second.
+the distance holds more rows than the distance itself. So rows that have a neighbour within
+the distance and are alone but for it are compared with their opposite: rows that have their
+first neighbours between the distance and twice of it. Chance makes fewer of the first.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ _ROWS = 5000
 _COLUMNS = 32
 _FEWEST_NUMBERS = 2
 _FEWEST = 5
-_SIGMAS = 4.0
+_SIGMAS = 3.0
+# How far around it, in distances, a row and its copy are alone: columns of few values make
+# small groups of near rows, which have others not far away.
+_ALONE = 4
 _APART = 10.0
 _EXAMPLES = 5
 
@@ -130,16 +133,15 @@ def _warped(values: Floats) -> Floats:
 
 def _within(first: Floats, second: Floats, radius: float) -> NearCopies:
     tree = cKDTree(first, balanced_tree=False)
-    equal, near, around = (
+    equal, near, twice, around = (
         tree.query_ball_point(second, reach, p=np.inf, return_length=True)
-        for reach in (_EQUAL, radius, 2 * radius)
+        for reach in (_EQUAL, radius, 2 * radius, _ALONE * radius)
     )
-    lonely = (near > equal) & (around == near)
-    hollow = (near == equal) & (around > near)
-    rows, opposite = int(lonely.sum()), int(hollow.sum())
+    alone = (near > equal) & (around == near)
+    rows, opposite = int(alone.sum()), int(((near == equal) & (twice > near)).sum())
     excess = max(rows - opposite, 0)
-    beyond = excess >= _FEWEST and excess > _SIGMAS * np.sqrt(rows + opposite)
-    places = np.flatnonzero(lonely)[:_EXAMPLES]
+    beyond = excess >= _FEWEST and excess >= _SIGMAS * np.sqrt(rows + opposite)
+    places = np.flatnonzero(alone)[:_EXAMPLES]
     _, neighbours = tree.query(second[places], p=np.inf)
     examples = tuple(zip(_plain(neighbours), _plain(places), strict=True))
     return NearCopies(len(second), excess, radius, bool(beyond), examples)
