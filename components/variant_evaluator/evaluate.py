@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.compressor.make import MODEL_FOLDER, VARIANT_FILE
@@ -56,6 +57,7 @@ def evaluate_variant(
     folder: Path,
     reference: Path,
     table: PredictionTable,
+    rows: pa.Table,
     setting: Setting,
 ) -> Facts:
     """Gives the content of `verdict.json`.
@@ -64,7 +66,8 @@ def evaluate_variant(
       variant: The variant and its gates.
       folder: What the Compressor wrote for it.
       reference: What the Compressor wrote for float32.
-      table: The rows of test with the candidate's predictions.
+      table: The candidate's predictions of the rows of test.
+      rows: The same rows, as raw columns.
       setting: How to weigh.
     """
     made = read_json(folder / VARIANT_FILE)
@@ -72,7 +75,7 @@ def evaluate_variant(
     if made["status"] != "made":
         return facts | {"status": made["status"], "reasons": [made["reason"]]}
     try:
-        proof, scores = _prove(variant, folder, reference, table, setting.timeout_s)
+        proof, scores = _prove(variant, folder, reference, rows, setting.timeout_s)
     except ModelError as error:
         _LOG.exception("the variant %s did not run", variant.name)
         reason = " ".join([error.what, error.received])
@@ -112,11 +115,11 @@ def _told(made: Mapping[str, Any], metric: str, table: PredictionTable) -> Facts
 
 
 def _prove(
-    variant: VariantSpec, folder: Path, reference: Path, table: PredictionTable, timeout_s: float
+    variant: VariantSpec, folder: Path, reference: Path, raw: pa.Table, timeout_s: float
 ) -> tuple[Proof, np.ndarray[Any, Any]]:
     with tempfile.TemporaryDirectory(prefix="kelp-variant-") as work:
         rows, answers = Path(work) / "rows.parquet", Path(work) / "answers.npy"
-        pq.write_table(table.keys, rows)
+        pq.write_table(raw, rows)
         task = Task(
             name=variant.name,
             kind=kind_of(variant.format),

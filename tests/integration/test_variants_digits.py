@@ -75,7 +75,8 @@ class Judged:
 
     def judge(self, name, folder):
         reference = self.folder / "float32"
-        return evaluate_variant(self.specs[name], folder, reference, self.table, self.setting)
+        rows = self.table.keys
+        return evaluate_variant(self.specs[name], folder, reference, self.table, rows, self.setting)
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +208,12 @@ def test_what_cannot_be_made_is_told_and_not_weighed(judged, tmp_path):
     told = json.loads((tmp_path / VARIANT_FILE).read_text())
     assert told["status"] == "unsupported"
     verdict = evaluate_variant(
-        spec, tmp_path, judged.folder / "float32", judged.table, judged.setting
+        spec,
+        tmp_path,
+        judged.folder / "float32",
+        judged.table,
+        judged.table.keys,
+        judged.setting,
     )
     assert (verdict["status"], verdict["reasons"]) == ("unsupported", [told["reason"]])
     assert verdict["timing"] is None
