@@ -28,7 +28,7 @@ def table(rows: int, seed: int, columns: int = 6) -> pa.Table:
         f"x{place}": pa.array(values, from_pandas=True) for place, values in enumerate(numbers)
     }
     colour = pa.array(rng.choice(["red", "green"], rows))
-    return pa.table({**named, "colour": colour, "y": pa.array((numbers[1] > 1).astype(np.int64))})
+    return pa.table({**named, "colour": colour, "y": pa.array((numbers[-1] > 1).astype(np.int64))})
 
 
 def altered(rows: pa.Table, share: float, seed: int = 5) -> pa.Table:
