@@ -8,7 +8,8 @@ from typing import Any
 
 from grpc_health.v1 import health, health_pb2
 
-SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
+# The server as a whole, and the names that TensorFlow Serving gives.
+SERVICES = ("", "ModelService", "PredictionService")
 
 _LOOK_S = 0.1
 _STATUS = health_pb2.HealthCheckResponse.ServingStatus

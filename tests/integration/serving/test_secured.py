@@ -219,7 +219,7 @@ def test_health_follows_readiness(tmp_path: Path) -> None:
     async def act(served: Served) -> None:
         async with grpc.aio.insecure_channel(served.target) as channel:
             health = health_pb2_grpc.HealthStub(channel)
-            for service in ("", "tensorflow.serving.PredictionService"):
+            for service in ("", "ModelService", "PredictionService"):
                 asked = health_pb2.HealthCheckRequest(service=service)
                 assert (await health.Check(asked, timeout=5)).status == SERVING
             with pytest.raises(grpc.RpcError) as caught:
