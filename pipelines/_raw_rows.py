@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.example_gen import kinds
-from components.example_gen.config import DataSpec
+from components.example_gen.calendar import NoDateError, no_date, read_dates, source_columns
+from components.example_gen.config import RawFormat
 from components.example_gen.files import format_of
 from components.example_gen.reading import (
     csv_batches,
@@ -42,7 +43,7 @@ class RawRows:
       types: By the model's column: a `number`, an `integer` or `text`.
       found: By the model's column: the file's.
       header: All columns of the file.
-      delimiter: Of a CSV file.
+      raw: How the file writes what it holds.
       keep: Columns of the file to give as they are, beside the model's.
     """
 
@@ -50,7 +51,7 @@ class RawRows:
     types: Mapping[str, str]
     found: Mapping[str, str]
     header: Sequence[str]
-    delimiter: str
+    raw: RawFormat
     keep: Sequence[str] = ()
 
     @property
@@ -75,18 +76,37 @@ class RawRows:
         """
         first = 1
         for batch in self._batches():
+            dated = self._dated(batch, first)
             columns = {
-                name: self._typed(batch.column(column), name, first)
+                name: self._stored(dated[column], name)
+                if column in dated
+                else self._typed(batch.column(column), name, first)
                 for name, column in self.found.items()
             }
             kept = {name: _plain(batch.column(name)) for name in self.keep}
             yield pa.table(columns), pa.table(kept)
             first += batch.num_rows
 
+    def _dated(self, batch: pa.RecordBatch, first: int) -> dict[str, pa.Array]:
+        """The columns that come from dates, as training got them."""
+        derived = [column for column in self.found.values() if column not in self._own()]
+        try:
+            return read_dates(batch, derived, self.raw)
+        except NoDateError as error:
+            where = "the model's format of raw data"
+            raise no_date(error, str(self.path), first - 1, self.raw, where) from error
+
+    def _own(self) -> set[str]:
+        """The columns that the file has itself, and that are no dates."""
+        return {column for column in self.header if column not in self.raw.dates}
+
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        path, columns = str(self.path), list(dict.fromkeys([*self.found.values(), *self.keep]))
+        path, own = str(self.path), self._own()
+        derived = [column for column in self.found.values() if column not in own]
+        plain = [column for column in self.found.values() if column in own]
+        columns = list(dict.fromkeys([*plain, *source_columns(derived, self.raw), *self.keep]))
         if format_of(path) == "csv":
-            return csv_batches(path, columns, _dialect(path, self.delimiter))
+            return csv_batches(path, columns, self.raw)
         with open_parquet(path) as file:
             groups = range(file.num_row_groups)
         return parquet_batches(path, groups, columns)
@@ -117,13 +137,14 @@ class RawRows:
             raise self._of_another_type(name, str(self.path), str(error)) from error
 
     def _parsed(self, text: pa.Array, name: str, first: int) -> pa.Array:
+        form = self.raw.number_form(self.found[name])
         if self.types[name] == "integer":
-            whole = kinds.parse(text, kinds.INT)
+            whole = kinds.parse(text, kinds.INT, form)
             if whole is not None:
                 return whole
-        numbers = kinds.parse(text, kinds.FLOAT)
+        numbers = kinds.parse(text, kinds.FLOAT, form)
         if numbers is None:
-            raise self._misfit(text, kinds.first_misfit(text, kinds.FLOAT), name, first)
+            raise self._misfit(text, kinds.first_misfit(text, kinds.FLOAT, form), name, first)
         return numbers if self.types[name] == "number" else self._whole(numbers, text, name, first)
 
     def _whole(self, numbers: pa.Array, values: pa.Array, name: str, first: int) -> pa.Array:
@@ -135,7 +156,7 @@ class RawRows:
 
     def _misfit(self, values: pa.Array, at: int, name: str, first: int) -> DataError:
         value = values[at].as_py()
-        where = place(str(self.path), first + at, str(value))
+        where = place(str(self.path), first + at, str(value), self.raw.encoding)
         return self._of_another_type(name, where, shorten(value))
 
     def _of_another_type(self, name: str, where: str, received: str) -> DataError:
@@ -157,7 +178,10 @@ def _plain(values: pa.Array) -> pa.Array:
 
 
 def open_rows(
-    path: Path, types: Mapping[str, str], delimiter: str = ",", keep: Sequence[str] = ()
+    path: Path,
+    types: Mapping[str, str],
+    raw: RawFormat | None = None,
+    keep: Sequence[str] = (),
 ) -> RawRows:
     """Finds a model's columns in a file.
 
@@ -165,7 +189,7 @@ def open_rows(
       path: A CSV or Parquet file, by its name or else by how it begins.
       types: By column, what its values must be: a `number`, an `integer` or `text`. A column
         of the file may also go by the name that it has among a SavedModel's inputs.
-      delimiter: Of a CSV file.
+      raw: How the file writes what it holds; None for plain CSV or Parquet.
       keep: Columns of the file to give as they are, beside the model's.
 
     Raises:
@@ -176,8 +200,15 @@ def open_rows(
         raise DataError(
             f"there is no file {path}", where="--data", expected="a CSV or Parquet file"
         )
-    header = _header(path, delimiter)
-    found = _found(path, header, types)
+    raw = raw or RawFormat()
+    header = _header(path, raw)
+    # A file may also hold the calendar features themselves, as a client of a server sends them.
+    derived = [
+        name
+        for name, (source, _) in raw.calendar().items()
+        if source in header and name not in header
+    ]
+    found = _found(path, [*header, *derived], types)
     if not found:
         raise DataError(
             f"{path} has none of the model's features",
@@ -194,7 +225,7 @@ def open_rows(
                 received=name,
                 fix=did_you_mean(name, header),
             )
-    return RawRows(path, types, found, header, delimiter, tuple(keep))
+    return RawRows(path, types, found, header, raw, tuple(keep))
 
 
 def require_columns(rows: RawRows) -> None:
@@ -216,15 +247,11 @@ def require_columns(rows: RawRows) -> None:
     )
 
 
-def _header(path: Path, delimiter: str) -> list[str]:
+def _header(path: Path, raw: RawFormat) -> list[str]:
     if format_of(str(path)) == "csv":
-        return csv_header(str(path), _dialect(str(path), delimiter))
+        return csv_header(str(path), raw)
     with open_parquet(str(path)) as file:
         return list(file.schema_arrow.names)
-
-
-def _dialect(path: str, delimiter: str) -> DataSpec:
-    return DataSpec(path=path, delimiter=delimiter)
 
 
 def _found(path: Path, header: Sequence[str], types: Mapping[str, str]) -> dict[str, str]:

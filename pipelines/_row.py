@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from components.example_gen.config import RawFormat
 from models.errors import ConfigError
 from pipelines._raw_rows import EXPECTED, nth_row, open_rows
 from pipelines._text import did_you_mean, shorten, some
@@ -55,13 +56,15 @@ def row_from_text(text: str) -> Row:
     return row
 
 
-def row_from_file(path: Path, index: int, types: Mapping[str, str]) -> Row:
+def row_from_file(
+    path: Path, index: int, types: Mapping[str, str], raw: RawFormat | None = None
+) -> Row:
     """Reads the features in one row of a CSV or Parquet file, the first row being 0.
 
     Raises:
       DataError: there is no such file or row, or none of the features is in it.
     """
-    return nth_row(open_rows(path, types), index)
+    return nth_row(open_rows(path, types, raw), index)
 
 
 def checked(row: Mapping[str, Any], types: Mapping[str, str]) -> Row:

@@ -10,8 +10,10 @@ import pyarrow as pa
 
 from components.example_gen import kinds
 from components.example_gen.config import DataSpec, IngestSpec
+from components.example_gen.dates import column_moments, iso_text
 from components.example_gen.files import Selection
 from components.example_gen.reading import csv_batches, csv_header, open_parquet, parquet_batches
+from components.example_gen.text_encoding import UTF8, open_text
 from models.errors import DataError
 from pipelines._text import some
 
@@ -31,11 +33,13 @@ class Column:
       kind: Its kind as ExampleGen names it, or `time` for typed dates and times, or
         `nested` for lists and structs.
       values: The values in ExampleGen's canonical form; all missing where nested.
+      moments: The values of a column that `data.dates` names.
     """
 
     name: str
     kind: str
     values: pa.Array
+    moments: pa.Array | None = None
 
     @property
     def missing(self) -> int:
@@ -59,8 +63,6 @@ def look_spec(path: str, where: str) -> IngestSpec:
         path=path,
         format=data.format,
         spans=data.spans,
-        delimiter=data.delimiter,
-        null_values=data.null_values,
         split=data.split,
         columns=(),
         numbers=(),
@@ -70,12 +72,13 @@ def look_spec(path: str, where: str) -> IngestSpec:
     )
 
 
-def likely_delimiter(selection: Selection) -> str:
+def likely_delimiter(selection: Selection, encoding: str = UTF8) -> str:
     """The delimiter that the first line of the first CSV file uses most."""
     if selection.format == "parquet":
         return ","
-    line = _head(selection.sources[0].path).split(b"\n")[0]
-    return max(_DELIMITERS, key=lambda one: line.count(one.encode()))
+    with open_text(selection.sources[0].path, encoding) as file:
+        line = file.readline(_HEAD_BYTES)
+    return max(_DELIMITERS, key=line.count)
 
 
 def column_names(path: str, spec: IngestSpec, selection: Selection) -> list[str]:
@@ -88,6 +91,11 @@ def column_names(path: str, spec: IngestSpec, selection: Selection) -> list[str]
 
 def take_sample(spec: IngestSpec, selection: Selection, rows: int = SAMPLE_ROWS) -> Sample:
     """Reads the first rows of every file, all columns, about `rows` in all."""
+    return to_sample(read_head(spec, selection, rows), spec, selection)
+
+
+def read_head(spec: IngestSpec, selection: Selection, rows: int = SAMPLE_ROWS) -> pa.Table:
+    """Reads the first rows of every file as they are: CSV as text, Parquet typed."""
     names = column_names(selection.sources[0].path, spec, selection)
     quota = max(1, rows // len(selection.sources))
     tables = []
@@ -102,7 +110,12 @@ def take_sample(spec: IngestSpec, selection: Selection, rows: int = SAMPLE_ROWS)
             where=selection.sources[0].path,
             expected="a header line, then rows",
         )
-    columns = tuple(to_column(name, table[name], selection) for name in names)
+    return table
+
+
+def to_sample(table: pa.Table, spec: IngestSpec, selection: Selection) -> Sample:
+    """Brings the first rows into canonical form."""
+    columns = tuple(to_column(name, table[name], spec, selection) for name in table.column_names)
     return Sample(columns, table.num_rows, max(table.num_rows, count_rows(selection)))
 
 
@@ -129,15 +142,20 @@ def distinct_values(name: str, spec: IngestSpec, selection: Selection) -> pa.Arr
             found = [pa.table({name: both[name].unique()})]
             if both.num_rows > _MOST_VALUES < found[0].num_rows:
                 return None
-    return to_column(name, found[0][name], selection).values if found else pa.nulls(0)
+    return to_column(name, found[0][name], spec, selection).values if found else pa.nulls(0)
 
 
-def to_column(name: str, chunks: pa.ChunkedArray, selection: Selection) -> Column:
+def to_column(name: str, chunks: pa.ChunkedArray, spec: IngestSpec, selection: Selection) -> Column:
     """Finds out a column's kind and brings its values into canonical form."""
     values = pa.concat_arrays(chunks.chunks) if chunks.num_chunks else pa.nulls(0)
+    if name in spec.dates:
+        moments = column_moments(values, spec.dates[name].format)
+        if moments is not None:
+            return Column(name, TIME, iso_text(moments), moments)
     if selection.format == "csv":
-        kind = kinds.kind_of_text(values)
-        parsed = kinds.parse(values, kind)
+        form = spec.number_form(name)
+        kind = kinds.kind_of_text(values, form=form)
+        parsed = kinds.parse(values, kind, form)
         return Column(name, kind, values.cast(pa.binary()) if parsed is None else parsed)
     kind_or_none = kinds.kind_of_type(values.type)
     if kind_or_none is None:

@@ -6,16 +6,20 @@ import importlib.metadata
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from components.example_gen.calendar import dated_columns
 from components.example_gen.config import IngestSpec
 from components.example_gen.files import Selection, select_files
+from components.example_gen.rows import count_unit, make_units, read_unit
 from components.example_gen.scan import FileScan, columns_to_read, merge_kinds, scan_file
+from components.example_gen.split import plan_split
 from models.errors import DataError, EnvironmentProblem, KelpError
 from pipelines._packages import misfit_packages
 from pipelines._sample import distinct_values
@@ -117,7 +121,30 @@ def _data(loaded: LoadedConfig) -> Iterator[Checked]:
     if found.error is None:
         yield (read := _checked("columns", columns))
         if read.error is None:
+            yield from _rows(spec, scans, selections[0])
             yield _checked("label", lambda: _label(loaded, spec, selections[0]))
+
+
+def _rows(spec: IngestSpec, scans: Sequence[FileScan], selection: Selection) -> Iterator[Checked]:
+    """What a run finds only in the rows themselves: dates in Parquet, and the split's columns."""
+    kinds, plan = merge_kinds(scans, spec), plan_split(spec)
+    units = make_units(scans, [0] * len(scans))
+    dated = {name: kinds[name] for name in dated_columns(kinds, spec)}
+    of_split = {name: kinds[name] for name in spec.split.columns}
+
+    def dates() -> str:
+        for unit in units:
+            deque(read_unit(unit, spec, dated), maxlen=0)
+        return f"{some(dated)}: read"
+
+    def split() -> str:
+        counts = [count_unit(unit, spec, of_split, plan) for unit in units]
+        return f"by {spec.split.by}" if counts else "no rows"
+
+    if dated and selection.format == "parquet":  # of CSV, the scan has read every value
+        yield _checked("dates", dates)
+    if spec.split.by == "time":
+        yield _checked("split", split)
 
 
 def _enough(selection: Selection) -> Iterator[str]:

@@ -78,7 +78,7 @@ def init(name: str, data: str, label: str, force: bool) -> int:
     """Write configs/NAME.yaml for data of your own."""
     from pipelines.init import write_config
 
-    path = write_config(name, data, label, force=force)
+    path = write_config(name, data, label, force=force, show=click.echo)
     click.echo(f"wrote {path}: read it, then `kelp run {path}`")
     return 0
 
@@ -273,7 +273,8 @@ def diff(before: str, after: str, as_json: bool) -> int:
 @click.option("--data", type=_CONFIG, required=True, metavar="FILE", help="CSV or Parquet.")
 @click.option("--out", type=_CONFIG, metavar="FILE", help="FILE.csv, FILE.parquet or FILE.jsonl.")
 @click.option("--rows", type=click.IntRange(min=1), metavar="N", help="Only the first N rows.")
-@click.option("--delimiter", default=",", show_default=True, help="Of a CSV file.")
+@click.option("--delimiter", help="Of a CSV file.  [default: that of the training data]")
+@click.option("--config", type=_CONFIG, metavar="CONFIG", help="How FILE is written: its data.")
 @click.option("--allow-missing", is_flag=True, help="Columns may lack: missing in every row.")
 @click.option(
     "--keep", multiple=True, metavar="COLUMN", help="Write this column of FILE too; repeatable."
@@ -283,7 +284,8 @@ def predict(
     data: Path,
     out: Path | None,
     rows: int | None,
-    delimiter: str,
+    delimiter: str | None,
+    config: Path | None,
     allow_missing: bool,
     keep: tuple[str, ...],
     **server: Any,
@@ -293,22 +295,24 @@ def predict(
     ARTIFACT is a SavedModel such as serving_models/flights/1, a folder of versions, a name
     under serving_models/, or a folder with artifact.json: artifacts/flights/1/tflite_int8.
     With --url it is the name of a model that a server has. All give the same columns.
-    """
-    from pipelines.predict import predict as predict_file
 
+    FILE is read as the model's training data were: delimiter, encoding, decimal mark, units,
+    dates. A server does not know these: --config names the config that does.
+    """
+    from functools import partial
+
+    from pipelines.predict import predict as predict_any
+
+    predict_file = partial(predict_any, config=config, allow_missing=allow_missing, keep=keep)
     if server["url"] is not None:
         from pipelines.serve import asking
 
         with asking(server["url"], artifact, server["ca"]) as answering:
-            missing = predict_file(
-                answering, data, out, rows, delimiter, allow_missing=allow_missing, keep=keep
-            )
+            missing = predict_file(answering, data, out, rows, delimiter)
     elif artifact is None:
         raise click.UsageError("it takes an ARTIFACT, or --url of a server")
     else:
-        missing = predict_file(
-            artifact, data, out, rows, delimiter, allow_missing=allow_missing, keep=keep
-        )
+        missing = predict_file(artifact, data, out, rows, delimiter)
     if missing:
         click.echo(f"warning: missing in every row: {', '.join(missing)}", err=True)
     return 0

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from models.errors import ConfigError
 from pipelines._capture import captured
+from pipelines._raw_format import raw_format
 from pipelines._row import checked, row_from_file, row_from_text
 from pipelines._text import did_you_mean, some
 
@@ -55,7 +56,7 @@ def explain(model: str, row: str | None, data: Path | None, index: int) -> dict[
         loaded = load_model(folder)
         types = loaded.types()
         if given is None and data is not None:
-            given = row_from_file(data, index, types)
+            given = row_from_file(data, index, types, raw_format(folder, None, None))
         return _explained(loaded, checked(given or {}, types))
 
 

@@ -70,6 +70,7 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
         blessing=evidence["ModelGate"].outputs["blessing"],
         name=config.name,
         spec=config.push.model_dump_json(),
+        raw_format=config.data.raw_format().model_dump_json(),
         source_digest=source_digest("components.pusher.component"),
     )
     sources = {
@@ -290,6 +291,7 @@ def _variants(
         pushed_model=pusher.outputs["pushed_model"],
         name=config.name,
         spec=config.push.model_dump_json(),
+        raw_format=config.data.raw_format().model_dump_json(),
         source_digest=source_digest("components.variant_pusher.component"),
     )
     return nodes

@@ -5,33 +5,32 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import pyarrow as pa
-import pyarrow.compute as pc
 import yaml
 
 from components.example_gen import kinds
-from components.example_gen.config import DataSpec, IngestSpec
+from components.example_gen.config import DataSpec, DateSpec, IngestSpec
 from components.example_gen.files import Selection, select_files
 from models.errors import ConfigError
 from models.features import indicator_name, serving_name
+from pipelines._formats import FormatGuess, guess_text, guess_values, with_parts
 from pipelines._label import LabelPlan, plan_label
-from pipelines._roles import Role, first_time, role_of, tells_label
+from pipelines._roles import Role, calendar_roles, first_time, role_of, tells_label
 from pipelines._sample import (
     Column,
     Sample,
     column_names,
     count_distinct,
     distinct_values,
-    likely_delimiter,
     look_spec,
-    take_sample,
+    read_head,
+    to_sample,
 )
 from pipelines._sizing import bound_for, size_for
 from pipelines._text import count, did_you_mean, nearest, some
@@ -42,14 +41,20 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 # Kelp reads `no` as a word, other readers of YAML do not.
 _RESERVED = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-# What stands for a missing value in many published data sets, beside Kelp's defaults.
-_NULL_WORDS = ("?", "NULL", "N/A", "n/a", "None", "none", "-", ".")
+_GUESSES_SHOWN = 40
 _STRATIFIED_ROWS = 20
 _SLICE_VALUES = 12
 _SLICES = 2
 
 
-def write_config(name: str, data: str, label: str, *, force: bool = False) -> Path:
+def write_config(
+    name: str,
+    data: str,
+    label: str,
+    *,
+    force: bool = False,
+    show: Callable[[str], None] | None = None,
+) -> Path:
     """Writes `configs/NAME.yaml` for the data and gives its path.
 
     Args:
@@ -57,6 +62,7 @@ def write_config(name: str, data: str, label: str, *, force: bool = False) -> Pa
       data: A CSV or Parquet file, a folder, a glob, or a pattern with `{SPAN}`.
       label: The column to predict.
       force: Whether a config of that name may be replaced.
+      show: Gets, line by line, what was guessed and why.
 
     Raises:
       ConfigError: The name or the label will not do, or the config is there already.
@@ -66,29 +72,69 @@ def write_config(name: str, data: str, label: str, *, force: bool = False) -> Pa
     _require_name(name, target, force)
     spec = look_spec(data, "kelp init --data")
     selection = select_files(spec)
-    spec = spec.model_copy(update={"delimiter": likely_delimiter(selection)})
+    spec, guesses = guess_text(spec, selection)
     names = column_names(selection.sources[0].path, spec, selection)
     _require_label(label, names, selection)
-    sample, extra_nulls = _sample(spec, selection)
-    if extra_nulls:
-        spec = spec.model_copy(update={"null_values": (*spec.null_values, *extra_nulls)})
+    spec, sample, more = _sample(label, spec, selection)
     everywhere = distinct_values(label, spec, selection)
     labelled = next(column for column in sample.columns if column.name == label)
     plan = plan_label(labelled, everywhere, selection.sources[0].path)
-    text = render(name, spec, sample, labelled, plan)
-    _write_checked(target, text)
+    roles = _roles(sample, labelled, plan)
+    proposal = Proposal(spec, tuple(guesses + more), sample, labelled, plan, tuple(roles))
+    _write_checked(target, render(name, proposal))
+    for line in proposal.lines():
+        if show is not None:
+            show(line)
     return target
 
 
-def render(name: str, spec: IngestSpec, sample: Sample, label: Column, plan: LabelPlan) -> str:
+@dataclass(frozen=True)
+class Proposal:
+    """All that was found out about the data.
+
+    Attributes:
+      spec: How the files are read.
+      guesses: Why they are read so.
+      sample: Their first rows.
+      label: The label's column.
+      plan: How the label is learned.
+      roles: What becomes of every other column.
+    """
+
+    spec: IngestSpec
+    guesses: tuple[FormatGuess, ...]
+    sample: Sample
+    label: Column
+    plan: LabelPlan
+    roles: tuple[Role, ...]
+
+    def dates(self) -> dict[str, DateSpec]:
+        """The dates, with those of their parts that are features."""
+        parts: dict[str, list[str]] = {}
+        for role in self.roles:
+            if role.source and role.spec:
+                parts.setdefault(role.source, []).append(role.part)
+        return with_parts(self.spec.dates, parts)
+
+    def lines(self) -> list[str]:
+        """What was guessed, and why, for the screen."""
+        lines = [f"data.{guess.key}: {guess.reason}" for guess in self.guesses]
+        for role in self.roles[:_GUESSES_SHOWN]:
+            what = str(role.spec.get("type", "left out")) if role.spec else "left out"
+            lines.append(f"{role.name}: {what}" + (f" ({role.note})" if role.note else ""))
+        rest = len(self.roles) - _GUESSES_SHOWN
+        return [*lines, f"... and {rest} more: see the comments there"] if rest > 0 else lines
+
+
+def render(name: str, proposal: Proposal) -> str:
     """The config's text.
 
     Raises:
       ConfigError: No column but the label could be a feature.
     """
-    roles = _roles(sample, label, plan)
-    features = [role for role in roles if role.spec]
-    left_out = [role for role in roles if not role.spec]
+    spec, sample, plan = proposal.spec, proposal.sample, proposal.plan
+    features = [role for role in proposal.roles if role.spec]
+    left_out = [role for role in proposal.roles if not role.spec]
     if not features:
         raise ConfigError(
             "no column of the data can be a feature",
@@ -101,15 +147,15 @@ def render(name: str, spec: IngestSpec, sample: Sample, label: Column, plan: Lab
     return _template().render(
         name=name,
         target=FOLDER / f"{name}.yaml",
-        path=spec.path,
         looked_at=count(sample.rows, "row"),
         total_rows=sample.total_rows,
-        label=label,
+        label=proposal.label,
         plan=plan,
-        delimiter=spec.delimiter,
-        null_values=spec.null_values,
+        spec=spec,
+        dates=proposal.dates(),
+        guesses=proposal.guesses,
         extra_nulls=len(spec.null_values) > len(DataSpec(path="x").null_values),
-        time=first_time(roles),
+        time=first_time(proposal.roles),
         split_by="stratified" if stratified else "row",
         features=features,
         left_out=left_out,
@@ -120,6 +166,7 @@ def render(name: str, spec: IngestSpec, sample: Sample, label: Column, plan: Lab
 
 
 def _roles(sample: Sample, label: Column, plan: LabelPlan) -> list[Role]:
+    names = [column.name for column in sample.columns]
     roles = []
     for column in sample.columns:
         if column.name == label.name:
@@ -127,7 +174,8 @@ def _roles(sample: Sample, label: Column, plan: LabelPlan) -> list[Role]:
         if plan.task != "regression" and tells_label(column, label, sample.rows):
             roles.append(Role(column.name, {}, "tells the label, value by value"))
         else:
-            roles.append(role_of(column, sample.rows))
+            roles.append(role_of(column, sample.rows, names))
+            roles += calendar_roles(column, names)
     return _named_apart(roles, label.name)
 
 
@@ -162,27 +210,15 @@ def _slices(features: Sequence[Role], sample: Sample) -> list[str]:
     return sorted(few, key=lambda name: (counts[name], name))[:_SLICES]
 
 
-def _sample(spec: IngestSpec, selection: Selection) -> tuple[Sample, tuple[str, ...]]:
-    """The sample, and the words in it that stand for a missing number."""
-    sample = take_sample(spec, selection)
-    if selection.format == "parquet":
-        return sample, ()
-    extra = tuple(sorted(set().union(*map(_null_words, sample.columns))))
-    if not extra:
-        return sample, ()
-    wider = spec.model_copy(update={"null_values": (*spec.null_values, *extra)})
-    return take_sample(wider, selection), extra
-
-
-def _null_words(column: Column) -> set[str]:
-    """The words without which a text column would be a number."""
-    if column.kind != kinds.TEXT:
-        return set()
-    distinct = column.values.unique().drop_null().cast("string")
-    rest = distinct.filter(pc.invert(pc.is_in(distinct, value_set=pa.array(_NULL_WORDS))))
-    if not len(rest) or kinds.kind_of_text(rest) == kinds.TEXT:
-        return set()
-    return set(distinct.to_pylist()) - set(rest.to_pylist())
+def _sample(
+    label: str, spec: IngestSpec, selection: Selection
+) -> tuple[IngestSpec, Sample, list[FormatGuess]]:
+    """The first rows, read as they are most likely meant."""
+    table = read_head(spec, selection)
+    guessed, guesses = guess_values(table, label, spec, selection)
+    if guessed.null_values != spec.null_values:
+        table = read_head(guessed, selection)
+    return guessed, to_sample(table, guessed, selection), guesses
 
 
 def _require_name(name: str, target: Path, force: bool) -> None:
@@ -255,7 +291,11 @@ def yaml_text(value: object) -> str:
 
 
 def _mapping(values: Mapping[str, Any]) -> str:
-    return "{" + ", ".join(f"{key}: {yaml_text(value)}" for key, value in values.items()) + "}"
+    return (
+        "{"
+        + ", ".join(f"{yaml_text(key)}: {yaml_text(value)}" for key, value in values.items())
+        + "}"
+    )
 
 
 def _note(text: str) -> str:

@@ -16,6 +16,7 @@ from models.compression.spec import Kind, kind_of
 from models.errors import ConfigError, DataError
 from pipelines._answers import COLUMNS, AnswerFile, answer_table
 from pipelines._capture import captured
+from pipelines._raw_format import raw_format
 from pipelines._raw_rows import RawRows, open_rows, require_columns
 from pipelines._text import some
 from pipelines.explain import find_model
@@ -42,8 +43,9 @@ def predict(
     data: Path,
     out: Path | None,
     limit: int | None,
-    delimiter: str = ",",
+    delimiter: str | None = None,
     *,
+    config: Path | None = None,
     allow_missing: bool = False,
     keep: Sequence[str] = (),
 ) -> list[str]:
@@ -55,7 +57,9 @@ def predict(
       data: A CSV or Parquet file.
       out: Where the answers go: CSV, JSON lines or Parquet by the suffix; None prints CSV.
       limit: How many rows, from the first; None takes all.
-      delimiter: Of a CSV file.
+      delimiter: Of a CSV file; None for that of the model's training data.
+      config: A config whose `data` tell how the file is written; None for what the artifact
+        says about its training data.
       allow_missing: Takes a column that the file lacks as missing in every row.
       keep: Columns of the file to write before the answers, such as a key.
 
@@ -74,7 +78,8 @@ def predict(
         log = Path(scratch) / "log"
         with captured(log):
             predictor = open_predictor(*found) if isinstance(found, tuple) else found
-        rows = open_rows(data, predictor.types, delimiter, keep)
+        folder = found[1] if isinstance(found, tuple) else None
+        rows = open_rows(data, predictor.types, raw_format(folder, config, delimiter), keep)
         if not allow_missing:
             require_columns(rows)
         for part, kept in _parts(rows, limit):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from components.example_gen.dates import ISO, check_form
+from components.example_gen.numbers import NumberForm
 from models.features import Task
 from models.spec import Spec
 
@@ -52,7 +55,95 @@ class SplitSpec(Spec):
         return self
 
 
-class DataSpec(Spec):
+class DateSpec(Spec):
+    """A column of dates or times.
+
+    `format` is `iso`, or how the text is written, such as `%d.%m.%Y %H:%M`; a typed column of
+    Parquet needs none. Each of `parts` becomes a column of numbers, `<column>_<part>`:
+    months from 1 to 12, weekdays from 1 (Monday) to 7, hours from 0 to 23.
+    """
+
+    format: str = ISO
+    parts: tuple[
+        Literal["year", "month", "day", "day_of_year", "weekday", "hour", "minute"], ...
+    ] = ()
+
+    @field_validator("format")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        check_form(value)
+        return value
+
+
+class RawFormat(Spec):
+    """How raw files write what they hold. Parquet is typed: only `dates` matters to it.
+
+    `decimal` and `thousands` hold for every number of every column. `units` names what stands
+    before or after the numbers of a column, such as `€` or `%`: it is taken off, so 5 % is 5.
+    """
+
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    encoding: str = "utf-8"
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ".", ",", " ", "'"] = ""
+    units: dict[str, str] = {}
+    dates: dict[str, DateSpec] = {}
+    null_values: tuple[str, ...] = ("", "NA", "NaN", "nan", "null")
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            known = codecs.lookup(value)
+            "".encode(value)  # refuses what is no encoding of text, such as base64
+        except LookupError as error:
+            raise ValueError(
+                f"{value!r} is no encoding: utf-8, cp1252, utf-16, or another that Python knows"
+            ) from error
+        return known.name
+
+    @field_validator("units")
+    @classmethod
+    def _plain_units(cls, units: dict[str, str]) -> dict[str, str]:
+        for name, unit in units.items():
+            if not unit.strip() or re.search(r"[\d+\-.,]", unit) or unit.strip() != unit:
+                raise ValueError(
+                    f"the unit of {name!r} is {unit!r}: expected a word or a sign such as '€', "
+                    "without digits, signs, points, commas or blanks around it"
+                )
+        return units
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> RawFormat:
+        if self.thousands == self.decimal:
+            raise ValueError(f"thousands and decimal are both {self.decimal!r}")
+        sources: dict[str, str] = {}
+        for name, date in self.dates.items():
+            for part in date.parts:
+                other = sources.setdefault(f"{name}_{part}", name)
+                if other != name:
+                    raise ValueError(f"dates: {other!r} and {name!r} both give '{name}_{part}'")
+        return self
+
+    def number_form(self, column: str) -> NumberForm | None:
+        """How the numbers of a column are written; None where Arrow reads them by itself."""
+        form = NumberForm(self.decimal, self.thousands, self.units.get(column, ""))
+        return None if form.is_plain else form
+
+    def calendar(self) -> dict[str, tuple[str, str]]:
+        """By the name of each column that is derived from a date: that date, and the part."""
+        return {
+            f"{name}_{part}": (name, part)
+            for name, date in self.dates.items()
+            for part in date.parts
+        }
+
+    def raw_format(self) -> RawFormat:
+        """Only the format, of what has more keys."""
+        return RawFormat(**{name: getattr(self, name) for name in RawFormat.model_fields})
+
+
+class DataSpec(RawFormat):
     """The raw data.
 
     `path` is a file, a folder or a glob, and may hold TFX's `{SPAN}` and `{VERSION}`;
@@ -63,8 +154,6 @@ class DataSpec(Spec):
     path: str = Field(min_length=1)
     format: Literal["auto", "csv", "parquet"] = "auto"
     spans: str = "all"
-    delimiter: str = Field(",", min_length=1, max_length=1)
-    null_values: tuple[str, ...] = ("", "NA", "NaN", "nan", "null")
     split: SplitSpec = SplitSpec()
     keep: tuple[str, ...] = ()
     schema_path: str | None = Field(None, alias="schema")
@@ -78,7 +167,7 @@ class DataSpec(Spec):
         return text
 
 
-class IngestSpec(Spec):
+class IngestSpec(RawFormat):
     """All that the ExampleGen component gets, as JSON.
 
     `columns` are the columns to write, in order; `numbers` are those of them whose values
@@ -88,8 +177,6 @@ class IngestSpec(Spec):
     path: str
     format: Literal["auto", "csv", "parquet"]
     spans: str
-    delimiter: str
-    null_values: tuple[str, ...]
     split: SplitSpec
     columns: tuple[str, ...]
     numbers: tuple[str, ...]

@@ -25,13 +25,13 @@ from components.example_gen.fingerprint import fingerprint
 from components.example_gen.passes import (
     MakePipeline,
     count_pass,
-    make_units,
     scan_pass,
     write_pass,
 )
+from components.example_gen.rows import Unit, make_units
 from components.example_gen.scan import FileScan, merge_kinds
 from components.example_gen.split import plan_split, splits_wanted
-from components.example_gen.units import Unit, unit_file
+from components.example_gen.units import unit_file
 from models.errors import DataError, EnvironmentProblem
 
 _LOG = logging.getLogger(__name__)

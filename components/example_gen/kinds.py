@@ -12,6 +12,8 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.example_gen.numbers import NumberForm, to_plain
+
 NULL, BOOL, INT, FLOAT, TEXT = "null", "bool", "int", "float", "text"
 CHAIN = (NULL, BOOL, INT, FLOAT, TEXT)
 _PROBE = 64
@@ -23,11 +25,11 @@ def join(kinds: Iterable[str]) -> str:
     return max(kinds, key=CHAIN.index, default=NULL)
 
 
-def kind_of_text(text: pa.Array, floor: str = NULL) -> str:
+def kind_of_text(text: pa.Array, floor: str = NULL, form: NumberForm | None = None) -> str:
     """Gives the lowest kind, not below `floor`, that every value parses as."""
     for kind in CHAIN[CHAIN.index(floor) : -1]:
         # A failing cast costs far more than a successful one: try a few values first.
-        if parse(text[:_PROBE], kind) is not None and parse(text, kind) is not None:
+        if parse(text[:_PROBE], kind, form) is not None and parse(text, kind, form) is not None:
             return kind
     return TEXT
 
@@ -49,14 +51,24 @@ def kind_of_type(kind: pa.DataType) -> str | None:
     return None
 
 
-def parse(text: pa.Array, kind: str) -> pa.Array | None:
-    """Gives text as the canonical array of `kind`, or None where a value does not fit."""
+def parse(text: pa.Array, kind: str, form: NumberForm | None = None) -> pa.Array | None:
+    """Gives text as the canonical array of `kind`, or None where a value does not fit.
+
+    Args:
+      text: The values; null is missing.
+      kind: One of `CHAIN`.
+      form: How numbers are written; None as Arrow reads them.
+    """
     if kind == TEXT:
         return text.cast(pa.binary())
     if kind == NULL:
         return pa.nulls(len(text)) if text.null_count == len(text) else None
     if kind == BOOL:
         return _parse_bool(text)
+    if form is not None:
+        plain = to_plain(_clean(text), form)
+        parsed = None if plain is None else _parse_number(plain, kind)
+        return None if parsed is None else _canonical_float(parsed)
     parsed = _parse_number(text, kind)
     if parsed is None:
         cleaned = _clean(text)
@@ -64,12 +76,12 @@ def parse(text: pa.Array, kind: str) -> pa.Array | None:
     return None if parsed is None else _canonical_float(parsed)
 
 
-def first_misfit(text: pa.Array, kind: str) -> int:
+def first_misfit(text: pa.Array, kind: str, form: NumberForm | None = None) -> int:
     """Gives the position of the first value that does not parse as `kind`."""
     low, high = 0, len(text)
     while high - low > 1:
         middle = (low + high) // 2
-        if parse(text[low:middle], kind) is None:
+        if parse(text[low:middle], kind, form) is None:
             high = middle
         else:
             low = middle

@@ -11,7 +11,6 @@ import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,14 +19,14 @@ import apache_beam as beam
 from components.example_gen import histogram
 from components.example_gen.config import IngestSpec
 from components.example_gen.files import Selection
+from components.example_gen.rows import Unit, count_unit
 from components.example_gen.scan import FileScan, scan_file
 from components.example_gen.split import SplitPlan
-from components.example_gen.units import Piece, Unit, count_unit, write_unit
+from components.example_gen.units import write_unit
 from models.errors import EnvironmentProblem, KelpError, error_from_json
 
 MakePipeline = Callable[[], beam.Pipeline]
 _Task = TypeVar("_Task")
-_MAX_UNITS = 256
 
 
 def scan_pass(
@@ -64,35 +63,6 @@ def write_pass(
     """Writes all units into `folder`; gives the rows of each split, unit by unit."""
     work = partial(_write, spec=spec, found=found, plan=plan, folder=folder)
     return [json.loads(text) for text in _run(make, "write", units, work, folder)]
-
-
-def make_units(scans: Sequence[FileScan], spans: Sequence[int]) -> list[Unit]:
-    """Cuts the data into units of work: files or row groups, not too many of them.
-
-    Args:
-      scans: What each file holds.
-      spans: The span of each file; no unit holds rows of two.
-    """
-    pieces: dict[int, list[Piece]] = {}
-    for scan, span in zip(scans, spans, strict=True):
-        if scan.rows:
-            pieces.setdefault(span, []).extend(_pieces(scan))
-    size = -(-sum(map(len, pieces.values())) // _MAX_UNITS) or 1
-    cut = [
-        (tuple(held[at : at + size]), span)
-        for span, held in pieces.items()
-        for at in range(0, len(held), size)
-    ]
-    return [Unit(index, held, span) for index, (held, span) in enumerate(cut)]
-
-
-def _pieces(scan: FileScan) -> list[Piece]:
-    if not scan.pieces:
-        return [Piece(scan.path)]
-    before = accumulate(scan.piece_rows, initial=0)
-    return [
-        Piece(scan.path, groups, rows) for groups, rows in zip(scan.pieces, before, strict=False)
-    ]
 
 
 def _scan(path: str, file_format: str, spec: IngestSpec) -> str:

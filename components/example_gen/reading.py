@@ -7,47 +7,50 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from components.example_gen.config import DataSpec, IngestSpec
+from components.example_gen.config import RawFormat
+from components.example_gen.text_encoding import UTF8, open_text, utf8_file, wrong_encoding
 from models.errors import DataError
-
-CsvSpec = Union[IngestSpec, DataSpec]  # both have a delimiter and null values
 
 BLOCK_BYTES = 4 << 20
 _BATCH_ROWS = 32768
 _BATCH_CELLS = 1 << 20
 
 
-def csv_header(path: str, spec: CsvSpec) -> list[str]:
+def csv_header(path: str, spec: RawFormat) -> list[str]:
     """Gives the names in a CSV file's first line."""
-    with _explained(path, "CSV"):
+    with _explained(path, "CSV", spec.encoding):
         try:
-            names = _open_csv(path, spec, [], None).schema.names
+            with utf8_file(path, spec.encoding, BLOCK_BYTES) as text:
+                names = _open_csv(text, spec, [], None).schema.names
         except pa.ArrowInvalid as error:
             if "Empty CSV file" not in str(error):
                 raise
             names = _lone_header(path, spec)
+        if any("\0" in name for name in names):
+            raise UnicodeError("a name holds the byte 0")
     return list(names)
 
 
-def csv_batches(path: str, columns: Sequence[str], spec: CsvSpec) -> Iterator[pa.RecordBatch]:
+def csv_batches(path: str, columns: Sequence[str], spec: RawFormat) -> Iterator[pa.RecordBatch]:
     """Streams the columns of a CSV file as text; missing values are null.
 
     Raises:
-      DataError: A row has too few or too many fields, or the file is not CSV in UTF-8.
+      DataError: A row has too few or too many fields, or the file is not CSV in its encoding.
     """
     bad: list[Any] = []
-    with _explained(path, "CSV"):
+    with _explained(path, "CSV", spec.encoding):
         try:
-            yield from _open_csv(path, spec, bad, columns)
+            with utf8_file(path, spec.encoding) as text:
+                yield from _open_csv(text, spec, bad, columns)
         except pa.ArrowInvalid as error:
             if bad:
-                raise _wrong_fields(path, bad[0]) from error
+                raise _wrong_fields(path, bad[0], spec.encoding) from error
             if "Empty CSV file" not in str(error):
                 raise
 
@@ -67,36 +70,37 @@ def parquet_batches(
         yield from file.iter_batches(rows, row_groups=list(row_groups), columns=list(columns))
 
 
-def place(path: str, row: int, value: str) -> str:
+def place(path: str, row: int, value: str, encoding: str = UTF8) -> str:
     """Names the place of a value in a CSV file: its line where that is certain.
 
     Args:
       path: The file.
       row: The row's number, the first one after the header being 1.
       value: The value as text.
+      encoding: The file's.
     """
     line = row + 1
-    with Path(path).open("rb") as file:
-        text = next(islice(file, line - 1, line), b"")
-    return f"{path}, line {line}" if value.encode() in text else f"{path}, row {row}"
+    with open_text(path, encoding) as file:
+        text = next(islice(file, line - 1, line), "")
+    return f"{path}, line {line}" if value in text else f"{path}, row {row}"
 
 
-def quote_is_open(path: str, last_value: str | None) -> bool:
+def quote_is_open(path: str, last_value: str | None, encoding: str = UTF8) -> bool:
     """Whether a CSV file ends inside a quoted value, given its last field.
 
     Arrow takes what follows an opening quote that is never closed as one value.
     """
     if not last_value or "\n" not in last_value:
         return False
-    with pa.input_stream(path, compression="detect") as file:
-        tail = b""
+    with open_text(path, encoding) as file:
+        tail = ""
         while chunk := file.read(BLOCK_BYTES):
             tail = (tail + chunk)[-64:]
-    return not tail.rstrip(b"\r\n").endswith(b'"')
+    return not tail.rstrip("\r\n").endswith('"')
 
 
 def _open_csv(
-    path: str, spec: CsvSpec, bad: list[Any], columns: Sequence[str] | None
+    path: str, spec: RawFormat, bad: list[Any], columns: Sequence[str] | None
 ) -> pa_csv.CSVStreamingReader:
     def note(row: Any) -> str:
         bad.append(row)
@@ -117,34 +121,47 @@ def _open_csv(
     )
 
 
-def _lone_header(path: str, spec: CsvSpec) -> list[str]:
+def _lone_header(path: str, spec: RawFormat) -> list[str]:
     """Reads a file of one line that no newline ends, which Arrow takes for empty."""
     with pa.input_stream(path, compression="detect") as file:
         text = file.read(BLOCK_BYTES)
     if not text.strip():
         raise DataError(f"{path} is empty", where=path, expected="a header line, then rows")
     options = pa_csv.ParseOptions(delimiter=spec.delimiter)
-    names = pa_csv.read_csv(pa.BufferReader(text + b"\n"), parse_options=options).column_names
+    line = (text.decode(spec.encoding) + "\n").encode()
+    names = pa_csv.read_csv(pa.BufferReader(line), parse_options=options).column_names
     return list(names)
 
 
 @contextmanager
-def _explained(path: str, kind: str) -> Iterator[None]:
+def _explained(path: str, kind: str, encoding: str | None = None) -> Iterator[None]:
+    """Turns what Arrow says about a file into a `DataError`; `encoding` is that of text."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        encoded = None if encoding is None else _wrong_encoding(path, encoding)
+        if encoded is not None:
+            raise encoded from error
         reason = str(error).split(" If this is")[0]
         what, fix = f"{path} is not a whole {kind} file", "write the file again"
         if "straddling" in reason:
             what = f"a row of {path} is longer than {BLOCK_BYTES >> 20} MB"
             fix = "look for a quote that is never closed"
-        elif "UTF8" in reason:
-            what, fix = f"{path} is not UTF-8 text", "save the file as UTF-8"
         raise DataError(what, where=path, received=reason, fix=fix) from error
 
 
-def _wrong_fields(path: str, row: Any) -> DataError:
-    line = _line_of(path, row.text)
+def _wrong_encoding(path: str, encoding: str) -> DataError | None:
+    try:
+        return wrong_encoding(path, encoding)
+    except OSError:  # the file cannot be read at all, which the first error says better
+        return None
+
+
+def _wrong_fields(path: str, row: Any, encoding: str) -> DataError:
+    encoded = wrong_encoding(path, encoding)
+    if encoded is not None:
+        return encoded
+    line = _line_of(path, row.text, encoding)
     place_in_file = f"line {line}" if line else f"row {row.number}"
     few = "few" if row.actual_columns < row.expected_columns else "many"
     return DataError(
@@ -156,9 +173,11 @@ def _wrong_fields(path: str, row: Any) -> DataError:
     )
 
 
-def _line_of(path: str, text: str) -> int | None:
+def _line_of(path: str, text: str, encoding: str) -> int | None:
     """Finds the number of the line that is exactly `text`; None where it is not found."""
-    wanted = b"\n" + text.encode()
+    if encoding.startswith(("utf-16", "utf-32")):  # its lines do not end in one byte
+        return None
+    wanted = b"\n" + text.encode(encoding, errors="replace")
     with (
         Path(path).open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,

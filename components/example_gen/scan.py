@@ -10,7 +10,15 @@ from difflib import get_close_matches
 import pyarrow as pa
 
 from components.example_gen import kinds
+from components.example_gen.calendar import (
+    NoDateError,
+    dated_columns,
+    no_date,
+    read_dates,
+    source_columns,
+)
 from components.example_gen.config import IngestSpec
+from components.example_gen.numbers import likely_form
 from components.example_gen.reading import (
     csv_batches,
     csv_header,
@@ -92,18 +100,21 @@ def _scan_csv(path: str, spec: IngestSpec) -> FileScan:
     names = csv_header(path, spec)
     wanted = columns_to_read(spec)
     _require_columns(path, names, spec)
-    found = dict.fromkeys(wanted, kinds.NULL)
+    found = {**dict.fromkeys(wanted, kinds.NULL), **_dated_kinds(spec)}
+    plain = [name for name in wanted if found[name] == kinds.NULL]
     rows, last = 0, None
-    for batch in csv_batches(path, list(dict.fromkeys([*wanted, names[-1]])), spec):
-        for name in wanted:
-            text = batch.column(name)
-            found[name] = kinds.kind_of_text(text, found[name])
+    to_read = dict.fromkeys([*source_columns(wanted, spec), names[-1]])
+    for batch in csv_batches(path, list(to_read), spec):
+        for name in plain:
+            text, form = batch.column(name), spec.number_form(name)
+            found[name] = kinds.kind_of_text(text, found[name], form)
             if found[name] == kinds.TEXT and name in spec.numbers:
                 raise _text_in_number(path, name, rows, text, spec)
+        _require_dates(batch, path, rows, spec)
         rows += batch.num_rows
         if batch.num_rows:
             last = batch.column(names[-1])[-1].as_py()
-    if quote_is_open(path, last):
+    if quote_is_open(path, last, spec.encoding):
         raise DataError(
             f"{path} ends inside a quoted value",
             where=f"{path}, row {rows}, column {names[-1]}",
@@ -112,11 +123,27 @@ def _scan_csv(path: str, spec: IngestSpec) -> FileScan:
     return FileScan(path, tuple(names), found, rows)
 
 
+def _dated_kinds(spec: IngestSpec) -> dict[str, str]:
+    dated = dated_columns(columns_to_read(spec), spec)
+    return {name: kinds.TEXT if name in spec.dates else kinds.INT for name in dated}
+
+
+def _require_dates(batch: pa.RecordBatch, path: str, rows: int, spec: IngestSpec) -> None:
+    try:
+        read_dates(batch, source_columns(_dated_kinds(spec), spec), spec)
+    except NoDateError as error:
+        raise no_date(error, path, rows, spec, spec.where) from error
+
+
 def _scan_parquet(path: str, spec: IngestSpec) -> FileScan:
     with open_parquet(path) as file:
         schema, metadata = file.schema_arrow, file.metadata
         _require_columns(path, schema.names, spec)
-        found = {name: _kind_of_field(path, schema.field(name)) for name in columns_to_read(spec)}
+        wanted = columns_to_read(spec)
+        types = {
+            name: _kind_of_field(path, schema.field(name)) for name in source_columns(wanted, spec)
+        }
+        found = {name: types[name] for name in wanted if name in types} | _dated_kinds(spec)
         sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
     for name in spec.numbers:
         if found[name] == kinds.TEXT:
@@ -159,25 +186,41 @@ def _kind_of_field(path: str, field: pa.Field) -> str:
 
 
 def _require_columns(path: str, names: Sequence[str], spec: IngestSpec) -> None:
-    for name in columns_to_read(spec):
-        role = _role(name, spec)
-        count = list(names).count(name)
-        if count == 0:
-            near = get_close_matches(name, names, 1, 0.5)
+    for name in spec.calendar():
+        if name in names:
             raise DataError(
-                f"the {role} {name!r} does not exist in the data",
-                where=f"{path}; named in {spec.where}",
-                expected=f"a column {name!r}" + (f"; the nearest is {near[0]!r}" if near else ""),
-                received=f"{len(names)} columns: {', '.join(names)}",
-                fix=f"write {near[0]!r} instead" if near else "correct the name",
+                f"{name!r} is a column of the data, and data.dates would give another",
+                where=f"{path}; {spec.where}: data.dates",
+                expected="parts of dates whose names are free",
+                fix="rename the column, or leave the part out",
             )
-        if count > 1:
-            raise DataError(
-                f"the {role} {name!r} occurs {count} times in the header",
-                where=path,
-                expected="one column of that name",
-                fix="rename the others",
-            )
+    for key in ("units", "dates"):
+        for name in getattr(spec, key):
+            _require_column(path, name, f"column of data.{key}", names, spec)
+    for name in source_columns(columns_to_read(spec), spec):
+        _require_column(path, name, _role(name, spec), names, spec)
+
+
+def _require_column(
+    path: str, name: str, role: str, names: Sequence[str], spec: IngestSpec
+) -> None:
+    count = list(names).count(name)
+    if count == 0:
+        near = get_close_matches(name, names, 1, 0.5)
+        raise DataError(
+            f"the {role} {name!r} does not exist in the data",
+            where=f"{path}; named in {spec.where}",
+            expected=f"a column {name!r}" + (f"; the nearest is {near[0]!r}" if near else ""),
+            received=f"{len(names)} columns: {', '.join(names)}",
+            fix=f"write {near[0]!r} instead" if near else "correct the name",
+        )
+    if count > 1:
+        raise DataError(
+            f"the {role} {name!r} occurs {count} times in the header",
+            where=path,
+            expected="one column of that name",
+            fix="rename the others",
+        )
 
 
 def _role(name: str, spec: IngestSpec) -> str:
@@ -187,13 +230,31 @@ def _role(name: str, spec: IngestSpec) -> str:
 
 
 def _text_in_number(path: str, name: str, rows: int, text: pa.Array, spec: IngestSpec) -> DataError:
-    at = kinds.first_misfit(text, kinds.FLOAT)
+    at = kinds.first_misfit(text, kinds.FLOAT, spec.number_form(name))
     value = text[at].as_py()
+    expected = "a number or a boolean"
+    if spec.number_form(name) is not None:
+        separated = f", thousands by {spec.thousands!r}" if spec.thousands else ""
+        unit = f", the unit {spec.units[name]!r}" if name in spec.units else ""
+        expected += f", its decimal mark {spec.decimal!r}{separated}{unit}"
     return DataError(
         f"column {name} must be a number, and holds text",
-        where=f"{place(path, rows + at + 1, value)}, column {name}",
-        expected="a number or a boolean",
+        where=f"{place(path, rows + at + 1, value, spec.encoding)}, column {name}",
+        expected=expected,
         received=repr(value),
-        fix=f"correct the value, add it to data.null_values, or declare {name} as "
-        f"categorical in {spec.where}",
+        fix=_number_fix(name, value, spec),
     )
+
+
+def _number_fix(name: str, value: str, spec: IngestSpec) -> str:
+    form = likely_form(pa.array([value]))
+    if form is None:
+        return (
+            f"correct the value, add it to data.null_values, or declare {name} as "
+            f"categorical in {spec.where}"
+        )
+    keys = {"decimal": form.decimal, "thousands": form.thousands}
+    changes = [f"data.{key}: {new!r}" for key, new in keys.items() if new != getattr(spec, key)]
+    if form.unit and form.unit != spec.units.get(name):
+        changes.append(f"data.units: {{{name}: {form.unit!r}}}")
+    return f"set {' and '.join(changes)} if all numbers are written so, or correct the value"

@@ -13,16 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.example_gen.config import SPLITS, IngestSpec, SharesSpec
+from components.example_gen.dates import ISO, column_moments, first_no_date
 from components.example_gen.histogram import Hashes, Histogram, Ints
 
 Columns = Mapping[str, pa.Array]
 _MISSING = np.uint64(0x9E3779B97F4A7C15)
-_ZONED = r":\d{2}(\.\d+)?(Z|[+-]\d{2}(:?\d{2})?)$"
-_MICROSECONDS = r"(\.\d{6})\d+"
 
 
 @dataclass(frozen=True)
@@ -126,11 +124,13 @@ def time_keys(values: pa.Array) -> Ints:
         bits: Ints = values.to_numpy(zero_copy_only=False).view(np.int64)
         ordered: Ints = np.where(bits < 0, bits ^ np.int64(2**63 - 1), bits)
         return ordered
-    text = values.cast(pa.string())
-    moments = _iso_microseconds(text)
+    moments = column_moments(values, ISO)
     if moments is None:
-        raise ValueError(_first_not_iso(text))
-    return moments
+        raise ValueError(first_no_date(values, ISO))
+    if moments.null_count:
+        raise ValueError(int(np.flatnonzero(_nulls(moments))[0]))
+    microseconds: Ints = moments.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return microseconds
 
 
 def _assign_by_cuts(groups: Hashes, keys: Ints, plan: SplitPlan) -> NDArray[np.int8]:
@@ -184,26 +184,3 @@ def _text_bits(values: pa.Array) -> Hashes:
     at = encoded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
     bits: Hashes = by_word[at]
     return bits
-
-
-def _iso_microseconds(text: pa.Array) -> Ints | None:
-    """Parses ISO dates and times; those without a zone are taken as UTC."""
-    text = pc.replace_substring_regex(text, _MICROSECONDS, r"\1")
-    zoned = pc.match_substring_regex(text, _ZONED)
-    nothing = pa.scalar(None, pa.string())
-    try:
-        local = pc.if_else(zoned, nothing, text).cast(pa.timestamp("us"))
-        moved = pc.if_else(zoned, text, nothing).cast(pa.timestamp("us", "UTC"))
-    except pa.ArrowInvalid:  # Arrow's only way to say that a value does not parse.
-        return None
-    both = pc.coalesce(local.cast(pa.int64()), moved.cast(pa.int64()))
-    keys: Ints = both.to_numpy(zero_copy_only=False)
-    return keys
-
-
-def _first_not_iso(text: pa.Array) -> int:
-    low, high = 0, len(text)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _iso_microseconds(text[low:middle]) is None else (middle, high)
-    return low

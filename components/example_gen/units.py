@@ -1,4 +1,4 @@
-"""The second and third pass: a unit of work is read, split, encoded and written.
+"""The last pass: a unit of work is read, split, encoded and written.
 
 Memory holds a few batches at a time, whatever the number of rows.
 """
@@ -9,75 +9,25 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import pyarrow as pa
 import tensorflow as tf
 
-from components.example_gen import histogram, kinds
 from components.example_gen.config import SPLITS, IngestSpec
 from components.example_gen.encode import encode
-from components.example_gen.reading import csv_batches, parquet_batches, place
-from components.example_gen.split import Columns, SplitPlan, assign, group_and_key
-from models.errors import DataError, EnvironmentProblem
+from components.example_gen.rows import Piece, Unit, read_unit
+from components.example_gen.split import Columns, SplitPlan, assign
+from models.errors import EnvironmentProblem
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
-_MAX_CLASSES = 256
 # The encoder and zlib release Python's lock: two batches are encoded while one is written.
 _THREADS = 2
 _AHEAD = 3
 # Level 1 takes a third of the time of level 6 and a third more room.
 _GZIP_LEVEL = 1
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A CSV file, or neighbouring row groups of a Parquet file.
-
-    Attributes:
-      path: The file.
-      row_groups: The row groups; None for CSV.
-      first_row: How many rows of the file lie before the piece.
-    """
-
-    path: str
-    row_groups: tuple[int, ...] | None = None
-    first_row: int = 0
-
-
-@dataclass(frozen=True)
-class Unit:
-    """Pieces of one span that one worker reads and writes."""
-
-    index: int
-    pieces: tuple[Piece, ...]
-    span: int = 0
-
-
-def count_unit(
-    unit: Unit, spec: IngestSpec, found: Mapping[str, str], plan: SplitPlan
-) -> histogram.Histogram:
-    """Counts a unit's rows for a stratified or a chronological split."""
-    whole: histogram.Histogram = {}
-    for piece, row, columns in _read_unit(unit, spec, found):
-        try:
-            groups, keys = group_and_key(columns, plan)
-        except ValueError as error:
-            at = int(error.args[0])
-            raise _no_time(piece, row + at, plan.columns[0], columns, at, spec) from error
-        if len(np.unique(groups)) > _MAX_CLASSES or len(whole) > _MAX_CLASSES:
-            raise DataError(
-                f"the label {spec.label!r} has more than {_MAX_CLASSES} classes",
-                where=f"{spec.where}: data.split.by is 'stratified'; {piece.path}",
-                expected=f"at most {_MAX_CLASSES} classes to stratify by",
-                fix="split by 'row' or by 'key'",
-            )
-        whole = histogram.merge([whole, histogram.count(groups, keys)])
-    return whole
 
 
 def write_unit(
@@ -98,7 +48,7 @@ def write_unit(
         return _by_split(encode(columns, spec.columns), assign(columns, plan))
 
     with ThreadPoolExecutor(_THREADS) as pool, _SplitFiles(folder, unit.index) as files:
-        for parts in _ahead(pool, encode_batch, _read_unit(unit, spec, found)):
+        for parts in _ahead(pool, encode_batch, read_unit(unit, spec, found)):
             files.write(parts)
     return files.rows
 
@@ -159,50 +109,6 @@ def unit_file(folder: Path, unit: int, split: str) -> Path:
     return folder / f"{unit:05d}-{split}.gz"
 
 
-def _read_unit(
-    unit: Unit, spec: IngestSpec, found: Mapping[str, str]
-) -> Iterator[tuple[Piece, int, Columns]]:
-    """Streams canonical columns, with the number of rows of the file before them."""
-    for piece in unit.pieces:
-        row = piece.first_row
-        for batch in _raw_batches(piece, list(found), spec):
-            yield piece, row, _canonical(piece, row, batch, found)
-            row += batch.num_rows
-
-
-def _raw_batches(piece: Piece, names: list[str], spec: IngestSpec) -> Iterator[pa.RecordBatch]:
-    if piece.row_groups is None:
-        return csv_batches(piece.path, names, spec)
-    return parquet_batches(piece.path, piece.row_groups, names)
-
-
-def _canonical(piece: Piece, row: int, batch: pa.RecordBatch, found: Mapping[str, str]) -> Columns:
-    columns = {}
-    for name, kind in found.items():
-        values = batch.column(name)
-        if piece.row_groups is None:
-            parsed = kinds.parse(values, kind)
-        else:
-            parsed = _canonical_typed(piece, row, name, values, kind)
-        if parsed is None:
-            raise DataError(f"{piece.path} changed while it was read", where=piece.path)
-        columns[name] = parsed
-    return columns
-
-
-def _canonical_typed(piece: Piece, row: int, name: str, values: pa.Array, kind: str) -> pa.Array:
-    try:
-        return kinds.canonical(values, kind)
-    except pa.ArrowInvalid as error:
-        raise DataError(
-            f"column {name} holds an integer of more than 63 bits",
-            where=f"{piece.path}, column {name}, after row {row}",
-            expected="integers between -2^63 and 2^63 - 1",
-            received=str(error),
-            fix="write the column as text or as a float",
-        ) from error
-
-
 def _by_split(examples: list[bytes], splits: np.ndarray) -> list[list[bytes]]:
     rows = np.empty(len(examples), object)
     rows[:] = examples
@@ -220,25 +126,6 @@ def _ahead(
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
-
-
-def _no_time(
-    piece: Piece, row: int, name: str, columns: Columns, at: int, spec: IngestSpec
-) -> DataError:
-    value = columns[name][at].as_py()
-    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-    where = (
-        f"{piece.path}, row {row + 1}"
-        if value is None or piece.row_groups
-        else place(piece.path, row + 1, text)
-    )
-    return DataError(
-        f"the split column {name!r} holds {'no value' if value is None else 'no time'}",
-        where=f"{where}, column {name}",
-        expected="a number, a date or an ISO time in every row, as data.split.by is 'time'",
-        received="a missing value" if value is None else repr(text),
-        fix=f"correct the row, or split another way in {spec.where}",
-    )
 
 
 def _cannot_write(folder: Path, error: tf.errors.OpError) -> EnvironmentProblem:

@@ -20,6 +20,7 @@ from components.pusher.warmup import write_warmup
 from components.tracker.lineage import folder_digest, text_digest
 from models.golden import golden_columns
 from models.parity import verify
+from models.raw_format_file import RAW_FORMAT_FILE
 
 PARITY_FILE = "parity.json"
 _TIMEOUT_S = 300
@@ -33,6 +34,7 @@ def Pusher(  # noqa: N802 (a TFX component is named as a class)
     pushed_model: OutputArtifact[standard_artifacts.PushedModel],
     name: Parameter[str],
     spec: Parameter[str],
+    raw_format: Parameter[str],
     source_digest: Parameter[str],
 ) -> None:
     """Pushes the model if it is blessed; `pushed` says 1 or 0.
@@ -52,9 +54,12 @@ def Pusher(  # noqa: N802 (a TFX component is named as a class)
     with tempfile.TemporaryDirectory() as folder:
         warmup = Path(folder) / "warmup"
         write_warmup(warmup, name, golden_columns(golden), settings.warmup_rows)
+        extra = {"tf_serving_warmup_requests": warmup, RAW_FORMAT_FILE: Path(folder) / "raw"}
+        extra[RAW_FORMAT_FILE].write_text(raw_format + "\n", encoding="utf-8")
         # As the registry tells models apart, so that its versions and these stay the same.
         facts = {"model": folder_digest(saved_model), "source": text_digest(model.uri)}
-        version = push(saved_model, Path(settings.root) / name, warmup, facts)
+        facts["raw_format"] = text_digest(raw_format)
+        version = push(saved_model, Path(settings.root) / name, extra, facts)
     write_json(Path(pushed_model.uri) / PARITY_FILE, parity.to_dict())
     pushed_model.set_int_custom_property("pushed", 1)
     pushed_model.set_string_custom_property("pushed_destination", str(version))

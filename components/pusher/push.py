@@ -22,7 +22,7 @@ _LEFTOVER_S = 3600
 def push(
     model_dir: Path,
     target: Path,
-    warmup: Path | None = None,
+    extra: Mapping[str, Path] | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Path:
     """Copies `model_dir` to `<target>/<version>` and gives that path.
@@ -35,7 +35,7 @@ def push(
     Args:
       model_dir: A SavedModel.
       target: `<root>/<name>`.
-      warmup: A file for `assets.extra/tf_serving_warmup_requests`.
+      extra: Files for `assets.extra/`, by their names there.
       facts: What tells the model from others, kept in `assets.extra/kelp.json`.
 
     Raises:
@@ -50,9 +50,9 @@ def push(
         target.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(target)
         shutil.copytree(model_dir, temporary)
-        if warmup is not None:
+        for name, path in (extra or {}).items():
             (temporary / EXTRA_FOLDER).mkdir(exist_ok=True)
-            shutil.copyfile(warmup, temporary / EXTRA_FOLDER / "tf_serving_warmup_requests")
+            shutil.copyfile(path, temporary / EXTRA_FOLDER / name)
         if facts is not None:
             (temporary / EXTRA_FOLDER).mkdir(exist_ok=True)
             write_json(temporary / FACTS_FILE, facts)

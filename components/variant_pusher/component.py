@@ -27,6 +27,7 @@ def VariantPusher(  # noqa: N802 (a TFX component is named as a class)
     pushed_variants: OutputArtifact[PushedVariants],
     name: Parameter[str],
     spec: Parameter[str],
+    raw_format: Parameter[str],
     source_digest: Parameter[str],
 ) -> None:
     """Pushes every blessed variant and writes `pushed.json`; none of a refused candidate.
@@ -42,7 +43,7 @@ def VariantPusher(  # noqa: N802 (a TFX component is named as a class)
     pushed: dict[str, str] = {}
     if blessed == evaluator_constants.BLESSED_VALUE:
         settings = PushSpec.model_validate_json(spec)
-        pushed = deliver(name, made, settings, {"candidate": candidate})
+        pushed = deliver(name, made, settings, {"candidate": candidate}, raw_format)
         pushed |= {one.name: candidate for one in made if one.is_candidate}
     write_json(Path(pushed_variants.uri) / PUSHED_FILE, {"pushed": pushed})
     destinations = sorted(set(pushed.values()) - {candidate})

@@ -20,6 +20,7 @@ from components.tracker.lineage import folder_digest
 from models.compression.spec import VariantSpec, is_reference
 from models.compression.weights import GOLDEN_FOLDER
 from models.golden import golden_columns
+from models.raw_format_file import raw_format_file
 
 FACTS_FILE = "kelp.json"
 _EXTRA = "assets.extra"
@@ -50,7 +51,11 @@ class Made:
 
 
 def deliver(
-    name: str, made: Sequence[Made], spec: PushSpec, lineage: Mapping[str, Any]
+    name: str,
+    made: Sequence[Made],
+    spec: PushSpec,
+    lineage: Mapping[str, Any],
+    raw_format: str,
 ) -> dict[str, str]:
     """Pushes what is blessed, and gives where each variant is, by its name.
 
@@ -61,21 +66,24 @@ def deliver(
       made: The variants.
       spec: Where to.
       lineage: What `kelp.json` tells of where the variants come from.
+      raw_format: How the raw data were written, as JSON.
 
     Raises:
       EnvironmentProblem: a folder cannot be written.
     """
     blessed = [one for one in made if one.goes_out]
     served = [one for one in blessed if one.verdict["kind"] == "savedmodel"]
-    pushed = {one.name: str(_serve(name, one, spec, lineage)) for one in served}
+    pushed = {one.name: str(_serve(name, one, spec, lineage, raw_format)) for one in served}
     files = [one for one in blessed if one.verdict["kind"] != "savedmodel"]
     if files:
-        folder = _ship(name, files, spec, lineage)
+        folder = _ship(name, files, spec, lineage, raw_format)
         pushed |= {one.name: str(folder / one.name) for one in files}
     return pushed
 
 
-def _serve(name: str, made: Made, spec: PushSpec, lineage: Mapping[str, Any]) -> Path:
+def _serve(
+    name: str, made: Made, spec: PushSpec, lineage: Mapping[str, Any], raw_format: str
+) -> Path:
     model, served_as = made.folder / MODEL_FOLDER, f"{name}-{made.name}"
     target = Path(spec.root) / served_as
     with _assembled() as folder:
@@ -84,15 +92,19 @@ def _serve(name: str, made: Made, spec: PushSpec, lineage: Mapping[str, Any]) ->
         columns = golden_columns(made.folder / GOLDEN_FOLDER)
         warmup = folder / _EXTRA / "tf_serving_warmup_requests"
         write_warmup(warmup, served_as, columns, spec.warmup_rows)
-        facts = _facts([made], lineage)
+        _write_raw_format(folder, raw_format)
+        facts = _facts([made], lineage, raw_format)
         return _push(folder, target, facts, Path(_EXTRA) / FACTS_FILE)
 
 
-def _ship(name: str, files: Sequence[Made], spec: PushSpec, lineage: Mapping[str, Any]) -> Path:
+def _ship(
+    name: str, files: Sequence[Made], spec: PushSpec, lineage: Mapping[str, Any], raw_format: str
+) -> Path:
     with _assembled() as folder:
         for made in files:
             shutil.copytree(made.folder / MODEL_FOLDER, folder / made.name)
-        facts = _facts(files, lineage)
+            _write_raw_format(folder / made.name, raw_format)
+        facts = _facts(files, lineage, raw_format)
         return _push(folder, Path(spec.artifacts) / name, facts, Path(FACTS_FILE))
 
 
@@ -104,14 +116,21 @@ def _assembled() -> Iterator[Path]:
 
 def _push(folder: Path, target: Path, facts: dict[str, Any], place: Path) -> Path:
     newest = target / str((versions(target) or [0])[-1])
-    if (newest / place).is_file() and read_json(newest / place)["digests"] == facts["digests"]:
-        return newest
+    if (newest / place).is_file():
+        before = read_json(newest / place)
+        if all(before.get(key) == facts[key] for key in ("digests", "raw_format")):
+            return newest
     write_json(folder / place, facts)
     return push(folder, target)
 
 
-def _facts(made: Sequence[Made], lineage: Mapping[str, Any]) -> dict[str, Any]:
+def _write_raw_format(folder: Path, raw_format: str) -> None:
+    raw_format_file(folder).write_text(raw_format + "\n", encoding="utf-8")
+
+
+def _facts(made: Sequence[Made], lineage: Mapping[str, Any], raw_format: str) -> dict[str, Any]:
     return {
+        "raw_format": json.loads(raw_format),
         "digests": {one.name: folder_digest(one.folder / MODEL_FOLDER) for one in made},
         "variants": {
             one.name: {"weights": one.verdict["weights"], "format": one.verdict["format"]}

@@ -21,10 +21,10 @@ from components.example_gen.config import IngestSpec, SharesSpec, SplitSpec
 from components.example_gen.executor import Executor, ingest
 from components.example_gen.files import select_files
 from components.example_gen.fingerprint import fingerprint
-from components.example_gen.passes import make_units
+from components.example_gen.rows import Piece, Unit, make_units
 from components.example_gen.scan import FileScan
 from components.example_gen.split import plan_split
-from components.example_gen.units import Piece, Unit, write_unit
+from components.example_gen.units import write_unit
 from models.errors import DataError, EnvironmentProblem, KelpError
 
 COLUMNS = ("number", "ratio", "city", "flag", "label")

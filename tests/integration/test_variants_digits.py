@@ -165,14 +165,14 @@ def test_one_layers_scale_blocks_int8_alone_and_the_others_are_pushed(judged, tm
     made = [Made(judged.folder / name, told) for name, told in judged.verdicts.items()]
     made[list(judged.verdicts).index("tflite_int8")] = Made(folder, verdict)
     spec = PushSpec(root=str(tmp_path / "served"), artifacts=str(tmp_path / "shipped"))
-    pushed = deliver("digits", made, spec, {"run": 1})
+    pushed = deliver("digits", made, spec, {"run": 1}, "{}")
     assert set(pushed) == {"int8", "tflite", "full_int8"}
     assert (tmp_path / "served" / "digits-int8" / "1" / "saved_model.pb").is_file()
     shipped = tmp_path / "shipped" / "digits" / "1"
     assert sorted(one.name for one in shipped.iterdir() if one.is_dir()) == ["full_int8", "tflite"]
     for name in ("full_int8", "tflite"):
         assert (shipped / name / ARTIFACT_FILE).is_file()
-    assert deliver("digits", made, spec, {"run": 2}) == pushed
+    assert deliver("digits", made, spec, {"run": 2}, "{}") == pushed
 
 
 def test_a_tampered_constant_fails_parity(judged, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from models.errors import ConfigError, DataError, KelpError
 from models.features import serving_name
 from pipelines._sizing import size_for
 from pipelines._yaml import parse_value
+from pipelines.cli import main
 from pipelines.config import KelpConfig, load_config
 from pipelines.init import write_config, yaml_text
 
@@ -80,6 +82,8 @@ def test_roles_of_csv_columns() -> None:
         "zip_code": "categorical",
         "area_code": "vocabulary",
         "siblings": "numeric",
+        "when_weekday": "cyclic",
+        "when_hour": "cyclic",
         "height": "numeric",
         "true": "boolean",
         "grade": "numeric",
@@ -125,7 +129,11 @@ def test_parquet_has_types_of_its_own() -> None:
     table = table.append_column("seen", pa.array([datetime(2020, 1, 1)] * (ROWS - 1) + [None]))  # noqa: DTZ001
     table = table.append_column("born", pa.array(pd.date_range("2000-01-01", periods=ROWS)))
     pq.write_table(table, "people.parquet")
-    assert types(written("label", "people.parquet")) == {"age (years)": "numeric"}
+    assert types(written("label", "people.parquet")) == {
+        "age (years)": "numeric",
+        "born_month": "cyclic",
+        "born_weekday": "cyclic",
+    }
     text = Path("configs/demo.yaml").read_text()
     assert "tags: holds lists or structs" in text
     assert "born: a date or time" in text
@@ -278,3 +286,72 @@ def test_names_that_would_meet_once_served() -> None:
     assert "a b" in config.features
     assert "a-b" not in config.features
     assert not config.features["age (years)"].model_dump()["missing_indicator"]
+
+
+def integers(low: int, high: int, rows: int = ROWS) -> list[int]:
+    return np.random.default_rng(low).integers(low, high, rows, endpoint=True).tolist()
+
+
+def table(**columns: list[Any]) -> dict[str, str]:
+    """The types that init gives to columns; what is left out is not there."""
+    rows = len(next(iter(columns.values())))
+    labels = np.random.default_rng(5).choice(["no", "yes"], rows)
+    frame = pd.DataFrame({**columns, "weight": np.random.default_rng(6).normal(size=rows)})
+    frame.assign(label=labels).to_csv("table.csv", index=False)
+    return types(written("label", "table.csv", force=True))
+
+
+@pytest.mark.parametrize("name", ["price_min", "speed_min", "min", "temp_min"])
+def test_a_minimum_is_no_minute(name: str) -> None:
+    assert table(**{name: integers(0, 59)})[name] == "numeric"
+    text = Path("configs/demo.yaml").read_text()
+    assert "cyclic with period 60, if it is a minute" in text
+
+
+def test_a_contract_of_some_months_is_no_month_of_the_year() -> None:
+    assert table(contract_month=integers(1, 12))["contract_month"] == "numeric"
+    terms = np.random.default_rng(0).choice([1, 6, 12], ROWS).tolist()
+    assert table(month=terms)["month"] == "numeric"
+
+
+def test_parts_of_a_date_go_round_when_they_have_company_and_fill_the_circle() -> None:
+    hours, minutes = integers(5, 23), [5 * one for one in integers(0, 11)]
+    assert table(dep_hour=hours, dep_min=minutes) == {
+        "dep_hour": "cyclic",
+        "dep_min": "cyclic",
+        "weight": "numeric",
+    }
+    found = table(month=integers(1, 12), weekday=integers(0, 6), hour=integers(0, 23))
+    assert set(found.values()) == {"cyclic", "numeric"}
+    assert table(wind_dir=[10 * one for one in integers(0, 36)])["wind_dir"] == "cyclic"
+    assert table(heading=integers(0, 90))["heading"] == "numeric"
+    assert "not all round the circle" in Path("configs/demo.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", ["employee_no", "kundennummer", "x"])
+def test_whole_numbers_with_gaps_that_never_repeat_are_an_id(name: str) -> None:
+    numbers = np.random.default_rng(1).permutation(10 * ROWS)[:ROWS] + 10_000
+    assert name not in table(**{name: numbers.tolist()})
+    assert re.search(rf"#   {name}: an id: .*none comes twice|its name", _config_text())
+
+
+def _config_text() -> str:
+    return Path("configs/demo.yaml").read_text()
+
+
+def test_a_wide_id_needs_its_name_and_a_quantity_stays_one() -> None:
+    wide = np.random.default_rng(1).permutation(10**7)[:ROWS].tolist()
+    assert table(population=wide)["population"] == "numeric"
+    assert "employee_no" not in table(employee_no=wide)
+    assert table(passengers_no=integers(0, 300, 4000))["passengers_no"] == "numeric"
+    assert table(line_no=[97 * one for one in integers(0, 60, 4000)])["line_no"] == "vocabulary"
+
+
+def test_guesses_are_shown_with_their_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    people().to_csv("people.csv", index=False)
+    assert main(["init", "demo", "--data", "people.csv", "--label", "label"]) == 0
+    shown = capsys.readouterr().out
+    assert "Hour: cyclic (an hour, by its name and values 0 to 23)" in shown
+    assert "person id: left out (numbers the rows)" in shown
+    assert "data.dates.when: iso: every value fits" in shown
+    assert shown.splitlines()[-1].startswith("wrote configs/demo.yaml")

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.example_gen.config import RawFormat
 from models.errors import ConfigError, DataError
 from pipelines import cli
 from pipelines._answers import AnswerFile, answer_table
@@ -35,7 +36,7 @@ def _write(path, text):
 
 
 def _read(path, types=TYPES, **options):
-    return pa.concat_tables(list(open_rows(path, types, **options).tables()))
+    return pa.concat_tables(list(open_rows(path, types, RawFormat(**options)).tables()))
 
 
 def test_csv_and_parquet_give_the_same_rows(tmp_path):

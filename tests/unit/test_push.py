@@ -25,7 +25,7 @@ def test_versions_count_up_and_hold_everything(tmp_path: Path, model_dir: Path) 
     target = tmp_path / "serving" / "flights"
     warmup = tmp_path / "warmup"
     warmup.write_bytes(b"requests")
-    assert push(model_dir, target, warmup) == target / "1"
+    assert push(model_dir, target, {"tf_serving_warmup_requests": warmup}) == target / "1"
     assert push(model_dir, target) == target / "2"
     assert versions(target) == [1, 2]
     assert (target / "1" / "variables" / "variables.index").read_bytes() == b"index"

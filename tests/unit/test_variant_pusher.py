@@ -37,7 +37,7 @@ def _spec(folder: Path) -> PushSpec:
 
 def test_each_kind_goes_where_its_runtime_looks(tmp_path: Path) -> None:
     made = [_made(tmp_path / "made", name) for name in FORMATS]
-    pushed = deliver("flights", made, _spec(tmp_path), {"candidate": "serving/flights/4"})
+    pushed = deliver("flights", made, _spec(tmp_path), {"candidate": "serving/flights/4"}, "{}")
     assert pushed == {
         "int8": str(tmp_path / "serving/flights-int8/1"),
         "lite": str(tmp_path / "artifacts/flights/1/lite"),
@@ -57,7 +57,7 @@ def test_only_the_blessed_are_pushed(tmp_path: Path) -> None:
         _made(tmp_path / "made", "lite", "failed"),
         _made(tmp_path / "made", "onnx"),
     ]
-    assert set(deliver("flights", made, _spec(tmp_path), {})) == {"onnx"}
+    assert set(deliver("flights", made, _spec(tmp_path), {}, "{}")) == {"onnx"}
     assert not (tmp_path / "serving").exists()
     shipped = tmp_path / "artifacts/flights/1"
     assert sorted(path.name for path in shipped.iterdir()) == ["kelp.json", "onnx"]
@@ -67,9 +67,11 @@ def test_the_same_bytes_are_not_pushed_twice_and_others_are_a_version_more(
     tmp_path: Path,
 ) -> None:
     spec, folder = _spec(tmp_path), tmp_path / "made"
-    first = deliver("flights", [_made(folder, "int8"), _made(folder, "lite")], spec, {})
-    assert deliver("flights", [_made(folder, "int8"), _made(folder, "lite")], spec, {}) == first
+    first = deliver("flights", [_made(folder, "int8"), _made(folder, "lite")], spec, {}, "{}")
+    assert (
+        deliver("flights", [_made(folder, "int8"), _made(folder, "lite")], spec, {}, "{}") == first
+    )
     changed = [_made(folder, "int8", content="b"), _made(folder, "lite")]
-    second = deliver("flights", changed, spec, {})
+    second = deliver("flights", changed, spec, {}, "{}")
     assert second["int8"].endswith("flights-int8/2")
     assert second["lite"] == first["lite"]

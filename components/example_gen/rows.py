@@ -1,0 +1,171 @@
+"""The second pass, and what the third reads: a unit of work as canonical columns.
+
+It needs no TensorFlow, so that `kelp check` can count as a run would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import pyarrow as pa
+
+from components.example_gen import histogram, kinds
+from components.example_gen.calendar import NoDateError, no_date, read_dates, source_columns
+from components.example_gen.config import IngestSpec
+from components.example_gen.dates import likely_formats
+from components.example_gen.reading import csv_batches, parquet_batches, place
+from components.example_gen.scan import FileScan
+from components.example_gen.split import Columns, SplitPlan, group_and_key
+from models.errors import DataError
+
+_MAX_CLASSES = 256
+_MAX_UNITS = 256
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A CSV file, or neighbouring row groups of a Parquet file.
+
+    Attributes:
+      path: The file.
+      row_groups: The row groups; None for CSV.
+      first_row: How many rows of the file lie before the piece.
+    """
+
+    path: str
+    row_groups: tuple[int, ...] | None = None
+    first_row: int = 0
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Pieces of one span that one worker reads and writes."""
+
+    index: int
+    pieces: tuple[Piece, ...]
+    span: int = 0
+
+
+def make_units(scans: Sequence[FileScan], spans: Sequence[int]) -> list[Unit]:
+    """Cuts the data into units of work: files or row groups, not too many of them.
+
+    Args:
+      scans: What each file holds.
+      spans: The span of each file; no unit holds rows of two.
+    """
+    pieces: dict[int, list[Piece]] = {}
+    for scan, span in zip(scans, spans, strict=True):
+        if scan.rows:
+            pieces.setdefault(span, []).extend(_pieces(scan))
+    size = -(-sum(map(len, pieces.values())) // _MAX_UNITS) or 1
+    cut = [
+        (tuple(held[at : at + size]), span)
+        for span, held in pieces.items()
+        for at in range(0, len(held), size)
+    ]
+    return [Unit(index, held, span) for index, (held, span) in enumerate(cut)]
+
+
+def _pieces(scan: FileScan) -> list[Piece]:
+    if not scan.pieces:
+        return [Piece(scan.path)]
+    before = accumulate(scan.piece_rows, initial=0)
+    return [
+        Piece(scan.path, groups, rows) for groups, rows in zip(scan.pieces, before, strict=False)
+    ]
+
+
+def count_unit(
+    unit: Unit, spec: IngestSpec, found: Mapping[str, str], plan: SplitPlan
+) -> histogram.Histogram:
+    """Counts a unit's rows for a stratified or a chronological split."""
+    whole: histogram.Histogram = {}
+    for piece, row, columns in read_unit(unit, spec, found):
+        try:
+            groups, keys = group_and_key(columns, plan)
+        except ValueError as error:
+            at = int(error.args[0])
+            raise _no_time(piece, row + at, plan.columns[0], columns, at, spec) from error
+        if len(np.unique(groups)) > _MAX_CLASSES or len(whole) > _MAX_CLASSES:
+            raise DataError(
+                f"the label {spec.label!r} has more than {_MAX_CLASSES} classes",
+                where=f"{spec.where}: data.split.by is 'stratified'; {piece.path}",
+                expected=f"at most {_MAX_CLASSES} classes to stratify by",
+                fix="split by 'row' or by 'key'",
+            )
+        whole = histogram.merge([whole, histogram.count(groups, keys)])
+    return whole
+
+
+def read_unit(
+    unit: Unit, spec: IngestSpec, found: Mapping[str, str]
+) -> Iterator[tuple[Piece, int, Columns]]:
+    """Streams canonical columns, with the number of rows of the file before them."""
+    for piece in unit.pieces:
+        row = piece.first_row
+        for batch in _raw_batches(piece, source_columns(found, spec), spec):
+            yield piece, row, _canonical(piece, row, batch, found, spec)
+            row += batch.num_rows
+
+
+def _raw_batches(piece: Piece, names: list[str], spec: IngestSpec) -> Iterator[pa.RecordBatch]:
+    if piece.row_groups is None:
+        return csv_batches(piece.path, names, spec)
+    return parquet_batches(piece.path, piece.row_groups, names)
+
+
+def _canonical(
+    piece: Piece, row: int, batch: pa.RecordBatch, found: Mapping[str, str], spec: IngestSpec
+) -> Columns:
+    try:
+        columns = read_dates(batch, list(found), spec)
+    except NoDateError as error:
+        raise no_date(error, piece.path, row, spec, spec.where) from error
+    for name in found.keys() - columns.keys():
+        values, kind = batch.column(name), found[name]
+        if piece.row_groups is None:
+            parsed = kinds.parse(values, kind, spec.number_form(name))
+        else:
+            parsed = _canonical_typed(piece, row, name, values, kind)
+        if parsed is None:
+            raise DataError(f"{piece.path} changed while it was read", where=piece.path)
+        columns[name] = parsed
+    return columns
+
+
+def _canonical_typed(piece: Piece, row: int, name: str, values: pa.Array, kind: str) -> pa.Array:
+    try:
+        return kinds.canonical(values, kind)
+    except pa.ArrowInvalid as error:
+        raise DataError(
+            f"column {name} holds an integer of more than 63 bits",
+            where=f"{piece.path}, column {name}, after row {row}",
+            expected="integers between -2^63 and 2^63 - 1",
+            received=str(error),
+            fix="write the column as text or as a float",
+        ) from error
+
+
+def _no_time(
+    piece: Piece, row: int, name: str, columns: Columns, at: int, spec: IngestSpec
+) -> DataError:
+    value = columns[name][at].as_py()
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    where = (
+        f"{piece.path}, row {row + 1}"
+        if value is None or piece.row_groups
+        else place(piece.path, row + 1, text, spec.encoding)
+    )
+    formats = [] if value is None else likely_formats(columns[name].cast(pa.string()))
+    return DataError(
+        f"the split column {name!r} holds {'no value' if value is None else 'no time'}",
+        where=f"{where}, column {name}",
+        expected="a number, a date or an ISO time in every row, as data.split.by is 'time'",
+        received="a missing value" if value is None else repr(text),
+        fix=f"add data.dates: {{{name}: {{format: {formats[0]!r}}}}}"
+        if formats
+        else f"correct the row, or split another way in {spec.where}",
+    )
