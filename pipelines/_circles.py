@@ -61,6 +61,8 @@ _CALENDAR = "|".join(circle.pattern for circle in _CIRCLES if circle.calendar)
 _BEFORE = re.compile(rf"^(.*?)[_\s-]?({_CALENDAR}|{_COMPANY})$", re.IGNORECASE)
 # Short for a minimum as often as for a minute.
 _AMBIGUOUS = ("min",)
+# Beside an hour it is a minute.
+_HOURS = ("hour", "hr")
 
 
 @dataclass(frozen=True)
@@ -101,16 +103,18 @@ def _against(circle: _Circle, name: str, word: str, values: pa.Array, names: Seq
     if not circle.calendar:
         return "" if _goes_round(circle, values) else "not all round the circle"
     stem = name[: len(name) - len(word)].rstrip("_- ")
-    if (stem or word.lower() in _AMBIGUOUS) and not _has_company(name, stem, names):
+    if (stem or word.lower() in _AMBIGUOUS) and not _has_company(name, stem, word, names):
         return "no other part of a date or time beside it"
     return "" if _fills(circle, values) else "whole numbers with gaps, or too few of them"
 
 
-def _has_company(name: str, stem: str, names: Sequence[str]) -> bool:
+def _has_company(name: str, stem: str, word: str, names: Sequence[str]) -> bool:
     """Whether another column with the same beginning is a part of a date or time."""
     for other in names:
         found = _BEFORE.fullmatch(other)
-        if other == name or not found or found.group(2).lower() in _AMBIGUOUS:
+        if other == name or not found:
+            continue
+        if found.group(2).lower() in _AMBIGUOUS and word.lower() not in _HOURS:
             continue
         if found.group(1).rstrip("_- ").lower() == stem.lower():
             return True

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import ConfigError, DataError, KelpError
@@ -261,6 +261,7 @@ def test_any_text_survives_yaml(text: str) -> None:
 WORD = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), min_size=1, max_size=8)
 
 
+@settings(deadline=None)
 @given(names=st.lists(WORD.map(str.strip).filter(bool), min_size=2, max_size=4, unique=True))
 def test_any_column_names_survive(
     tmp_path_factory: pytest.TempPathFactory, names: list[str]
