@@ -20,7 +20,7 @@ from components.tracker.lineage import folder_digest
 from models.compression.spec import VariantSpec, is_reference
 from models.compression.weights import GOLDEN_FOLDER
 from models.golden import golden_columns
-from models.raw_format_file import raw_format_file
+from models.raw_format_file import RAW_FORMAT_FILE
 
 FACTS_FILE = "kelp.json"
 _EXTRA = "assets.extra"
@@ -92,7 +92,7 @@ def _serve(
         columns = golden_columns(made.folder / GOLDEN_FOLDER)
         warmup = folder / _EXTRA / "tf_serving_warmup_requests"
         write_warmup(warmup, served_as, columns, spec.warmup_rows)
-        _write_raw_format(folder, raw_format)
+        _write_raw_format(folder / _EXTRA, raw_format)
         facts = _facts([made], lineage, raw_format)
         return _push(folder, target, facts, Path(_EXTRA) / FACTS_FILE)
 
@@ -125,7 +125,7 @@ def _push(folder: Path, target: Path, facts: dict[str, Any], place: Path) -> Pat
 
 
 def _write_raw_format(folder: Path, raw_format: str) -> None:
-    raw_format_file(folder).write_text(raw_format + "\n", encoding="utf-8")
+    (folder / RAW_FORMAT_FILE).write_text(raw_format + "\n", encoding="utf-8")
 
 
 def _facts(made: Sequence[Made], lineage: Mapping[str, Any], raw_format: str) -> dict[str, Any]:

@@ -47,6 +47,7 @@ def test_each_kind_goes_where_its_runtime_looks(tmp_path: Path) -> None:
     assert (served / "model.bin").read_text() == "int8 a"
     assert (served / "assets.extra/tf_serving_warmup_requests").stat().st_size > 0
     facts = json.loads((served / "assets.extra/kelp.json").read_text())
+    assert (served / "assets.extra/raw_format.json").read_text() == "{}\n"
     assert facts["lineage"] == {"candidate": "serving/flights/4"}
     assert not (tmp_path / "serving/flights").exists()
 
@@ -75,3 +76,5 @@ def test_the_same_bytes_are_not_pushed_twice_and_others_are_a_version_more(
     second = deliver("flights", changed, spec, {}, "{}")
     assert second["int8"].endswith("flights-int8/2")
     assert second["lite"] == first["lite"]
+    # Raw files that are written another way need another description, if not another model.
+    assert deliver("flights", changed, spec, {}, '{"decimal": ","}')["int8"].endswith("int8/3")
