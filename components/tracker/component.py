@@ -23,9 +23,14 @@ from components.artifacts import (
 from components.evaluator.results import read_evaluation
 from components.jsonfile import read_json, write_json
 from components.package_versions import package_versions
-from components.tracker.config import RUN_VARIABLE, TrackingSpec, tracking_uri
+from components.tracker.config import (
+    RUN_VARIABLE,
+    STARTED_VARIABLE,
+    TrackingSpec,
+    tracking_uri,
+)
 from components.tracker.lineage import describe_artifact, folder_digest, lineage_tags, text_digest
-from components.tracker.track import ModelRecord, RunRecord, flatten, log_run
+from components.tracker.track import DataRecord, ModelRecord, RunRecord, flatten, log_run
 from components.tracker.variants import (
     VARIANTS_FILE,
     read_verdicts,
@@ -75,11 +80,11 @@ def Tracker(  # noqa: N802 (a TFX component is named as a class)
     verdicts = _verdicts(content, variants or [], pushed_variants or [], pushed_model)
     record = _record(content, artifacts, lineage, verdicts)
     result: dict[str, Any] = {"uri": tracking_uri(spec), "run_id": "", "warning": ""}
-    result |= {"model_version": None, "aliases": []}
+    result |= {"model_version": None, "aliases": [], "artifacts": ""}
     try:
         logged = log_run(record, spec)
         result |= {"run_id": logged.run_id, "model_version": logged.model_version}
-        result["aliases"] = list(logged.aliases)
+        result |= {"aliases": list(logged.aliases), "artifacts": logged.artifacts}
     except Exception as error:  # MLflow raises its own, its server's and its database's
         logging.getLogger(__name__).exception("MLflow could not be reached")
         result["warning"] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
@@ -150,6 +155,11 @@ def _record(
         tags=tags | {"pushed_to": pushed_to, "device": str(training["device"])},
         files=files,
         model=ModelRecord(_saved_model(artifacts["model"]), bool(gates["blessed"]), pushed_to),
+        run=lineage["run"],
+        started_ms=int(os.environ[STARTED_VARIABLE]) if STARTED_VARIABLE in os.environ else None,
+        data=DataRecord(
+            lineage["data"]["digest"], lineage["data"]["path"], lineage["data"]["rows"]
+        ),
     )
 
 

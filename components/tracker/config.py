@@ -8,6 +8,8 @@ from models.spec import Spec
 
 # Where the runner says which run it is; a parameter of the Tracker would defeat the cache.
 RUN_VARIABLE = "KELP_RUN"
+# And when that run began, in milliseconds since 1970.
+STARTED_VARIABLE = "KELP_RUN_STARTED"
 
 
 class TrackingSpec(Spec):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 from components.tracker.config import TrackingSpec, tracking_uri
 from components.tracker.connection import connect, database
@@ -39,6 +42,21 @@ class ModelRecord:
 
 
 @dataclass(frozen=True)
+class DataRecord:
+    """The data of a run.
+
+    Attributes:
+      digest: Of the files.
+      path: The config's `data.path`.
+      rows: By split.
+    """
+
+    digest: str
+    path: str
+    rows: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """What is worth keeping of one run.
 
@@ -50,6 +68,9 @@ class RunRecord:
       tags: Blessing, digests and all else to search for; a registered version has them too.
       files: Text to keep, by file name.
       model: The model; None where there is none to keep.
+      run: The name of the run; the pipeline's where not given.
+      started_ms: When the run began, in milliseconds since 1970; None means now.
+      data: What the model learned from.
     """
 
     name: str
@@ -59,6 +80,9 @@ class RunRecord:
     tags: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)
     model: ModelRecord | None = None
+    run: str = ""
+    started_ms: int | None = None
+    data: DataRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -69,11 +93,13 @@ class Tracked:
       run_id: MLflow's id of the run.
       model_version: The registered version; None where the model was not registered.
       aliases: The aliases that this run gave to that version.
+      artifacts: Where MLflow keeps the run's files.
     """
 
     run_id: str
     model_version: str | None = None
     aliases: tuple[str, ...] = ()
+    artifacts: str = field(default="", compare=False)
 
 
 def log_run(record: RunRecord, spec: TrackingSpec) -> Tracked:
@@ -88,7 +114,9 @@ def log_run(record: RunRecord, spec: TrackingSpec) -> Tracked:
         if local is not None:
             local.parent.mkdir(parents=True, exist_ok=True)
         experiment = _experiment(client, spec.experiment or record.name, local)
-        run = client.create_run(experiment, run_name=record.name)
+        run = client.create_run(
+            experiment, start_time=record.started_ms, run_name=record.run or record.name
+        )
         run_id: str = run.info.run_id
         try:
             version = _known(client, record)
@@ -100,7 +128,24 @@ def log_run(record: RunRecord, spec: TrackingSpec) -> Tracked:
             client.set_terminated(run_id, status="FAILED")
             raise
         client.set_terminated(run_id)
-        return tracked
+        return replace(tracked, artifacts=run.info.artifact_uri)
+
+
+def log_report(uri: str, run_id: str, artifacts: str, page: Path) -> None:
+    """Adds the report to a run that was logged; it is written when all else has ended.
+
+    Raises:
+      Exception: whatever MLflow raises when it cannot be reached.
+    """
+    local = urlparse(artifacts)
+    if local.scheme in ("", "file"):
+        # A folder of this machine: no client is needed, whose import takes seconds.
+        folder = Path(unquote(local.path))
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(page, folder / page.name)
+        return
+    with connect(uri) as client:
+        client.log_artifact(run_id, str(page))
 
 
 def _experiment(client: Any, name: str, local: Path | None) -> str:
@@ -129,6 +174,23 @@ def _log_content(client: Any, record: RunRecord, run: Any, model_id: str | None)
         client.log_text(run_id, text, file)
     if model_id is not None:
         client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+    if record.data is not None:
+        client.log_inputs(run_id, [_data_input(record.name, record.data)])
+
+
+def _data_input(name: str, data: DataRecord) -> Any:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+    from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE
+
+    dataset = Dataset(
+        name=name,
+        digest=data.digest[:MAX_DATASET_DIGEST_SIZE],
+        source_type="local",
+        source=json.dumps({"uri": data.path}),
+        profile=json.dumps({"num_rows": sum(data.rows.values()), "splits": dict(data.rows)}),
+    )
+    return DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])
 
 
 def _metrics(record: RunRecord, time_ms: int, model_id: str | None) -> Iterator[tuple[Any, ...]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -10,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from components.tracker.registry import Registry, open_registry
-from components.tracker.track import Tracked, log_run
+from components.tracker.track import DataRecord, Tracked, log_report, log_run
 from models.errors import ConfigError, EnvironmentProblem
 from tests.registry_fixture import gates, run_record, tracking_in, write_saved_model
 
@@ -95,6 +97,31 @@ def test_a_version_has_all_of_its_story(tmp_path: Path, monkeypatch: pytest.Monk
         {"x": np.array([1.0, 2.0], np.float32), "town": np.array(["a", "bcd"], object)}
     )
     assert answer["predictions"] == [3.0, 7.0]
+
+
+def test_a_run_has_its_name_its_times_its_data_and_its_report(tmp_path: Path) -> None:
+    spec = tracking_in(tmp_path)
+    record = replace(
+        run_record(write_saved_model(tmp_path / "saved")),
+        run="demo/20260102-030405",
+        started_ms=1_767_322_800_000,
+        data=DataRecord("d" * 64, "data/{SPAN}.csv", {"train": 800, "test": 200}),
+    )
+    tracked = log_run(record, spec)
+    page = tmp_path / "report.html"
+    page.write_text("<p>the report</p>")
+    log_report(spec.uri, tracked.run_id, tracked.artifacts, page)
+    client = MlflowClient(tracking_uri=spec.uri)
+    run = client.get_run(tracked.run_id)
+    assert run.info.run_name == "demo/20260102-030405"
+    assert run.info.start_time == 1_767_322_800_000
+    assert run.info.end_time > run.info.start_time
+    (data,) = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("demo", "d" * 36)
+    assert json.loads(data.dataset.source) == {"uri": "data/{SPAN}.csv"}
+    assert json.loads(data.dataset.profile)["num_rows"] == 1000
+    kept = client.download_artifacts(tracked.run_id, "report.html", str(tmp_path / "runs"))
+    assert Path(kept).read_text() == "<p>the report</p>"
 
 
 def test_a_model_that_cannot_be_logged_fails_the_run(tmp_path: Path) -> None:
