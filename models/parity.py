@@ -1,17 +1,12 @@
 """Holds a SavedModel against Keras's own answers, in a process that never saw Keras's model.
 
-`python -m models.parity SAVED_MODEL GOLDEN` loads with TensorFlow 2's loader and with the
-TF1 session loader, which reads a SavedModel as TensorFlow Serving does, and prints one line
-of JSON. Importing this module does not import TensorFlow.
+It loads with TensorFlow 2's loader and with the TF1 session loader, which reads a SavedModel
+as TensorFlow Serving does. Importing this module does not import TensorFlow.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from models.child_process import module_command
+from models.compression._process import call
 from models.errors import ModelError
 from models.golden import MARGIN, golden_columns, golden_examples, golden_outputs
 
@@ -63,7 +58,7 @@ def verify(model_dir: Path, golden_dir: Path, tolerance: float, timeout_s: float
     Raises:
       ModelError: a difference exceeds the tolerance, or the model does not load in time.
     """
-    report = _read_report(_run(model_dir, golden_dir, timeout_s), model_dir)
+    report = _measure(model_dir, golden_dir, timeout_s)
     worst = max(report.differences, key=lambda name: report.differences[name])
     if not report.max_difference <= tolerance:
         raise ModelError(
@@ -84,49 +79,25 @@ def verify(model_dir: Path, golden_dir: Path, tolerance: float, timeout_s: float
     return report
 
 
-def _run(model_dir: Path, golden_dir: Path, timeout_s: float) -> str:
-    command = module_command("models.parity", [str(model_dir), str(golden_dir)])
-    # On the CPU: a GPU rounds otherwise, and may be another process's.
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+def _measure(model_dir: Path, golden_dir: Path, timeout_s: float) -> ParityReport:
+    request = {"model_dir": str(model_dir), "golden_dir": str(golden_dir)}
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            env=environment,
-            check=False,
+        return ParityReport(
+            **call("models.parity:run", request, timeout_s=timeout_s, what="loading the SavedModel")
         )
-    except subprocess.TimeoutExpired as error:
-        raise ModelError(
-            "the SavedModel did not load and answer in time",
-            where=str(model_dir),
-            expected=f"{timeout_s:g} s at most",
-            fix="run it by hand: python -m models.parity SAVED_MODEL GOLDEN",
-        ) from error
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
+    except ModelError as error:
         raise ModelError(
             "the SavedModel does not load and answer in a fresh process",
             where=str(model_dir),
-            received=lines[-1] if lines else f"exit status {done.returncode}",
+            expected=error.expected,
+            received=error.received or error.what,
             fix=_FIX,
-        )
-    return done.stdout
-
-
-def _read_report(output: str, model_dir: Path) -> ParityReport:
-    try:
-        fields = json.loads(output.splitlines()[-1])
-        return ParityReport(**fields)
-    except (IndexError, TypeError, ValueError) as error:
-        raise ModelError(
-            "the comparison of the SavedModel with Keras gave no report",
-            where=str(model_dir),
-            expected="one line of JSON",
-            received=output[-200:],
-            fix="run it by hand: python -m models.parity SAVED_MODEL GOLDEN",
         ) from error
+
+
+def run(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Compares in this process; see `verify`."""
+    return compare(Path(request["model_dir"]), Path(request["golden_dir"])).to_dict()
 
 
 def compare(model_dir: Path, golden_dir: Path, boundary: float = _BOUNDARY) -> ParityReport:
@@ -145,9 +116,9 @@ def compare(model_dir: Path, golden_dir: Path, boundary: float = _BOUNDARY) -> P
     }
     differences: dict[str, float] = {}
     wrong = 0
-    for loader, call in (("tf2", _load_tf2(model_dir)), ("tf1", _load_tf1(model_dir))):
+    for loader, answer in (("tf2", _load_tf2(model_dir)), ("tf1", _load_tf1(model_dir))):
         for signature, columns in inputs.items():
-            outputs = call(signature, columns)
+            outputs = answer(signature, columns)
             for name, expected in golden.items():
                 if name == _CLASSES:
                     wrong += _wrong_classes(expected, outputs[name], margin, boundary)
@@ -216,15 +187,3 @@ def _load_tf1(model_dir: Path) -> Caller:
         return outputs
 
     return call
-
-
-def main(arguments: list[str]) -> int:
-    """Prints the report of `SAVED_MODEL GOLDEN` as one line of JSON."""
-    model_dir, golden_dir = map(Path, arguments)
-    report = compare(model_dir, golden_dir)
-    sys.stdout.write(json.dumps(report.to_dict()) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

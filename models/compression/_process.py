@@ -1,11 +1,13 @@
 """Runs a function in a fresh Python process: converters and quantisers can take one down.
 
 The process is forked from one that has imported TensorFlow and done nothing with it: an
-import costs more than most of what is done here. A function that must do without TensorFlow
-gets a process that is started anew, on this module, with the arguments MODULE:FUNCTION
-REQUEST REPLY. Both take a request, a JSON object, from a file, and write the object that the
-function returns; arrays travel as files whose paths stand in the request. Importing this
-module imports no TensorFlow.
+import costs more than most of what is done here. That is this process itself where it has
+not started TensorFlow yet, as in the nodes of a run, and a fork server otherwise. A function
+that must do without TensorFlow gets a process that is started anew, on this module, with the
+arguments MODULE:FUNCTION REQUEST REPLY. All take a request, a JSON object, from a file, and
+write the object that the function returns; arrays travel as files whose paths stand in the
+request. No process outlives the one that asked for it. Importing this module imports no
+TensorFlow.
 """
 
 from __future__ import annotations
@@ -20,11 +22,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from models.child_process import module_command, safe_path
 from models.errors import KelpError, ModelError, error_from_json
+from models.lifetime import PARENT_VARIABLE, end_with_parent, end_with_starter
 
 _FAILED = 3
 _TAIL_LINES = 3
@@ -90,9 +94,7 @@ def _environment(threads: int | None) -> dict[str, str]:
 def _fork(
     arguments: Sequence[str], log: Path, timeout_s: float, environment: Mapping[str, str]
 ) -> int | None:
-    context = get_context("forkserver")
-    context.set_forkserver_preload(list(_IMPORTED))
-    process = context.Process(target=_forked, args=(list(arguments), str(log), dict(environment)))
+    process = _process(list(arguments), str(log), dict(environment))
     with safe_path():
         process.start()
     try:
@@ -105,6 +107,26 @@ def _fork(
         process.close()
 
 
+def _process(arguments: list[str], log: str, environment: dict[str, str]) -> BaseProcess:
+    given = (arguments, log, environment)
+    if "tensorflow" in sys.modules and may_fork():
+        return get_context("fork").Process(target=_forked, args=(*given, os.getpid()))
+    context = get_context("forkserver")
+    context.set_forkserver_preload(list(_IMPORTED))
+    return context.Process(target=_forked, args=(*given, None))
+
+
+def may_fork() -> bool:
+    """Whether this process may be forked: it has not started TensorFlow.
+
+    The threads of a started one would be missing in the forked process, which would wait
+    for them without end.
+    """
+    eager = sys.modules.get("tensorflow.python.eager.context")
+    started = None if eager is None else eager.context_safe()
+    return started is None or not started._initialized
+
+
 def _kill(pid: int | None) -> None:
     """Kills a process with what it has started: it leads a session of its own."""
     if pid is None:
@@ -115,9 +137,16 @@ def _kill(pid: int | None) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _forked(arguments: Sequence[str], log: str, environment: Mapping[str, str]) -> None:
-    """What the forked process does: its output goes to the log."""
+def _forked(
+    arguments: Sequence[str], log: str, environment: Mapping[str, str], asker: int | None
+) -> None:
+    """What the forked process does: its output goes to the log.
+
+    A fork server ends with the process that it serves, and what it forked ends with it.
+    """
+    end_with_parent(os.getppid() if asker is None else asker)
     os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -135,7 +164,7 @@ def _start(
             command,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=environment,
+            env={**environment, PARENT_VARIABLE: str(os.getpid())},
             start_new_session=True,
         )
         try:
@@ -188,4 +217,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    end_with_starter()
     sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,33 @@
+"""Ties a child process to its parent: a killed run leaves nothing behind that still works."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
+PARENT_VARIABLE = "KELP_PARENT_PROCESS"
+
+
+def end_with_parent(parent: int) -> None:
+    """Has the kernel kill this process as soon as its parent ends, however that ends.
+
+    On systems other than Linux nothing is done.
+
+    Args:
+      parent: The parent's process id: one that has ended already ends this process now.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def end_with_starter() -> None:
+    """As `end_with_parent`, for a program whose starter named itself in the environment."""
+    parent = os.environ.get(PARENT_VARIABLE)
+    if parent is not None:
+        end_with_parent(int(parent))
