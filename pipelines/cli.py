@@ -38,12 +38,19 @@ def cli() -> None:
 @click.option("--from", "start", metavar="COMPONENT", help="Do this component, and what follows.")
 @click.option("--no-cache", is_flag=True, help="Do everything again.")
 @click.option("--require-blessing", is_flag=True, help="End with 3 if the model is not blessed.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Components at once; by default as many as cores and free memory allow.",
+)
 def run(
     config: Path,
     overrides: tuple[str, ...],
     start: str | None,
     no_cache: bool,
     require_blessing: bool,
+    jobs: int | None,
 ) -> int:
     """Run the pipeline of CONFIG."""
     from pipelines.config import load_config, require_schema
@@ -52,7 +59,13 @@ def run(
     require_schema(loaded)
     from pipelines import local
 
-    return local.run(loaded, start, use_cache=not no_cache, require_blessing=require_blessing)
+    return local.run(
+        loaded,
+        start,
+        use_cache=not no_cache,
+        require_blessing=require_blessing,
+        jobs=jobs,
+    )
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""Runs the graph on this machine: a line a component, a log a component, one summary."""
+"""Runs the graph on this machine: a process, a line and a log a component, one summary."""
 
 from __future__ import annotations
 
@@ -7,36 +7,43 @@ import itertools
 import logging
 import os
 import shlex
-import signal
 import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock, Timeout
 from rich.console import Console
 
 from components.jsonfile import write_json
-from components.tracker.config import RUN_VARIABLE
-from models.errors import ConfigError, EnvironmentProblem, GateError, KelpError
+from components.tracker.config import RUN_VARIABLE, STARTED_VARIABLE
+from components.tracker.track import log_report
+from models.errors import ConfigError, EnvironmentProblem, KelpError
 from pipelines import summary
-from pipelines._capture import PeakMemory, captured, terminal
+from pipelines._capture import captured, peak_memory_mib, terminal
 from pipelines._conclusion import exit_status, last_line
+from pipelines._execution import Execution, NodeDone
 from pipelines._failures import explain
+from pipelines._interruption import INTERRUPTED, Interruption, interruptible
 from pipelines._progress import Progress
 from pipelines._record import record
+from pipelines._schedule import NODE_MIB, Step, default_jobs, free_memory_mib, from_step
 from pipelines._text import nearest
 from pipelines.config import LoadedConfig
 
 if TYPE_CHECKING:
-    from pipelines._nodes import NodeRunner, Outputs
+    from pipelines._nodes import NodeStore, Outputs
+
+T = TypeVar("T")
 
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "1", "GRPC_VERBOSITY": "ERROR", "TF_USE_LEGACY_KERAS": "0"}
-INTERRUPTED = 130
 FAILED = 1
+_SETUP = "Setup"
+# What these time must not depend on what runs beside them.
+_TIMING_NODES = ("VariantEvaluator",)
 _AUDIT_FOLDER = "data_verdict"
 
 
@@ -48,13 +55,15 @@ class _Run:
     root: Path
     folder: Path
     start: str | None
+    jobs: int | None
     began: float = field(default_factory=time.monotonic)
     started: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat())
     seconds: dict[str, float] = field(default_factory=dict)
     cached: dict[str, bool] = field(default_factory=dict)
     memory: dict[str, float] = field(default_factory=dict)
     outputs: dict[str, Outputs] = field(default_factory=dict)
-    current: str = "Setup"
+    order: list[str] = field(default_factory=list)
+    current: str = _SETUP
 
     def log(self, component: str) -> Path:
         return self.folder / "logs" / f"{component}.log"
@@ -67,10 +76,14 @@ class _Run:
             "error": None if error is None else error.lines(),
             "started": self.started,
             "total_seconds": round(time.monotonic() - self.began, 1),
-            "seconds": self.seconds,
-            "cached": self.cached,
-            "peak_memory_mib": self.memory,
+            "seconds": self._in_order(self.seconds),
+            "cached": self._in_order(self.cached),
+            "peak_memory_mib": self._in_order(self.memory),
         }
+
+    def _in_order(self, values: dict[str, T]) -> dict[str, T]:
+        """As the graph has them, in whatever order they ended."""
+        return {name: values[name] for name in [_SETUP, *self.order] if name in values}
 
 
 def run(
@@ -79,6 +92,7 @@ def run(
     use_cache: bool = True,
     *,
     require_blessing: bool = False,
+    jobs: int | None = None,
 ) -> int:
     """Runs a config's pipeline and gives the exit status.
 
@@ -87,15 +101,17 @@ def run(
       start: Do this component, and what depends on it, again; take the rest from the cache.
       use_cache: Whether unchanged work may be taken from earlier runs.
       require_blessing: Whether a candidate that is not blessed is an exit status.
+      jobs: How many components may run at once; as many as there are cores, and as free
+        memory holds, where not given.
     """
     os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
     root = Path(loaded.config.runs).resolve() / loaded.config.name
     with _alone(root):
-        current = _Run(loaded, root, _new_folder(root), start)
-        with terminal() as stream, _terminable():
+        current = _Run(loaded, root, _new_folder(root), start, jobs)
+        with terminal() as stream, interruptible() as interruption:
             console = Console(file=stream)
             try:
-                _run_nodes(current, console, use_cache)
+                _run_nodes(current, console, use_cache, interruption)
             except BaseException as error:  # noqa: BLE001 (told to the reader; its trace is kept)
                 return _fail(current, error)
             return _succeed(current, console, require_blessing)
@@ -123,45 +139,80 @@ def _unwritable(root: Path, error: OSError) -> EnvironmentProblem:
     )
 
 
-def _run_nodes(current: _Run, console: Console, use_cache: bool) -> None:
+def _run_nodes(
+    current: _Run, console: Console, use_cache: bool, interruption: Interruption
+) -> None:
     progress = Progress(console)
     record(current.loaded, current.folder)
     os.environ[RUN_VARIABLE] = f"{current.root.name}/{current.folder.name}"
-    with progress.working("Setup"), captured(current.log("Setup")):
-        runner, nodes = _prepare(current, use_cache)
-    progress.expect(node.node_info.id for node in nodes)
-    for node in nodes:
-        name = node.node_info.id
-        current.current = name
-        began = time.monotonic()
-        with progress.working(name), PeakMemory() as memory, captured(current.log(name)):
-            result = runner.run(node)
-        current.seconds[name] = round(time.monotonic() - began, 2)
-        current.cached[name] = result.cached
-        current.memory[name] = round(memory.mib)
-        current.outputs[name] = result.outputs
-        progress.done(name, current.seconds[name], result.cached, _rows(current), memory.mib)
+    began = datetime.fromisoformat(current.started).timestamp()
+    os.environ[STARTED_VARIABLE] = str(round(began * 1000))
+    with progress.shown():
+        execution = _set_up(current, progress, use_cache)
+        interruption.check()
+        jobs = current.jobs or default_jobs()
+        try:
+            execution.run(jobs, lambda: _has_room(current.jobs), interruption)
+        except BaseException:
+            current.current = ", ".join(execution.stopped_at) or current.current
+            raise
 
 
-def _prepare(current: _Run, use_cache: bool) -> tuple[NodeRunner, list[Any]]:
+def _has_room(asked: int | None) -> bool:
+    """Whether one more component may run; who asks for a number of jobs gets that many."""
+    return asked is not None or free_memory_mib() >= NODE_MIB
+
+
+def _set_up(current: _Run, progress: Progress, use_cache: bool) -> Execution:
+    began = time.monotonic()
+    progress.start(_SETUP)
+    with captured(current.log(_SETUP)):
+        store, nodes = _prepare(current, use_cache)
+    current.order = [node.node_info.id for node in nodes]
+    progress.expect(current.order)
+    current.seconds[_SETUP] = round(time.monotonic() - began, 2)
+    current.memory[_SETUP] = round(peak_memory_mib())
+    progress.done(_SETUP, current.seconds[_SETUP], False, None, current.memory[_SETUP])
+    return Execution(
+        store,
+        {node.node_info.id: node for node in nodes},
+        [_step(node) for node in nodes],
+        current.log,
+        progress,
+        lambda done: _keep(current, done, progress),
+    )
+
+
+def _step(node: Any) -> Step:
+    name = node.node_info.id
+    alone = name.partition(".")[0] in _TIMING_NODES
+    return Step(name, frozenset(node.upstream_nodes), alone)
+
+
+def _keep(current: _Run, done: NodeDone, progress: Progress) -> None:
+    current.seconds[done.name] = round(done.seconds, 2)
+    current.cached[done.name] = done.result.cached
+    current.memory[done.name] = round(done.memory_mib)
+    current.outputs[done.name] = done.result.outputs
+    progress.done(done.name, done.seconds, done.result.cached, _rows(current), done.memory_mib)
+
+
+def _prepare(current: _Run, use_cache: bool) -> tuple[NodeStore, list[Any]]:
     # Here and not above: TFX takes seconds to import, and says much while it does.
     from pipelines._compile import compile_nodes
-    from pipelines._nodes import NodeRunner
+    from pipelines._nodes import NodeStore
     from pipelines.graph import create_pipeline
 
     pipeline = create_pipeline(current.loaded, current.root)
     compiled = compile_nodes(pipeline, current.folder.name)
     nodes = [node.pipeline_node for node in compiled.nodes]
+    again = set() if current.start is None else _from(current.start, nodes)
     for node in nodes:
         caching = node.execution_options.caching_options
-        caching.enable_cache = use_cache
-    if current.start is not None:
-        for name in _from(current.start, nodes):
-            node = next(item for item in nodes if item.node_info.id == name)
-            node.execution_options.caching_options.enable_cache = False
-    runner = NodeRunner(compiled)
-    runner.forget_lost_work()
-    return runner, nodes
+        caching.enable_cache = use_cache and node.node_info.id not in again
+    store = NodeStore(compiled)
+    store.forget_lost_work()
+    return store, nodes
 
 
 def _from(start: str, nodes: list[Any]) -> set[str]:
@@ -175,11 +226,7 @@ def _from(start: str, nodes: list[Any]) -> set[str]:
             received=start,
             fix=f"did you mean {close}?" if close else "",
         )
-    chosen = {start}
-    for node in nodes:  # in topological order
-        if set(node.upstream_nodes) & chosen:
-            chosen.add(node.node_info.id)
-    return chosen
+    return from_step(start, [_step(node) for node in nodes])
 
 
 def _rows(current: _Run) -> int | None:
@@ -214,8 +261,8 @@ def _succeed(current: _Run, console: Console, require_blessing: bool) -> int:
 
 def _fail(current: _Run, error: BaseException) -> int:
     trace = current.folder / "trace.txt"
-    interrupted = _is_interruption(error)
-    log = _short(current.log(current.current))
+    interrupted = isinstance(error, KeyboardInterrupt)
+    log = _short(current.log(current.current.partition(",")[0]))
     problem = (
         KelpError(
             f"Interrupted during {current.current}; nothing half made was kept.",
@@ -226,7 +273,7 @@ def _fail(current: _Run, error: BaseException) -> int:
     )
     lines = problem.lines()
     with contextlib.suppress(OSError):  # a full disk must not hide the error itself
-        trace.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        trace.write_text(_trace(error), encoding="utf-8")
         lines.append(f"  {'log:':<10}{log} (trace: {_short(trace)})")
     if current.current != "Setup":
         lines.append(f"  {'resume:':<10}{_resume(current)}")
@@ -239,10 +286,16 @@ def _fail(current: _Run, error: BaseException) -> int:
     return INTERRUPTED if interrupted else FAILED
 
 
+def _trace(error: BaseException) -> str:
+    trace = getattr(error, "trace", "")
+    return trace or "".join(traceback.format_exception(error))
+
+
 def _keep_audit(current: _Run, error: BaseException) -> None:
     """TFX discards what a failed component wrote; the audit is why it failed."""
-    if isinstance(error, GateError) and error.audit is not None:
-        write_json(current.folder / _AUDIT_FOLDER / "audit.json", error.audit)
+    audit = getattr(error, "audit", None)
+    if audit is not None:
+        write_json(current.folder / _AUDIT_FOLDER / "audit.json", audit)
 
 
 def _write_failure(current: _Run, status: str, problem: KelpError) -> None:
@@ -265,15 +318,23 @@ def _write_summary(current: _Run, facts: dict[str, Any]) -> tuple[dict[str, Any]
             places["report"] = write_report(current.folder, content, content["folders"])
         except Exception:  # a page must cost neither the run nor the sight of its error
             logging.getLogger(__name__).exception("the report could not be written")
+        else:
+            _track_report(current, content["mlflow"], places["report"])
     return content, places
 
 
-def _is_interruption(error: BaseException) -> bool:
-    return isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Interrupted"
+def _track_report(current: _Run, tracked: dict[str, Any] | None, page: Path) -> None:
+    """Adds the report to the run that the Tracker has logged to MLflow, if it has."""
+    if current.cached.get("Tracker", True) or not tracked or not tracked["run_id"]:
+        return
+    try:
+        log_report(tracked["uri"], tracked["run_id"], tracked["artifacts"], page)
+    except Exception:  # MLflow raises its own, its server's and its database's
+        logging.getLogger(__name__).exception("MLflow took no report")
 
 
 def _resume(current: _Run) -> str:
-    command = ["kelp", "run", str(current.loaded.path), "--from", current.current]
+    command = ["kelp", "run", str(current.loaded.path), "--from", current.current.partition(",")[0]]
     return shlex.join([*command, *current.loaded.overrides])
 
 
@@ -311,17 +372,3 @@ def _alone(root: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Makes SIGTERM end a run as Ctrl-C does."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

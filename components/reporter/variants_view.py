@@ -10,11 +10,10 @@ from components.reporter.view import Gate, Interval, Tone
 
 @dataclass(frozen=True)
 class Relative:
-    """A figure and what multiple of float32's it is, and of a lean float32's."""
+    """A figure and what multiple of float32's it is."""
 
     value: float | None = None
     ratio: float | None = None
-    lean: float | None = None
 
 
 @dataclass(frozen=True)

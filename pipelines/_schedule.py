@@ -1,0 +1,91 @@
+"""Which nodes of a graph may start: those whose inputs are ready, as room allows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# What a node is expected to need; the least that is left free for one more.
+NODE_MIB = 2048
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node as the schedule sees it.
+
+    Attributes:
+      name: The node's id.
+      needs: The ids of the nodes whose outputs it takes.
+      alone: Whether nothing may run beside it: it measures time.
+    """
+
+    name: str
+    needs: frozenset[str]
+    alone: bool = False
+
+
+def next_step(
+    waiting: Sequence[Step],
+    done: Collection[str],
+    running: Collection[Step],
+    jobs: int,
+    has_room: Callable[[], bool] = lambda: True,
+) -> Step | None:
+    """Gives the next node to start, or None where one that runs has to end first.
+
+    Args:
+      waiting: What has not started, in topological order.
+      done: The ids of what has ended.
+      running: What runs now.
+      jobs: How many may run at once.
+      has_room: Whether there is memory for one more beside those that run.
+    """
+    if len(running) >= jobs or any(step.alone for step in running):
+        return None
+    ready = [step for step in waiting if step.needs <= set(done)]
+    beside = next((step for step in ready if not step.alone), None)
+    if not running:
+        return beside or next(iter(ready), None)
+    return beside if beside is not None and has_room() else None
+
+
+def from_step(start: str, steps: Sequence[Step]) -> set[str]:
+    """Gives `start` and all that depends on it."""
+    chosen = {start}
+    for step in steps:  # in topological order
+        if step.needs & chosen:
+            chosen.add(step.name)
+    return chosen
+
+
+def default_jobs() -> int:
+    """As many as there are cores, and as free memory holds."""
+    return max(1, min(len(os.sched_getaffinity(0)), int(free_memory_mib() // NODE_MIB)))
+
+
+def free_memory_mib(proc: Path = Path("/proc"), cgroup: Path = _CGROUP) -> float:
+    """The memory that this process and its children can still take.
+
+    Args:
+      proc: Where the kernel tells of the machine.
+      cgroup: Where it tells of the container; its limit counts as well.
+    """
+    lines = (proc / "meminfo").read_text(encoding="ascii").splitlines()
+    available = next(line for line in lines if line.startswith("MemAvailable:"))
+    free = int(available.split()[1]) / 1024
+    limit, used = cgroup / "memory.max", cgroup / "memory.current"
+    if not limit.is_file() or not used.is_file():
+        return free
+    most = limit.read_text(encoding="ascii").strip()
+    if most == "max":
+        return free
+    # Files that were read count as used, and are given back when memory is asked for.
+    counted = dict(
+        line.split() for line in (cgroup / "memory.stat").read_text(encoding="ascii").splitlines()
+    )
+    cached = int(counted.get("inactive_file", 0))
+    left = int(most) - int(used.read_text(encoding="ascii")) + cached
+    return min(free, left / 2**20)
