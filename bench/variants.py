@@ -27,6 +27,8 @@ _FIGURES = (
     ("rows_per_s", "rows/s", "{:,.0f}"),
     ("peak_memory_mib", "MiB", "{:,.0f}"),
 )
+# Beside the bytes: the multiple of float32's without what only the candidate has.
+_LEAN = {"bytes": ("lean",), "gzip_bytes": ("lean",)}
 _NONE = "-"
 
 
@@ -58,11 +60,12 @@ def table(summary: Json) -> str:
         return f"the run {summary['run_id']} made no variants"
     metric = variants[0]["metric"]
     heads = ["variant", "verdict"]
-    for _, head, _ in _FIGURES:
-        heads += [head, "x"]
+    for key, head, _ in _FIGURES:
+        heads += [head, "x", *_LEAN.get(key, ())]
     rows = [[*heads, metric, "lost", "upper end"], *map(_row, variants)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["", f"variants of the run {summary['run_id']}; x is the multiple of float32's"]
+    heading = f"variants of the run {summary['run_id']}; x is the multiple of float32's, lean that "
+    lines = ["", heading + "of its two signatures alone"]
     lines += ["  " + _aligned(row, widths) for row in rows]
     lines += [
         f"  {one['name']}: {reason}" for one in variants for reason in one.get("reasons") or ()
@@ -79,7 +82,9 @@ def _row(variant: Json) -> list[str]:
     cells = [variant["name"], variant["status"]]
     for key, _, form in _FIGURES:
         cells.append(_text(_figure(variant, key), form))
-        cells.append(_text((variant.get("ratios") or {}).get(key), "{:.2f}"))
+        ratios = variant.get("ratios") or {}
+        cells.append(_text(ratios.get(key), "{:.2f}"))
+        cells += [_text(ratios.get(f"lean_{key}"), "{:.2f}") for _ in _LEAN.get(key, ())]
     worth = (variant.get("metrics") or {}).get(variant["metric"]) or {}
     value, upper = _lost(variant)
     return [

@@ -20,6 +20,7 @@ from components.cross_validation.config import CrossValidationSpec
 from components.data_gate.config import AuditedDataSpec
 from components.evaluator.config import EvaluationSpec
 from components.example_gen.config import IngestSpec
+from components.predictions.keys import KeysSpec
 from components.pusher.config import PushSpec
 from components.reporter.config import CardSpec
 from components.stress.config import StressJob
@@ -128,6 +129,17 @@ class KelpConfig(Spec):
             confidence=evaluation.confidence,
             seed=self.seed,
             together=self.together(),
+        )
+
+    def slice_keys(self) -> KeysSpec:
+        """The raw columns that evidence needs beside the predictions."""
+        evaluation = self.evaluation
+        sliced = (column for group in evaluation.slices for column in group)
+        named = {*sliced, *evaluation.fairness.sensitive, *self.together()}
+        return KeysSpec(
+            named=tuple(sorted(named)),
+            search=evaluation.found_slices.enabled,
+            min_rows=evaluation.min_slice_rows,
         )
 
     def compressed(self) -> list[VariantSpec]:

@@ -170,6 +170,7 @@ def _evidence(
         model=model,
         baseline_model=baseline.outputs["model"],
         problem=problem,
+        keys=config.slice_keys().model_dump_json(),
         source_digest=source_digest("components.predictions.component"),
     )
     stress = Stress(
@@ -273,6 +274,8 @@ def _variants(
             variant=made[variant.name],
             reference=reference,
             predictions=evidence["Predictions"].outputs["predictions"],
+            examples=sources["examples"],
+            schema=sources["schema"],
             spec=variant.model_dump_json(),
             evaluation=_of_variants(config.evaluation).model_dump_json(include=_OF_VARIANTS),
             seed=config.seed,

@@ -17,6 +17,7 @@ REFERENCE = {
         "load_s": 0.62,
         "peak_memory_mib": 612.0,
     },
+    "lean": {"bytes": 256_000, "gzip_bytes": 232_000},
 }
 NONE = {"weights": "none"}
 PRUNED = {
@@ -155,6 +156,7 @@ def _judged(name: str, change: float) -> dict[str, Any]:
 def _ratios(sizes: dict[str, int], timing: dict[str, float]) -> dict[str, float]:
     names = ("p50_ms", "p95_ms", "rows_per_s", "peak_memory_mib")
     of_sizes = {name: value / REFERENCE[name] for name, value in sizes.items()}
+    of_sizes |= {f"lean_{name}": sizes[name] / size for name, size in REFERENCE["lean"].items()}
     of_times = {name: timing[name] / REFERENCE["timing"][name] for name in names}
     whole = (timing["p50_ms"] + timing["prepare_ms"]) / REFERENCE["timing"]["p50_ms"]
     return of_sizes | of_times | {"p50_ms": whole}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from components.artifacts import split_files
 from components.jsonfile import read_json, write_json
 from models.compression.formats.conversion import convert
 from models.compression.material import Material
+from models.compression.sizes import measured_bytes
 from models.compression.spec import VariantSpec, is_reference, kind_of, unsupported
 from models.compression.weights import GOLDEN_FOLDER, NETWORK_FILE, REPORT_FILE
 from models.errors import KelpError, ModelError
@@ -97,9 +99,11 @@ def make_variant(
 def _make(
     spec: VariantSpec, material: Material, sources: Sources, folder: Path, timeout_s: float
 ) -> dict[str, Any]:
+    lean: dict[str, Any] = {}
     try:
         if is_reference(spec):
             shutil.copytree(sources.candidate, folder / MODEL_FOLDER)
+            lean = {"lean": _lean_bytes(material, timeout_s)}
         else:
             material = material.with_network(sources.weights / NETWORK_FILE)
             lineage = {
@@ -116,7 +120,24 @@ def _make(
         return failure_of(error)
     shutil.copytree(sources.weights / GOLDEN_FOLDER, folder / GOLDEN_FOLDER)
     facts = read_json(sources.weights / REPORT_FILE)
-    return {"network": {key: facts[key] for key in ("parameters", "sparsity", "layers")}}
+    network = {key: facts[key] for key in ("parameters", "sparsity", "layers")}
+    return {"network": network, **lean}
+
+
+def _lean_bytes(material: Material, timeout_s: float) -> dict[str, int] | None:
+    """What float32 weighs when it is written as a variant is: its two signatures alone.
+
+    The candidate has signatures for evaluation and explanation as well. None where it could
+    not be written: no variant is refused for that.
+    """
+    with tempfile.TemporaryDirectory(prefix="kelp-lean-") as scratch:
+        folder = Path(scratch) / MODEL_FOLDER
+        try:
+            convert("savedmodel_float32", material, folder, timeout_s, {})
+        except ModelError:
+            _LOG.exception("what float32 weighs as a variant could not be measured")
+            return None
+        return measured_bytes(folder)
 
 
 def failure_of(error: KelpError) -> dict[str, Any]:

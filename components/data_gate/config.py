@@ -36,6 +36,18 @@ class AcrossSpec(Spec):
     max_share: float = Field(0.001, ge=0, le=1)
 
 
+class NearSpec(Spec):
+    """Rows of val or test that are nearly a row of train: copies, slightly altered.
+
+    Attributes:
+      severity: What a failure does.
+      max_share: Of the rows of the later split, beyond those that chance makes.
+    """
+
+    severity: Severity = "warn"
+    max_share: float = Field(0.001, ge=0, le=1)
+
+
 class DuplicatesSpec(Spec):
     """Rows with the same features and label as an earlier row of their split.
 
@@ -43,11 +55,13 @@ class DuplicatesSpec(Spec):
       severity: What a failure does.
       max_share: Of a split's rows.
       across: Those that another split has too.
+      near: Those that another split has in nearly the same form.
     """
 
     severity: Severity = "warn"
     max_share: float = Field(0.01, ge=0, le=1)
     across: AcrossSpec = AcrossSpec()
+    near: NearSpec = NearSpec()
 
 
 class ContradictionsSpec(Spec):
@@ -144,19 +158,35 @@ class SizesSpec(Spec):
     per_class: int = Field(10, ge=0)
 
 
+class GapSpec(Spec):
+    """How far the best feature alone is ahead of the next, where it says much of the label.
+
+    Attributes:
+      severity: What a failure does.
+      min_power: Below it, a feature is not looked at.
+      max_gap: The most by which it may be ahead.
+    """
+
+    severity: Severity = "warn"
+    min_power: float = Field(0.9, ge=0.5, le=1)
+    max_gap: float = Field(0.15, ge=0, le=1)
+
+
 class LeakageSpec(Spec):
-    """How well each feature alone tells the label.
+    """How well each feature alone predicts the label.
 
     Attributes:
       severity: What a failure does.
       max_power: For classes the area under the ROC curve (of more than two, that of the
         class told worst); for regression the share of the label's variance.
       rows: How many rows of train are looked at, drawn at random.
+      gap: The best feature against the next.
     """
 
     severity: Severity = "block"
     max_power: float = Field(0.98, ge=0.5, le=1)
     rows: int = Field(100_000, ge=100)
+    gap: GapSpec = GapSpec()
 
 
 class OverlapSpec(Spec):
@@ -174,14 +204,14 @@ class LabelErrorsSpec(Spec):
 
     Attributes:
       severity: What a failure does.
-      max_share: The largest estimated share of wrong labels.
+      max_share: The largest share of wrong labels, by the lower end of its 95 % interval.
       rows: How many rows are looked at, drawn at random.
       suspects: How many of the most suspect rows are kept.
       folds: Into how many parts the rows are cut; each is judged by a model of the others.
     """
 
     severity: Severity = "warn"
-    max_share: float = Field(0.05, ge=0, le=1)
+    max_share: float = Field(0.02, ge=0, le=1)
     rows: int = Field(100_000, ge=100)
     suspects: int = Field(50, ge=0)
     folds: int = Field(5, ge=2, le=20)

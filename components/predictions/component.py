@@ -10,6 +10,7 @@ from tfx.utils import io_utils, path_utils
 
 from components.artifacts import Predictions as PredictionsArtifact
 from components.artifacts import split_files
+from components.predictions.keys import KeysSpec
 from components.predictions.predict import predict
 from components.predictions.table import BASELINE, CANDIDATE, write_predictions
 from models.features import FeaturesSpec
@@ -22,10 +23,13 @@ def Predictions(  # noqa: N802 (a TFX component is named as a class)
     model: InputArtifact[standard_artifacts.Model],
     predictions: OutputArtifact[PredictionsArtifact],
     problem: Parameter[str],
+    keys: Parameter[str],
     source_digest: Parameter[str],
     baseline_model: InputArtifact[List[standard_artifacts.Model]] = None,  # noqa: UP006
 ) -> None:
     """Writes the predictions of the candidate, and of the baseline where there is one.
+
+    Beside them stand the raw columns that rows can be sliced by; `keys` is a KeysSpec as JSON.
 
     Raises:
       ModelError: a model gives something that is no number.
@@ -37,5 +41,6 @@ def Predictions(  # noqa: N802 (a TFX component is named as a class)
         io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
         spec,
         {name: Path(path_utils.serving_model_path(item.uri)) for name, item in models.items()},
+        KeysSpec.model_validate_json(keys),
     )
     write_predictions(Path(predictions.uri), table)

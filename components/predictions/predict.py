@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from components.predictions.keys import KeysSpec, slice_keys
 from components.predictions.table import PredictionTable
 from models.errors import ModelError
 from models.features import FeaturesSpec
@@ -25,6 +26,7 @@ def predict(
     schema: schema_pb2.Schema,
     problem: FeaturesSpec,
     models: Mapping[str, Path],
+    keys: KeysSpec,
 ) -> PredictionTable:
     """Gives what each of `models` says of every row, and the threshold it decides at.
 
@@ -33,11 +35,12 @@ def predict(
       schema: The schema of the examples.
       problem: The task and the label.
       models: SavedModels by name.
+      keys: Which raw columns to keep.
 
     Raises:
       ModelError: a model gives something that is no number.
     """
-    keys = read_table(files, schema)
+    columns = read_table(files, schema)
     scores: dict[str, Array] = {}
     thresholds: dict[str, float] = {}
     for name, path in models.items():
@@ -50,8 +53,8 @@ def predict(
         task=problem.task,
         classes=problem.label_classes(),
         thresholds=thresholds,
-        labels=label_ids(keys[problem.label.name], problem),
-        keys=keys.drop_columns([problem.label.name]),
+        labels=label_ids(columns[problem.label.name], problem),
+        keys=slice_keys(columns.drop_columns([problem.label.name]), keys),
         scores=scores,
     )
 

@@ -34,7 +34,7 @@ class PredictionTable:
       thresholds: By model, its own operating threshold; binary only. A model that is
         not named decides at 0.5.
       labels: Class ids (int64), or numbers (float64).
-      keys: The raw columns, to slice by.
+      keys: The raw columns that rows can be sliced by.
       scores: By model, P(second class) `[rows]`, class probabilities `[rows, classes]`, or
         predicted numbers `[rows]`.
     """

@@ -94,7 +94,10 @@ def _settings(weights: Raw) -> str:
 
 def _figures(raw: Raw) -> dict[str, Relative]:
     ratios, timing = raw.get("ratios") or {}, raw.get("timing") or {}
-    figures = {name: Relative(raw.get(name), ratios.get(name)) for name in _SIZES}
+    figures = {
+        name: Relative(raw.get(name), ratios.get(name), ratios.get(f"lean_{name}"))
+        for name in _SIZES
+    }
     figures |= {name: Relative(timing.get(name), ratios.get(name)) for name in _TIMES}
     return figures | {"p50_ms": Relative(latency_ms(raw), ratios.get("p50_ms"))}
 

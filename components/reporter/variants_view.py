@@ -10,10 +10,11 @@ from components.reporter.view import Gate, Interval, Tone
 
 @dataclass(frozen=True)
 class Relative:
-    """A figure and what multiple of float32's it is."""
+    """A figure and what multiple of float32's it is, and of a lean float32's."""
 
     value: float | None = None
     ratio: float | None = None
+    lean: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,16 @@ from pathlib import Path
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
+from tfx.types import standard_artifacts
+from tfx.utils import io_utils
 
-from components.artifacts import Predictions, Variant, VariantVerdict
+from components.artifacts import Predictions, Variant, VariantVerdict, split_files
 from components.evaluator.config import EvaluationSpec
 from components.jsonfile import write_json
 from components.predictions.table import read_predictions
 from components.variant_evaluator.evaluate import VERDICT_FILE, Setting, evaluate_variant
 from models.compression.spec import VariantSpec
+from models.raw_table import read_table
 
 
 @component
@@ -20,6 +23,8 @@ def VariantEvaluator(  # noqa: N802 (a TFX component is named as a class)
     variant: InputArtifact[Variant],
     reference: InputArtifact[Variant],
     predictions: InputArtifact[Predictions],
+    examples: InputArtifact[standard_artifacts.Examples],
+    schema: InputArtifact[standard_artifacts.Schema],
     verdict: OutputArtifact[VariantVerdict],
     spec: Parameter[str],
     evaluation: Parameter[str],
@@ -41,6 +46,10 @@ def VariantEvaluator(  # noqa: N802 (a TFX component is named as a class)
         Path(variant.uri),
         Path(reference.uri),
         read_predictions(Path(predictions.uri)),
+        read_table(
+            split_files(examples, "test"),
+            io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
+        ),
         setting,
     )
     facts["seconds"]["evaluate"] = round(time.monotonic() - began, 1)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.compressor.make import MODEL_FOLDER, VARIANT_FILE
@@ -56,6 +57,7 @@ def evaluate_variant(
     folder: Path,
     reference: Path,
     table: PredictionTable,
+    rows: pa.Table,
     setting: Setting,
 ) -> Facts:
     """Gives the content of `verdict.json`.
@@ -64,7 +66,8 @@ def evaluate_variant(
       variant: The variant and its gates.
       folder: What the Compressor wrote for it.
       reference: What the Compressor wrote for float32.
-      table: The rows of test with the candidate's predictions.
+      table: The candidate's predictions of the rows of test.
+      rows: The same rows, as raw columns.
       setting: How to weigh.
     """
     made = read_json(folder / VARIANT_FILE)
@@ -72,7 +75,7 @@ def evaluate_variant(
     if made["status"] != "made":
         return facts | {"status": made["status"], "reasons": [made["reason"]]}
     try:
-        proof, scores = _prove(variant, folder, reference, table, setting.timeout_s)
+        proof, scores = _prove(variant, folder, reference, rows, setting.timeout_s)
     except ModelError as error:
         _LOG.exception("the variant %s did not run", variant.name)
         reason = " ".join([error.what, error.received])
@@ -112,11 +115,11 @@ def _told(made: Mapping[str, Any], metric: str, table: PredictionTable) -> Facts
 
 
 def _prove(
-    variant: VariantSpec, folder: Path, reference: Path, table: PredictionTable, timeout_s: float
+    variant: VariantSpec, folder: Path, reference: Path, raw: pa.Table, timeout_s: float
 ) -> tuple[Proof, np.ndarray[Any, Any]]:
     with tempfile.TemporaryDirectory(prefix="kelp-variant-") as work:
         rows, answers = Path(work) / "rows.parquet", Path(work) / "answers.npy"
-        pq.write_table(table.keys, rows)
+        pq.write_table(raw, rows)
         task = Task(
             name=variant.name,
             kind=kind_of(variant.format),
@@ -142,7 +145,7 @@ def _costs(
     network = made["network"]
     clustered = variant.weights.weights == "clustered"
     layers = {path: layer["distinct"] for path, layer in network["layers"].items()}
-    of_reference = read_json(reference / VARIANT_FILE)["network"]
+    made_reference = read_json(reference / VARIANT_FILE)
     mine = {
         **measured_bytes(folder / MODEL_FOLDER),
         "parameters": network["parameters"],
@@ -150,8 +153,9 @@ def _costs(
     }
     other = {
         **measured_bytes(reference / MODEL_FOLDER),
-        "parameters": of_reference["parameters"],
+        "parameters": made_reference["network"]["parameters"],
         "timing": proof.reference.to_dict(),
+        "lean": made_reference.get("lean") or {},
     }
     return {
         **mine,
@@ -172,13 +176,17 @@ def _model_bytes(folder: Path) -> int:
 
 
 def _ratios(mine: Facts, other: Facts, *, alone: bool) -> dict[str, float]:
-    """Variant over float32; the reference's own are 1, whatever the noise of two timings."""
+    """Variant over float32; the reference's own are 1, whatever the noise of two timings.
+
+    `lean_bytes` and `lean_gzip_bytes` compare with float32 as a variant is written.
+    """
+    lean = {f"lean_{name}": mine[name] / size for name, size in other["lean"].items()}
     pairs = {name: (mine[name], other[name]) for name in ("bytes", "gzip_bytes", "parameters")}
     for name in ("p50_ms", "p95_ms", "rows_per_s", "peak_memory_mib"):
         pairs[name] = (_whole_time(mine, name), _whole_time(other, name))
     if alone:
-        return dict.fromkeys(pairs, 1.0)
-    return {name: one / base if base else 0.0 for name, (one, base) in pairs.items()}
+        return dict.fromkeys(pairs, 1.0) | lean
+    return {name: one / base if base else 0.0 for name, (one, base) in pairs.items()} | lean
 
 
 def _whole_time(facts: Facts, name: str) -> float:

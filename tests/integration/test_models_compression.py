@@ -32,6 +32,7 @@ from models.errors import ModelError
 from models.features import FeaturesSpec
 from models.raw_table import read_table
 from models.representation import dense_schema, raw_input_specs
+from tests.artifact_preparation import App
 from tests.integration.test_models_training import LABELS, World, _serialize, _write
 
 FORMATS = {
@@ -159,6 +160,51 @@ def test_rows_are_prepared_without_tensorflow_as_the_transform_graph_does(worlds
     for name, values in prepared.items():
         assert values.dtype == wanted[name].dtype.as_numpy_dtype
         np.testing.assert_allclose(values, wanted[name].numpy(), rtol=0, atol=2e-7, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("form", "case"), [("tflite_float32", "binary_text"), ("onnx_float32", "regression")]
+)
+def test_an_app_prepares_its_inputs_from_the_description_alone(materials, tmp_path, form, case):
+    material, _ = materials(case)
+    _convert(form, material, tmp_path)
+    app = App(tmp_path)
+    opened = open_material(material)
+    specs = raw_input_specs(opened.schema, frozenset({opened.source.label}))
+    examples = tf.data.TFRecordDataset(material.val_files, "GZIP").batch(1000)
+    raw = tf.io.parse_example(examples.get_single_element(), specs)
+    wanted = opened.source.transform(raw)
+    rows = read_table(material.val_files, opened.schema, list(specs)).to_pylist()
+    for place, row in enumerate(rows):
+        for name, values in app.prepare(row).items():
+            np.testing.assert_allclose(values, wanted[name][place], atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("case", ["binary_text", "regression"])
+def test_the_worked_examples_are_prepared_by_the_graph(materials, tmp_path, case):
+    _convert("tflite_float32", materials(case)[0], tmp_path)
+    app = App(tmp_path)
+    ordinary, empty, unknown = app.examples
+    assert ordinary["raw"]
+    assert None not in ordinary["raw"].values()
+    assert empty["raw"] == {}
+    assert set(app.tensors({})) == {entry["tensor"] for entry in app.inputs}
+    assert {entry["feature"] for entry in app.inputs} <= set(ordinary["prepared"])
+    for example in app.examples:
+        prepared = app.prepare(example["raw"])
+        for name, values in example["prepared"].items():
+            np.testing.assert_allclose(values, prepared[name], atol=1e-6, err_msg=name)
+    sizes = {name: len(_described(tmp_path, name)["vocabulary"]) for name in unknown["prepared"]}
+    assert unknown["prepared"] == {name: [size] for name, size in sizes.items()}
+    assert sizes
+    text = " ".join(app.instructions)
+    for word in ("the sine before the cosine", "has the last id", "decimal text", "filler"):
+        assert word in text
+
+
+def _described(folder, column):
+    features = json.loads((folder / ARTIFACT_FILE).read_text())["preparation"]["features"]
+    return next(feature for feature in features if feature["column"] == column)
 
 
 @pytest.mark.parametrize("form", FORMATS)

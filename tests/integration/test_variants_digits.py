@@ -75,7 +75,8 @@ class Judged:
 
     def judge(self, name, folder):
         reference = self.folder / "float32"
-        return evaluate_variant(self.specs[name], folder, reference, self.table, self.setting)
+        rows = self.table.keys
+        return evaluate_variant(self.specs[name], folder, reference, self.table, rows, self.setting)
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +121,10 @@ def test_filters_in_eight_bits_are_blessed(judged):
     sizes = {name: verdict["bytes"] for name, verdict in judged.verdicts.items()}
     assert sizes["tflite_int8"] < sizes["tflite"] < sizes["float32"]
     assert judged.verdicts["int8"]["ratios"]["bytes"] < 1
+    lean = judged.verdicts["int8"]["reference"]["lean"]["bytes"]
+    assert sizes["int8"] < lean < sizes["float32"]
+    ratios = judged.verdicts["float32"]["ratios"]
+    assert (ratios["bytes"], ratios["lean_bytes"]) == (1, sizes["float32"] / lean)
 
 
 def test_calibration_with_zeros_blocks_full_int8(judged, tmp_path, monkeypatch):
@@ -203,7 +208,12 @@ def test_what_cannot_be_made_is_told_and_not_weighed(judged, tmp_path):
     told = json.loads((tmp_path / VARIANT_FILE).read_text())
     assert told["status"] == "unsupported"
     verdict = evaluate_variant(
-        spec, tmp_path, judged.folder / "float32", judged.table, judged.setting
+        spec,
+        tmp_path,
+        judged.folder / "float32",
+        judged.table,
+        judged.table.keys,
+        judged.setting,
     )
     assert (verdict["status"], verdict["reasons"]) == ("unsupported", [told["reason"]])
     assert verdict["timing"] is None

@@ -16,7 +16,8 @@ from tests.audit_tables import audit_data, clean, problem, splits, with_column
 
 BY_DAY = SplitSpec(by="key", columns=("day",))
 OFF: dict[str, Any] = {name: {"severity": "off"} for name in AuditSpec.model_fields}
-OFF["duplicates"]["across"] = {"severity": "off"}
+OFF["duplicates"] |= {"across": {"severity": "off"}, "near": {"severity": "off"}}
+OFF["leakage"]["gap"] = {"severity": "off"}
 OFF["shift"]["spans"] = {"severity": "off"}
 
 

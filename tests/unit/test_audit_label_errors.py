@@ -71,8 +71,8 @@ def test_planted_errors_are_counted_and_hard_rows_are_not(low: float, high: floa
     found, checked = share_of(part), part.checks[0]
     assert found["share"] == pytest.approx(wrong.mean(), abs=0.025)
     assert found["low"] <= found["share"] <= found["high"]
-    assert checked.outcome == ("warn" if found["share"] > 0.05 else "pass")
-    assert (checked.figure, checked.bound, checked.feature) == (found["share"], 0.05, "y")
+    assert checked.outcome == ("warn" if low or high else "pass")
+    assert (checked.figure, checked.bound, checked.feature) == (found["low"], 0.02, "y")
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,17 @@ def test_real_data_with_and_without_planted_errors(load: Any, task: str) -> None
     assert len(set(places)) == 50
     assert {one["split"] for one in share_of(part)["suspects"]} == {"train", "test"}
     assert wrong[places].mean() > 0.6
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_flipped_labels_of_few_rows_are_warned_of(seed: int) -> None:
+    """A rate for each class, and a strong prior, would leave room for none at all."""
+    features, labels = hard(4000)
+    flipped, wrong = flip(labels, 0.08, 0.08, seed)
+    part = check_label_errors(examples(features, flipped))
+    assert part.checks[0].outcome == "warn"
+    assert share_of(part)["share"] == pytest.approx(wrong.mean(), abs=0.04)
+    assert check_label_errors(examples(features, labels)).checks[0].outcome == "pass"
 
 
 def test_suspects_show_the_row_the_label_and_what_was_expected() -> None:

@@ -126,3 +126,46 @@ def test_empty_features_have_no_power() -> None:
     table = with_column(table, "town", pa.nulls(ROWS, pa.string()))
     powers = _powers(check_leakage(audit_data({"train": table})))
     assert powers["amount"] == powers["town"] == 0.5
+
+
+def _ahead(noise: float) -> Any:
+    """A feature that is nearly the label, beside honest ones."""
+    labels = _labels()
+    return labels + noise * np.random.default_rng(RNG_SEED).normal(size=ROWS)
+
+
+def _beside_weak_ones(values: Any, **spec: Any) -> Any:
+    """The leakage of a feature beside others that say little."""
+    noise = np.random.default_rng(1).normal(size=ROWS)
+    table = with_column(clean(ROWS, 0), "told", values)
+    table = with_column(table, "amount", table["amount"].to_numpy() + noise)
+    of = problem(told={"type": "numeric"})
+    return check_leakage(audit_data({"train": table}, {"leakage": spec}, of=of))
+
+
+def test_a_feature_far_ahead_of_the_next_is_named() -> None:
+    part = _beside_weak_ones(_ahead(0.37))
+    powers = _powers(part)
+    assert 0.95 < powers["told"] < 0.98
+    assert 0.65 < powers["amount"] < 0.8
+    (one,) = failed(part)
+    assert (one.check, one.feature, one.outcome) == ("leakage.gap", "told", "warn")
+    assert one.figure == pytest.approx(powers["told"] - powers["amount"])
+    assert "'told' alone predicts the label 'late' far better than any other" in one.what
+    assert "'amount'" in one.what
+    assert failed(_beside_weak_ones(_ahead(0.37), gap={"max_gap": 0.35})) == []
+    assert failed(_beside_weak_ones(_ahead(0.37), gap={"severity": "off"})) == []
+
+
+def test_a_good_feature_among_good_ones_and_a_fair_one_ahead_pass() -> None:
+    table = with_column(clean(ROWS, 0), "told", _ahead(0.37))
+    table = with_column(table, "amount", _ahead(0.4))
+    of = problem(told={"type": "numeric"})
+    assert failed(check_leakage(audit_data({"train": table}, of=of))) == []
+    assert failed(_beside_weak_ones(_ahead(0.8))) == []
+
+
+def test_a_feature_that_is_refused_is_not_warned_of_as_well() -> None:
+    assert named(_planted(_ahead(0.1))) == [("leakage", "told", "train")]
+    (one,) = failed(_beside_weak_ones(_ahead(0.1), severity="off"))
+    assert one.check == "leakage.gap"

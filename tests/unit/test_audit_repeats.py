@@ -74,11 +74,12 @@ def test_numbers_contradict_where_they_are_far_apart() -> None:
 
 def test_either_half_of_duplicates_can_be_off() -> None:
     tables = {"train": clean(50, 0), "val": clean(50, 0)}
-    spec: dict[str, Any] = {"duplicates": {"severity": "off"}}
+    near = {"near": {"severity": "off"}}
+    spec: dict[str, Any] = {"duplicates": {"severity": "off", **near}}
     assert {one.check for one in check_duplicates(audit_data(tables, spec)).checks} == {
         "duplicates.across"
     }
-    spec = {"duplicates": {"across": {"severity": "off"}}}
+    spec = {"duplicates": {"across": {"severity": "off"}, **near}}
     assert {one.check for one in check_duplicates(audit_data(tables, spec)).checks} == {
         "duplicates"
     }

@@ -61,12 +61,30 @@ def _make(tmp_path: Path, weights: dict[str, Any], form: str) -> dict[str, Any]:
     return json.loads((tmp_path / "variant" / "variant.json").read_text())
 
 
-def test_float32_is_the_candidate_itself(tmp_path: Path) -> None:
+def test_float32_is_the_candidate_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(form: str, material: Material, folder: Path, *_: Any) -> None:
+        assert form == "savedmodel_float32"
+        folder.mkdir()
+        (folder / "saved_model.pb").write_bytes(b"abc")
+
+    monkeypatch.setattr(make, "convert", write)
     facts = _make(tmp_path, {"weights": "none"}, "savedmodel_float32")
     assert (facts["status"], facts["threshold"]) == ("made", 0.5)
     assert facts["network"] == {"parameters": 7, "sparsity": 0.25, "layers": {}}
+    assert facts["lean"]["bytes"] == 3
     assert (tmp_path / "variant/model/saved_model.pb").read_bytes() == b"graph"
     assert (tmp_path / "variant/golden/outputs.npz").read_bytes() == b"rows"
+
+
+def test_float32_is_made_where_its_lean_form_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ModelError("the conversion took too long")
+
+    monkeypatch.setattr(make, "convert", fail)
+    facts = _make(tmp_path, {"weights": "none"}, "savedmodel_float32")
+    assert (facts["status"], facts["lean"]) == ("made", None)
 
 
 def test_what_is_known_not_to_work_is_not_tried(

@@ -39,6 +39,8 @@ def test_a_variant_is_told_with_its_ratios(tmp_path: Path) -> None:
     )
     assert one.sizes["bytes"].value == 77_800
     assert one.sizes["bytes"].ratio == pytest.approx(0.1688, abs=1e-4)
+    assert one.sizes["bytes"].lean == pytest.approx(0.3039, abs=1e-4)
+    assert one.sizes["parameters"].lean is None
     assert one.sizes["p50_ms"].value == pytest.approx(0.21)
     assert one.preparing_ms == 0.19
     assert one.sparsity == 0.8003

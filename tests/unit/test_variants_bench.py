@@ -19,7 +19,7 @@ def _variant(name, **facts):
             "peak_memory_mib": 512.0,
         },
         "ratios": {"bytes": 0.31, "gzip_bytes": 0.4, "p50_ms": 0.9, "rows_per_s": 1.5}
-        | {"peak_memory_mib": 0.2},
+        | {"peak_memory_mib": 0.2, "lean_bytes": 0.52, "lean_gzip_bytes": 0.61},
         "metric": "auc",
         "higher_is_better": True,
         "metrics": {"auc": {"value": 0.75, "low": 0.7, "high": 0.8}},
@@ -44,10 +44,12 @@ def test_figures_ratios_and_reasons_are_told():
     summary = {"run_id": "r1", "variants": [_variant("int8"), _variant("p24", **LOST)]}
     lines = table(summary | {"recommended": {"server": choice, "phone": None}}).splitlines()
     assert "r1" in lines[1]
-    assert lines[2].split()[:4] == ["variant", "verdict", "bytes", "x"]
-    wanted = "int8 blessed 1,234,567 0.31 400,000 0.40 0.750 0.90 9,999 1.50 512 0.20 0.7500"
+    assert lines[2].split()[:5] == ["variant", "verdict", "bytes", "x", "lean"]
+    wanted = (
+        "int8 blessed 1,234,567 0.31 0.52 400,000 0.40 0.61 0.750 0.90 9,999 1.50 512 0.20 0.7500"
+    )
     assert lines[3].split() == [*wanted.split(), "+0.0020", "+0.0040"]
-    assert lines[4].split() == ["p24", "unsupported", *["-"] * 13]
+    assert lines[4].split() == ["p24", "unsupported", *["-"] * 15]
     assert lines[5] == "  p24: 2:4 needs layers in blocks of 4"
     assert lines[6] == "  for a server: int8, 0.31x the bytes"
     assert len(lines) == 7

@@ -27,6 +27,9 @@ _STEPS = 50
 _HALVINGS = 10
 _CLOSE = 1e-3
 _SMALL = 1e-9
+# The two rates by the parameters that are fitted.
+_APART = np.eye(2)
+_ALIKE = np.ones((2, 1))
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,13 @@ class Lapses:
       low: r0, how often a true 0 is given as 1.
       high: r1, how often a true 1 is given as 0.
       covariance: Of the two.
+      loss: How unlikely the labels are with them: minus the logarithm.
     """
 
     low: float
     high: float
     covariance: Floats
+    loss: float
 
     def true_share(self, observed: float) -> float:
         """The share of true 1s among rows of which `observed` are given as 1."""
@@ -60,14 +65,16 @@ class _State:
     loss: float
 
 
-def fit_lapses(terms: Terms, labels: Floats, ridge: Floats) -> Lapses:
+def fit_lapses(terms: Terms, labels: Floats, ridge: Floats, *, alike: bool = False) -> Lapses:
     """Finds score and rates that make the labels most likely, by Fisher scoring.
 
     Args:
       terms: `[rows, terms]`, standardised; the score is linear in them.
       labels: 0 or 1, both of them present.
       ridge: By term, the precision of its weight before anything is seen.
+      alike: Whether the two rates are one.
     """
+    rates = _ALIKE if alike else _APART
     with_constant = np.concatenate([terms, np.ones((len(terms), 1), np.float32)], axis=1)
     prior = np.append(ridge, _SMALL)
     start = np.zeros(len(prior))
@@ -75,15 +82,17 @@ def fit_lapses(terms: Terms, labels: Floats, ridge: Floats) -> Lapses:
     state = _at(with_constant, labels, prior, start, np.full(2, _START))
     damping = _CLOSE
     for _ in range(_STEPS):
-        slope, bend = _derivatives(with_constant, labels, prior, state)
-        better, damping = _step(with_constant, labels, prior, state, slope, bend, damping)
+        slope, bend = _derivatives(with_constant, labels, prior, state, rates)
+        better, damping = _step(with_constant, labels, prior, state, slope, bend, rates, damping)
         gain = state.loss - better.loss
         state = better
         if gain < _CLOSE:
             break
-    _, bend = _derivatives(with_constant, labels, prior, state)
-    covariance: Floats = np.asarray(np.linalg.pinv(bend, hermitian=True)[-2:, -2:], np.float64)
-    return Lapses(float(state.rates[0]), float(state.rates[1]), covariance)
+    _, bend = _derivatives(with_constant, labels, prior, state, rates)
+    free = rates.shape[1]
+    of_rates = np.linalg.pinv(bend, hermitian=True)[-free:, -free:]
+    covariance: Floats = np.asarray(rates @ of_rates @ rates.T, np.float64)
+    return Lapses(float(state.rates[0]), float(state.rates[1]), covariance, state.loss)
 
 
 def _at(terms: Terms, labels: Floats, prior: Floats, weights: Floats, rates: Floats) -> _State:
@@ -95,13 +104,13 @@ def _at(terms: Terms, labels: Floats, prior: Floats, weights: Floats, rates: Flo
 
 
 def _derivatives(
-    terms: Terms, labels: Floats, prior: Floats, state: _State
+    terms: Terms, labels: Floats, prior: Floats, state: _State, rates: Floats
 ) -> tuple[Floats, Floats]:
     """The slope of the likelihood, and its expected curvature: weights first, then rates."""
     precision = 1 / (state.chance * (1 - state.chance))
     surprise = (labels - state.chance) * precision
     by_score = (1 - state.rates.sum()) * state.sigmoid * (1 - state.sigmoid)
-    by_rate = np.stack([1 - state.sigmoid, -state.sigmoid], axis=1)
+    by_rate = np.stack([1 - state.sigmoid, -state.sigmoid], axis=1) @ rates
     slope = np.concatenate(
         [
             terms.T @ (surprise * by_score).astype(np.float32) - prior * state.weights,
@@ -110,25 +119,26 @@ def _derivatives(
     )
     root = np.sqrt(precision)
     scaled = terms * (by_score * root).astype(np.float32)[:, None]
-    rates = by_rate * root[:, None]
-    across = scaled.T @ rates.astype(np.float32)
-    bend = np.block([[scaled.T @ scaled + np.diag(prior), across], [across.T, rates.T @ rates]])
+    tilted = by_rate * root[:, None]
+    across = scaled.T @ tilted.astype(np.float32)
+    bend = np.block([[scaled.T @ scaled + np.diag(prior), across], [across.T, tilted.T @ tilted]])
     return slope.astype(np.float64), bend.astype(np.float64)
 
 
 def _step(
     terms: Terms, labels: Floats, prior: Floats, state: _State, slope: Floats, bend: Floats,
-    damping: float,
+    rates: Floats, damping: float,
 ) -> tuple[_State, float]:  # fmt: skip
     """A damped step uphill; the same place where none is better."""
+    count = rates.shape[1]
     free = np.ones(len(slope), bool)
-    free[-2:] = (state.rates > 0) | (slope[-2:] > 0)
+    free[-count:] = (state.rates[:count] > 0) | (slope[-count:] > 0)
     kept = bend[np.ix_(free, free)]
     for _ in range(_HALVINGS):
         step = np.zeros(len(slope))
         step[free] = np.linalg.solve(kept + damping * np.diag(np.diag(kept) + _SMALL), slope[free])
-        rates = np.clip(state.rates + step[-2:], 0, _MOST)
-        tried = _at(terms, labels, prior, state.weights + step[:-2], rates)
+        moved = np.clip(state.rates + rates @ step[-count:], 0, _MOST)
+        tried = _at(terms, labels, prior, state.weights + step[:-count], moved)
         if tried.loss < state.loss:
             return tried, damping / 10
         damping *= 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +68,43 @@ def check_leakage(data: AuditData) -> Part:
     }
     ranked = sorted(powers, key=lambda name: -powers[name])
     details = [{"feature": name, "power": powers[name]} for name in ranked]
-    return Part([_checked(data, name, powers[name]) for name in ranked], {"leakage": details})
+    checks = [_checked(data, name, powers[name]) for name in ranked]
+    if data.spec.leakage.severity == "off":
+        checks = []
+    return Part([*checks, *_gap(data, ranked, powers)], {"leakage": details})
+
+
+def _gap(data: AuditData, ranked: list[str], powers: Mapping[str, float]) -> list[Checked]:
+    """Compares the best feature with the next; one that is refused already is not looked at."""
+    spec, gap = data.spec.leakage, data.spec.leakage.gap
+    if gap.severity == "off" or len(ranked) < 2:
+        return []
+    best, second = ranked[:2]
+    ahead, measure = powers[best] - powers[second], _MEASURES[data.problem.task]
+    refused = spec.severity != "off" and powers[best] > spec.max_power
+    failed = powers[best] >= gap.min_power and ahead > gap.max_gap and not refused
+    return [
+        Checked(
+            check="leakage.gap",
+            feature=best,
+            split=TRAIN,
+            severity=gap.severity,
+            figure=ahead,
+            bound=gap.max_gap,
+            outcome=outcome_of(gap.severity, failed),
+            what=f"Feature {best!r} alone predicts the label {data.problem.label.name!r} far "
+            f"better than any other: {measure} {powers[best]:.3f}, the next, {second!r}, "
+            f"{powers[second]:.3f}."
+            if failed
+            else f"Feature {best!r} is {ahead:.3f} ahead of the next, {second!r}: {measure} "
+            f"{powers[best]:.3f}.",
+            expected=f"{measure} below {gap.min_power:g}, or at most {gap.max_gap:g} more than "
+            "the next feature's",
+            received=f"{powers[best]:.4f} from {best!r}, {powers[second]:.4f} from {second!r}",
+            fix=f"is {best!r} known before the label is? If not, remove it from features; if it "
+            "is, raise data.audit.leakage.gap.max_gap",
+        )
+    ]
 
 
 def feature_power(column: pa.ChunkedArray, number: bool, target: _Target) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from components.data_gate.audit.columns import Array, Hashes, labels_of, row_hashes
+from components.data_gate.audit.near_copies import NearCopies, find_near_copies
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
 
 EXAMPLES = 5
@@ -20,7 +21,8 @@ def check_duplicates(data: AuditData) -> Part:
     spec = data.spec.duplicates
     within: dict[str, int] = {}
     across: list[dict[str, Any]] = []
-    part = Part(details={"duplicates": {"within": within, "across": across}})
+    near: list[dict[str, Any]] = []
+    part = Part(details={"duplicates": {"within": within, "across": across, "near": near}})
     for split, rows in hashes.items():
         if spec.severity != "off" and len(rows):
             part.checks.append(_within(data, split, rows))
@@ -30,6 +32,11 @@ def check_duplicates(data: AuditData) -> Part:
             shared = np.isin(hashes[later], hashes[earlier])
             part.checks.append(_across(data, earlier, later, shared))
             across.append(_shared_rows(earlier, later, hashes, shared))
+        if spec.near.severity != "off":
+            found = find_near_copies(data, earlier, later)
+            if found is not None:
+                part.checks.append(_near(data, earlier, later, found))
+                near.append(_near_rows(earlier, later, found))
     return part
 
 
@@ -111,6 +118,41 @@ def _across(data: AuditData, earlier: str, later: str, shared: Array) -> Checked
         fix="remove the copies from the data, or set data.split.by to key with columns that "
         "keep equal rows together",
     )
+
+
+def _near(data: AuditData, earlier: str, later: str, found: NearCopies) -> Checked:
+    spec = data.spec.duplicates.near
+    failed = found.beyond_chance and found.share > spec.max_share
+    what = (
+        f"{found.rows:,} rows ({found.share:.2%}) of split {later} are nearly a row of {earlier}: "
+        f"the same label and categories, every number at most {found.distance:.1%} away."
+        if failed
+        else f"Split {later} has no more rows that are nearly a row of {earlier} than by chance."
+    )
+    return Checked(
+        check="duplicates.near",
+        feature="",
+        split=f"{earlier}, {later}",
+        severity=spec.severity,
+        figure=found.share if found.beyond_chance else 0.0,
+        bound=spec.max_share,
+        outcome=outcome_of(spec.severity, failed),
+        what=what,
+        expected=f"at most {spec.max_share:.2%} of the rows, beyond those that are near by chance",
+        received=f"{found.share:.2%}",
+        fix="remove the copies from the data, or keep rows of one origin in one split: set "
+        "data.split.by to key, with the columns that name the origin",
+    )
+
+
+def _near_rows(earlier: str, later: str, found: NearCopies) -> dict[str, Any]:
+    examples = found.examples if found.beyond_chance else ()
+    return {
+        "from": earlier,
+        "to": later,
+        "rows": found.rows if found.beyond_chance else 0,
+        "examples": [{earlier: one, later: other} for one, other in examples],
+    }
 
 
 def _shared_rows(

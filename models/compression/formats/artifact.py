@@ -38,6 +38,8 @@ class Artifact:
       output: The output's name.
       preparation: How raw columns become the inputs.
       lineage: Where the network comes from.
+      instructions: How to prepare the inputs, in words.
+      examples: Raw rows with their prepared values, by feature.
     """
 
     format: Format
@@ -51,6 +53,8 @@ class Artifact:
     output: str
     preparation: Preparation
     lineage: dict[str, Any]
+    instructions: tuple[str, ...] = ()
+    examples: tuple[dict[str, Any], ...] = ()
 
 
 def write_artifact(
@@ -72,10 +76,12 @@ def write_artifact(
       lineage: Where the network comes from.
     """
     from models.compression.constants import learned_preparation
+    from models.compression.formats.instructions import instructions_of, worked_examples
     from models.export import served_classes
 
     material = opened.material
     problem = material.trainer.problem
+    preparation = learned_preparation(problem, opened.schema, opened.graph)
     artifact = Artifact(
         format=form,
         file=model.name,
@@ -86,8 +92,10 @@ def write_artifact(
         threshold=material.threshold,
         inputs=tuple(asdict(entry) for entry in entries),
         output=output,
-        preparation=learned_preparation(problem, opened.schema, opened.graph),
+        preparation=preparation,
         lineage=dict(lineage),
+        instructions=instructions_of(preparation, problem.task),
+        examples=worked_examples(opened, preparation),
     )
     text = json.dumps(asdict(artifact), allow_nan=False, ensure_ascii=False)
     (model.parent / ARTIFACT_FILE).write_text(text + "\n", encoding="utf-8")
@@ -104,8 +112,8 @@ def read_artifact(folder: Path) -> Artifact:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         fields["preparation"] = Preparation.from_dict(fields["preparation"])
-        for name in ("classes", "inputs"):
-            fields[name] = tuple(fields[name])
+        for name in ("classes", "inputs", "instructions", "examples"):
+            fields[name] = tuple(fields.get(name, ()))
         artifact = Artifact(**fields)
     except (OSError, TypeError, ValueError, KeyError) as error:
         raise ModelError(

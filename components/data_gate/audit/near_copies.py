@@ -1,0 +1,151 @@
+"""Rows of a later split that are nearly a row of an earlier one: copies, slightly altered.
+
+Rows are near by chance too, the more so the fewer columns there are. Where they are, twice
+the distance holds more rows than the distance itself. So rows that have a neighbour within
+the distance and are alone but for it are compared with their opposite: rows that have their
+first neighbours between the distance and twice of it. Chance makes fewer of the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from scipy.spatial import cKDTree
+
+from components.data_gate.audit.columns import (
+    Array,
+    Floats,
+    Ints,
+    codes_of,
+    is_text,
+    numbers_of,
+)
+from components.data_gate.audit.outcome import AuditData
+from models.features import is_number
+
+# Numbers that were altered by 1 % are within the first, where each varies by itself the second.
+_RADII = (0.0125, 0.03)
+_EQUAL = 1e-6
+_ROWS = 5000
+_COLUMNS = 32
+_FEWEST_NUMBERS = 2
+_FEWEST = 5
+_SIGMAS = 3.0
+# How far around it, in distances, a row and its copy are alone: columns of few values make
+# small groups of near rows, which have others not far away.
+_ALONE = 4
+_APART = 10.0
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class NearCopies:
+    """What was found in a later split.
+
+    Attributes:
+      looked: How many of its rows were looked at.
+      rows: How many more of them are nearly a row of the earlier split than by chance.
+      distance: Within which share of its value, or of its spread, each number is.
+      beyond_chance: Whether chance would hardly ever make as many.
+      examples: Places of such rows: (earlier, later).
+    """
+
+    looked: int
+    rows: int
+    distance: float
+    beyond_chance: bool
+    examples: tuple[tuple[int, int], ...]
+
+    @property
+    def share(self) -> float:
+        """Of the rows that were looked at."""
+        return self.rows / self.looked if self.looked else 0.0
+
+
+def find_near_copies(data: AuditData, earlier: str, later: str) -> NearCopies | None:
+    """Looks for altered copies; None where the columns cannot tell them from chance."""
+    first, second = data.tables[earlier], data.tables[later]
+    numbers = _numbers(data)
+    if len(numbers) < _FEWEST_NUMBERS or not first.num_rows or not second.num_rows:
+        return None
+    rng = np.random.default_rng(0)
+    rows = np.sort(rng.permutation(second.num_rows)[:_ROWS])
+    whole = pa.concat_tables([first, second.take(pa.array(rows))])
+    points = _points(whole, numbers, _groups(data, whole, numbers))
+    if points is None:
+        return None
+    cut = first.num_rows
+    found = [_within(points[:cut], points[cut:], radius) for radius in _RADII]
+    best = max(found, key=lambda one: (one.beyond_chance, one.rows))
+    examples = tuple((place, int(rows[row])) for place, row in best.examples)
+    return NearCopies(best.looked, best.rows, best.distance, best.beyond_chance, examples)
+
+
+def _numbers(data: AuditData) -> list[str]:
+    table = next(iter(data.tables.values()))
+    names = [
+        name
+        for name in data.features()
+        if is_number(data.problem.features[name]) and not is_text(table[name])
+    ]
+    return names + ([data.problem.label.name] if data.problem.task == "regression" else [])
+
+
+def _groups(data: AuditData, table: pa.Table, numbers: list[str]) -> Ints:
+    """A code a row: equal where categories, classes and what is missing are."""
+    names = [*data.features(), data.problem.label.name]
+    groups = np.zeros(table.num_rows, np.int64)
+    for name in names:
+        column = table[name]
+        codes = column.is_null().to_numpy().astype(np.int64)
+        if name not in numbers:
+            codes = codes_of(column).codes
+        groups = np.unique(groups * (codes.max() + 1) + codes, return_inverse=True)[1]
+    return groups
+
+
+def _points(table: pa.Table, numbers: list[str], groups: Ints) -> Floats | None:
+    """The rows as points: their largest difference in a column is about its relative change."""
+    columns: Mapping[str, Floats] = {name: _warped(numbers_of(table[name])) for name in numbers}
+    distinct = {name: len(np.unique(values)) for name, values in columns.items()}
+    finest = sorted(columns, key=lambda name: -distinct[name])[:_COLUMNS]
+    varying = [name for name in finest if distinct[name] > 1]
+    if len(varying) < _FEWEST_NUMBERS:
+        return None
+    points: Floats = np.stack([*(columns[name] for name in varying), groups * _APART], axis=1)
+    return points
+
+
+def _warped(values: Floats) -> Floats:
+    """Small numbers in units of their spread, large ones by their logarithm."""
+    known = np.isfinite(values)
+    spread = values[known].std() if known.any() else 0.0
+    filled = np.where(known, values, 0.0)
+    if not spread > 0:
+        return np.zeros(len(values))
+    warped: Floats = np.sign(filled) * np.log1p(np.abs(filled) / spread)
+    return warped
+
+
+def _within(first: Floats, second: Floats, radius: float) -> NearCopies:
+    tree = cKDTree(first, balanced_tree=False)
+    equal, near, twice, around = (
+        tree.query_ball_point(second, reach, p=np.inf, return_length=True)
+        for reach in (_EQUAL, radius, 2 * radius, _ALONE * radius)
+    )
+    alone = (near > equal) & (around == near)
+    rows, opposite = int(alone.sum()), int(((near == equal) & (twice > near)).sum())
+    excess = max(rows - opposite, 0)
+    beyond = excess >= _FEWEST and excess >= _SIGMAS * np.sqrt(rows + opposite)
+    places = np.flatnonzero(alone)[:_EXAMPLES]
+    _, neighbours = tree.query(second[places], p=np.inf)
+    examples = tuple(zip(_plain(neighbours), _plain(places), strict=True))
+    return NearCopies(len(second), excess, radius, bool(beyond), examples)
+
+
+def _plain(places: Array) -> list[Any]:
+    return [int(place) for place in np.atleast_1d(places)]

@@ -1,0 +1,45 @@
+"""Which raw columns stand beside the predictions: those that rows can be sliced by."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from models.spec import Spec
+
+
+class KeysSpec(Spec):
+    """The columns that slices, fairness and the bootstrap may need.
+
+    Attributes:
+      named: Those that the config names.
+      search: Whether weak slices are searched for in all columns.
+      min_rows: The fewest rows of a slice.
+    """
+
+    named: tuple[str, ...] = ()
+    search: bool = True
+    min_rows: int = Field(1, ge=1)
+
+
+def slice_keys(table: pa.Table, spec: KeysSpec) -> pa.Table:
+    """Keeps the columns that are named, and those that a search can find a slice in.
+
+    A text without a value that comes often enough, such as an id or a sentence, makes no
+    slice: it stays in the examples.
+    """
+    kept = [
+        name
+        for name in table.column_names
+        if name in spec.named or (spec.search and _makes_slices(table[name], spec.min_rows))
+    ]
+    return table.select(kept)
+
+
+def _makes_slices(column: pa.ChunkedArray, min_rows: int) -> bool:
+    if not pa.types.is_string(column.type):
+        return True
+    counts = pc.value_counts(column)
+    most = pc.max(counts.field("counts")).as_py() if len(counts) else 0
+    return bool(most >= min_rows)
