@@ -268,7 +268,7 @@ ERRORS: dict[str, tuple[bytes, dict[str, Any], list[str]]] = {
     "empty": (b"", {}, ["data.csv is empty"]),
     "no rows": (b"a,label\n", {}, ["no rows", "data.csv", "data.path"]),
     "no split rows": (b"a,label\n1,0\n", {}, ["has no rows", "data.split", "split by row"]),
-    "not unicode": (b"a,label\n1,\xe9\n", {}, ["not UTF-8", "data.csv"]),
+    "not unicode": (b"a,label\n1,\xe9\n", {}, ["not text in utf-8", "data.csv"]),
     "open quote": (b'a,label\n1,"0\n2,1\n', {}, ["inside a quoted value", "data.csv"]),
     "no time": (
         b"a,label,t\n1,0,2013-01-01\n2,1,soon\n",
