@@ -154,7 +154,8 @@ def serving_name(feature: str) -> str:
     if kept <= lost:
         digest = hashlib.sha256(feature.encode("utf-8", "surrogatepass")).hexdigest()
         plain = f"{plain.strip('_') or 'column'}_{digest[:8]}"
-    usable = plain[:1].isalpha() and not keyword.iskeyword(plain)
+    # TensorFlow hands inputs on as keyword arguments, beside a `self` of its own.
+    usable = plain[:1].isalpha() and not keyword.iskeyword(plain) and plain != "self"
     return plain if usable else f"column_{plain}"
 
 

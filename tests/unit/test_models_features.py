@@ -25,6 +25,7 @@ def _problem(features):
         ("größe", "gr__e"),
         ("île", "column__le"),
         ("class", "column_class"),
+        ("self", "column_self"),
     ],
 )
 def test_served_names_are_plain(feature, served):
