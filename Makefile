@@ -8,6 +8,9 @@ WORKERS ?= $(shell n=$$(nproc); echo $$(( n < 4 ? n : 4 )))
 PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 PACKAGES := pipelines components models serving
 
+# Keep what Python compiled, whatever the environment says: see scripts/setup.py.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup train serve test test-quick check bench lock clean

@@ -85,6 +85,7 @@ def test_setup_once_and_again_when_stale(setup: ModuleType, commands: list[list[
         ["uv", "pip", "sync"],
         ["uv", "pip", "install"],
     ]
+    assert "--compile-bytecode" in commands[0]
     assert (setup.VENV / "bin" / "python").exists()
     assert setup.main([]) == 0
     assert len(commands) == 2
