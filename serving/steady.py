@@ -1,7 +1,8 @@
 """Whether the shapes of a graph's inputs alone decide how long it runs.
 
-A loop, a branch, or a tensor whose size is computed from values can take any time: no
-measurement of another call of the same shape bounds it. What is not known here counts as such.
+A loop, a branch that values choose, or a tensor whose size is computed from values can take any
+time: no measurement of another call of the same shape bounds it. What is not known here counts as
+such. A branch that is chosen by what the model has learned is the same one in every call.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ _SIDES = ("then_branch", "else_branch")
 _OF_CHECKS = frozenset(("Assert", "Const", "Identity", "NoOp", "Placeholder"))
 _SHAPES = frozenset(("OnesLike", "Rank", "Shape", "ShapeN", "Size", "ZerosLike"))
 _MOST_DEPTH = 50
+# What an output depends on: nothing that changes, the shapes of the inputs, or their values.
+_FIXED, _BY_SHAPES, _BY_VALUES = range(3)
 
 
 def is_steady(graph: Any, fixed: Iterable[str] = ()) -> bool:
@@ -55,21 +58,21 @@ def is_steady(graph: Any, fixed: Iterable[str] = ()) -> bool:
       fixed: Those of the placeholders that always have the same value.
     """
     functions = {one.signature.name: one for one in graph.library.function}
-    given = dict.fromkeys(fixed, False)
+    given = dict.fromkeys(fixed, _FIXED)
     return _outputs(graph.node, given, functions, 0) is not None
 
 
 def _outputs(
-    nodes: Iterable[Any], given: Mapping[str, bool], functions: Mapping[str, Any], depth: int
-) -> dict[str, bool] | None:
-    """For each node whether values decide its outputs; None if values decide how long it runs."""
+    nodes: Iterable[Any], given: Mapping[str, int], functions: Mapping[str, Any], depth: int
+) -> dict[str, int] | None:
+    """What each node's outputs depend on; None if values decide how long one of them runs."""
     left = {node.name: node for node in nodes}
     known = dict(given)
     if depth > _MOST_DEPTH:
         return None
     for node in _in_order(left):
         names = [_node_of(name) for name in node.input if not name.startswith("^")]
-        inputs = [known.get(name, True) for name in names]
+        inputs = [known.get(name, _BY_VALUES) for name in names]
         output = _output(node, inputs, functions, depth)
         if output is None:
             return None
@@ -77,25 +80,36 @@ def _outputs(
     return known
 
 
-def _output(node: Any, inputs: list[bool], functions: Mapping[str, Any], depth: int) -> bool | None:
+def _output(node: Any, inputs: list[int], functions: Mapping[str, Any], depth: int) -> int | None:
     if node.op in _CALLS:
         return _called(functions.get(node.attr["f"].func.name), inputs, functions, depth)
     if node.op in _BRANCHES:
-        branches = [functions.get(node.attr[name].func.name) for name in _SIDES]
-        return True if all(map(_only_checks, branches)) else None
+        return _branched(node, inputs, functions, depth)
     if node.op in _BY_SIZE:
         sizes = [inputs[place] for place in _BY_SIZE[node.op] if place < len(inputs)]
-        return None if any(sizes) else any(inputs)
+        return None if _BY_VALUES in sizes else max(inputs)
     if node.op not in _BY_SHAPE:
         return None
     if node.op in ("Placeholder", "PlaceholderWithDefault"):
-        return True
-    return node.op not in _SHAPES and any(inputs)
+        return _BY_VALUES
+    most = _BY_SHAPES if node.op in _SHAPES else _BY_VALUES
+    return min(most, max(inputs, default=_FIXED))
+
+
+def _branched(node: Any, inputs: list[int], functions: Mapping[str, Any], depth: int) -> int | None:
+    branches = [functions.get(node.attr[name].func.name) for name in _SIDES]
+    if all(map(_only_checks, branches)):
+        return _BY_VALUES
+    # Rows count by powers of two: calls of one shape may take either side if shapes choose it.
+    if inputs[0] != _FIXED:
+        return None
+    sides = [_called(branch, inputs[1:], functions, depth) for branch in branches]
+    return None if None in sides else max(side for side in sides if side is not None)
 
 
 def _called(
-    function: Any, inputs: list[bool], functions: Mapping[str, Any], depth: int
-) -> bool | None:
+    function: Any, inputs: list[int], functions: Mapping[str, Any], depth: int
+) -> int | None:
     if function is None:
         return None
     names = [argument.name for argument in function.signature.input_arg]
@@ -103,7 +117,8 @@ def _called(
     known = _outputs(function.node_def, given, functions, depth + 1)
     if known is None:
         return None
-    return any(known.get(_node_of(name), True) for name in function.ret.values())
+    outputs = [known.get(_node_of(name), _BY_VALUES) for name in function.ret.values()]
+    return max(outputs, default=_FIXED)
 
 
 def _only_checks(function: Any) -> bool:

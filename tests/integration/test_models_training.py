@@ -27,6 +27,7 @@ from models.representation import dense_schema, raw_input_specs
 from models.training import run_fn
 from models.training_spec import TrainerSpec
 from models.vocabularies import read_vocabularies
+from serving.steady import is_steady
 
 FEATURES = {
     "num": {"type": "numeric", "missing_indicator": True},
@@ -324,6 +325,9 @@ def test_plain_values_are_served_and_nan_means_missing(trained):
     assert {name: spec.dtype for name, spec in specs.items()} == {
         serving_name(name): kinds.get(name, tf.float32) for name in FEATURES
     }
+    # The server answers small requests on its event loop: nothing in the graph may take any time.
+    captured = [placeholder.op.name for _, placeholder in inputs.graph.captures]
+    assert is_steady(inputs.graph.as_graph_def(), captured)
     columns = golden_columns(run / "golden")
     assert np.isnan(columns["count"]).any()
     assert (columns["color"] == b"").any()

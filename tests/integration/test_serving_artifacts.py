@@ -151,6 +151,7 @@ def test_answers_are_the_savedmodels_by_name_type_shape_and_value(pairs, task):
     loaded, folder = pairs[task]
     serve, servable = loaded.signatures["serving_default"], load_servable(folder)
     assert isinstance(servable, ArtifactServable)
+    assert servable.steady == ("serving_default",)
     signature = servable.signatures["serving_default"]
     specs = serve.structured_input_signature[1]
     assert {name: (p.dtype, p.shape) for name, p in signature.inputs.items()} == {
@@ -220,7 +221,9 @@ def test_a_quantised_file_answers_as_the_runtime_that_judged_it(tmp_path):
     table = pa.table({**given, "color": [value.decode() for value in given["color"]]})
     judged = open_predictor("tflite", folder)
     wanted = judged.answers(judged.inputs(table.rename_columns({"the_count": "the count"})))
-    got = ArtifactServable(folder).run("serving_default", given)
+    servable = ArtifactServable(folder)
+    assert servable.steady
+    got = servable.run("serving_default", given)
     for name, values in wanted.items():
         if name == "classes":
             assert [each.decode() for each in got[name]] == values.tolist()

@@ -36,6 +36,10 @@ def branch(x: Any) -> Any:
     return tf.cond(x[0] > 0, lambda: tf.sort(x), lambda: x)
 
 
+def branch_by_shape(x: Any) -> Any:
+    return tf.cond(tf.size(x) > 40, lambda: tf.sort(x), lambda: x)
+
+
 def filled(x: Any) -> Any:
     return x + tf.reduce_sum(tf.fill([tf.cast(tf.reduce_max(x), tf.int32)], 1.0))
 
@@ -65,7 +69,12 @@ def test_shapes_decide(call: Callable[[Any], Any]) -> None:
     assert is_steady(graph_of(call).as_graph_def())
 
 
-@pytest.mark.parametrize("call", [loop, in_a_call, branch, filled, ranged, tiled, mapped, python])
+VALUES_DECIDE = (
+    loop, in_a_call, branch, branch_by_shape, filled, ranged, tiled, mapped, python,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("call", VALUES_DECIDE)
 def test_values_decide(call: Callable[[Any], Any]) -> None:
     assert not is_steady(graph_of(call).as_graph_def())
 
@@ -77,3 +86,19 @@ def test_what_is_captured_is_fixed() -> None:
     assert captured
     assert not is_steady(graph.as_graph_def())
     assert is_steady(graph.as_graph_def(), captured)
+
+
+def doubled(x: Any) -> Any:
+    return x * 2.0
+
+
+@pytest.mark.parametrize(("side", "steady"), [(doubled, True), (loop, False), (tiled, False)])
+def test_a_branch_that_is_always_the_same_is_what_its_sides_are(
+    side: Callable[[Any], Any], steady: bool
+) -> None:
+    learned = tf.Variable([1.0, 2.0])
+    graph = graph_of(lambda x: tf.cond(learned[0] > 0.5, lambda: side(x), lambda: x))
+    captured = [placeholder.op.name for _, placeholder in graph.captures]
+    assert any(node.op == "StatelessIf" for node in graph.as_graph_def().node)
+    assert is_steady(graph.as_graph_def(), captured) == steady
+    assert not is_steady(graph.as_graph_def())
