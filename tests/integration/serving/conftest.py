@@ -12,11 +12,11 @@ from tests.integration.serving.served import ServerProcess, publish, write_model
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two SavedModels: the first multiplies by 1, the second by 2."""
+    """Three SavedModels: they multiply by 1, by 2, and loop as often as their value says."""
     folder = tmp_path_factory.mktemp("models")
-    folders = [folder / "one", folder / "two"]
-    write_models(*folders)
-    return folders
+    one, two, loop = folder / "one", folder / "two", folder / "loop"
+    write_models(loop, one, two)
+    return [one, two, loop]
 
 
 @pytest.fixture(scope="session")

@@ -39,16 +39,29 @@ class Scale(tf.Module):
         length = tf.cast(tf.strings.length(city), tf.float32)
         return {"scaled": x * self.by, "length": length}
 
-for by, folder in enumerate(sys.argv[1:], 1):
+class Loop(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="times")])
+    def call(self, times):
+        most = tf.reduce_max(times)
+        last = tf.while_loop(lambda i, x: i < most, lambda i, x: (i + 1, tf.sin(x)), (0, 1.0))
+        return {"last": tf.fill(tf.shape(times), last[1])}
+
+loop, *folders = sys.argv[1:]
+model = Loop()
+tf.saved_model.save(model, loop, signatures=model.call)
+for by, folder in enumerate(folders, 1):
     model = Scale(by)
     tf.saved_model.save(model, folder, signatures=model.call)
 """
 
 
-def write_models(*folders: Path) -> None:
-    """Saves models that multiply by 1, 2, ...; in a process of its own, to be rid of it."""
+def write_models(loop: Path, *folders: Path) -> None:
+    """Saves a model that loops as often as its value says, and some that multiply by 1, 2, ...
+
+    In a process of its own, to be rid of it.
+    """
     subprocess.run(
-        [sys.executable, "-c", _WRITE, *map(str, folders)],
+        [sys.executable, "-c", _WRITE, *map(str, (loop, *folders))],
         check=True,
         capture_output=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
