@@ -96,7 +96,7 @@ class SavedModelServable:
             raise ServingError(400, f"The model refuses its inputs: {_reason(error)}") from error
 
     def warm_up(self) -> int:
-        """Answers the requests that travel with the model; gives how many there were.
+        """Answers the requests that travel with the model; gives how many records there were.
 
         Raises:
           ServingProblem: the model refuses one of them, as TensorFlow Serving would.
@@ -104,8 +104,7 @@ class SavedModelServable:
         from serving.warmup import refused
 
         count = 0
-        for signature, inputs in self._warmup_requests():
-            count += 1
+        for count, signature, inputs in self._warmup_requests():
             try:
                 self.run(signature, inputs)
             except ServingError as error:
@@ -129,7 +128,7 @@ class SavedModelServable:
     def _pack(self) -> None:
         """Takes the quick way for each signature for which it gives the very same answers."""
         samples: dict[str, list[Mapping[str, np.ndarray]]] = {}
-        for called, inputs in self._warmup_requests():
+        for _, called, inputs in self._warmup_requests():
             samples.setdefault(called, []).append(inputs)
         for name, signature in self.signatures.items():
             call = pack_signature(signature, self._calls[name])
@@ -149,7 +148,7 @@ class SavedModelServable:
             _same(ours[output], theirs[output]) for output in theirs
         )
 
-    def _warmup_requests(self) -> Iterator[tuple[str, Mapping[str, np.ndarray]]]:
+    def _warmup_requests(self) -> Iterator[tuple[int, str, Mapping[str, np.ndarray]]]:
         from serving.warmup import read_warmup
 
         return read_warmup(self._path, self.signatures)

@@ -23,10 +23,13 @@ _EXAMPLES = ("classify_log", "regress_log")
 _REFUSED = ("predict_streamed_log", "session_run_log")
 
 Asked = tuple[str, Mapping[str, np.ndarray]]
+Record = tuple[int, str, Mapping[str, np.ndarray]]
 
 
-def read_warmup(path: Path, signatures: Mapping[str, Signature]) -> Iterator[Asked]:
-    """Gives signature and inputs of each request beside a SavedModel.
+def read_warmup(path: Path, signatures: Mapping[str, Signature]) -> Iterator[Record]:
+    """Gives the record's number from 1, signature and inputs of each request beside a SavedModel.
+
+    A record that asks for several inferences is as many requests.
 
     Args:
       path: The version's folder.
@@ -44,7 +47,9 @@ def read_warmup(path: Path, signatures: Mapping[str, Signature]) -> Iterator[Ask
             count += 1
             if count > MOST_RECORDS:
                 raise _too_many(file)
-            yield from _asked(prediction_log_pb2.PredictionLog.FromString(record), signatures)
+            log = prediction_log_pb2.PredictionLog.FromString(record)
+            for signature, inputs in _asked(log, signatures):
+                yield count, signature, inputs
     except ServingError as error:
         raise refused(path, count, error) from error
     except (tf.errors.OpError, DecodeError, ValueError, TypeError) as error:

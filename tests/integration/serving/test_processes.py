@@ -57,6 +57,7 @@ def test_it_says_where_it_listens_and_what_it_serves(root: Path) -> None:
         assert f"http://127.0.0.1:{server.port}" in said
         assert "For development, tests and small loads" in said
         assert "warning" not in said
+        server.process.send_signal(signal.SIGHUP)  # a terminal that is closed ends nothing
         for _ in range(5):
             assert server.get(PATH, ROW)[0] == 200
         page = server.get("/monitoring/prometheus/metrics")[1]
@@ -106,6 +107,9 @@ def test_a_killed_worker_is_replaced_and_the_others_go_on(root: Path) -> None:
         server.hears("scale: 1")
         assert len(children(server.process.pid)) == 2
         eventually(lambda: [server.get("/readyz")[0] for _ in range(20)] == [200] * 20)
+        before_hangup = children(server.process.pid)
+        for process in (server.process.pid, *before_hangup):
+            os.kill(process, signal.SIGHUP)
         statuses: list[int] = []
         ended = threading.Event()
 
@@ -115,8 +119,9 @@ def test_a_killed_worker_is_replaced_and_the_others_go_on(root: Path) -> None:
 
         asking = threading.Thread(target=ask, daemon=True)
         asking.start()
-        first, second = children(server.process.pid)
         time.sleep(1)
+        first, second = children(server.process.pid)
+        assert {first, second} == set(before_hangup)
         before = len(statuses)
         time.sleep(2)  # by now every worker has put down its counts until then
         os.kill(first, signal.SIGKILL)

@@ -41,6 +41,9 @@ def test_the_proxy_ends_with_its_log_written(tmp_path):
                     answer = client.post(f"{url}/v1/models/m:predict", json=body)
                     answered += answer.status_code == 200
             _answers_on_the_wire(int(url.rpartition(":")[2]))
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.5)
+            assert process.poll() is None
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
         finally:

@@ -15,6 +15,7 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -25,7 +26,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from tests.integration.serving.served import ROOT, ServerProcess, eventually
+from tests.integration.serving.served import ROOT, ServerProcess
 
 START = (sys.executable, "-m", "tests.integration.serving.start")
 
@@ -56,12 +57,24 @@ class Model(tf.Module):
         return tf.io.parse_example(inputs, {"x": tf.io.FixedLenFeature([], tf.float32)})["x"]
 
 
+def name_methods(version: Path, methods: dict[str, str]) -> None:
+    """Says which API signatures are for, as TensorFlow 1 did."""
+    file = version / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    for name, method in methods.items():
+        signature = saved.meta_graphs[0].signature_def[name]
+        signature.method_name = f"tensorflow/serving/{method}"
+    file.write_bytes(saved.SerializeToString())
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, str]]:
     folder = tmp_path_factory.mktemp("rpc")
     model = Model()
     signatures = {"serving_default": model.scale, "class": model.classify, "regress": model.regress}
-    tf.saved_model.save(model, str(folder / "serving_models" / "scale" / "3"), signatures)
+    version = folder / "serving_models" / "scale" / "3"
+    tf.saved_model.save(model, str(version), signatures)
+    name_methods(version, {"class": "classify", "regress": "regress"})
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     settings = {"models": {"scale": {"labels": {"stable": 3}}}, "limits": {"rows": 100}}
@@ -220,13 +233,34 @@ def test_classify_and_regress_name_a_missing_signature_as_a_wrong_argument(
 def test_calls_are_counted_beside_rests(
     predictions: Any, served: tuple[ServerProcess, str]
 ) -> None:
-    predictions.Predict(asked(ROWS), timeout=20)
+    def page() -> dict[str, int]:
+        _, text = served[0].get("/monitoring/prometheus/metrics")
+        lines = (line.rpartition(" ") for line in text.splitlines() if line.startswith(":"))
+        return {name: int(float(value)) for name, _, value in lines}
 
-    def counted() -> bool:
-        _, page = served[0].get("/monitoring/prometheus/metrics")
-        return 'entrypoint="GRPC"' in page and 'API="Predict"' in page
-
-    eventually(counted, 20)
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.name, request.model_spec.signature_name = "scale", "class"
+    request.input.example_list.examples.append(example(1.0))
+    before = page()
+    for _ in range(2):
+        predictions.Predict(asked(ROWS), timeout=20)
+    predictions.Classify(request, timeout=20)
+    request.input.Clear()
+    with pytest.raises(grpc.RpcError):
+        predictions.Classify(request, timeout=20)
+    after = page()
+    names = {
+        f'request_count{{model_name="scale",status="{status}"}}': count
+        for status, count in (("OK", 3), ("INVALID_ARGUMENT", 1))
+    }
+    # Only what was answered has a latency: as TensorFlow Serving has it.
+    for api, count in (("Predict", 2), ("Classify", 1)):
+        labels = f'model_name="scale",API="{api}"'
+        names[f'request_latency_count{{{labels},entrypoint="GRPC"}}'] = count
+        names[f'runtime_latency_count{{{labels},runtime="TF1"}}'] = count
+    for name, count in names.items():
+        key = f":tensorflow:serving:{name}"
+        assert after[key] - before.get(key, 0) == count, name
 
 
 def test_a_taken_port_is_told(served: tuple[ServerProcess, str], tmp_path: Path) -> None:

@@ -266,6 +266,43 @@ def test_warm_up_replays_all_kinds_of_requests(classic: Path, tmp_path: Path) ->
     assert SavedModelServable(path).warm_up() == 2
 
 
+def inference_log(value: float, **tasks: str) -> Any:
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    log = prediction_log_pb2.PredictionLog()
+    request = log.multi_inference_log.request
+    for method, signature in tasks.items():
+        task = request.tasks.add(method_name=f"tensorflow/serving/{method}")
+        task.model_spec.signature_name = signature
+    example = request.input.example_list.examples.add()
+    example.features.feature["x"].float_list.value.append(value)
+    return log
+
+
+def test_warm_up_replays_all_tasks_of_an_inference_and_names_the_record_that_fails(
+    classic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "1"
+    shutil.copytree(classic, path)
+    both = inference_log(0.5, classify="", regress="half")
+    write_warm_up(path, [both, both])
+    servable = SavedModelServable(path, packed=False)
+    called = []
+    monkeypatch.setattr(servable, "run", lambda signature, inputs: called.append(signature))
+    assert servable.warm_up() == 2
+    assert called == [DEFAULT_SIGNATURE, "half"] * 2
+
+    def refuse_the_last(signature: str, inputs: Any) -> None:
+        called.append(signature)
+        if len(called) == 8:
+            raise ServingError(400, "no")
+
+    monkeypatch.setattr(servable, "run", refuse_the_last)
+    with pytest.raises(ServingProblem, match="no") as caught:
+        servable.warm_up()
+    assert caught.value.where.endswith("record 2")
+
+
 PAIR = {"x": np.array([4, 2])}
 REFUSED_WARM_UPS: dict[str, tuple[Callable[[], list[Any]], str, str]] = {
     "too many": (lambda: [predict_log(PAIR, "pairs")] * 1001, "INVALID_ARGUMENT", "1000"),
