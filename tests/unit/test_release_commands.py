@@ -67,11 +67,12 @@ def test_the_proxy_takes_the_log_from_the_command_line(monkeypatch):
     seen = []
     monkeypatch.setattr(proxy_server, "serve_proxy", lambda *given: seen.append(given) or 0)
     assert cli.main(["proxy", "--upstream", "http://u", "--log", "log", "--sample", "0.5"]) == 0
-    ((upstream, spec, releases, _),) = seen
-    assert (upstream, str(releases), spec.port) == (
+    ((upstream, spec, releases, _, ca),) = seen
+    assert (upstream, str(releases), spec.port, ca) == (
         "http://u",
         "serving_models/releases.json",
         8502,
+        None,
     )
     assert isinstance(spec, ServingSpec)
     assert (str(spec.request_log.folder), spec.request_log.sample) == ("log", 0.5)
