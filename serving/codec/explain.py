@@ -161,6 +161,8 @@ def _first_problem(
             found = _leaf_problem(each, dtype)
             if found:
                 return *found, path
+    if dtype not in SUPPORTED:  # and there is no leaf that it could be said of
+        return 501, _no_conversion(value, dtype), ()
     return None
 
 
@@ -182,9 +184,8 @@ def _walk(value: Any, dtype: str, shape: tuple[int, ...]) -> Iterator[tuple[tupl
 
 
 def _leaf_problem(value: Any, dtype: str) -> tuple[int, str] | None:
-    name = _NAMES.get(dtype, dtype)
     if dtype not in SUPPORTED:
-        return 501, f"Conversion of JSON Value: {shown(value)} to type: {name}"
+        return 501, _no_conversion(value, dtype)
     if first_misfit([value], dtype) is None:
         return None
     if dtype == STRING and is_base64(value):
@@ -194,7 +195,12 @@ def _leaf_problem(value: Any, dtype: str) -> tuple[int, str] | None:
     if dtype == STRING and type(value) is str:
         return 400, f"JSON Value: {shown(value)} The surrogate pair in string is invalid."
     kind = str(value) if type(value) is bool else _KINDS[type(value)]
+    name = _NAMES.get(dtype, dtype)
     return 400, (f"JSON Value: {shown(value)} Type: {kind} is not of expected type: {name}")
+
+
+def _no_conversion(value: Any, dtype: str) -> str:
+    return f"Conversion of JSON Value: {shown(value)} to type: {_NAMES.get(dtype, dtype)}"
 
 
 def _shape(shape: Sequence[int | None]) -> str:

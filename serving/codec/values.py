@@ -75,7 +75,7 @@ def to_array(values: Sequence[Any], dtype: str) -> np.ndarray:
 
 def first_misfit(values: Sequence[Any], dtype: str) -> int | None:
     """The place of the first leaf that does not fit a type, by halving."""
-    if _all_fit(values, dtype):
+    if not values or _all_fit(values, dtype):
         return None
     low, high = 0, len(values)
     while high - low > 1:
