@@ -183,6 +183,8 @@ def _work(task: _Task, sender: Connection) -> None:
     signal.signal(signal.SIGTERM, _interrupt_once)
     tempfile.tempdir = os.environ["TMPDIR"] = str(task.temporary)
     redirect(task.log)
+    # TFX's Beam executors look for flags of their own there, and take "-v" for one.
+    del sys.argv[1:]
     try:
         outcome = Outcome(task.function(task.argument))
     except KeyboardInterrupt:

@@ -38,6 +38,10 @@ def quick(name):
     note(name, "end")
     return name.encode()
 
+def arguments(name):
+    note(name, sys.argv[1:])
+    return b""
+
 def refuse(name):
     raise DataError("no rows", where="somewhere", fix="bring some")
 
@@ -145,6 +149,12 @@ def test_a_node_that_measures_time_runs_alone(tmp_path: Path) -> None:
 def test_what_is_cached_starts_no_process(tmp_path: Path) -> None:
     assert _run(tmp_path, '{"a": (None, ()), "b": (None, ("a",))}', 2)[0] == 0
     assert [event[1:] for event in _events(tmp_path)] == [("a", "done"), ("b", "done")]
+
+
+def test_a_component_does_not_see_the_command_line(tmp_path: Path) -> None:
+    """TFX's Beam executors would read flags of their own from it."""
+    assert _run(tmp_path, '{"a": (arguments, ())}', 1)[0] == 0
+    assert [] in [event for _, _, event in _events(tmp_path)]
 
 
 def test_a_failure_stops_what_runs_beside_it(tmp_path: Path) -> None:
