@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def csv_header(path: str, spec: RawFormat) -> list[str]:
     with _explained(path, "CSV", spec.encoding):
         try:
             with utf8_file(path, spec.encoding, BLOCK_BYTES) as text:
-                names = _open_csv(text, spec, [], None).schema.names
+                names = _header(path, text, spec)
         except pa.ArrowInvalid as error:
             if "Empty CSV file" not in str(error):
                 raise
@@ -43,16 +43,20 @@ def csv_batches(path: str, columns: Sequence[str], spec: RawFormat) -> Iterator[
     Raises:
       DataError: A row has too few or too many fields, or the file is not CSV in its encoding.
     """
-    bad: list[Any] = []
-    with _explained(path, "CSV", spec.encoding):
+    with (
+        _explained(path, "CSV", spec.encoding),
+        utf8_file(path, spec.encoding) as text,
+    ):
         try:
-            with utf8_file(path, spec.encoding) as text:
-                yield from _open_csv(text, spec, bad, columns)
+            yield from _open_csv(text, spec, columns)
         except pa.ArrowInvalid as error:
-            if bad:
-                raise _wrong_fields(path, bad[0], spec.encoding) from error
-            if "Empty CSV file" not in str(error):
+            if "Empty CSV file" in str(error):
+                return
+            _refuse_encoding(path, spec.encoding)
+            row = _bad_row(text, spec, columns)
+            if row is None:
                 raise
+            raise _wrong_fields(path, row, spec.encoding) from error
 
 
 def open_parquet(path: str) -> pq.ParquetFile:
@@ -99,13 +103,42 @@ def quote_is_open(path: str, last_value: str | None, encoding: str = UTF8) -> bo
     return not tail.rstrip("\r\n").endswith('"')
 
 
-def _open_csv(
-    path: str, spec: RawFormat, bad: list[Any], columns: Sequence[str] | None
-) -> pa_csv.CSVStreamingReader:
+def _header(path: str, text: str, spec: RawFormat) -> list[str]:
+    try:
+        names = _open_csv(text, spec, None).schema.names
+    except pa.ArrowInvalid as error:
+        if "Empty CSV file" in str(error):
+            raise
+        _refuse_encoding(path, spec.encoding)
+        names = _open_csv(text, spec, None, lambda _: "skip").schema.names
+    return list(names)
+
+
+def _bad_row(text: str, spec: RawFormat, columns: Sequence[str]) -> Any:
+    """Reads a file again up to its first row of too few or too many fields; None without one."""
+    bad: list[Any] = []
+
     def note(row: Any) -> str:
         bad.append(row)
-        return "error" if columns is not None else "skip"
+        return "error"
 
+    with suppress(pa.ArrowInvalid):
+        for _ in _open_csv(text, spec, columns, note):
+            pass
+    return bad[0] if bad else None
+
+
+def _open_csv(
+    path: str,
+    spec: RawFormat,
+    columns: Sequence[str] | None,
+    bad_row: Callable[[Any], str] | None = None,
+) -> pa_csv.CSVStreamingReader:
+    """Opens a UTF-8 file.
+
+    Arrow decodes a bad row before it calls `bad_row`, and prints a traceback of its own where
+    the row is not UTF-8: pass it only where the encoding is known to be right.
+    """
     convert = pa_csv.ConvertOptions(strings_can_be_null=True, null_values=list(spec.null_values))
     if columns is not None:
         convert.include_columns = list(columns)
@@ -115,7 +148,7 @@ def _open_csv(
         # One thread: only then does Arrow know the number of a bad row.
         read_options=pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
         parse_options=pa_csv.ParseOptions(
-            delimiter=spec.delimiter, newlines_in_values=True, invalid_row_handler=note
+            delimiter=spec.delimiter, newlines_in_values=True, invalid_row_handler=bad_row
         ),
         convert_options=convert,
     )
@@ -157,10 +190,13 @@ def _wrong_encoding(path: str, encoding: str) -> DataError | None:
         return None
 
 
-def _wrong_fields(path: str, row: Any, encoding: str) -> DataError:
+def _refuse_encoding(path: str, encoding: str) -> None:
     encoded = wrong_encoding(path, encoding)
     if encoded is not None:
-        return encoded
+        raise encoded
+
+
+def _wrong_fields(path: str, row: Any, encoding: str) -> DataError:
     line = _line_of(path, row.text, encoding)
     place_in_file = f"line {line}" if line else f"row {row.number}"
     few = "few" if row.actual_columns < row.expected_columns else "many"

@@ -56,6 +56,7 @@ def test_every_encoding_is_recognised_and_read(
     [
         (TEXT.encode("cp1252"), "utf-8", 2, "data.encoding: cp1252"),
         (b"x;y\n" + b"1;2\n" * 9 + b"\xe9;3\n", "utf-8", 40, "data.encoding: cp1252"),
+        (b"x;y\n" + b"1;2\n" * 9 + b"\xe9;3;4\n", "utf-8", 40, "data.encoding: cp1252"),
         (b"x;y\n\x81;3\n", "cp1252", 4, "data.encoding: iso8859-1"),
         (UTF16, "utf-8", 0, "data.encoding: utf-16"),
         (UTF16, "cp1252", 0, "data.encoding: utf-16"),
@@ -63,8 +64,15 @@ def test_every_encoding_is_recognised_and_read(
     ],
 )
 def test_another_encoding_is_refused_with_file_byte_and_fix(
-    tmp_path: Path, content: bytes, encoding: str, offset: int, fix: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes,
+    encoding: str,
+    offset: int,
+    fix: str,
 ) -> None:
+    tracebacks: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", tracebacks.append)
     path = tmp_path / "a.csv"
     path.write_bytes(content)
     with pytest.raises(DataError) as caught:
@@ -72,6 +80,7 @@ def test_another_encoding_is_refused_with_file_byte_and_fix(
     assert caught.value.where == f"{path}, byte {offset}"
     assert fix in caught.value.fix
     assert len(caught.value.lines()) <= 10
+    assert tracebacks == [], "Arrow prints what its callback raises"
 
 
 @settings(deadline=None, max_examples=40)
