@@ -115,8 +115,8 @@ def _numbers(
         changed += [name for name in plain if name not in fitting]
         example = next((one for name in fitting for one in _marked(words[name], marks)), "")
         thousands = f", thousands {marks[1]!r}" if marks[1] else ""
-        shown = f"decimal {marks[0]!r}{thousands}: as in {example!r}"
-        guesses.append(FormatGuess("decimal, thousands", shown))
+        shown = f"{marks[0]!r}{thousands}, as in {example!r}"
+        guesses.append(FormatGuess("decimal", shown))
     units = {name: form for name, form in fitting.items() if form.unit}
     guesses += [
         FormatGuess(f"units.{name}", f"{form.unit!r}: beside each number")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from components.example_gen.config import RawFormat
-from models.errors import ConfigError
+from models.errors import ConfigError, DataError
 from models.raw_format_file import raw_format_file
 
 
@@ -32,6 +34,29 @@ def raw_format(folder: Path | None, config: Path | None, delimiter: str | None) 
     elif folder is not None and (path := raw_format_file(folder)).is_file():
         raw = _read(path)
     return raw if delimiter is None else raw.model_copy(update={"delimiter": delimiter})
+
+
+@contextmanager
+def format_explained(data: Path, known: bool) -> Iterator[None]:
+    """Adds to an error in a file that a config can say how the file is written.
+
+    Args:
+      data: The file.
+      known: Whether the format is that of a config or of the model, rather than the default.
+    """
+    try:
+        yield
+    except DataError as error:
+        if known or not error.where.startswith(str(data)):
+            raise
+        hint = "a server does not say how files are written: name the config by --config CONFIG"
+        raise DataError(
+            error.what,
+            where=error.where,
+            expected=error.expected,
+            received=error.received,
+            fix="; ".join(filter(None, (error.fix, hint))),
+        ) from error
 
 
 def _read(path: Path) -> RawFormat:

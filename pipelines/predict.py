@@ -16,7 +16,7 @@ from models.compression.spec import Kind, kind_of
 from models.errors import ConfigError, DataError
 from pipelines._answers import COLUMNS, AnswerFile, answer_table
 from pipelines._capture import captured
-from pipelines._raw_format import raw_format
+from pipelines._raw_format import format_explained, raw_format
 from pipelines._raw_rows import RawRows, open_rows, require_columns
 from pipelines._text import some
 from pipelines.explain import find_model
@@ -79,13 +79,15 @@ def predict(
         with captured(log):
             predictor = open_predictor(*found) if isinstance(found, tuple) else found
         folder = found[1] if isinstance(found, tuple) else None
-        rows = open_rows(data, predictor.types, raw_format(folder, config, delimiter), keep)
-        if not allow_missing:
-            require_columns(rows)
-        for part, kept in _parts(rows, limit):
-            with captured(log):
-                table = answer_table(predictor.answers(predictor.inputs(part)))
-            answers.write(_beside(kept, table))
+        raw = raw_format(folder, config, delimiter)
+        with format_explained(data, known=(folder or config) is not None):
+            rows = open_rows(data, predictor.types, raw, keep)
+            if not allow_missing:
+                require_columns(rows)
+            for part, kept in _parts(rows, limit):
+                with captured(log):
+                    table = answer_table(predictor.answers(predictor.inputs(part)))
+                answers.write(_beside(kept, table))
     return rows.missing
 
 

@@ -18,7 +18,7 @@ from components.example_gen.rows import make_units, read_unit
 from components.example_gen.scan import merge_kinds, scan_file
 from models.errors import DataError
 from models.raw_format_file import raw_format_file
-from pipelines._raw_format import raw_format
+from pipelines._raw_format import format_explained, raw_format
 from pipelines._raw_rows import open_rows
 from pipelines.check import check
 from pipelines.config import LoadedConfig, load_config
@@ -88,7 +88,9 @@ def test_init_recognises_a_european_file(encoding: str) -> None:
     form = "%d.%m.%Y %H:%M"
     assert data.dates == {"when": DateSpec(format=form, parts=("month", "weekday", "hour"))}
     assert "?" in data.null_values
-    loaded = load_config(Path("configs/orders.yaml"))
+    written = Path("configs/orders.yaml")
+    assert "# decimal is ',', thousands '.', as in '" in written.read_text(encoding="utf-8")
+    loaded = load_config(written)
     assert {name: spec.type for name, spec in loaded.config.features.items()} == {
         "when_month": "cyclic",
         "when_weekday": "cyclic",
@@ -135,6 +137,24 @@ def test_predict_takes_the_format_from_the_model_or_from_a_config() -> None:
         assert raw_format(folder, None, "\t").delimiter == "\t"
     assert raw_format(None, Path("configs/orders.yaml"), None) == raw
     assert raw_format(None, None, None) == RawFormat()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("cp1252", "not text in utf-8"), ("utf-8", "none of the model's")]
+)
+def test_a_served_model_s_file_of_another_form_names_the_config(encoding: str, shown: str) -> None:
+    initialised(encoding)
+    types = {"price": "number"}
+    with pytest.raises(DataError) as caught, format_explained(Path("orders.csv"), known=False):
+        open_rows(Path("orders.csv"), types)
+    assert shown in caught.value.what
+    assert "--config" in caught.value.fix
+    with pytest.raises(DataError) as caught, format_explained(Path("orders.csv"), known=True):
+        open_rows(Path("orders.csv"), types)
+    assert "--config" not in caught.value.fix
+    with pytest.raises(DataError) as caught, format_explained(Path("none.csv"), known=False):
+        open_rows(Path("none.csv"), types)
+    assert "--config" not in caught.value.fix
 
 
 def test_a_file_of_calendar_features_is_taken_as_it_is() -> None:
