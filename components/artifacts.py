@@ -18,7 +18,7 @@ class DataVerdict(Artifact):
 class TrackedRun(Artifact):
     """What the Tracker logged: `tracked.json`.
 
-    The custom property `redo` is 1 where MLflow could not be reached: the runner does not
+    The custom property `redo` is 1 where MLflow did not take the run: the runner does not
     take such an artifact from the cache.
     """
 

@@ -10,7 +10,7 @@ models/loaded.py: `encode`, `head`, `score` and `encoding`. They share the varia
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,6 +161,8 @@ def _signatures(serving: Serving) -> dict[str, Any]:
     for_serving = raw_input_specs(serving.schema, frozenset({label}))
     all_columns = raw_input_specs(serving.schema)
 
+    input_name = examples_input(all_columns)
+
     def transformed(examples: tf.Tensor) -> Tensors:
         return dict(serving.transform(tf.io.parse_example(examples, all_columns)))
 
@@ -169,13 +171,15 @@ def _signatures(serving: Serving) -> dict[str, Any]:
         "examples": _examples_signature(
             lambda examples: answer(
                 serving, serving.transform(tf.io.parse_example(examples, for_serving))
-            )
+            ),
+            input_name,
         ),
-        "transform_features": _examples_signature(transformed),
+        "transform_features": _examples_signature(transformed, input_name),
         # TFMA takes labels from here: beside `transform_features`, it would look for
         # slice columns among the transformed features.
         "labels": _examples_signature(
-            lambda examples: {label: tf.expand_dims(transformed(examples)[label], 1)}
+            lambda examples: {label: tf.expand_dims(transformed(examples)[label], 1)},
+            input_name,
         ),
     }
 
@@ -205,8 +209,20 @@ def _column_specs(serving: Serving) -> dict[str, tf.TensorSpec]:
     }
 
 
-def _examples_signature(function: Callable[[tf.Tensor], Tensors]) -> Any:
-    spec = tf.TensorSpec([None], tf.string, name="examples")
+def examples_input(columns: Iterable[str]) -> str:
+    """The input of the signatures that take serialized `tf.Example`s.
+
+    It is `examples`, but never the name of a column of the data: TFMA would feed the column.
+    """
+    taken = set(columns)
+    name = "examples"
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _examples_signature(function: Callable[[tf.Tensor], Tensors], input_name: str) -> Any:
+    spec = tf.TensorSpec([None], tf.string, name=input_name)
 
     @tf.function(input_signature=[spec], autograph=False)
     def serve(examples: tf.Tensor) -> Tensors:

@@ -115,8 +115,11 @@ class FeaturesSpec(Spec):
         for name in self.features:
             other = taken.setdefault(serving_name(name), name)
             if other != name:
+                # A suffix for one of them would change the input's name of a model that is
+                # served already, as soon as its data gets another column.
                 raise ValueError(
-                    f"{other!r} and {name!r} would both be served as {serving_name(name)!r}"
+                    f"{other!r} and {name!r} would both be served as {serving_name(name)!r}: "
+                    "rename one in the data, or leave it out of features"
                 )
         for name, spec in self.features.items():
             indicator = indicator_name(name)

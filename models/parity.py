@@ -7,7 +7,7 @@ as TensorFlow Serving does. Importing this module does not import TensorFlow.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -110,15 +110,15 @@ def compare(model_dir: Path, golden_dir: Path, boundary: float = _BOUNDARY) -> P
     """
     golden = golden_outputs(golden_dir)
     margin = golden.pop(MARGIN, None)
-    inputs: dict[str, dict[str, Array]] = {
+    inputs: dict[str, Inputs] = {
         "serving_default": golden_columns(golden_dir),
-        "examples": {"examples": np.array(golden_examples(golden_dir), dtype=object)},
+        "examples": np.array(golden_examples(golden_dir), dtype=object),
     }
     differences: dict[str, float] = {}
     wrong = 0
     for loader, answer in (("tf2", _load_tf2(model_dir)), ("tf1", _load_tf1(model_dir))):
-        for signature, columns in inputs.items():
-            outputs = answer(signature, columns)
+        for signature, values in inputs.items():
+            outputs = answer(signature, values)
             for name, expected in golden.items():
                 if name == _CLASSES:
                     wrong += _wrong_classes(expected, outputs[name], margin, boundary)
@@ -155,7 +155,16 @@ def _wrong_classes(expected: Array, received: Array, margin: Array | None, bound
     return int(np.count_nonzero(unequal))
 
 
-Caller = Callable[[str, Mapping[str, Array]], dict[str, Array]]
+# The values of each input, or those of the only one.
+Inputs = Mapping[str, Array] | Array
+Caller = Callable[[str, Inputs], dict[str, Array]]
+
+
+def _named(values: Inputs, names: Iterable[str]) -> Mapping[str, Array]:
+    if isinstance(values, np.ndarray):
+        (name,) = names
+        return {name: values}
+    return values
 
 
 def _load_tf2(model_dir: Path) -> Caller:
@@ -163,9 +172,10 @@ def _load_tf2(model_dir: Path) -> Caller:
 
     model = tf.saved_model.load(str(model_dir))
 
-    def call(signature: str, columns: Mapping[str, Array]) -> dict[str, Array]:
-        tensors = {name: tf.constant(value) for name, value in columns.items()}
-        outputs = model.signatures[signature](**tensors)
+    def call(signature: str, values: Inputs) -> dict[str, Array]:
+        function = model.signatures[signature]
+        columns = _named(values, function.structured_input_signature[1])
+        outputs = function(**{name: tf.constant(value) for name, value in columns.items()})
         return {name: value.numpy() for name, value in outputs.items()}
 
     return call
@@ -179,8 +189,9 @@ def _load_tf1(model_dir: Path) -> Caller:
     with graph.as_default():
         meta = tf.compat.v1.saved_model.load(session, ["serve"], str(model_dir))
 
-    def call(signature: str, columns: Mapping[str, Array]) -> dict[str, Array]:
+    def call(signature: str, values: Inputs) -> dict[str, Array]:
         definition = meta.signature_def[signature]
+        columns = _named(values, definition.inputs)
         feed = {definition.inputs[name].name: value for name, value in columns.items()}
         fetch = {name: info.name for name, info in definition.outputs.items()}
         outputs: dict[str, Array] = session.run(fetch, feed)

@@ -41,7 +41,8 @@ class Scorer:
     def examples(self, batches: Iterable[Array]) -> Array:
         """Scores serialized `tf.Example`s, given in batches."""
         function = self._module.signatures["examples"]
-        return _joined(function(examples=tf.constant(batch))[self._output] for batch in batches)
+        (name,) = function.structured_input_signature[1]
+        return _joined(function(**{name: tf.constant(batch)})[self._output] for batch in batches)
 
     def columns(self, columns: Mapping[str, Array]) -> Array:
         """Scores the named inputs of `serving_default`, equally long."""

@@ -51,7 +51,7 @@ def collect(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> dict[str, A
         tracked = read_json(Path(outputs["Tracker"]["tracked"][0].uri) / TRACKED_FILE)
         content["mlflow"] = tracked
         if tracked["warning"]:
-            content["warnings"].append(f"MLflow could not be reached: {tracked['warning']}")
+            content["warnings"].append(f"this run is not in MLflow: {tracked['warning']}")
     return content
 
 

@@ -188,7 +188,9 @@ def _named_apart(roles: Sequence[Role], label: str) -> list[Role]:
         if other == role.name:
             apart.append(role)
         else:
-            apart.append(Role(role.name, {}, f"would be served by the same name as {other}"))
+            apart.append(
+                Role(role.name, {}, f"would be served by the same name as {other}: rename one")
+            )
     taken = {role.name for role in apart if role.spec} | {label}
     return [
         replace(role, spec={key: role.spec[key] for key in role.spec if key != "missing_indicator"})

@@ -86,7 +86,7 @@ def Tracker(  # noqa: N802 (a TFX component is named as a class)
         result |= {"run_id": logged.run_id, "model_version": logged.model_version}
         result |= {"aliases": list(logged.aliases), "artifacts": logged.artifacts}
     except Exception as error:  # MLflow raises its own, its server's and its database's
-        logging.getLogger(__name__).exception("MLflow could not be reached")
+        logging.getLogger(__name__).exception("this run is not in MLflow")
         result["warning"] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         tracked.set_int_custom_property("redo", 1)
     write_json(Path(tracked.uri) / TRACKED_FILE, result)

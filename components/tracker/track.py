@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlparse
 from components.tracker.config import TrackingSpec, tracking_uri
 from components.tracker.connection import connect, database
 from components.tracker.flavor import SAVED_MODEL, write_flavor
+from components.tracker.keys import valid_key, with_valid_keys
 
 CANDIDATE_ALIAS = "candidate"
 CHAMPION_ALIAS = "champion"
@@ -109,6 +110,7 @@ def log_run(record: RunRecord, spec: TrackingSpec) -> Tracked:
       Exception: whatever MLflow raises when it cannot be reached.
     """
     uri = tracking_uri(spec)
+    record = replace(record, tags=with_valid_keys(record.tags))
     with connect(uri) as client:
         local = database(uri)
         if local is not None:
@@ -162,7 +164,7 @@ def _log_content(client: Any, record: RunRecord, run: Any, model_id: str | None)
     from mlflow.entities import LoggedModelOutput, Metric, Param, RunTag
 
     run_id = run.info.run_id
-    params = [Param(key, str(value)[:6000]) for key, value in record.params.items()]
+    params = [Param(valid_key(key), str(value)[:6000]) for key, value in record.params.items()]
     metrics = [Metric(*item) for item in _metrics(record, run.info.start_time, model_id)]
     client.log_batch(run_id, tags=[RunTag(key, value) for key, value in record.tags.items()])
     # MLflow takes at most 100 parameters and 1,000 metrics at a time.
@@ -195,7 +197,7 @@ def _data_input(name: str, data: DataRecord) -> Any:
 
 def _metrics(record: RunRecord, time_ms: int, model_id: str | None) -> Iterator[tuple[Any, ...]]:
     for key, value in record.metrics.items():
-        yield key, float(value), time_ms, 0, model_id
+        yield valid_key(key), float(value), time_ms, 0, model_id
     for step, epoch in enumerate(record.history, 1):
         for key, value in epoch.items():
             if key != "epoch" and isinstance(value, int | float):

@@ -18,11 +18,15 @@ from tfx.utils import proto_utils
 from components.evaluator.config import EvaluationSpec
 from components.evaluator.eval_config import build_eval_config
 from components.evaluator.results import read_evaluation
+from models.export import examples_input
 from models.features import FeaturesSpec
 from pipelines.beam import beam_args
 
 Outputs = dict[str, tf.Tensor]
 ROWS = 600
+# Every row has a column `examples`, which TFMA must not feed instead of the serialized row.
+COLUMNS = ("y", "p", "group", "examples")
+SERIALIZED = tf.TensorSpec([None], tf.string, name=examples_input(COLUMNS))
 
 
 class _Served(tf.Module):
@@ -36,11 +40,11 @@ class _Served(tf.Module):
             "p": tf.io.FixedLenFeature([3], tf.float32),
         }
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    @tf.function(input_signature=[SERIALIZED])
     def predict(self, examples: tf.Tensor) -> Outputs:
         return self._outputs(tf.io.parse_example(examples, self._spec))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    @tf.function(input_signature=[SERIALIZED])
     def label(self, examples: tf.Tensor) -> Outputs:
         return {"y": tf.io.parse_example(examples, self._spec)["y"]}
 
@@ -92,6 +96,7 @@ def _examples(folder: Path, y: np.ndarray, p: np.ndarray, group: np.ndarray) -> 
                 features["y"].float_list.value.append(float(label))
             features["p"].float_list.value.extend(np.broadcast_to(numbers, 3).tolist())
             features["group"].bytes_list.value.append(name.encode())
+            features["examples"].bytes_list.value.append(b"no serialized example")
             writer.write(example.SerializeToString())
     return examples
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,22 @@ def test_an_unreachable_server_is_an_error_soon(
     assert tracking_uri(spec) == "http://127.0.0.1:9"
     with pytest.raises(Exception, match=r"127\.0\.0\.1"):
         log_run(_record(tmp_path), spec)
+
+
+def test_names_that_mlflow_does_not_take_are_logged_by_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    spec = TrackingSpec(uri=f"sqlite:///{tmp_path}/runs/mlflow.db")
+    record = replace(
+        _record(tmp_path),
+        params={"features.(type).type": "categorical", "features.[type].type": "numeric"},
+        metrics={"recall of 'a&b'": 0.5},
+        tags={"note (odd)": "kept"},
+        model=None,
+        history=[],
+    )
+    run = MlflowClient(tracking_uri=spec.uri).get_run(log_run(record, spec).run_id)
+    assert sorted(run.data.params.values()) == ["categorical", "numeric"]
+    assert list(run.data.metrics.values()) == [0.5]
+    assert "kept" in run.data.tags.values()

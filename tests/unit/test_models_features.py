@@ -47,7 +47,9 @@ def test_columns_in_other_scripts_are_served_apart(features):
 
 
 def test_two_features_with_one_served_name_are_refused():
-    with pytest.raises(ValidationError, match="'a b' and 'a-b' would both be served as 'a_b'"):
+    with pytest.raises(
+        ValidationError, match="'a b' and 'a-b' would both be served as 'a_b': rename one"
+    ):
         _problem({"a b": NUMERIC, "a-b": NUMERIC})
 
 

@@ -30,6 +30,7 @@ from models.errors import ModelError
 from models.export import (
     Serving,
     answer,
+    examples_input,
     from_serving_columns,
     serving_inputs,
 )
@@ -227,9 +228,9 @@ def _signatures(serving: Serving) -> dict[str, Any]:
         answers: Tensors = predict(from_serving_columns(problem, schema, columns))
         return answers
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False
-    )
+    serialized = tf.TensorSpec([None], tf.string, name=examples_input(raw_input_specs(schema)))
+
+    @tf.function(input_signature=[serialized], autograph=False)
     def serve_examples(examples: tf.Tensor) -> Tensors:
         answers: Tensors = predict(tf.io.parse_example(examples, raw_specs))
         return answers
