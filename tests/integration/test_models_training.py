@@ -32,7 +32,7 @@ from serving.steady import is_steady
 FEATURES = {
     "num": {"type": "numeric", "missing_indicator": True},
     "count": {"type": "numeric", "scale": "min_max", "impute": "median"},
-    "plain": {"type": "numeric", "scale": "none"},
+    "examples": {"type": "numeric", "scale": "none"},
     "constant": {"type": "numeric"},
     "flag": {"type": "boolean"},
     "hour": {"type": "cyclic", "period": 24},
@@ -41,7 +41,7 @@ FEATURES = {
     "the town": {"type": "vocabulary", "min_count": 3},
     "_île/(Straße)": {"type": "categorical"},
 }
-KINDS = {"num": "FLOAT", "count": "INT", "plain": "FLOAT", "constant": "INT", "flag": "INT"}
+KINDS = {"num": "FLOAT", "count": "INT", "examples": "FLOAT", "constant": "INT", "flag": "INT"}
 KINDS |= {"hour": "INT", "color": "BYTES", "code": "INT", "the town": "BYTES", "key": "BYTES"}
 KINDS |= {"_île/(Straße)": "BYTES"}
 LABELS = {
@@ -58,7 +58,7 @@ def _rows(case, count, seed):
     columns = {
         "num": generator.normal(50, 10, count).astype(np.float32).tolist(),
         "count": generator.integers(0, 1000, count).tolist(),
-        "plain": generator.uniform(size=count).astype(np.float32).tolist(),
+        "examples": generator.uniform(size=count).astype(np.float32).tolist(),
         "constant": [7] * count,
         "flag": generator.integers(0, 2, count).tolist(),
         "hour": generator.integers(0, 24, count).tolist(),
@@ -206,7 +206,7 @@ def _numbers(values):
 def test_the_transform_learns_from_known_train_values_alone(worlds):
     world = worlds("binary_int")
     rows, out = world.rows["train"], _transformed(world, world.rows["train"])
-    num, count, plain = (_numbers(rows[name]) for name in ("num", "count", "plain"))
+    num, count, plain = (_numbers(rows[name]) for name in ("num", "count", "examples"))
     z = np.nan_to_num((num - np.nanmean(num)) / np.nanstd(num))
     np.testing.assert_allclose(out["num"][:, 0], z, atol=1e-4)
     np.testing.assert_array_equal(out["num_missing"][:, 0], np.isnan(num))
@@ -217,7 +217,7 @@ def test_the_transform_learns_from_known_train_values_alone(worlds):
     median = out["count"][np.isnan(count), 0]
     np.testing.assert_allclose(median, np.nanmedian(scaled), atol=0.02)
     np.testing.assert_allclose(
-        out["plain"][:, 0], np.where(np.isnan(plain), np.nanmean(plain), plain), atol=1e-5
+        out["examples"][:, 0], np.where(np.isnan(plain), np.nanmean(plain), plain), atol=1e-5
     )
     np.testing.assert_array_equal(out["constant"], 0.0)
     flag, angle = _numbers(rows["flag"]), _numbers(rows["hour"]) * 2 * np.pi / 24
@@ -289,10 +289,10 @@ def test_the_signatures_answer_what_a_client_and_tfma_need(trained, worlds, case
     assert set(signatures) == {"serving_default", "examples", "transform_features", "labels"}
     rows = {name: values[:20] for name, values in world.rows["val"].items()}
     unlabelled = tf.constant(_serialize({n: v for n, v in rows.items() if n != "y"}))
-    out = {name: v.numpy() for name, v in signatures["examples"](examples=unlabelled).items()}
-    labels = signatures["labels"](examples=tf.constant(_serialize(rows)))
+    out = {name: v.numpy() for name, v in signatures["examples"](examples_=unlabelled).items()}
+    labels = signatures["labels"](examples_=tf.constant(_serialize(rows)))
     assert set(labels) == {"y"}
-    features = signatures["transform_features"](examples=tf.constant(_serialize(rows)))
+    features = signatures["transform_features"](examples_=tf.constant(_serialize(rows)))
     assert set(features) == {*FEATURES, "num_missing", "y"}
     task = world.problem.task
     if task == "regression":

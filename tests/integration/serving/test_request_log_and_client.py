@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from models.features import serving_name
 from pipelines.predict import predict
 from pipelines.serve import asking
 from serving.client import Client
@@ -23,17 +24,21 @@ from serving.servable import LoggedRequest, load_servable
 from tests.integration.serving.stack import Stack
 
 ROWS = 1000
+# Columns as a file may call them, and as a request has to.
+AGE, COUNT, WHO = "_île (Straße)", "(self)", "who"
+INPUTS = {
+    serving_name(AGE): tf.float32,
+    serving_name(COUNT): tf.int64,
+    serving_name(WHO): tf.string,
+}
 
 
 class _Model(tf.Module):
     @tf.function(
-        input_signature=[
-            tf.TensorSpec([None], tf.float32, "age"),
-            tf.TensorSpec([None], tf.int64, "count"),
-            tf.TensorSpec([None], tf.string, "who"),
-        ]
+        input_signature=[{name: tf.TensorSpec([None], INPUTS[name], name) for name in INPUTS}]
     )
-    def serve(self, age, count, who):
+    def serve(self, columns):
+        age, count, who = (columns[name] for name in INPUTS)
         known = tf.where(tf.math.is_nan(age), 0.5, age)
         score = tf.sigmoid(known + 1e-3 * tf.cast(count, tf.float32))
         score += 1e-4 * tf.cast(tf.strings.length(who), tf.float32)
@@ -65,9 +70,9 @@ def _rows():
     words = draw.choice(["Ada", "Bob", "ü", 'a "quoted" one'], ROWS)
     return pa.table(
         {
-            "age": pa.array(age, mask=draw.random(ROWS) < 0.1),
-            "count": draw.integers(-(2**40), 2**40, ROWS),
-            "who": pa.array(words.tolist(), mask=draw.random(ROWS) < 0.1),
+            AGE: pa.array(age, mask=draw.random(ROWS) < 0.1),
+            COUNT: draw.integers(-(2**40), 2**40, ROWS),
+            WHO: pa.array(words.tolist(), mask=draw.random(ROWS) < 0.1),
         }
     )
 
@@ -85,11 +90,12 @@ def test_the_command_gives_the_same_by_rest_as_in_process(stack, version, tmp_pa
 
 
 def test_the_client_gives_the_same_as_the_model_itself(stack, version):
-    columns = {
-        "age": np.linspace(-3, 3, ROWS, dtype=np.float32),
-        "count": np.arange(ROWS),
-        "who": np.array([b"\xff", b"", b"a"] * (ROWS // 3) + [b"b"], object),
-    }
+    values = (
+        np.linspace(-3, 3, ROWS, dtype=np.float32),
+        np.arange(ROWS),
+        np.array([b"\xff", b"", b"a"] * (ROWS // 3) + [b"b"], object),
+    )
+    columns = dict(zip(INPUTS, values, strict=True))
     with Client(stack.proxy, "m") as client:
         answer = client.predict(columns)
     expected = load_servable(version).run("serving_default", columns)
@@ -102,7 +108,7 @@ def test_the_client_gives_the_same_as_the_model_itself(stack, version):
 def test_the_log_warms_a_model_up(stack, version, tmp_path):
     with Client(stack.server, "m") as client:
         for number in range(5):
-            client.predict({"age": [number], "count": [number], "who": ["somebody"]})
+            client.predict(dict(zip(INPUTS, ([number], [number], ["somebody"]), strict=True)))
     folder = stack.spec.request_log.folder
     # The file stays open, and hidden, while the server runs; what is answered comes soon.
     found = []
