@@ -28,26 +28,31 @@ OUTPUTS: Mapping[Task, tuple[str, ...]] = {
     "multiclass": ("probabilities",),
     "regression": ("predictions",),
 }
-_OURS = "components.evaluator.tfma_metrics"
+_OURS = {
+    "RowMetric": "components.evaluator.row_metrics",
+    "Accuracy": "components.evaluator.tfma_metrics",
+    "MacroF1": "components.evaluator.tfma_metrics",
+    "WeightedF1": "components.evaluator.tfma_metrics",
+}
 
 # By task and output: the metric's name here, its class, its arguments.
 _METRICS: Mapping[tuple[str, str], tuple[tuple[str, str, dict[str, Any]], ...]] = {
     ("binary", "probabilities"): (
-        ("roc_auc", "AUC", {"num_thresholds": 10000}),
-        ("pr_auc", "AUCPrecisionRecall", {"num_thresholds": 10000}),
-        ("log_loss", "BinaryCrossEntropy", {}),
-        ("calibration", "Calibration", {}),
-        ("rows", "ExampleCount", {}),
+        ("roc_auc", "RowMetric", {}),
+        ("pr_auc", "RowMetric", {}),
+        ("log_loss", "RowMetric", {}),
+        ("calibration", "RowMetric", {}),
+        ("rows", "RowMetric", {}),
     ),
     ("binary", "decisions"): (
-        ("f1", "F1Score", {"thresholds": [0.5]}),
-        ("precision", "Precision", {"thresholds": [0.5]}),
-        ("recall", "Recall", {"thresholds": [0.5]}),
-        ("accuracy", "BinaryAccuracy", {"threshold": 0.5}),
-        ("true_positives", "TruePositives", {"thresholds": [0.5]}),
-        ("false_positives", "FalsePositives", {"thresholds": [0.5]}),
-        ("true_negatives", "TrueNegatives", {"thresholds": [0.5]}),
-        ("false_negatives", "FalseNegatives", {"thresholds": [0.5]}),
+        ("f1", "RowMetric", {}),
+        ("precision", "RowMetric", {}),
+        ("recall", "RowMetric", {}),
+        ("accuracy", "RowMetric", {}),
+        ("true_positives", "RowMetric", {}),
+        ("false_positives", "RowMetric", {}),
+        ("true_negatives", "RowMetric", {}),
+        ("false_negatives", "RowMetric", {}),
     ),
     ("multiclass", "probabilities"): (
         ("accuracy", "Accuracy", {}),
@@ -58,14 +63,13 @@ _METRICS: Mapping[tuple[str, str], tuple[tuple[str, str, dict[str, Any]], ...]] 
         ("rows", "ExampleCount", {}),
     ),
     ("regression", "predictions"): (
-        ("rmse", "RootMeanSquaredError", {}),
-        ("mae", "MeanAbsoluteError", {}),
-        ("r2", "R2", {}),
-        ("rows", "ExampleCount", {}),
+        ("rmse", "RowMetric", {}),
+        ("mae", "RowMetric", {}),
+        ("r2", "RowMetric", {}),
+        ("rows", "RowMetric", {}),
     ),
 }
 REPORTED = tuple(dict.fromkeys(name for metrics in _METRICS.values() for name, _, _ in metrics))
-_OUR_CLASSES = {"Accuracy", "MacroF1", "WeightedF1", "RootMeanSquaredError", "R2"}
 
 
 def build_eval_config(evaluation: EvaluationSpec, problem: FeaturesSpec) -> EvalConfig:
@@ -102,6 +106,6 @@ def _model_spec(problem: FeaturesSpec) -> ModelSpec:
 def _metric(name: str, kind: str, arguments: Mapping[str, Any]) -> MetricConfig:
     return MetricConfig(
         class_name=kind,
-        module=_OURS if kind in _OUR_CLASSES else "",
+        module=_OURS.get(kind, ""),
         config=json.dumps({"name": name, **arguments}),
     )

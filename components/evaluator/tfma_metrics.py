@@ -1,12 +1,11 @@
-"""Metrics that TFMA lacks, on TFMA's own interfaces: R2, and F1 over many classes."""
+"""Metrics that TFMA lacks, on TFMA's own interfaces: F1 over many classes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-import apache_beam as beam
 import numpy as np
 import tfx  # noqa: F401 (before TFMA: see docs/decisions/0001-stack.md)
 from tensorflow_model_analysis.metrics import (
@@ -16,43 +15,29 @@ from tensorflow_model_analysis.metrics import (
 )
 
 
-class RootMeanSquaredError(metric_types.Metric):
-    """The root of the mean squared error, in the label's unit."""
-
-    def __init__(self, name: str = "rmse") -> None:
-        super().__init__(_per_key(_rmse), name=name)
-
-
-class R2(metric_types.Metric):
-    """The coefficient of determination: 1 - MSE / variance of the label."""
-
-    def __init__(self, name: str = "r2") -> None:
-        super().__init__(_per_key(_r2), name=name)
-
-
 class MacroF1(metric_types.Metric):
     """The mean over the classes of each one's F1."""
 
     def __init__(self, name: str = "macro_f1") -> None:
-        super().__init__(_per_key(_macro_f1), name=name)
+        super().__init__(per_key(_macro_f1), name=name)
 
 
 class WeightedF1(metric_types.Metric):
     """The mean over the rows of their class's F1."""
 
     def __init__(self, name: str = "weighted_f1") -> None:
-        super().__init__(_per_key(_weighted_f1), name=name)
+        super().__init__(per_key(_weighted_f1), name=name)
 
 
 class Accuracy(metric_types.Metric):
     """The share of rows whose most probable class is the label."""
 
     def __init__(self, name: str = "accuracy") -> None:
-        super().__init__(_per_key(_accuracy), name=name)
+        super().__init__(per_key(_accuracy), name=name)
 
 
 @dataclass(frozen=True)
-class _Where:
+class Where:
     """Which model and output a metric is computed for."""
 
     eval_config: Any
@@ -61,6 +46,7 @@ class _Where:
     example_weighted: bool
 
     def key(self, name: str | None) -> metric_types.MetricKey:
+        """Gives TFMA's key of a metric."""
         return metric_types.MetricKey(
             name=name,
             model_name=self.model_name,
@@ -69,10 +55,10 @@ class _Where:
         )
 
 
-_Create = Callable[[str, _Where], list[Any]]
+_Create = Callable[[str, Where], list[Any]]
 
 
-def _per_key(create: _Create) -> Callable[..., list[Any]]:
+def per_key(create: _Create) -> Callable[..., list[Any]]:
     """Gives `create` the signature by whose argument names TFMA passes values."""
 
     def computations(
@@ -82,47 +68,23 @@ def _per_key(create: _Create) -> Callable[..., list[Any]]:
         output_name: str = "",
         example_weighted: bool = False,
     ) -> list[Any]:
-        return create(name, _Where(eval_config, model_name, output_name, example_weighted))
+        return create(name, Where(eval_config, model_name, output_name, example_weighted))
 
     return cast(Callable[..., list[Any]], metric_util.merge_per_key_computations(computations))
 
 
-def _rmse(name: str, where: _Where) -> list[Any]:
-    return _from_moments(name, where, lambda count, error, _: float(np.sqrt(error / count)))
-
-
-def _r2(name: str, where: _Where) -> list[Any]:
-    def explained(_: float, error: float, spread: float) -> float:
-        return 1 - error / spread if spread > 0 else float("nan")
-
-    return _from_moments(name, where, explained)
-
-
-def _from_moments(name: str, where: _Where, figure: Callable[..., float]) -> list[Any]:
-    source, key = where.key("_moments"), where.key(name)
-    moments = metric_types.MetricComputation(
-        keys=[source], preprocessors=None, combiner=_Moments(source, where)
-    )
-
-    def result(metrics: dict[Any, Any]) -> dict[Any, float]:
-        count, error, _, spread = metrics[source]
-        return {key: figure(count, error, spread) if count else float("nan")}
-
-    return [moments, metric_types.DerivedMetricComputation(keys=[key], result=result)]
-
-
-def _macro_f1(name: str, where: _Where) -> list[Any]:
+def _macro_f1(name: str, where: Where) -> list[Any]:
     return _from_confusion(name, where, lambda matrix: float(f1_by_class(matrix).mean()))
 
 
-def _weighted_f1(name: str, where: _Where) -> list[Any]:
+def _weighted_f1(name: str, where: Where) -> list[Any]:
     def weighted(matrix: np.ndarray) -> float:
         return float(np.average(f1_by_class(matrix), weights=matrix.sum(axis=1)))
 
     return _from_confusion(name, where, weighted)
 
 
-def _accuracy(name: str, where: _Where) -> list[Any]:
+def _accuracy(name: str, where: Where) -> list[Any]:
     return _from_confusion(name, where, lambda matrix: float(np.trace(matrix) / matrix.sum()))
 
 
@@ -138,7 +100,7 @@ def f1_by_class(matrix: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _from_confusion(name: str, where: _Where, figure: Callable[[np.ndarray], float]) -> list[Any]:
+def _from_confusion(name: str, where: Where, figure: Callable[[np.ndarray], float]) -> list[Any]:
     matrices = multi_class_confusion_matrix_metrics.multi_class_confusion_matrices(
         thresholds=[0.0],
         eval_config=where.eval_config,
@@ -162,54 +124,3 @@ def dense_matrix(matrices: Any) -> np.ndarray:
     for cell, count in entries.items():
         result[cell.actual_class_id, cell.predicted_class_id] = count
     return result
-
-
-_Sums = tuple[float, float, float, float]
-
-
-class _Moments(beam.CombineFn):
-    """Count, squared error, and the label's mean and squared deviations.
-
-    The deviations merge as in Chan, Golub and LeVeque (1983), which does not cancel.
-    """
-
-    def __init__(self, key: metric_types.MetricKey, where: _Where) -> None:
-        self._key = key
-        self._where = where
-
-    def create_accumulator(self) -> _Sums:
-        return (0.0, 0.0, 0.0, 0.0)
-
-    def add_input(self, accumulator: _Sums, element: Any) -> _Sums:
-        pairs = [
-            (float(label.item()), float(prediction.item()))
-            for label, prediction, _ in metric_util.to_label_prediction_example_weight(
-                element,
-                eval_config=self._where.eval_config,
-                model_name=self._key.model_name,
-                output_name=self._key.output_name,
-            )
-        ]
-        if not pairs:
-            return accumulator
-        labels, predictions = np.asarray(pairs).T
-        mean = float(labels.mean())
-        error = float(((labels - predictions) ** 2).sum())
-        batch = (float(len(labels)), error, mean, float(((labels - mean) ** 2).sum()))
-        return self.merge_accumulators([accumulator, batch])
-
-    def merge_accumulators(self, accumulators: Iterable[_Sums]) -> _Sums:
-        count, error, mean, spread = self.create_accumulator()
-        for other_count, other_error, other_mean, other_spread in accumulators:
-            if not other_count:
-                continue
-            total = count + other_count
-            gap = other_mean - mean
-            error += other_error
-            spread += other_spread + gap * gap * count * other_count / total
-            mean += gap * other_count / total
-            count = total
-        return (count, error, mean, spread)
-
-    def extract_output(self, accumulator: _Sums) -> dict[Any, _Sums]:
-        return {self._key: accumulator}

@@ -1,7 +1,8 @@
-"""The evidence's figures are TFMA's, overall and by slice, to 1e-6."""
+"""The evidence's and the Evaluator's figures are TFMA's, overall and by slice, to 1e-6."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,12 @@ import pytest
 import tfx  # noqa: F401 (before TFMA: see docs/decisions/0001-stack.md)
 
 import tensorflow_model_analysis as tfma  # isort: skip
-from tensorflow_model_analysis.proto.config_pb2 import EvalConfig, ModelSpec  # isort: skip
+from tensorflow_model_analysis.proto.config_pb2 import (  # isort: skip
+    EvalConfig,
+    MetricConfig,
+    MetricsSpec,
+    ModelSpec,
+)
 
 from components.evaluator.config import EvaluationSpec
 from components.evaluator.eval_config import build_eval_config
@@ -21,6 +27,25 @@ from models.features import FeaturesSpec
 
 ROWS = 2000
 SPEC = EvaluationSpec(slices=(("group",), ("group", "part")), min_slice_rows=1, resamples=100)
+# What TFMA itself calls the metrics that the Evaluator takes from one pass over the rows.
+_AT_HALF = {"thresholds": [0.5]}
+_OF_TFMA: dict[str, tuple[str, dict[str, Any]]] = {
+    "roc_auc": ("AUC", {"num_thresholds": 10000}),
+    "pr_auc": ("AUCPrecisionRecall", {"num_thresholds": 10000}),
+    "log_loss": ("BinaryCrossEntropy", {}),
+    "calibration": ("Calibration", {}),
+    "rows": ("ExampleCount", {}),
+    "f1": ("F1Score", _AT_HALF),
+    "precision": ("Precision", _AT_HALF),
+    "recall": ("Recall", _AT_HALF),
+    "accuracy": ("BinaryAccuracy", {"threshold": 0.5}),
+    "true_positives": ("TruePositives", _AT_HALF),
+    "false_positives": ("FalsePositives", _AT_HALF),
+    "true_negatives": ("TrueNegatives", _AT_HALF),
+    "false_negatives": ("FalseNegatives", _AT_HALF),
+    "mae": ("MeanAbsoluteError", {}),
+    "rmse": ("MeanSquaredError", {}),
+}
 
 
 def _binary(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -40,8 +65,24 @@ def _regression(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return labels, (labels + random.normal(0, 2, ROWS)).astype(np.float32)
 
 
-def _by_tfma(table: PredictionTable, problem: FeaturesSpec) -> dict[str, dict[str, float]]:
-    """TFMA's metrics by slice, from the metrics and slices that the Evaluator asks for."""
+def _tfmas_own(asked: MetricsSpec) -> MetricsSpec:
+    """The same metrics by TFMA's own classes, where there are such."""
+    own = MetricsSpec()
+    for metric in asked.metrics:
+        name = json.loads(metric.config)["name"]
+        if metric.class_name != "RowMetric":
+            own.metrics.append(metric)
+        elif name in _OF_TFMA:
+            kind, arguments = _OF_TFMA[name]
+            config = json.dumps({"name": name, **arguments})
+            own.metrics.append(MetricConfig(class_name=kind, config=config))
+    return own
+
+
+def _by_tfma(
+    table: PredictionTable, problem: FeaturesSpec, own: bool
+) -> dict[str, dict[str, float]]:
+    """TFMA's metrics by slice: those that the Evaluator asks for, or TFMA's own."""
     asked = build_eval_config(SPEC, problem)
     found: dict[str, dict[str, float]] = {}
     for metrics in asked.metrics_specs:
@@ -49,19 +90,21 @@ def _by_tfma(table: PredictionTable, problem: FeaturesSpec) -> dict[str, dict[st
         del metrics.output_names[:]
         scores = table.scores["candidate"]
         if decides:
-            scores = (scores >= np.float32(table.threshold)).astype(np.float32)
+            scores = (scores >= np.float32(table.thresholds["candidate"])).astype(np.float32)
         columns: dict[str, Any] = {name: table.keys[name].to_numpy() for name in ("group", "part")}
         frame = pd.DataFrame({**columns, "y": table.labels, "p": list(scores)})
         config = EvalConfig(
             model_specs=[ModelSpec(label_key="y", prediction_key="p")],
-            metrics_specs=[metrics],
+            metrics_specs=[_tfmas_own(metrics) if own else metrics],
             slicing_specs=asked.slicing_specs,
         )
         for key, outputs in tfma.analyze_raw_data(frame, config).slicing_metrics:
             values = found.setdefault(_name(dict(key)), {})
             for name, value in outputs[""][""].items():
                 if "doubleValue" in value:
-                    values[name] = float(value["doubleValue"])
+                    number = float(value["doubleValue"])
+                    is_square = own and name == "rmse"
+                    values[name] = number**0.5 if is_square else number
     return found
 
 
@@ -92,13 +135,22 @@ def test_every_metric_of_every_slice_is_tfmas(task: Any, draw: Any) -> None:
     problem = FeaturesSpec.model_validate(
         {"task": task, "label": label, "features": {"p": {"type": "numeric"}}}
     )
-    record = _by_tfma(table, problem)
+    expected = _by_tfma(table, problem, own=True)
+    asked = _by_tfma(table, problem, own=False)
     found = compare(table, "candidate", None, SPEC, seed=1, find=False)
-    ours = {_name(one["slice"]): one["metrics"] for one in found["slices"]}
-    ours[""] = {name: entry["candidate"] for name, entry in found["metrics"].items()}
-    assert set(ours) == set(record)
+    ours = {
+        _name(one["slice"]): {name: entry["value"] for name, entry in one["metrics"].items()}
+        for one in found["slices"]
+    }
+    ours[""] = {name: entry["candidate"]["value"] for name, entry in found["metrics"].items()}
+    assert set(ours) == set(expected) == set(asked)
     assert len(ours) == 1 + 3 + 12
-    for name, metrics in ours.items():
-        for metric, interval in metrics.items():
-            expected = record[name][metric]
-            assert interval["value"] == pytest.approx(expected, rel=1e-6, abs=1e-6), (name, metric)
+    for slice_name, metrics in expected.items():
+        assert set(metrics) <= set(asked[slice_name])
+        for metric, value in metrics.items():
+            place = (slice_name, metric)
+            assert asked[slice_name][metric] == pytest.approx(value, rel=1e-6, abs=1e-6), place
+            if metric in ours[slice_name]:
+                figure = ours[slice_name][metric]
+                assert figure == pytest.approx(value, rel=1e-6, abs=1e-6), place
+        assert set(ours[slice_name]) <= set(asked[slice_name])
