@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from components.tracker import loader
 from components.tracker.registry import Registry, open_registry
 from components.tracker.track import DataRecord, Tracked, log_report, log_run
 from models.errors import ConfigError, EnvironmentProblem
+from models.features import MISSING_INT, MISSING_TEXT
 from tests.registry_fixture import gates, run_record, tracking_in, write_saved_model
 
 FIRST = "/runs/demo/artifacts/Trainer/model/7"
@@ -90,13 +95,48 @@ def test_a_version_has_all_of_its_story(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", spec.uri)
     model = mlflow.pyfunc.load_model("models:/demo@candidate")
-    inputs = model.metadata.signature.inputs
-    assert inputs.input_names() == ["town", "x"]
-    assert [str(kind) for kind in inputs.numpy_types()] == ["object", "float32"]
+    assert model.metadata.signature.inputs.input_names() == ["town", "x"]
     answer = model.predict(
         {"x": np.array([1.0, 2.0], np.float32), "town": np.array(["a", "bcd"], object)}
     )
-    assert answer["predictions"] == [3.0, 7.0]
+    assert answer["predictions"].tolist() == [3.0, 7.0]
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The pyfunc of a registered model."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    spec = tracking_in(folder)
+    tracked = log_run(run_record(write_saved_model(folder / "saved"), model_uri=FIRST), spec)
+    client = MlflowClient(tracking_uri=spec.uri)
+    return mlflow.pyfunc.load_model(
+        client.get_model_version_download_uri("demo", tracked.model_version)
+    )
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        ({"x": [1, 2], "town": [None, "bcd"]}, [1.0, 5.0]),
+        ({"x": [1.5, None], "town": ["a", "bcd"]}, [2.5, np.nan]),
+        ({"x": [1.5, np.nan], "town": [np.nan, None]}, [1.5, np.nan]),
+        ({"x": [True, None], "town": [None, None]}, [1.0, np.nan]),
+    ],
+)
+@pytest.mark.parametrize("index", [[0, 1], [7, 3], ["a", "b"]])
+def test_pyfunc_takes_missing_values_and_any_index(
+    logged: Any, frame: Any, expected: Any, index: Any
+) -> None:
+    answer = logged.predict(pd.DataFrame(frame, index=index))
+    assert list(answer.index) == index
+    np.testing.assert_allclose(answer["predictions"], expected)
+
+
+def test_the_loader_stands_alone() -> None:
+    assert (loader.MISSING_TEXT, loader.MISSING_INTEGER) == (MISSING_TEXT, MISSING_INT)
+    source = Path(loader.__file__).read_text()
+    imported = re.findall(r"^ *(?:from|import) ([a-z_]+)", source, re.MULTILINE)
+    assert set(imported) == {"__future__", "typing", "numpy", "pandas", "tensorflow"}
 
 
 def test_a_run_has_its_name_its_times_its_data_and_its_report(tmp_path: Path) -> None:
