@@ -74,11 +74,11 @@ def test_an_odd_row_gets_the_same_answers_too(places, tmp_path, capsys):
     """Fractions in a column of integers, numbers without end, words never seen, no value."""
     place = places("multiclass")
     lines = [
-        "num,count,plain,constant,flag,hour,color,code,the town",
-        "inf,3.75,1e30,7,true,23.9,pink,99,nowhere",
-        "-1e9,-5.5,NaN,0,0.5,-3,,,",
-        ",,,,,,,,",
-        "50,16777217,0.5,7,1,5,red,11.0,town 1",
+        "num,count,examples,constant,flag,hour,color,code,the town,_île/(Straße)",
+        "inf,3.75,1e30,7,true,23.9,pink,99,nowhere,a\\b",
+        "-1e9,-5.5,NaN,0,0.5,-3,,,,",
+        ",,,,,,,,,",
+        "50,16777217,0.5,7,1,5,red,11.0,town 1,a\\nb",
     ]
     (tmp_path / "odd.csv").write_text("\n".join(lines) + "\n")
     tables = [
