@@ -63,6 +63,7 @@ def call(
         asked, reply = Path(folder) / "request.json", Path(folder) / "reply.json"
         asked.write_text(json.dumps(request), encoding="utf-8")
         log = Path(folder) / "log"
+        log.touch()  # a process may be killed before it writes
         run = _start if bare else _fork
         status = run([target, str(asked), str(reply)], log, timeout_s, _environment(threads))
         text = log.read_text(encoding="utf-8", errors="replace")
