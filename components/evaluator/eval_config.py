@@ -21,6 +21,7 @@ from tensorflow_model_analysis.proto.config_pb2 import (  # isort: skip
 )
 
 from components.evaluator.config import EvaluationSpec
+from components.source_digest import source_digest
 from models.features import FeaturesSpec, Task
 
 OUTPUTS: Mapping[Task, tuple[str, ...]] = {
@@ -104,8 +105,9 @@ def _model_spec(problem: FeaturesSpec) -> ModelSpec:
 
 
 def _metric(name: str, kind: str, arguments: Mapping[str, Any]) -> MetricConfig:
-    return MetricConfig(
-        class_name=kind,
-        module=_OURS.get(kind, ""),
-        config=json.dumps({"name": name, **arguments}),
-    )
+    config = {"name": name, **arguments}
+    module = _OURS.get(kind, "")
+    if module:
+        # TFX's Evaluator has no other parameter of ours: a change of a metric must not be cached.
+        config["source"] = source_digest(module)
+    return MetricConfig(class_name=kind, module=module, config=json.dumps(config))

@@ -34,9 +34,14 @@ _OF_NUMBERS = ("rmse", "mae", "r2")
 
 
 class RowMetric(metric_types.Metric):
-    """A metric of the evidence, by slice; `rows` counts them."""
+    """A metric of the evidence, by slice; `rows` counts them.
 
-    def __init__(self, name: str) -> None:
+    Args:
+      name: Of the metric.
+      source: A digest of the code; only TFX's cache key looks at it.
+    """
+
+    def __init__(self, name: str, source: str = "") -> None:  # noqa: ARG002
         super().__init__(per_key(_figure), name=name)
 
 

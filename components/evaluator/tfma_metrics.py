@@ -1,4 +1,7 @@
-"""Metrics that TFMA lacks, on TFMA's own interfaces: F1 over many classes."""
+"""Metrics that TFMA lacks, on TFMA's own interfaces: F1 over many classes.
+
+Their argument `source` is a digest of the code: only TFX's cache key looks at it.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +21,21 @@ from tensorflow_model_analysis.metrics import (
 class MacroF1(metric_types.Metric):
     """The mean over the classes of each one's F1."""
 
-    def __init__(self, name: str = "macro_f1") -> None:
+    def __init__(self, name: str = "macro_f1", source: str = "") -> None:  # noqa: ARG002
         super().__init__(per_key(_macro_f1), name=name)
 
 
 class WeightedF1(metric_types.Metric):
     """The mean over the rows of their class's F1."""
 
-    def __init__(self, name: str = "weighted_f1") -> None:
+    def __init__(self, name: str = "weighted_f1", source: str = "") -> None:  # noqa: ARG002
         super().__init__(per_key(_weighted_f1), name=name)
 
 
 class Accuracy(metric_types.Metric):
     """The share of rows whose most probable class is the label."""
 
-    def __init__(self, name: str = "accuracy") -> None:
+    def __init__(self, name: str = "accuracy", source: str = "") -> None:  # noqa: ARG002
         super().__init__(per_key(_accuracy), name=name)
 
 
