@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.errors import ModelError
+from models.packing import Layout, chunks_of, in_memory, layout_of
 from models.representation import raw_input_specs
 
 Array = np.ndarray[Any, Any]
@@ -49,17 +50,24 @@ class Split:
 
     Attributes:
       name: The split's name.
-      chunks: Dicts of `[rows, ...]` tensors, the label among them.
+      packed: Chunks of rows, as matrices; see `models.packing`.
+      layout: Where each column lies in the matrices, the label among them.
       labels: The labels in the chunks' order.
       label: The label's name.
       cached: Whether the chunks are in memory.
     """
 
     name: str
-    chunks: tf.data.Dataset
+    packed: tf.data.Dataset
+    layout: Layout
     labels: Array
     label: str
     cached: bool
+
+    @property
+    def chunks(self) -> tf.data.Dataset:
+        """Dicts of `[rows, ...]` tensors by column."""
+        return self.packed.map(self.layout.unpack)
 
     @property
     def rows(self) -> int:
@@ -110,12 +118,14 @@ def load_split(
     cached = cache == "memory" or (
         cache == "auto" and _estimated_bytes(files, chunks) < _MEMORY_BYTES
     )
+    layout = layout_of(chunks.element_spec)
+    packed = chunks.map(layout.pack)
     if cached:
-        chunks = chunks.cache()
-    # This pass fills the cache. Only whole reads do, hence the label is picked after it.
-    found = list(chunks.map(lambda chunk: chunk[source.label]).as_numpy_iterator())
-    labels = np.concatenate(found) if found else np.zeros([0], np.float32)
-    return Split(name, chunks, labels, source.label, cached)
+        packed = in_memory(packed, CHUNK_ROWS)
+    found = packed.map(lambda matrices: layout.unpack(matrices)[source.label])
+    parts = list(found.as_numpy_iterator())
+    labels = np.concatenate(parts) if parts else np.zeros([0], np.float32)
+    return Split(name, packed, layout, labels, source.label, cached)
 
 
 def load_columns(
@@ -148,8 +158,15 @@ def load_columns(
 
 def split_of(name: str, columns: Mapping[str, Array], label: str) -> Split:
     """Gives arrays that are in memory already as a split; see `load_columns`."""
-    chunks = tf.data.Dataset.from_tensor_slices(dict(columns)).batch(CHUNK_ROWS).cache()
-    return Split(name, chunks, columns[label], label, cached=True)
+    rows = tf.data.Dataset.from_tensors(dict(columns))
+    specs = {
+        column: tf.TensorSpec([None, *values.shape[1:]], values.dtype)
+        for column, values in columns.items()
+    }
+    layout = layout_of(specs)
+    (matrices,) = rows.map(layout.pack).as_numpy_iterator()
+    packed = chunks_of(matrices, CHUNK_ROWS)
+    return Split(name, packed, layout, columns[label], label, cached=True)
 
 
 def _chunks(files: Sequence[str], source: Source, seed: int | None) -> tf.data.Dataset:
@@ -197,7 +214,7 @@ def _shuffle_chunks(split: Split) -> int:
     count = -(-split.rows // CHUNK_ROWS)
     if split.cached:
         return count
-    within = _SHUFFLE_BYTES // max(1, CHUNK_ROWS * _row_bytes(split.chunks))
+    within = _SHUFFLE_BYTES // max(1, CHUNK_ROWS * _row_bytes(split.packed))
     return min(count, int(np.clip(within, _FEWEST_CHUNKS, _SHUFFLE_CHUNKS)))
 
 
@@ -215,12 +232,12 @@ def train_batches(
     buffer = _shuffle_chunks(split)
     seeds = tf.data.Dataset.random(seed=seed + 1, rerandomize_each_iteration=True).batch(2)
     shuffled = tf.data.Dataset.zip(
-        split.chunks.shuffle(buffer, seed=seed, reshuffle_each_iteration=True), seeds
+        split.packed.shuffle(buffer, seed=seed, reshuffle_each_iteration=True), seeds
     ).map(_permute, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
 
-    def pick(chunk: dict[str, tf.Tensor]) -> tuple[Any, ...]:
-        features, label = _part(chunk, split.label)
+    def pick(matrices: dict[str, tf.Tensor]) -> tuple[Any, ...]:
+        features, label = _part(split.layout.unpack(matrices), split.label)
         if weights is None:
             return features, label
         return features, label, tf.gather(weights, label)
@@ -230,8 +247,10 @@ def train_batches(
 
 def ordered_batches(split: Split, batch_size: int = CHUNK_ROWS) -> tf.data.Dataset:
     """Gives `(features, label)` batches in the order of the split's labels."""
-    batches = _cut(split.chunks, split.rows, batch_size)
-    return batches.map(lambda chunk: _part(chunk, split.label)).prefetch(tf.data.AUTOTUNE)
+    batches = _cut(split.packed, split.rows, batch_size)
+    return batches.map(lambda matrices: _part(split.layout.unpack(matrices), split.label)).prefetch(
+        tf.data.AUTOTUNE
+    )
 
 
 def _cut(chunks: tf.data.Dataset, rows: int, batch_size: int) -> tf.data.Dataset:
