@@ -88,16 +88,22 @@ def test_run_hands_over_to_the_local_runner(
     seen = []
 
     def record(
-        loaded: object, start: str | None, use_cache: bool, *, require_blessing: bool
+        loaded: object,
+        start: str | None,
+        use_cache: bool,
+        *,
+        require_blessing: bool,
+        jobs: int | None,
     ) -> int:
         seed = loaded.config.seed  # type: ignore[attr-defined]
-        seen.append((seed, start, use_cache, require_blessing))
+        seen.append((seed, start, use_cache, require_blessing, jobs))
         return 3
 
     monkeypatch.setattr("pipelines.local.run", record)
     assert cli.main(["run", "demo.yaml", "--from", "Trainer", "seed=5"]) == 3
-    assert cli.main(["run", "demo.yaml", "--no-cache", "--require-blessing"]) == 3
-    assert seen == [(5, "Trainer", True, False), (0, None, False, True)]
+    options = ["--no-cache", "--require-blessing", "--jobs", "2"]
+    assert cli.main(["run", "demo.yaml", *options]) == 3
+    assert seen == [(5, "Trainer", True, False, None), (0, None, False, True, 2)]
 
 
 def test_run_refuses_a_schema_that_is_not_there(
