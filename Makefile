@@ -6,7 +6,7 @@ CONFIG ?= configs/flights.yaml
 # Test workers: a file of tests stays on one, and the longest files begin.
 WORKERS ?= $(shell n=$$(nproc); echo $$(( n < 4 ? n : 4 )))
 PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
-PACKAGES := pipelines components models serving
+PACKAGES := pipelines components evidence report models serving contracts examples
 
 # Keep what Python compiled, whatever the environment says: see scripts/setup.py.
 unexport PYTHONDONTWRITEBYTECODE

@@ -99,9 +99,9 @@ def measure(which: str, rows: int, slices: int) -> dict[str, Any]:
 def _ours(columns: dict[str, NDArray[Any]]) -> tuple[float, dict[str, float]]:
     import pyarrow as pa
 
-    from components.evaluator.config import EvaluationSpec, FoundSlicesSpec
-    from components.evidence.compare import compare
-    from components.predictions.table import PredictionTable
+    from evidence.compare import compare
+    from evidence.config import EvaluationSpec, FoundSlicesSpec
+    from evidence.prediction_table import PredictionTable
 
     by = [name for name in columns if name.startswith("by_")]
     table = PredictionTable(

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.jsonfile import read_json
-from models.errors import KelpError
-from pipelines._runs import find_run, look_for_run
+from contracts.errors import KelpError
+from contracts.json_file import read_json
+from pipelines.runs.find import find_run, look_for_run
 
 Json = Mapping[str, Any]
 

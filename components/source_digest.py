@@ -14,7 +14,16 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-PACKAGES = ("pipelines", "components", "models", "serving")
+PACKAGES = (
+    "pipelines",
+    "components",
+    "evidence",
+    "report",
+    "models",
+    "serving",
+    "contracts",
+    "examples",
+)
 
 
 def source_digest(*modules: str) -> str:

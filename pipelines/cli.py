@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from models.errors import ConfigError, KelpError
-from pipelines.release_commands import proxy, release, rollback
-from pipelines.serving_commands import serve, tf_serving
+from contracts.errors import ConfigError, KelpError
+from pipelines.commands.release import proxy, release, rollback
+from pipelines.commands.serving import serve, tf_serving
 
 ARGUMENT_ERROR = 2
 OTHER_ERROR = 1
@@ -53,7 +53,7 @@ def run(
     jobs: int | None,
 ) -> int:
     """Run the pipeline of CONFIG."""
-    from pipelines.config import load_config, require_schema
+    from pipelines.config.problem import load_config, require_schema
 
     loaded = load_config(config, overrides)
     require_schema(loaded)
@@ -75,9 +75,9 @@ def check(config: Path, overrides: tuple[str, ...]) -> int:
     """Check CONFIG, its data and this machine, and run nothing."""
     from rich.console import Console
 
-    from pipelines.check import check as look
-    from pipelines.check import report
-    from pipelines.config import load_config
+    from pipelines.commands.check import check as look
+    from pipelines.commands.check import report
+    from pipelines.config.problem import load_config
 
     return report(look(load_config(config, overrides)), Console(), Console(stderr=True))
 
@@ -89,7 +89,7 @@ def check(config: Path, overrides: tuple[str, ...]) -> int:
 @click.option("--force", is_flag=True, help="Replace a config of that name.")
 def init(name: str, data: str, label: str, force: bool) -> int:
     """Write configs/NAME.yaml for data of your own."""
-    from pipelines.init import write_config
+    from pipelines.commands.init import write_config
 
     path = write_config(name, data, label, force=force, show=click.echo)
     click.echo(f"wrote {path}: read it, then `kelp run {path}`")
@@ -106,7 +106,7 @@ def data() -> None:
 @click.option("--force", is_flag=True, help="Write them again.")
 def flights(out: Path, force: bool) -> int:
     """Write the flights that left New York in 2013, with their weather."""
-    from pipelines.flights import write_flights
+    from examples.flights.download import write_flights
 
     report = write_flights(out, force)
     verb = "wrote" if report.written else "already there:"
@@ -127,10 +127,10 @@ def schema() -> None:
 @_OVERRIDES
 def freeze(config: Path, overrides: tuple[str, ...]) -> int:
     """Write the inferred schema of CONFIG beside it, for review and version control."""
-    from pipelines.config import load_config
+    from pipelines.config.problem import load_config
 
     loaded = load_config(config, overrides)
-    from pipelines.schema import freeze as freeze_schema
+    from pipelines.commands.schema import freeze as freeze_schema
 
     click.echo(f"wrote {freeze_schema(loaded)}: the data are held against it from now on")
     return 0
@@ -140,10 +140,10 @@ def freeze(config: Path, overrides: tuple[str, ...]) -> int:
 @click.argument("target", required=False, metavar="[CONFIG|NAME]")
 def summary(target: str | None) -> int:
     """Print the latest summary of CONFIG or NAME, or of all runs."""
-    from pipelines._latest import latest_summary
+    from pipelines.runs.find_summary import latest_summary
 
     path = latest_summary(target)
-    from pipelines.summary import show
+    from pipelines.commands.summary import show
 
     show(path)
     return 0
@@ -163,7 +163,7 @@ def explain(model: str, row: str | None, data: Path | None, index: int, as_json:
     """
     from rich.console import Console
 
-    from pipelines import explain as explaining
+    from pipelines.commands import explain as explaining
 
     told = explaining.explain(model, row, data, index)
     if as_json:
@@ -182,7 +182,7 @@ def registered_models(target: str | None, as_json: bool) -> int:
 
     from rich.console import Console
 
-    from pipelines.models import list_versions, render
+    from pipelines.commands.models import list_versions, render
 
     versions = list_versions(target)
     if as_json:
@@ -207,8 +207,8 @@ def why(target: tuple[str, ...], as_json: bool) -> int:
 
     from rich.console import Console
 
-    from pipelines.why import explain as explain_verdict
-    from pipelines.why import render
+    from pipelines.commands.why import explain as explain_verdict
+    from pipelines.commands.why import render
 
     verdict = explain_verdict(target)
     if as_json:
@@ -228,8 +228,8 @@ def replay(target: str | None) -> int:
     """
     from rich.console import Console
 
-    from pipelines._runs import find_run
-    from pipelines.replay import replay as repeat
+    from pipelines.commands.replay import replay as repeat
+    from pipelines.runs.find import find_run
 
     return repeat(find_run(target), Console())
 
@@ -242,8 +242,8 @@ def report(target: str | None, only_path: bool) -> int:
 
     RUN is a run's folder or id, or the name of a pipeline, whose latest run is meant.
     """
-    from pipelines._runs import find_run
-    from pipelines.report import report_of, show
+    from pipelines.commands.report import report_of, show
+    from pipelines.runs.find import find_run
 
     page = report_of(find_run(target))
     click.echo(page)
@@ -265,9 +265,9 @@ def diff(before: str, after: str, as_json: bool) -> int:
 
     from rich.console import Console
 
-    from pipelines._diff_tables import render
-    from pipelines._runs import find_run
-    from pipelines.diff import compare
+    from pipelines.commands.diff import compare
+    from pipelines.runs.diff_tables import render
+    from pipelines.runs.find import find_run
 
     difference = compare(find_run(before), find_run(after))
     if as_json:
@@ -314,11 +314,11 @@ def predict(
     """
     from functools import partial
 
-    from pipelines.predict import predict as predict_any
+    from pipelines.commands.predict import predict as predict_any
 
     predict_file = partial(predict_any, config=config, allow_missing=allow_missing, keep=keep)
     if server["url"] is not None:
-        from pipelines.serve import asking
+        from pipelines.commands.serve import asking
 
         with asking(server["url"], artifact, server["ca"]) as answering:
             missing = predict_file(answering, data, out, rows, delimiter)
@@ -360,7 +360,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OTHER_ERROR
     except Exception as error:  # noqa: BLE001 - the last resort, written down in full
-        from pipelines._unexpected import explain_unexpected
+        from pipelines.unexpected_errors import explain_unexpected
 
         return _tell(explain_unexpected(error), OTHER_ERROR)
 

@@ -28,12 +28,12 @@ from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 from tfx.types.channel_utils import union
 
+from components.baseline_models.component import TrivialBaselines
 from components.compressor.component import Compressor
 from components.cross_validation.component import CrossValidation
 from components.curated_schema.component import CuratedSchema, parse_schema
 from components.data_gate.component import DataGate
 from components.evaluator.baseline import LastBlessedBefore
-from components.evaluator.config import EvaluationSpec
 from components.evaluator.eval_config import build_eval_config
 from components.example_gen.component import ColumnarExampleGen
 from components.model_gate.component import ModelGate
@@ -42,13 +42,13 @@ from components.pusher.component import Pusher
 from components.source_digest import source_digest
 from components.stress.component import Stress
 from components.tracker.component import Tracker
-from components.trivial_baselines.component import TrivialBaselines
 from components.variant_evaluator.component import VariantEvaluator
 from components.variant_pusher.component import VariantPusher
 from components.weights.component import Weights
+from evidence.config import EvaluationSpec
 from models.compression.spec import VariantSpec, is_reference, weights_name
 from pipelines.beam import beam_args
-from pipelines.config import KelpConfig, LoadedConfig
+from pipelines.config.problem import KelpConfig, LoadedConfig
 
 
 def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
@@ -123,14 +123,14 @@ def _transform(config: KelpConfig, examples: Channel, schema: Channel) -> BaseNo
     return Transform(
         examples=examples,
         schema=schema,
-        preprocessing_fn="models.preprocessing.preprocessing_fn",
+        preprocessing_fn="models.features.preprocessing.preprocessing_fn",
         splits_config=transform_pb2.SplitsConfig(analyze=["train"]),
         # The Trainer applies the graph itself: docs/decisions/0004.
         materialize=False,
         disable_statistics=True,
         custom_config={
             "spec": config.problem().model_dump_json(),
-            "source": source_digest("models.preprocessing"),
+            "source": source_digest("models.features.preprocessing"),
         },
     )
 
@@ -142,12 +142,12 @@ def _trainer(
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],
         schema=schema,
-        run_fn="models.training.run_fn",
+        run_fn="models.training.train.run_fn",
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["val"]),
         custom_config={
             "spec": config.trainer().model_dump_json(),
-            "source": source_digest("models.training"),
+            "source": source_digest("models.training.train"),
         },
     )
 
@@ -237,7 +237,7 @@ def _optional_evidence(
             schema=schema,
             transform_graph=graph,
             spec=config.trivial_baselines().model_dump_json(),
-            source_digest=source_digest("components.trivial_baselines.component"),
+            source_digest=source_digest("components.baseline_models.component"),
         )
     return nodes
 

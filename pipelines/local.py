@@ -18,24 +18,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from components.jsonfile import write_json
 from components.tracker.config import RUN_VARIABLE, STARTED_VARIABLE
 from components.tracker.track import log_report
-from models.errors import ConfigError, EnvironmentProblem, KelpError
-from pipelines import summary
-from pipelines._capture import captured, peak_memory_mib, terminal
-from pipelines._conclusion import exit_status, last_line
-from pipelines._execution import Execution, NodeDone
-from pipelines._failures import explain
-from pipelines._interruption import INTERRUPTED, Interruption, interruptible
-from pipelines._progress import Progress
-from pipelines._record import record
-from pipelines._schedule import NODE_MIB, Step, default_jobs, free_memory_mib, from_step
-from pipelines._text import nearest
-from pipelines.config import LoadedConfig
+from contracts.errors import ConfigError, EnvironmentProblem, KelpError
+from contracts.json_file import write_json
+from pipelines.commands import summary
+from pipelines.config.problem import LoadedConfig
+from pipelines.execution.capture import captured, peak_memory_mib, terminal
+from pipelines.execution.execute import Execution, NodeDone
+from pipelines.execution.failures import explain
+from pipelines.execution.interruption import INTERRUPTED, Interruption, interruptible
+from pipelines.execution.progress import Progress
+from pipelines.execution.schedule import NODE_MIB, Step, default_jobs, free_memory_mib, from_step
+from pipelines.runs.conclusion import exit_status, last_line
+from pipelines.runs.record import record
+from pipelines.text import nearest
 
 if TYPE_CHECKING:
-    from pipelines._nodes import NodeStore, Outputs
+    from pipelines.execution.nodes import NodeStore, Outputs
 
 T = TypeVar("T")
 
@@ -199,8 +199,8 @@ def _keep(current: _Run, done: NodeDone, progress: Progress) -> None:
 
 def _prepare(current: _Run, use_cache: bool) -> tuple[NodeStore, list[Any]]:
     # Here and not above: TFX takes seconds to import, and says much while it does.
-    from pipelines._compile import compile_nodes
-    from pipelines._nodes import NodeStore
+    from pipelines.execution.compile import compile_nodes
+    from pipelines.execution.nodes import NodeStore
     from pipelines.graph import create_pipeline
 
     pipeline = create_pipeline(current.loaded, current.root)
@@ -305,8 +305,8 @@ def _write_failure(current: _Run, status: str, problem: KelpError) -> None:
 
 def _write_summary(current: _Run, facts: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
     """Writes summary and report, and gives the summary and where both are."""
-    from components.reporter.render import write_report
-    from pipelines._collect import complete
+    from pipelines.runs.collect import complete
+    from report.render import write_report
 
     with captured(current.log("Summary")):
         content = complete(current.loaded, facts, current.outputs)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from components.data_gate.audit.outcome import AuditData, Checked, Part
 from components.data_gate.config import AuditSpec
 from components.example_gen.config import SplitSpec
-from models.features import FeaturesSpec
+from models.features.spec import FeaturesSpec
 
 ROWS = {"train": 2000, "val": 400, "test": 400}
 FEATURES = {

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-NAMES = ("models", "components", "pipelines", "serving", "contracts")
+NAMES = (
+    "pipelines",
+    "components",
+    "evidence",
+    "report",
+    "models",
+    "serving",
+    "contracts",
+    "examples",
+)
 
 
 def write_decoys(folder: Path) -> Path:

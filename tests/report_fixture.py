@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from components.variant_evaluator.choice import recommend
+from evidence.variant_choice import recommend
 from tests.variant_verdicts import unmade, verdicts
 
 CARRIERS = ("UA", "B6", "EV", "DL", "AA", "MQ", "US", "9E", "WN", "VX", "FL", "AS", "F9", "YV")

@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from models.export import Serving, export
-from models.features import MISSING_INT, FeaturesSpec
+from models.data.representation import dense_schema
+from models.export.saved_model import Serving, export
+from models.features.spec import MISSING_INT, FeaturesSpec
 from models.networks import InputSpec, OutputSpec, build_network
 from models.networks.spec import MlpSpec
-from models.representation import dense_schema
 
 FEATURES = {
     "x": {"type": "numeric", "missing_indicator": True},

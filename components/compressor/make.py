@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from components.artifacts import split_files
-from components.jsonfile import read_json, write_json
+from contracts.errors import KelpError, ModelError
+from contracts.json_file import read_json, write_json
 from models.compression.formats.conversion import convert
-from models.compression.material import Material
 from models.compression.sizes import measured_bytes
 from models.compression.spec import VariantSpec, is_reference, kind_of, unsupported
+from models.compression.training_artifacts import Material
 from models.compression.weights import GOLDEN_FOLDER, NETWORK_FILE, REPORT_FILE
-from models.errors import KelpError, ModelError
-from models.training_spec import TrainerSpec
+from models.training.config import TrainerSpec
 
 VARIANT_FILE = "variant.json"
 FAILURE_FILE = "failure.json"

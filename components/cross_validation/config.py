@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from components.example_gen.config import SplitSpec
-from models.spec import Spec
-from models.training_spec import TrainerSpec
+from contracts.spec import Spec
+from models.training.config import TrainerSpec
 
 
 class CrossValidationSpec(Spec):

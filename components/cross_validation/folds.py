@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from components.example_gen.split import hash_rows, time_keys
-from models.errors import ConfigError
+from contracts.errors import ConfigError
 
 Array = np.ndarray[Any, Any]
 

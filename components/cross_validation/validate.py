@@ -11,10 +11,10 @@ import tensorflow_transform as tft
 
 from components.cross_validation.config import CrossValidationSpec
 from components.cross_validation.folds import key_folds, row_folds, time_folds
-from models.cross_validation import cross_validate, summarise
-from models.dataset import Source, load_columns
-from models.labels import check_labels
-from models.raw_table import read_table
+from models.data.dataset import Source, load_columns
+from models.data.labels import check_labels
+from models.data.raw_table import read_table
+from models.training.cross_validation import cross_validate, summarise
 
 Array = np.ndarray[Any, Any]
 

@@ -14,7 +14,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils
 
-from models.errors import ConfigError
+from contracts.errors import ConfigError
 
 SCHEMA_FILE = "schema.pbtxt"
 

@@ -19,11 +19,11 @@ from components.data_gate.config import AuditSpec
 from components.data_gate.findings import Finding, find_all
 from components.data_gate.rows import example_row
 from components.example_gen.config import SplitSpec
-from components.jsonfile import write_json
-from models.errors import GateError
-from models.features import FeaturesSpec
-from models.raw_table import read_table
-from models.representation import dense_schema
+from contracts.errors import GateError
+from contracts.json_file import write_json
+from models.data.raw_table import read_table
+from models.data.representation import dense_schema
+from models.features.spec import FeaturesSpec
 
 FINDINGS_FILE = "findings.json"
 AUDIT_FILE = "audit.json"

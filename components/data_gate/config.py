@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.example_gen.config import DataSpec
-from models.spec import Spec
+from contracts.spec import Spec
 
 Severity = Literal["block", "warn", "off"]
 

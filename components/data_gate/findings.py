@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from models.features import FeatureSpec, FeaturesSpec, is_number
+from models.features.spec import FeatureSpec, FeaturesSpec, is_number
 
 Statistics = Mapping[str, statistics_pb2.DatasetFeatureStatistics]
 Anomalies = Mapping[str, anomalies_pb2.Anomalies]

@@ -20,9 +20,9 @@ from tensorflow_model_analysis.proto.config_pb2 import (  # isort: skip
     SlicingSpec,
 )
 
-from components.evaluator.config import EvaluationSpec
 from components.source_digest import source_digest
-from models.features import FeaturesSpec, Task
+from evidence.config import EvaluationSpec
+from models.features.spec import FeaturesSpec, Task
 
 OUTPUTS: Mapping[Task, tuple[str, ...]] = {
     "binary": ("probabilities", "decisions"),

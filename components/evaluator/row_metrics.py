@@ -18,8 +18,8 @@ import tfx  # noqa: F401 (before TFMA: see docs/decisions/0001-stack.md)
 from tensorflow_model_analysis.metrics import metric_types
 
 from components.evaluator.tfma_metrics import Where, per_key
-from components.evidence.groups import whole
-from components.evidence.measures import Outcome, values
+from evidence.groups import whole
+from evidence.measures import Outcome, values
 
 Array = np.ndarray[Any, Any]
 

@@ -20,7 +20,7 @@ from components.example_gen.dates import (
     likely_formats,
 )
 from components.example_gen.reading import place
-from models.errors import DataError
+from contracts.errors import DataError
 
 
 class NoDateError(ValueError):

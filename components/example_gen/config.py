@@ -10,8 +10,8 @@ from pydantic import Field, field_validator, model_validator
 
 from components.example_gen.dates import ISO, check_form
 from components.example_gen.numbers import NumberForm
-from models.features import Task
-from models.spec import Spec
+from contracts.spec import Spec
+from models.features.spec import Task
 
 SPLITS = ("train", "val", "test")
 _SPANS = re.compile(r"all|\d+|\d+-\d+|last \d+")

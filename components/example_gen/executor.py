@@ -32,7 +32,7 @@ from components.example_gen.rows import Unit, make_units
 from components.example_gen.scan import FileScan, merge_kinds
 from components.example_gen.split import plan_split, splits_wanted
 from components.example_gen.units import unit_file
-from models.errors import DataError, EnvironmentProblem
+from contracts.errors import DataError, EnvironmentProblem
 
 _LOG = logging.getLogger(__name__)
 

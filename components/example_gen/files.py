@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from components.example_gen.config import IngestSpec
-from models.errors import ConfigError, DataError
+from contracts.errors import ConfigError, DataError
 
 Format = Literal["csv", "parquet"]
 _SUFFIXES: dict[str, Format] = {

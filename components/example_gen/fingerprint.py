@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from components.example_gen.files import Selection, Source
-from models.errors import EnvironmentProblem
+from contracts.errors import EnvironmentProblem
 
 _CHUNK = 1 << 20
 

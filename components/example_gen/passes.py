@@ -23,7 +23,7 @@ from components.example_gen.rows import Unit, count_unit
 from components.example_gen.scan import FileScan, scan_file
 from components.example_gen.split import SplitPlan
 from components.example_gen.units import write_unit
-from models.errors import EnvironmentProblem, KelpError, error_from_json
+from contracts.errors import EnvironmentProblem, KelpError, error_from_json
 
 MakePipeline = Callable[[], beam.Pipeline]
 _Task = TypeVar("_Task")

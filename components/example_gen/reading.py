@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from components.example_gen.config import RawFormat
 from components.example_gen.text_encoding import UTF8, open_text, utf8_file, wrong_encoding
-from models.errors import DataError
+from contracts.errors import DataError
 
 BLOCK_BYTES = 4 << 20
 _BATCH_ROWS = 32768

@@ -19,7 +19,7 @@ from components.example_gen.dates import likely_formats
 from components.example_gen.reading import csv_batches, parquet_batches, place
 from components.example_gen.scan import FileScan
 from components.example_gen.split import Columns, SplitPlan, group_and_key
-from models.errors import DataError
+from contracts.errors import DataError
 
 _MAX_CLASSES = 256
 _MAX_UNITS = 256

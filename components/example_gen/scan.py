@@ -26,7 +26,7 @@ from components.example_gen.reading import (
     place,
     quote_is_open,
 )
-from models.errors import DataError
+from contracts.errors import DataError
 
 _PIECE_ROWS = 1 << 18
 

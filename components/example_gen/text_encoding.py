@@ -12,7 +12,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from models.errors import DataError
+from contracts.errors import DataError
 
 UTF8 = "utf-8"
 _CHUNK_BYTES = 4 << 20

@@ -19,7 +19,7 @@ from components.example_gen.config import SPLITS, IngestSpec
 from components.example_gen.encode import encode
 from components.example_gen.rows import Piece, Unit, read_unit
 from components.example_gen.split import Columns, SplitPlan, assign
-from models.errors import EnvironmentProblem
+from contracts.errors import EnvironmentProblem
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")

@@ -8,7 +8,7 @@ from typing import Any
 
 from components.evaluator.results import ModelEvaluation
 from components.model_gate.gate import Gate
-from components.model_gate.words import name_of
+from evidence.wording import name_of
 
 TOLERANCE = 1e-6
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from components.evaluator.config import EvaluationSpec, Severity
 from components.model_gate.gate import Evidence, Gate, Outcome, outcome_of
-from components.model_gate.words import figure, with_interval
+from evidence.config import EvaluationSpec, Severity
+from evidence.wording import figure, with_interval
 
 Standing = Literal["better", "equal", "not worse", "unclear", "worse"]
 

@@ -17,14 +17,14 @@ from components.artifacts import (
     StressReport,
     TrivialBaselines,
 )
-from components.evaluator.config import EvaluationSpec
+from components.baseline_models.files import read_baselines
 from components.evaluator.results import read_evaluation
-from components.evidence.evidence import evidence
-from components.jsonfile import read_json, write_json
 from components.model_gate.agreement import agreement
 from components.model_gate.gates import is_blessed, judge
-from components.predictions.table import read_predictions
-from components.trivial_baselines.files import read_baselines
+from contracts.json_file import read_json, write_json
+from evidence.config import EvaluationSpec
+from evidence.evidence import evidence
+from evidence.prediction_table import read_predictions
 
 GATES_FILE = "gates.json"
 EVIDENCE_FILE = "evidence.json"

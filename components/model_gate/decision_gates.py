@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.evaluator.config import EvaluationSpec
 from components.model_gate.gate import Evidence, Gate
+from evidence.config import EvaluationSpec
 
 # A class that is called on a smaller share of the rows that have it is as good as never said.
 _NEARLY_NEVER = 0.1

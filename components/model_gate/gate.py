@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from components.evaluator.config import Severity
+from evidence.config import Severity
 
 Outcome = Literal["pass", "block", "warn", "insufficient"]
 Evidence = Mapping[str, Any]

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from components.evaluator.config import EvaluationSpec
-from components.evaluator.metric_names import HIGHER_IS_BETTER
-from components.evidence.slices import blocked_slices
 from components.model_gate.baseline_gates import baseline_gates
 from components.model_gate.decision_gates import decision_gates
 from components.model_gate.gate import Evidence, Gate, Outcome, in_order, outcome_of
-from components.model_gate.words import figure, name_of, with_interval
+from evidence.config import EvaluationSpec
+from evidence.failing_slices import blocked_slices
+from evidence.metric_names import HIGHER_IS_BETTER
+from evidence.wording import figure, name_of, with_interval
 
 SliceLoss = Literal["change", "gap"]
 # A change of exactly the allowed size passes.

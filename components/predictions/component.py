@@ -12,8 +12,8 @@ from components.artifacts import Predictions as PredictionsArtifact
 from components.artifacts import split_files
 from components.predictions.keys import KeysSpec
 from components.predictions.predict import predict
-from components.predictions.table import BASELINE, CANDIDATE, write_predictions
-from models.features import FeaturesSpec
+from evidence.prediction_table import BASELINE, CANDIDATE, write_predictions
+from models.features.spec import FeaturesSpec
 
 
 @component

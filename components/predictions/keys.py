@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from models.spec import Spec
+from contracts.spec import Spec
 
 
 class KeysSpec(Spec):

@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.predictions.keys import KeysSpec, slice_keys
-from components.predictions.table import PredictionTable
-from models.errors import ModelError
-from models.features import FeaturesSpec
-from models.raw_table import read_table, record_batches
-from models.scoring import Scorer
+from contracts.errors import ModelError
+from evidence.prediction_table import PredictionTable
+from models.data.raw_table import read_table, record_batches
+from models.export.scorer import Scorer
+from models.features.spec import FeaturesSpec
 
 Array = np.ndarray[Any, Any]
 

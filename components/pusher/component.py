@@ -13,14 +13,14 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
-from components.jsonfile import write_json
 from components.pusher.config import PushSpec
 from components.pusher.push import push
 from components.pusher.warmup import write_warmup
 from components.tracker.lineage import folder_digest, text_digest
-from models.golden import golden_columns
-from models.parity import verify
-from models.raw_format_file import RAW_FORMAT_FILE
+from contracts.json_file import write_json
+from models.data.raw_format_file import RAW_FORMAT_FILE
+from models.export.golden_rows import golden_columns
+from models.export.saved_model_parity import verify
 
 PARITY_FILE = "parity.json"
 _TIMEOUT_S = 300

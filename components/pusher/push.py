@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.jsonfile import read_json, write_json
-from models.errors import EnvironmentProblem
+from contracts.errors import EnvironmentProblem
+from contracts.json_file import read_json, write_json
 
 EXTRA_FOLDER = "assets.extra"
 FACTS_FILE = f"{EXTRA_FOLDER}/kelp.json"

@@ -11,17 +11,17 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from components.evaluator.config import AdversarialSpec, StressSpec
-from components.evidence.bootstrap import Draws, bootstrap, interval, number
-from components.evidence.clusters import clusters_of
-from components.evidence.groups import whole
-from components.evidence.measures import MAIN_METRIC, Outcome, measure, sign_of, values
 from components.predictions.predict import label_ids
 from components.stress.config import StressJob, stressed_features
 from components.stress.perturb import Inputs, perturb
-from models.explanation import permutation_importance
-from models.features import serving_name
-from models.loaded import LoadedModel
+from evidence.bootstrap import Draws, bootstrap, interval, number
+from evidence.clusters import clusters_of
+from evidence.config import AdversarialSpec, StressSpec
+from evidence.groups import whole
+from evidence.measures import MAIN_METRIC, Outcome, measure, sign_of, values
+from models.export.explanation import permutation_importance
+from models.export.loaded_model import LoadedModel
+from models.features.spec import serving_name
 
 Array = np.ndarray[Any, Any]
 

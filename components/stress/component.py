@@ -8,11 +8,11 @@ from tfx.types import standard_artifacts
 from tfx.utils import io_utils, path_utils
 
 from components.artifacts import StressReport, split_files
-from components.jsonfile import write_json
 from components.stress.assess import assess
 from components.stress.config import StressJob
-from models.loaded import load_model
-from models.raw_table import read_table
+from contracts.json_file import write_json
+from models.data.raw_table import read_table
+from models.export.loaded_model import load_model
 
 STRESS_FILE = "stress.json"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.evaluator.config import ImportanceSpec, StressSpec
-from models.errors import ConfigError
-from models.features import FeaturesSpec
-from models.spec import Spec
+from contracts.errors import ConfigError
+from contracts.spec import Spec
+from evidence.config import ImportanceSpec, StressSpec
+from models.features.spec import FeaturesSpec
 
 _DEFAULT_TYPES: Mapping[str, tuple[str, ...]] = {
     "noise": ("numeric",),

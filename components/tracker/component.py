@@ -21,7 +21,6 @@ from components.artifacts import (
     rows_of,
 )
 from components.evaluator.results import read_evaluation
-from components.jsonfile import read_json, write_json
 from components.package_versions import package_versions
 from components.tracker.config import (
     RUN_VARIABLE,
@@ -38,6 +37,7 @@ from components.tracker.variants import (
     variant_tags,
 )
 from components.tracker.verdict import metrics_of, verdict_tags
+from contracts.json_file import read_json, write_json
 
 TRACKED_FILE = "tracked.json"
 

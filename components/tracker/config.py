@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from models.spec import Spec
+from contracts.spec import Spec
 
 # Where the runner says which run it is; a parameter of the Tracker would defeat the cache.
 RUN_VARIABLE = "KELP_RUN"

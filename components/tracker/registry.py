@@ -12,7 +12,7 @@ from typing import Any
 
 from components.tracker.connection import connect, database
 from components.tracker.track import PUSHED_TO, VERDICT_RUN
-from models.errors import ConfigError, EnvironmentProblem
+from contracts.errors import ConfigError, EnvironmentProblem
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.jsonfile import read_json
-from components.variant_evaluator.choice import is_reference
+from contracts.json_file import read_json
+from evidence.variant_choice import is_reference
 
 VARIANTS_FILE = "variants.json"
 _VERDICT_FILE = "verdict.json"

@@ -10,12 +10,12 @@ from tfx.types import standard_artifacts
 from tfx.utils import io_utils
 
 from components.artifacts import Predictions, Variant, VariantVerdict, split_files
-from components.evaluator.config import EvaluationSpec
-from components.jsonfile import write_json
-from components.predictions.table import read_predictions
 from components.variant_evaluator.evaluate import VERDICT_FILE, Setting, evaluate_variant
+from contracts.json_file import write_json
+from evidence.config import EvaluationSpec
+from evidence.prediction_table import read_predictions
 from models.compression.spec import VariantSpec
-from models.raw_table import read_table
+from models.data.raw_table import read_table
 
 
 @component

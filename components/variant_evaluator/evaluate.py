@@ -14,18 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.compressor.make import MODEL_FOLDER, VARIANT_FILE
-from components.evaluator.config import EvaluationSpec
-from components.evidence.compare import compare, main_metric
-from components.evidence.measures import sign_of
-from components.jsonfile import read_json
-from components.predictions.table import CANDIDATE, PredictionTable
 from components.variant_evaluator.gates import judge
+from contracts.errors import ModelError
+from contracts.json_file import read_json
+from evidence.compare import compare, main_metric
+from evidence.config import EvaluationSpec
+from evidence.measures import sign_of
+from evidence.prediction_table import CANDIDATE, PredictionTable
+from models.compression.benchmark import Proof, Task, prove
 from models.compression.formats.artifact import ARTIFACT_FILE
-from models.compression.proof import Proof, Task, prove
 from models.compression.sizes import measured_bytes
 from models.compression.spec import VariantSpec, is_reference, kind_of, tolerance_of
 from models.compression.weights import GOLDEN_FOLDER
-from models.errors import ModelError
 
 VERDICT_FILE = "verdict.json"
 REPEATS = 300

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from components.model_gate.gate import Gate, Outcome, in_order
-from components.model_gate.words import figure, name_of, with_interval
+from evidence.wording import figure, name_of, with_interval
 from models.compression.spec import VariantSpec, is_reference
 
 # Two timings of one artifact differ by this much.

@@ -10,10 +10,10 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
 from components.artifacts import PushedVariants, Variant, VariantVerdict
-from components.jsonfile import read_json, write_json
 from components.pusher.config import PushSpec
 from components.variant_evaluator.evaluate import VERDICT_FILE
 from components.variant_pusher.deliver import Made, deliver
+from contracts.json_file import read_json, write_json
 
 PUSHED_FILE = "pushed.json"
 

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from components.compressor.make import MODEL_FOLDER
-from components.jsonfile import read_json, write_json
 from components.pusher.config import PushSpec
 from components.pusher.push import push, versions
 from components.pusher.warmup import write_warmup
 from components.tracker.lineage import folder_digest
+from contracts.json_file import read_json, write_json
 from models.compression.spec import VariantSpec, is_reference
 from models.compression.weights import GOLDEN_FOLDER
-from models.golden import golden_columns
-from models.raw_format_file import RAW_FORMAT_FILE
+from models.data.raw_format_file import RAW_FORMAT_FILE
+from models.export.golden_rows import golden_columns
 
 FACTS_FILE = "kelp.json"
 _EXTRA = "assets.extra"

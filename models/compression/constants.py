@@ -11,9 +11,10 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from contracts.errors import ModelError
 from models.compression.preparation import Preparation, Prepared
-from models.errors import ModelError
-from models.features import (
+from models.data.text import decoded
+from models.features.spec import (
     BooleanSpec,
     CategoricalSpec,
     CyclicSpec,
@@ -21,8 +22,7 @@ from models.features import (
     NumericSpec,
     VocabularySpec,
 )
-from models.text import decoded
-from models.vocabularies import read_vocabularies
+from models.features.vocabularies import read_vocabularies
 
 Array = np.ndarray[Any, Any]
 
@@ -61,7 +61,8 @@ def learned_preparation(
 class _Reader:
     """Looks up what numeric features are filled, moved and divided by.
 
-    Their last operators are those of models/preprocessing.py: a select of filler or number,
+    Their last operators are those of `models.features.preprocessing`: a select of filler or
+    number,
     then, where it is scaled, a subtraction and a division, each of many columns at once; then
     a split into columns. The constants themselves are computed by the graph from what it has
     learned, and are read off to the last bit.

@@ -17,12 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.compression._process import call
+from contracts.errors import ModelError
 from models.compression.formats.artifact import Artifact, read_artifact
 from models.compression.preparation import prepare
 from models.compression.spec import Kind
-from models.errors import ModelError
-from models.features import MISSING_INT, MISSING_TEXT, serving_name
+from models.features.spec import MISSING_INT, MISSING_TEXT, serving_name
+from models.processes.isolated import call
 
 Array = np.ndarray[Any, Any]
 Inputs = dict[str, Array]
@@ -78,7 +78,10 @@ class Predictor(Protocol):
         """Gives P(second class) `[n]`, class probabilities `[n, classes]` or predictions `[n]`."""
 
     def answers(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Gives all that a client of the SavedModel sees, by output; see `models.export.answer`."""
+        """Gives all that a client of the SavedModel sees, by output.
+
+        See `models.export.saved_model.answer`.
+        """
 
 
 def open_predictor(kind: Kind, folder: Path) -> Predictor:
@@ -97,7 +100,7 @@ class _SavedModel:
     def __init__(self, folder: Path) -> None:
         import tensorflow as tf
 
-        from models.loaded import open_saved_model
+        from models.export.loaded_model import open_saved_model
 
         self._tf = tf
         self._module = open_saved_model(folder)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import BeforeValidator, Field, TypeAdapter, model_validator
 
+from contracts.spec import Spec
 from models.networks.spec import CnnSpec, NetworkSpec
-from models.spec import Spec
 
 Kind = Literal["savedmodel", "tflite", "onnx"]
 Format = Literal[

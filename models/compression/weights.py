@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from models.compression._process import call
-from models.compression.material import Material, Opened, open_material
 from models.compression.spec import (
     ClusteredSpec,
     DistilledSpec,
@@ -21,6 +19,8 @@ from models.compression.spec import (
     QatSpec,
     WeightsSpec,
 )
+from models.compression.training_artifacts import Material, Opened, open_material
+from models.processes.isolated import call
 
 Array = np.ndarray[Any, Any]
 
@@ -65,7 +65,7 @@ def make_weights(
 
 def run(request: Mapping[str, Any]) -> dict[str, Any]:
     """Makes the weights in this process; see `make_weights`."""
-    from models.golden_answers import golden_rows, write_answers
+    from models.export.golden_answers import golden_rows, write_answers
 
     spec = _SPECS.validate_python(request["weights"])
     opened = open_material(Material.model_validate(request["material"]))
@@ -87,7 +87,7 @@ def _make(
     opened: Opened, network: Any, spec: PrunedSpec | ClusteredSpec | QatSpec | DistilledSpec
 ) -> tuple[Any, list[dict[str, float]]]:
     if isinstance(spec, DistilledSpec):
-        from models.compression.distillation import distil
+        from models.compression.techniques.distillation import distil
 
         return distil(opened, network, spec)
     return network, _in_legacy(opened, network, spec)
@@ -95,8 +95,8 @@ def _make(
 
 def _settle(opened: Opened, network: Any) -> None:
     """Calibrates other weights as the candidate was: they share its operating threshold."""
-    from models.calibration import calibrate
-    from models.dataset import ordered_batches
+    from models.data.dataset import ordered_batches
+    from models.training.calibration import calibrate
 
     if opened.material.trainer.training.calibration == "temperature":
         val = opened.split("val")
@@ -107,10 +107,10 @@ def _in_legacy(
     opened: Opened, network: Any, spec: PrunedSpec | ClusteredSpec | QatSpec
 ) -> list[dict[str, float]]:
     """Fine-tunes under tf_keras and copies the weights into the Keras 3 network."""
-    from models.compression.clustering import cluster
-    from models.compression.legacy import check_equal, open_bench
-    from models.compression.pruning import prune
-    from models.compression.qat import train_aware
+    from models.compression.techniques.clustering import cluster
+    from models.compression.techniques.legacy import check_equal, open_bench
+    from models.compression.techniques.pruning import prune
+    from models.compression.techniques.qat import train_aware
 
     bench = open_bench(opened, network)
     if isinstance(spec, PrunedSpec):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from models.errors import ConfigError
+from contracts.errors import ConfigError
 from models.networks import parts
 from models.networks.ports import InputSpec, OutputSpec
 from models.networks.spec import CnnSpec

@@ -26,7 +26,7 @@ def joined_features(inputs: Sequence[InputSpec], keras_module: Any) -> tuple[dic
     layers = keras_module.layers
     entries = {port.name: _entry(i, port, keras_module) for i, port in enumerate(inputs)}
     joined = [_encode(port, entries[port.name], layers) for port in inputs]
-    # The SavedModel is cut at this layer for explanations: see models/encoding.py.
+    # The SavedModel is cut at this layer for explanations: see models/export/encoding.py.
     join = layers.Concatenate if len(joined) > 1 else partial(layers.Activation, "linear")
     return entries, join(name="features")(joined if len(joined) > 1 else joined[0])
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from models.features import Task
+from models.features.spec import Task
 
 
 @dataclass(frozen=True)

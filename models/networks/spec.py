@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import BeforeValidator, Field
 
-from models.spec import Spec
+from contracts.spec import Spec
 
 
 class HiddenSpec(Spec):

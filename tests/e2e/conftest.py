@@ -93,7 +93,7 @@ class Workplace:
 @pytest.fixture(scope="session")
 def shrunk_flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fifth of the days of three months, as the data command writes them."""
-    from pipelines.flights import write_flights
+    from examples.flights.download import write_flights
 
     whole = tmp_path_factory.mktemp("flights") / "whole"
     write_flights(whole, force=False)

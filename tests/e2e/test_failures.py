@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 
-from models.errors import EnvironmentProblem, KelpError
-from pipelines.config import load_config
+from contracts.errors import EnvironmentProblem, KelpError
+from pipelines.commands.schema import freeze
+from pipelines.config.problem import load_config
 from pipelines.local import run
-from pipelines.schema import freeze
 from tests.e2e.conftest import REPOSITORY
 
 Change = Callable[[pa.Table], pa.Table]

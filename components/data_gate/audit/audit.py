@@ -22,7 +22,7 @@ from components.data_gate.audit.overlap import check_overlap
 from components.data_gate.audit.repeats import check_contradictions, check_duplicates
 from components.data_gate.audit.shift import check_shift
 from components.data_gate.findings import Finding
-from models.spec import Spec
+from contracts.spec import Spec
 
 CHECKS: Mapping[str, Callable[[AuditData], Part]] = {
     "leakage": check_leakage,

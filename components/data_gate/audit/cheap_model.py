@@ -20,7 +20,7 @@ from components.data_gate.audit.columns import (
     numbers_of,
 )
 from components.data_gate.audit.lapses import Terms
-from models.features import FeaturesSpec, is_number
+from models.features.spec import FeaturesSpec, is_number
 
 _TREES = {"max_iter": 60, "max_leaf_nodes": 15, "learning_rate": 0.1, "early_stopping": False}
 _THREADS = 2

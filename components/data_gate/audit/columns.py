@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.example_gen.split import hash_rows
-from models.features import FeaturesSpec
+from models.features.spec import FeaturesSpec
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

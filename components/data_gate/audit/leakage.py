@@ -20,7 +20,7 @@ from components.data_gate.audit.columns import (
 )
 from components.data_gate.audit.labels import TRAIN
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
-from models.features import Task, is_number
+from models.features.spec import Task, is_number
 
 FOLDS = 5
 _BINS = 64

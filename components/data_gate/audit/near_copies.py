@@ -25,7 +25,7 @@ from components.data_gate.audit.columns import (
     numbers_of,
 )
 from components.data_gate.audit.outcome import AuditData
-from models.features import is_number
+from models.features.spec import is_number
 
 # Numbers that were altered by 1 % are within the first, where each varies by itself the second.
 _RADII = (0.0125, 0.03)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from components.data_gate.config import AuditSpec, Severity
 from components.data_gate.findings import Finding
 from components.example_gen.config import SplitSpec
-from models.features import FeaturesSpec
+from models.features.spec import FeaturesSpec
 
 Outcome = Literal["pass", "block", "warn", "off"]
 

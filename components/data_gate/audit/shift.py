@@ -15,7 +15,7 @@ from components.data_gate.audit.histograms import Blocks, block_counts, blocks_o
 from components.data_gate.audit.labels import TRAIN
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
 from components.data_gate.config import ShiftSpec, SpanShiftSpec
-from models.features import is_number
+from models.features.spec import is_number
 
 _USUAL_NEEDS = 4
 _USUAL_DEVIATIONS = 6.0

@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from contracts.errors import ModelError
 from models.compression.preparation import Preparation
 from models.compression.spec import Format
-from models.errors import ModelError
-from models.features import Task
+from models.features.spec import Task
 
 if TYPE_CHECKING:
     from models.compression.formats.numeric import Port
-    from models.compression.material import Opened
+    from models.compression.training_artifacts import Opened
 
 ARTIFACT_FILE = "artifact.json"
 
@@ -77,7 +77,7 @@ def write_artifact(
     """
     from models.compression.constants import learned_preparation
     from models.compression.formats.instructions import instructions_of, worked_examples
-    from models.export import served_classes
+    from models.export.saved_model import served_classes
 
     material = opened.material
     problem = material.trainer.problem

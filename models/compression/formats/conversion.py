@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.compression._process import call
-from models.compression.material import Material, open_material
 from models.compression.spec import Format, kind_of
+from models.compression.training_artifacts import Material, open_material
+from models.processes.isolated import call
 
 _NAMES = {"savedmodel": "a SavedModel", "tflite": "TFLite", "onnx": "ONNX"}
 

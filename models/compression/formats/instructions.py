@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.compression.preparation import Preparation, Prepared
-from models.features import MISSING_INT, MISSING_TEXT, MISSING_TOKEN, Task, indicator_name
+from models.features.spec import MISSING_INT, MISSING_TEXT, MISSING_TOKEN, Task, indicator_name
 
 if TYPE_CHECKING:
-    from models.compression.material import Opened
+    from models.compression.training_artifacts import Opened
 
 Row = dict[str, Any]
 
@@ -115,7 +115,7 @@ def _ordinary_row(opened: Opened) -> Row:
     """The row of the first ones of val that has the fewest missing values."""
     import tensorflow as tf
 
-    from models.dataset import records
+    from models.data.dataset import records
 
     examples = list(records(opened.material.val_files).take(_ROWS_TRIED).as_numpy_iterator())
     if not examples:
@@ -140,7 +140,7 @@ def _transform(opened: Opened, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _specs(opened: Opened) -> dict[str, Any]:
-    from models.representation import raw_input_specs
+    from models.data.representation import raw_input_specs
 
     label = opened.material.trainer.problem.label.name
     return dict(raw_input_specs(opened.schema, frozenset({label})))

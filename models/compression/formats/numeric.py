@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from models.compression.material import Opened
+from models.compression.training_artifacts import Opened
 
 SIGNATURE = "serving_default"
 OUTPUT = "output"

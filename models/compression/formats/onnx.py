@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from models.compression.formats.artifact import write_artifact
 from models.compression.formats.numeric import OUTPUT, plain_network, ports, to_features
-from models.compression.material import Opened
+from models.compression.training_artifacts import Opened
 
 MODEL_FILE = "model.onnx"
 _OPSET = 18

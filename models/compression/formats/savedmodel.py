@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from contracts.errors import ModelError
 from models.compression.formats.numeric import (
     OUTPUT,
     SIGNATURE,
@@ -24,18 +25,17 @@ from models.compression.formats.numeric import (
     save_network,
     to_tensors,
 )
-from models.compression.material import Opened
 from models.compression.spec import Format
-from models.errors import ModelError
-from models.export import (
+from models.compression.training_artifacts import Opened
+from models.data.representation import raw_input_specs
+from models.export.saved_model import (
     Serving,
     answer,
     examples_input,
     from_serving_columns,
     serving_inputs,
 )
-from models.features import serving_name
-from models.representation import raw_input_specs
+from models.features.spec import serving_name
 
 Array = np.ndarray[Any, Any]
 Tensors = dict[str, tf.Tensor]

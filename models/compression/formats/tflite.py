@@ -14,6 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from contracts.errors import ModelError
 from models.compression.formats.artifact import write_artifact
 from models.compression.formats.numeric import (
     OUTPUT,
@@ -22,9 +23,8 @@ from models.compression.formats.numeric import (
     save_network,
     to_tensors,
 )
-from models.compression.material import Opened
 from models.compression.spec import Format
-from models.errors import ModelError
+from models.compression.training_artifacts import Opened
 
 MODEL_FILE = "model.tflite"
 

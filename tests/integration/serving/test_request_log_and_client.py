@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from models.features import serving_name
-from pipelines.predict import predict
-from pipelines.serve import asking
+from models.features.spec import serving_name
+from pipelines.commands.predict import predict
+from pipelines.commands.serve import asking
 from serving.client import Client
 from serving.request_log.files import log_files
 from serving.request_log.framing import frame

@@ -1,0 +1,95 @@
+"""All trivial baselines of one run: read, fitted, scored on val."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow_transform as tft
+
+from components.baseline_models.config import BaselineFitSpec
+from components.baseline_models.estimators import ESTIMATORS, Outcome, Problem, Rows
+from models.data.dataset import Source, load_columns
+from models.data.labels import check_labels
+from models.data.transformed import input_specs
+from models.features.spec import FeaturesSpec
+from models.training.operating_point import OperatingPoint, choose_threshold
+from models.training.validation_metrics import score
+
+Array = np.ndarray[Any, Any]
+
+
+def fit_baselines(
+    spec: BaselineFitSpec,
+    files: Mapping[str, list[str]],
+    rows: int,
+    schema: Any,
+    graph: tft.TFTransformOutput,
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Fits every baseline on train and asks it about test.
+
+    Args:
+      spec: Problem, seed, costs and the most rows to learn from.
+      files: The files of train, val and test.
+      rows: How many rows train has.
+      schema: The schema with dense representations.
+      graph: The transform graph.
+
+    Returns:
+      By baseline, its scores on test in the order of the files; and the facts about each:
+      metrics on val, seconds, settings.
+    """
+    problem = spec.problem
+    source = Source(schema, graph.transform_features_layer(), problem.label.name)
+    keep = _draw(rows, spec.max_rows, spec.seed)
+    splits = {
+        name: _read(problem, name, files[name], source, keep if name == "train" else None)
+        for name in ("train", "val", "test")
+    }
+    about = Problem(
+        problem.task, len(problem.label_classes()), input_specs(problem, graph), spec.seed
+    )
+    scores: dict[str, Array] = {}
+    facts: dict[str, Any] = {}
+    for name, fit in ESTIMATORS.items():
+        started = time.monotonic()
+        outcome = fit(about, splits)
+        scores[name] = outcome.scores["test"]
+        point = _operating_point(spec, outcome, splits["val"].labels)
+        facts[name] = {
+            "threshold": None if point is None else point.threshold,
+            "val_metrics": score(problem.task, splits["val"].labels, outcome.scores["val"], point),
+            "seconds": time.monotonic() - started,
+            "settings": dict(outcome.settings),
+        }
+    used = {name: len(split.labels) for name, split in splits.items()}
+    return scores, {"models": facts, "rows": used, "train_rows": rows, "seed": spec.seed}
+
+
+def _read(
+    problem: FeaturesSpec, name: str, files: list[str], source: Source, keep: Array | None
+) -> Rows:
+    columns = load_columns(files, source, keep)
+    labels = columns.pop(source.label)
+    check_labels(problem, labels, name)
+    return Rows(columns, labels)
+
+
+def _draw(rows: int, most: int, seed: int) -> Array | None:
+    """Flags the rows to keep, exactly `most` of them; None keeps all."""
+    if rows <= most:
+        return None
+    keep = np.zeros(rows, bool)
+    keep[np.random.default_rng(seed).choice(rows, most, replace=False)] = True
+    return keep
+
+
+def _operating_point(
+    spec: BaselineFitSpec, outcome: Outcome, labels: Array
+) -> OperatingPoint | None:
+    """The threshold that is cheapest on val, as for the network; binary only."""
+    if spec.problem.task != "binary":
+        return None
+    return choose_threshold(labels, outcome.scores["val"], spec.costs)

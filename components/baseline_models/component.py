@@ -1,0 +1,35 @@
+"""The TrivialBaselines component: a shell over `fit_baselines`."""
+
+from pathlib import Path
+
+import tensorflow_transform as tft
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import standard_artifacts
+from tfx.utils import io_utils
+
+from components.artifacts import TrivialBaselines as TrivialBaselinesArtifact
+from components.artifacts import rows_of, split_files
+from components.baseline_models.baselines import fit_baselines
+from components.baseline_models.config import BaselineFitSpec
+from components.baseline_models.files import write_baselines
+
+
+@component
+def TrivialBaselines(  # noqa: N802 (a TFX component is named as a class)
+    examples: InputArtifact[standard_artifacts.Examples],
+    schema: InputArtifact[standard_artifacts.Schema],
+    transform_graph: InputArtifact[standard_artifacts.TransformGraph],
+    baselines: OutputArtifact[TrivialBaselinesArtifact],
+    spec: Parameter[str],
+    source_digest: Parameter[str],
+) -> None:
+    """Fits majority, linear and trees on train, and writes what they say of test."""
+    scores, facts = fit_baselines(
+        BaselineFitSpec.model_validate_json(spec),
+        {name: split_files(examples, name) for name in ("train", "val", "test")},
+        rows_of(examples)["train"],
+        io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
+        tft.TFTransformOutput(transform_graph.uri),
+    )
+    write_baselines(Path(baselines.uri), scores, facts)

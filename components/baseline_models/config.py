@@ -1,0 +1,25 @@
+"""What the trivial baselines are fitted by."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from contracts.spec import Spec
+from models.features.spec import FeaturesSpec
+from models.training.operating_point import CostSpec
+
+
+class BaselineFitSpec(Spec):
+    """All that the component gets, as JSON.
+
+    Attributes:
+      problem: The features and the label.
+      seed: Of the rows that are drawn where train has more than `max_rows`.
+      costs: What errors cost: thresholds on val are chosen by them, as the network's is.
+      max_rows: At most this many rows of train are learned from.
+    """
+
+    problem: FeaturesSpec
+    seed: int = 0
+    costs: CostSpec = CostSpec()
+    max_rows: int = Field(250_000, ge=1)

@@ -1,0 +1,146 @@
+"""The evidence for and against a candidate, from predictions alone: `evidence.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from contracts.errors import ModelError
+from evidence.bootstrap import Draws, bootstrap, interval, number
+from evidence.calibration import calibration
+from evidence.compare import compare, draws_of, main_metric
+from evidence.config import EvaluationSpec
+from evidence.curves import confusion, curves
+from evidence.fairness import fairness
+from evidence.groups import whole
+from evidence.measures import Outcome, measure, outcome_of, sign_of
+from evidence.prediction_table import BASELINE, CANDIDATE, PredictionTable
+from evidence.trial import gain
+
+Array = np.ndarray[Any, Any]
+Json = dict[str, Any]
+
+
+def evidence(
+    table: PredictionTable,
+    trivial: Mapping[str, Array],
+    spec: EvaluationSpec,
+    seed: int,
+    together: Sequence[str] = (),
+    *,
+    trivial_thresholds: Mapping[str, float] | None = None,
+) -> Json:
+    """Gives all that the predictions say of the candidate.
+
+    Args:
+      table: The rows of test with the predictions of `candidate` and perhaps `baseline`.
+      trivial: Predictions of the trivial baselines on the same rows.
+      trivial_thresholds: The baselines' own operating thresholds; binary only.
+      spec: What is asked.
+      seed: Of the resamples; the same one gives the same evidence.
+      together: Columns whose equal values mark rows that depend on each other, such as the
+        columns that the split keeps together: resamples draw such rows together, and
+        every interval and p value accounts for it.
+
+    Returns:
+      The content of `evidence.json` but robustness, importance and cross-validation. A
+      figure that cannot be computed is None.
+
+    Raises:
+      ModelError: there is nothing to judge by.
+    """
+    _check(table, trivial)
+    candidate = outcome_of(table, CANDIDATE)
+    reference = BASELINE if BASELINE in table.scores else None
+    names = [CANDIDATE, BASELINE] if reference else [CANDIDATE]
+    outcomes = {name: outcome_of(table, name) for name in names}
+    compared = compare(table, CANDIDATE, reference, spec, seed, together=together)
+    draws = draws_of(table, spec, seed, together)
+    for entry in compared["metrics"].values():
+        entry.setdefault(BASELINE, None)
+    metric = main_metric(table, spec)
+    return {
+        "task": table.task,
+        "metric": metric,
+        "higher_is_better": sign_of(table.task, metric) > 0,
+        "rows": table.rows,
+        "resamples": spec.resamples,
+        "confidence": spec.confidence,
+        "seed": seed,
+        "together": list(together),
+        **compared,
+        "curves": curves(table, outcomes),
+        "confusion": confusion(table, candidate),
+        "decisions": decisions(table, candidate),
+        "calibration": calibration(candidate, spec.calibration.bins, spec.confidence, draws),
+        "baselines": against_trivial(
+            table.with_models(trivial, trivial_thresholds or {}), list(trivial), spec, draws
+        ),
+        "fairness": fairness(table, candidate, spec, draws),
+    }
+
+
+def decisions(table: PredictionTable, outcome: Outcome) -> Json | None:
+    """How many rows the candidate calls positive at its threshold; None unless binary."""
+    if table.task != "binary":
+        return None
+    return {
+        "threshold": 0.5 if outcome.threshold is None else outcome.threshold,
+        "positive": str(table.classes[1]),
+        "rows": table.rows,
+        "called": int(outcome.decisions.sum()),
+        "positives": int((outcome.labels == 1).sum()),
+    }
+
+
+def against_trivial(
+    table: PredictionTable, trivial: Sequence[str], spec: EvaluationSpec, draws: Draws
+) -> list[Json]:
+    """Gives how much better the candidate is than each trivial baseline (positive is good).
+
+    Args:
+      table: The rows of test with the predictions of the candidate and the baselines.
+      trivial: The baselines' names in `table`.
+      spec: The metric and the confidence.
+      draws: The resamples.
+    """
+    metric = main_metric(table, spec)
+    sign = sign_of(table.task, metric)
+    outcomes = {name: outcome_of(table, name) for name in (CANDIDATE, *trivial)}
+    measures = {
+        name: measure(metric, outcome, whole(table.rows)) for name, outcome in outcomes.items()
+    }
+    ones = np.ones((1, table.rows), np.uint8)
+    points = {name: float(ready.at(ones)[0, 0]) for name, ready in measures.items()}
+    drawn = bootstrap(measures, draws) if trivial else {}
+
+    def told(name: str) -> Json:
+        better, p = gain(metric, outcomes[CANDIDATE], outcomes[name], draws.clusters)
+        apart = sign * (drawn[CANDIDATE] - drawn[name])[:, 0]
+        return {
+            "name": name,
+            "metric": interval(points[name], drawn[name][:, 0], spec.confidence),
+            "difference": {**interval(better, apart, spec.confidence), "p": number(p)},
+        }
+
+    return [told(name) for name in trivial]
+
+
+def _check(table: PredictionTable, trivial: Mapping[str, Array]) -> None:
+    if not table.rows:
+        raise ModelError(
+            "split 'test' has no rows",
+            where="ModelGate",
+            fix="give the split a larger share, or bring more data",
+        )
+    for name, scores in trivial.items():
+        if len(scores) != table.rows:
+            raise ModelError(
+                f"the trivial baseline {name!r} was asked about other rows than the candidate",
+                where="ModelGate",
+                expected=f"{table.rows:,} rows",
+                received=f"{len(scores):,} rows",
+                fix="run again: one of the two came from an older split",
+            )

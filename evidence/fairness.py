@@ -1,0 +1,105 @@
+"""How differently a binary model treats the groups of sensitive columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from evidence.bootstrap import Draws, bootstrap, interval
+from evidence.config import EvaluationSpec
+from evidence.groups import Groups, groups_by_code
+from evidence.measures import Outcome
+from evidence.moments import Figure, Moments, ratio
+from evidence.prediction_table import PredictionTable
+from evidence.slicing import code, column_of
+
+Array = np.ndarray[Any, Any]
+Json = dict[str, Any]
+
+RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
+# A rate of fewer rows than this is no rate.
+_MIN_ROWS = 20
+_FEW_NUMBERS = 12
+_GROUPS = 100
+_NONE = {"value": None, "low": None, "high": None}
+
+
+def fairness(
+    table: PredictionTable, outcome: Outcome, spec: EvaluationSpec, draws: Draws
+) -> list[Json]:
+    """Gives the rates of each group and the largest gap of each rate, with intervals.
+
+    The gap is between the groups whose rates are highest and lowest on the rows at hand;
+    its interval is that of the difference between these two. Of many groups, the largest
+    are told. Nothing is told of a task that is not binary: nobody is selected there.
+    """
+    if table.task != "binary" or not table.rows:
+        return []
+    return [_column(table, outcome, name, spec, draws) for name in spec.fairness.sensitive]
+
+
+def _column(
+    table: PredictionTable, outcome: Outcome, name: str, spec: EvaluationSpec, draws: Draws
+) -> Json:
+    coding = code(column_of(table.keys, name, "evaluation.fairness.sensitive"), _FEW_NUMBERS)
+    groups, codes = _largest(coding.codes)
+    figures = _figures(outcome)
+    moments = {rate: Moments(figure, groups) for rate, figure in figures.items()}
+    ones = np.ones((1, table.rows), np.uint8)
+    known = {rate: _enough(figures[rate], groups, spec.min_slice_rows) for rate in RATES}
+    points = {rate: np.where(known[rate], moments[rate].at(ones)[0], np.nan) for rate in RATES}
+    drawn = bootstrap(moments, draws)
+    values = [coding.values[code] for code in codes]
+    few = f"fewer than {spec.min_slice_rows} rows"
+    told = [
+        {
+            "value": values[place],
+            "rows": int(rows),
+            "insufficient": few if rows < spec.min_slice_rows else None,
+            **{
+                rate: interval(points[rate][place], drawn[rate][:, place], spec.confidence)
+                if known[rate][place]
+                else dict(_NONE)
+                for rate in RATES
+            },
+        }
+        for place, rows in enumerate(groups.sizes)
+    ]
+    gaps = {
+        rate: {
+            **_gap(points[rate], drawn[rate], values, spec.confidence),
+            "bound": getattr(spec.fairness, rate),
+        }
+        for rate in RATES
+    }
+    return {"column": name, "groups": told, "gaps": gaps}
+
+
+def _largest(codes: Array) -> tuple[Groups, Array]:
+    counts = np.bincount(codes)
+    least = np.sort(counts)[::-1][min(_GROUPS, len(counts)) - 1]
+    return groups_by_code(codes, int(least))
+
+
+def _figures(outcome: Outcome) -> dict[str, Figure]:
+    called, positive = outcome.decisions, outcome.labels == 1
+    return {
+        "selection_rate": ratio(called, np.ones(len(called))),
+        "true_positive_rate": ratio(called * positive, positive),
+        "false_positive_rate": ratio(called * ~positive, ~positive),
+    }
+
+
+def _enough(figure: Figure, groups: Groups, min_rows: int) -> Array:
+    total = groups.sums(figure.columns[groups.rows])[:, 1]
+    enough: Array = (total >= _MIN_ROWS) & (groups.sizes >= min_rows)
+    return enough
+
+
+def _gap(points: Array, drawn: Array, values: list[Any], confidence: float) -> Json:
+    if np.isfinite(points).sum() < 2:
+        return {**_NONE, "between": None}
+    high, low = int(np.nanargmax(points)), int(np.nanargmin(points))
+    apart = interval(points[high] - points[low], drawn[:, high] - drawn[:, low], confidence)
+    return {**apart, "between": [values[high], values[low]]}

@@ -1,0 +1,1 @@
+"""Problems that Kelp is shown on."""

@@ -1,0 +1,91 @@
+"""An artifact proves itself: loaded from its files in a fresh process, timed, asked, compared.
+
+One process does all three, because what it costs to start TensorFlow is most of the work.
+The order matters: the peak memory is read before the rows of test are predicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.compression import parity, runtimes
+from models.compression.runtimes import Timing
+from models.compression.spec import Kind
+from models.export.saved_model_parity import ParityReport
+from models.processes.isolated import call
+
+
+@dataclass(frozen=True)
+class Task:
+    """What an artifact is asked.
+
+    Attributes:
+      name: The variant's name.
+      kind: What it is.
+      folder: Where it is.
+      golden: The golden rows with the answers of its network in Keras.
+      rows: A Parquet file with raw rows.
+      answers: Where the scores of `rows` are written, as `.npy`.
+      tolerance: How far the golden answers may be apart.
+      repeats: How many single rows, and how many batches, are timed.
+      reference: A SavedModel that is timed after it, in the same minute.
+    """
+
+    name: str
+    kind: Kind
+    folder: Path
+    golden: Path
+    rows: Path
+    answers: Path
+    tolerance: float
+    repeats: int
+    reference: Path
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What came of it; `reference` is the timing of the reference."""
+
+    timing: Timing
+    reference: Timing
+    parity: ParityReport
+
+
+def prove(task: Task, timeout_s: float) -> Proof:
+    """Runs an artifact in a fresh process, with one thread.
+
+    Raises:
+      ModelError: the artifact does not load, crashes, or takes too long.
+    """
+    request = {
+        name: str(value) if isinstance(value, Path) else value for name, value in vars(task).items()
+    }
+    what = f"running the artifact of {task.name}"
+    told = call(
+        "models.compression.benchmark:run",
+        request,
+        timeout_s=timeout_s,
+        what=what,
+        threads=1,
+        bare=task.kind != "savedmodel",
+    )
+    reference = told["reference"]
+    if reference is None:
+        # A runtime without TensorFlow: the reference would add its memory and its threads.
+        reference = runtimes.measure(
+            "savedmodel", task.reference, task.rows, task.repeats, timeout_s
+        ).to_dict()
+    return Proof(Timing(**told["timing"]), Timing(**reference), ParityReport(**told["parity"]))
+
+
+def run(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Does it in this process; see `prove`."""
+    timing = runtimes.run_measure(request)
+    reference = None
+    if request["kind"] == "savedmodel":
+        reference = runtimes.run_measure({**request, "folder": request["reference"]})
+    runtimes.run_predict(request)
+    return {"timing": timing, "reference": reference, "parity": parity.run(request)}

@@ -1,0 +1,1 @@
+"""Techniques that give a network other weights, one module each."""

@@ -1,0 +1,155 @@
+"""Distillation: a smaller student of the same kind learns what the candidate answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from models.compression.spec import DistilledSpec
+from models.compression.training_artifacts import Opened
+from models.data.dataset import Split, ordered_batches, train_batches
+from models.data.labels import class_weights
+from models.data.transformed import output_spec
+from models.features.spec import Task
+from models.networks import InputSpec, build_network
+from models.networks.spec import CnnSpec, NetworkSpec
+from models.training.config import StoppingSpec, TrainingSpec
+from models.training.fitting import MonitoredModel, fit
+from models.training.optimizers import build_optimizer
+
+_LOG = logging.getLogger(__name__)
+
+_EPSILON = 1e-6
+_PATIENCE = 3
+
+
+def distil(opened: Opened, teacher: Any, spec: DistilledSpec) -> tuple[Any, list[dict[str, float]]]:
+    """Trains a student on labels and on the teacher's answers.
+
+    Returns:
+      The student, in Keras 3, and the history.
+    """
+    trainer = opened.material.trainer
+    problem = trainer.problem
+    keras.utils.set_random_seed(trainer.seed)
+    train, val = opened.split("train"), opened.split("val")
+    output = output_spec(problem, train.labels)
+    network = student_network(trainer.network, spec.scale)
+    student = build_network(network, student_inputs(opened.inputs, spec.scale), output, keras)
+    training = _training(trainer.training, spec)
+    steps = -(-train.rows // training.batch_size)
+    model = MonitoredModel(student)
+    model.compile(
+        optimizer=build_optimizer(training, steps),
+        loss=DistillationLoss(problem.task, spec, output.deviation),
+        jit_compile=False,
+    )
+    weights = class_weights(problem, train.labels, training.class_weights)
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = fit(
+            model,
+            _taught(train_batches(train, training.batch_size, trainer.seed, weights), teacher),
+            _taught(_ordered(val), teacher),
+            training,
+            Path(folder),
+        )
+    _LOG.info("the student has %d parameters", student.count_params())
+    return student, outcome.history
+
+
+def student_network(network: NetworkSpec, scale: float) -> NetworkSpec:
+    """The student's network: as many layers, each of them narrower."""
+    narrower = {"units": _scaled(network.units, scale)}
+    if isinstance(network, CnnSpec):
+        narrower["filters"] = _scaled(network.filters, scale)
+    return network.model_copy(update=narrower)
+
+
+def _scaled(widths: tuple[int, ...], scale: float) -> tuple[int, ...]:
+    return tuple(max(1, round(width * scale)) for width in widths)
+
+
+def student_inputs(inputs: list[InputSpec], scale: float) -> list[InputSpec]:
+    """The student's inputs: the same, with narrower embeddings."""
+    return [
+        dataclasses.replace(port, dimension=max(1, round(port.embedding_dimension() * scale)))
+        if port.kind == "embedding"
+        else port
+        for port in inputs
+    ]
+
+
+def _training(training: TrainingSpec, spec: DistilledSpec) -> TrainingSpec:
+    optimizer = training.optimizer.model_copy(update={"learning_rate": spec.learning_rate})
+    schedule = training.schedule.model_copy(
+        update={"kind": "cosine", "warmup_epochs": min(1.0, spec.epochs / 4)}
+    )
+    return training.model_copy(
+        update={
+            "epochs": spec.epochs,
+            "optimizer": optimizer,
+            "schedule": schedule,
+            "early_stopping": StoppingSpec(patience=_PATIENCE),
+        }
+    )
+
+
+def _ordered(split: Split) -> tf.data.Dataset:
+    return ordered_batches(split)
+
+
+def _taught(batches: tf.data.Dataset, teacher: Any) -> tf.data.Dataset:
+    """Puts the teacher's answer beside each label: `[batch, 1 + outputs]`."""
+
+    def add(features: Any, label: tf.Tensor, *weight: tf.Tensor) -> tuple[Any, ...]:
+        answer = tf.cast(teacher(dict(features), training=False), tf.float32)
+        both = tf.concat([tf.reshape(tf.cast(label, tf.float32), [-1, 1]), answer], axis=1)
+        return features, both, *weight
+
+    return batches.map(add, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+class DistillationLoss(keras.losses.Loss):
+    """The labels' loss and the teacher's, mixed; gradients of both are of one size."""
+
+    def __init__(self, task: Task, spec: DistilledSpec, deviation: float) -> None:
+        super().__init__(name="distillation", reduction="sum_over_batch_size")
+        self._task = task
+        self._spec = spec
+        self._deviation = deviation
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Gives a loss per row; `y_true` has the label and then the teacher's answer."""
+        label, taught = y_true[:, :1], y_true[:, 1:]
+        temperature, alpha = self._spec.temperature, self._spec.alpha
+        if self._task == "regression":
+            hard = tf.square((label - y_pred) / self._deviation)
+            soft = tf.square((taught - y_pred) / self._deviation)
+            return tf.reduce_mean(alpha * hard + (1 - alpha) * soft, axis=-1)
+        if self._task == "binary":
+            hard = keras.losses.binary_crossentropy(label, y_pred)
+            logits = _logit(y_pred) / temperature
+            target = tf.sigmoid(_logit(taught) / temperature)
+            soft = tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits)[:, 0]
+        else:
+            hard = keras.losses.sparse_categorical_crossentropy(label[:, 0], y_pred)
+            target = tf.nn.softmax(_log(taught) / temperature)
+            logits = _log(y_pred) / temperature
+            soft = tf.nn.softmax_cross_entropy_with_logits(labels=target, logits=logits)
+        # The gradient of softened answers falls with the square of the temperature.
+        return alpha * hard + (1 - alpha) * temperature**2 * soft
+
+
+def _log(probability: Any) -> Any:
+    return tf.math.log(tf.clip_by_value(probability, _EPSILON, 1.0))
+
+
+def _logit(probability: Any) -> Any:
+    clipped = tf.clip_by_value(probability, _EPSILON, 1.0 - _EPSILON)
+    return tf.math.log(clipped) - tf.math.log1p(-clipped)

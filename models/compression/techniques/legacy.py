@@ -1,0 +1,172 @@
+"""The network rebuilt under tf_keras, for tools that know no other Keras, and back again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from contracts.errors import ModelError
+from models.compression.spec import FineTuneSpec
+from models.compression.training_artifacts import Opened
+from models.data.dataset import Split, ordered_batches, train_batches
+from models.data.labels import class_weights
+from models.data.transformed import output_spec
+from models.features.spec import Task
+from models.networks import OutputSpec, build_network
+
+Array = np.ndarray[Any, Any]
+
+_CHECKED_ROWS = 256
+_CLOSE = 1e-4
+_CLIP_NORM = 1.0
+_PATIENCE = 2
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A network under tf_keras, and what it is trained on with.
+
+    Attributes:
+      opened: The material.
+      model: The network, with the weights of the Keras 3 one; it has no nested models.
+      train: The split to learn from.
+      val: The split to stop on.
+      output: What the network predicts.
+    """
+
+    opened: Opened
+    model: Any
+    train: Split
+    val: Split
+    output: OutputSpec
+
+    @property
+    def batch_size(self) -> int:
+        """Rows a step, as in training."""
+        return self.opened.material.trainer.training.batch_size
+
+    @property
+    def steps(self) -> int:
+        """Steps an epoch."""
+        return -(-self.train.rows // self.batch_size)
+
+
+def flat_keras() -> Any:
+    """tf_keras, but its `Sequential` is no model of its own: tools do not look into those."""
+
+    def sequential(layers: Sequence[Any], name: str = "") -> Any:
+        del name
+        return lambda tensor: reduce(lambda value, layer: layer(value), layers, tensor)
+
+    return SimpleNamespace(
+        layers=tf_keras.layers,
+        regularizers=tf_keras.regularizers,
+        Input=tf_keras.Input,
+        Model=tf_keras.Model,
+        Sequential=sequential,
+    )
+
+
+def open_bench(opened: Opened, network: Any) -> Bench:
+    """Rebuilds the network and checks that it answers as the Keras 3 one does.
+
+    Raises:
+      ModelError: it answers otherwise.
+    """
+    trainer = opened.material.trainer
+    tf_keras.utils.set_random_seed(trainer.seed)
+    train, val = opened.split("train"), opened.split("val")
+    output = output_spec(trainer.problem, train.labels)
+    model = build_network(trainer.network, opened.inputs, output, flat_keras())
+    model.set_weights(network.get_weights())
+    check_equal(network, model, val)
+    return Bench(opened, model, train, val, output)
+
+
+def check_equal(network: Any, model: Any, val: Split) -> None:
+    """Checks that a network answers alike in both Kerases: weights were copied by their order.
+
+    Raises:
+      ModelError: it does not.
+    """
+    features, _ = next(iter(ordered_batches(val, _CHECKED_ROWS)))
+    wanted = np.asarray(network(dict(features), training=False))
+    received = np.asarray(model(dict(features), training=False))
+    gap = float(np.max(np.abs(wanted - received) / np.maximum(1.0, np.abs(wanted))))
+    if not gap <= _CLOSE:
+        raise ModelError(
+            "the network answers otherwise under tf_keras than in Keras 3",
+            expected=f"at most {_CLOSE:g} apart on {_CHECKED_ROWS} rows of val",
+            received=f"{gap:g} apart",
+            fix="use techniques and formats that need no tf_keras: none, distilled",
+        )
+
+
+def fine_tune(
+    bench: Bench,
+    model: Any,
+    spec: FineTuneSpec,
+    callbacks: Sequence[Any] = (),
+    count_from: int = 0,
+) -> list[dict[str, float]]:
+    """Trains on; the epoch with the lowest loss on val is kept.
+
+    Args:
+      bench: The data.
+      model: A wrapped form of the bench's model.
+      spec: Epochs and learning rate.
+      callbacks: They come before the one that keeps the best epoch.
+      count_from: The first epoch, from 0, that may be kept.
+
+    Returns:
+      One entry per epoch.
+    """
+    trainer = bench.opened.material.trainer
+    weights = class_weights(trainer.problem, bench.train.labels, trainer.training.class_weights)
+    rate = tf_keras.optimizers.schedules.CosineDecay(spec.learning_rate, spec.epochs * bench.steps)
+    optimizer = tf_keras.optimizers.AdamW(
+        rate, weight_decay=trainer.training.optimizer.weight_decay, global_clipnorm=_CLIP_NORM
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "centroid"])
+    model.compile(optimizer=optimizer, loss=_loss(trainer.problem.task, bench.output))
+    best = tf_keras.callbacks.EarlyStopping(
+        monitor="val_loss",
+        patience=_PATIENCE,
+        restore_best_weights=True,
+        start_from_epoch=count_from,
+    )
+    log = model.fit(
+        train_batches(bench.train, bench.batch_size, trainer.seed, weights).map(_upright),
+        validation_data=ordered_batches(bench.val).map(_upright),
+        epochs=spec.epochs,
+        callbacks=[*callbacks, best],
+        verbose=0,
+        shuffle=False,
+    ).history
+    return [
+        {"epoch": i + 1, "loss": float(log["loss"][i]), "val_loss": float(log["val_loss"][i])}
+        for i in range(len(log["loss"]))
+    ]
+
+
+def _upright(features: Any, label: tf.Tensor, *weight: tf.Tensor) -> tuple[Any, ...]:
+    """Labels as a column: a loss would pair `[n]` with `[n, 1]` as a matrix."""
+    return features, tf.reshape(label, [-1, 1]), *weight
+
+
+def _loss(task: Task, output: OutputSpec) -> Any:
+    if task == "binary":
+        return tf_keras.losses.BinaryCrossentropy()
+    if task == "multiclass":
+        return tf_keras.losses.SparseCategoricalCrossentropy()
+    deviation = output.deviation
+    return lambda label, predicted: tf.reduce_mean(
+        tf.square((label - predicted) / deviation), axis=-1
+    )

@@ -1,0 +1,268 @@
+"""The input pipeline: raw examples in, batches of transformed features out.
+
+Examples are read and transformed once, in chunks of thousands of rows, and the chunks are
+kept in memory where they fit. An epoch then only shuffles chunks, permutes the rows within
+each, and cuts batches: no step touches a single row. Equal seeds give equal batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from contracts.errors import ModelError
+from models.data.packing import Layout, chunks_of, in_memory, layout_of
+from models.data.representation import raw_input_specs
+
+Array = np.ndarray[Any, Any]
+
+CHUNK_ROWS = 8192
+_SHUFFLE_ROWS = 1 << 17
+_SHUFFLE_CHUNKS = 64  # where the chunks are not in memory already
+_SHUFFLE_BYTES = 1 << 28
+_FEWEST_CHUNKS = 2
+_MEASURED_ROWS = 256
+_MEMORY_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Source:
+    """How raw examples become transformed features.
+
+    Attributes:
+      schema: The schema with dense representations.
+      transform: The layer that applies the transform graph.
+      label: The label's name.
+    """
+
+    schema: Any
+    transform: Any
+    label: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split, transformed.
+
+    Attributes:
+      name: The split's name.
+      packed: Chunks of rows, as matrices; see `models.data.packing`.
+      layout: Where each column lies in the matrices, the label among them.
+      labels: The labels in the chunks' order.
+      label: The label's name.
+      cached: Whether the chunks are in memory.
+    """
+
+    name: str
+    packed: tf.data.Dataset
+    layout: Layout
+    labels: Array
+    label: str
+    cached: bool
+
+    @property
+    def chunks(self) -> tf.data.Dataset:
+        """Dicts of `[rows, ...]` tensors by column."""
+        return self.packed.map(self.layout.unpack)
+
+    @property
+    def rows(self) -> int:
+        """How many rows the split has."""
+        return len(self.labels)
+
+
+def expand(patterns: Sequence[str], split: str) -> list[str]:
+    """Gives the files that match, sorted, so that a run does not depend on the disk.
+
+    Raises:
+      ModelError: no file matches.
+    """
+    files = sorted({file for pattern in patterns for file in tf.io.gfile.glob(pattern)})
+    if not files:
+        raise ModelError(
+            f"split {split!r} has no files",
+            where="Trainer",
+            expected="gzip TFRecord files",
+            received=", ".join(patterns) or "no pattern",
+            fix="run ExampleGen again: kelp run CONFIG --from ExampleGen",
+        )
+    return files
+
+
+def records(files: Sequence[str]) -> tf.data.Dataset:
+    """Reads the files one after the other, in order."""
+    return tf.data.TFRecordDataset(list(files), compression_type="GZIP")
+
+
+def load_split(
+    name: str,
+    files: Sequence[str],
+    source: Source,
+    cache: Literal["auto", "memory", "none"],
+    seed: int | None = None,
+) -> Split:
+    """Reads and transforms a split, and collects its labels.
+
+    Args:
+      name: The split's name.
+      files: Its files.
+      source: How to parse and transform.
+      cache: Whether to keep the chunks in memory; `auto` does below 1 GB.
+      seed: Shuffles the rows over the chunks; None keeps the files' order.
+    """
+    chunks = _chunks(files, source, seed)
+    cached = cache == "memory" or (
+        cache == "auto" and _estimated_bytes(files, chunks) < _MEMORY_BYTES
+    )
+    layout = layout_of(chunks.element_spec)
+    packed = chunks.map(layout.pack)
+    if cached:
+        packed = in_memory(packed, CHUNK_ROWS)
+    found = packed.map(lambda matrices: layout.unpack(matrices)[source.label])
+    parts = list(found.as_numpy_iterator())
+    labels = np.concatenate(parts) if parts else np.zeros([0], np.float32)
+    return Split(name, packed, layout, labels, source.label, cached)
+
+
+def load_columns(
+    files: Sequence[str], source: Source, keep: Array | None = None
+) -> dict[str, Array]:
+    """Reads and transforms a split once, in the order of its files.
+
+    Args:
+      files: Its files.
+      source: How to parse and transform.
+      keep: A flag a row: whether to keep it; None keeps all.
+
+    Returns:
+      `[rows, ...]` arrays by transformed feature, the label among them.
+    """
+    chunks = _chunks(files, source, None)
+    parts = {
+        name: [np.zeros([0, *spec.shape[1:]], spec.dtype.as_numpy_dtype)]
+        for name, spec in chunks.element_spec.items()
+    }
+    start = 0
+    for chunk in chunks.as_numpy_iterator():
+        rows = len(chunk[source.label])
+        chosen = slice(None) if keep is None else keep[start : start + rows]
+        for name, values in chunk.items():
+            parts[name].append(values[chosen])
+        start += rows
+    return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def split_of(name: str, columns: Mapping[str, Array], label: str) -> Split:
+    """Gives arrays that are in memory already as a split; see `load_columns`."""
+    rows = tf.data.Dataset.from_tensors(dict(columns))
+    specs = {
+        column: tf.TensorSpec([None, *values.shape[1:]], values.dtype)
+        for column, values in columns.items()
+    }
+    layout = layout_of(specs)
+    (matrices,) = rows.map(layout.pack).as_numpy_iterator()
+    packed = chunks_of(matrices, CHUNK_ROWS)
+    return Split(name, packed, layout, columns[label], label, cached=True)
+
+
+def _chunks(files: Sequence[str], source: Source, seed: int | None) -> tf.data.Dataset:
+    rows = records(files)
+    if seed is not None:
+        rows = tf.data.Dataset.from_tensor_slices(list(files)).interleave(
+            lambda file: tf.data.TFRecordDataset(file, compression_type="GZIP"),
+            cycle_length=min(16, len(files)),
+            block_length=64,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        rows = rows.shuffle(_shuffle_rows(files), seed=seed, reshuffle_each_iteration=False)
+    specs = raw_input_specs(source.schema)
+    return rows.batch(CHUNK_ROWS).map(
+        lambda examples: source.transform(tf.io.parse_example(examples, specs)),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+
+
+def _estimated_bytes(files: Sequence[str], chunks: tf.data.Dataset) -> float:
+    """From the rows of the first file: counting them all would read everything twice."""
+    sizes = [tf.io.gfile.stat(file).length for file in files]
+    rows = records(files[:1]).batch(CHUNK_ROWS).reduce(0, lambda n, b: n + tf.shape(b)[0])
+    return float(int(rows) * sum(sizes) / max(1, sizes[0]) * _row_bytes(chunks))
+
+
+def _row_bytes(chunks: tf.data.Dataset) -> int:
+    """The bytes of a transformed row."""
+    specs = chunks.element_spec.values()
+    return sum(int(np.prod(spec.shape[1:])) * int(spec.dtype.size) for spec in specs)
+
+
+def _shuffle_rows(files: Sequence[str]) -> int:
+    """How many serialized rows the buffer takes: as many as its bytes hold, of a usual size."""
+    firsts = [records([file]).take(_MEASURED_ROWS) for file in files[:: max(1, len(files) // 8)]]
+    sizes = [len(record) for first in firsts for record in first.as_numpy_iterator()]
+    mean = sum(sizes) / len(sizes) if sizes else 1.0
+    return int(np.clip(_SHUFFLE_BYTES // max(mean, 1.0), 1, _SHUFFLE_ROWS))
+
+
+def _shuffle_chunks(split: Split) -> int:
+    """How many chunks the buffer takes: all of those that are in memory already."""
+    count = -(-split.rows // CHUNK_ROWS)
+    if split.cached:
+        return count
+    within = _SHUFFLE_BYTES // max(1, CHUNK_ROWS * _row_bytes(split.packed))
+    return min(count, int(np.clip(within, _FEWEST_CHUNKS, _SHUFFLE_CHUNKS)))
+
+
+def train_batches(
+    split: Split, batch_size: int, seed: int, class_weights: Sequence[float] | None = None
+) -> tf.data.Dataset:
+    """Gives `(features, label, weight)` batches, in another order every epoch.
+
+    Args:
+      split: The split to train on.
+      batch_size: Rows a batch; the last one may have fewer.
+      seed: Equal seeds give equal sequences of epochs.
+      class_weights: A weight per class id; None weighs all rows alike.
+    """
+    buffer = _shuffle_chunks(split)
+    seeds = tf.data.Dataset.random(seed=seed + 1, rerandomize_each_iteration=True).batch(2)
+    shuffled = tf.data.Dataset.zip(
+        split.packed.shuffle(buffer, seed=seed, reshuffle_each_iteration=True), seeds
+    ).map(_permute, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
+
+    def pick(matrices: dict[str, tf.Tensor]) -> tuple[Any, ...]:
+        features, label = _part(split.layout.unpack(matrices), split.label)
+        if weights is None:
+            return features, label
+        return features, label, tf.gather(weights, label)
+
+    return _cut(shuffled, split.rows, batch_size).map(pick).prefetch(tf.data.AUTOTUNE)
+
+
+def ordered_batches(split: Split, batch_size: int = CHUNK_ROWS) -> tf.data.Dataset:
+    """Gives `(features, label)` batches in the order of the split's labels."""
+    batches = _cut(split.packed, split.rows, batch_size)
+    return batches.map(lambda matrices: _part(split.layout.unpack(matrices), split.label)).prefetch(
+        tf.data.AUTOTUNE
+    )
+
+
+def _cut(chunks: tf.data.Dataset, rows: int, batch_size: int) -> tf.data.Dataset:
+    count = -(-rows // batch_size)
+    return chunks.rebatch(batch_size).apply(tf.data.experimental.assert_cardinality(count))
+
+
+def _part(chunk: dict[str, tf.Tensor], label: str) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    return {name: value for name, value in chunk.items() if name != label}, chunk[label]
+
+
+def _permute(chunk: dict[str, tf.Tensor], seeds: tf.Tensor) -> dict[str, tf.Tensor]:
+    rows = tf.shape(next(iter(chunk.values())))[0]
+    order = tf.random.experimental.stateless_shuffle(tf.range(rows), seed=seeds)
+    return {name: tf.gather(value, order) for name, value in chunk.items()}

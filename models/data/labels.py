@@ -1,0 +1,86 @@
+"""Labels before training: checks, class weights, and what predicting nothing costs."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from contracts.errors import ConfigError, ModelError
+from models.features.spec import FeaturesSpec
+
+Array = np.ndarray[Any, Any]
+
+
+def check_labels(problem: FeaturesSpec, labels: Array, split: str) -> None:
+    """Refuses labels that cannot be learned from.
+
+    Raises:
+      ModelError: there are no rows, a label is missing, or it is none of the classes.
+    """
+    name = problem.label.name
+    if not len(labels):
+        raise ModelError(
+            f"split {split!r} has no rows",
+            where="Trainer",
+            fix="give the split a larger share, or bring more data",
+        )
+    bad = ~np.isfinite(labels) if problem.task == "regression" else labels < 0
+    if not bad.any():
+        return
+    classes = ", ".join(map(str, problem.label_classes()))
+    raise ModelError(
+        f"label {name!r} is missing or unknown in {int(bad.sum())} rows of split {split!r}",
+        where=f"label {name!r}, the first in row {int(np.argmax(bad))} of the split as read",
+        expected=f"one of: {classes}" if classes else "a number",
+        received=f"{int(bad.sum())} of {len(labels)} rows without one",
+        fix="complete label.classes, or remove the rows that have no label from the data",
+    )
+
+
+def class_weights(
+    problem: FeaturesSpec, labels: Array, setting: Literal["none", "balanced"] | dict[str, float]
+) -> list[float] | None:
+    """Gives a weight per class id, or None where all rows weigh alike.
+
+    `balanced` gives every class the same total and keeps the mean weight at one.
+
+    Raises:
+      ConfigError: the config weighs a class that does not exist.
+    """
+    classes = [str(value) for value in problem.label_classes()]
+    if setting == "none":
+        return None
+    if problem.task == "regression":
+        raise ConfigError(
+            "a regression task has no classes to weigh",
+            where="training.class_weights",
+            expected="none",
+            received=str(setting),
+            fix="remove training.class_weights",
+        )
+    if setting == "balanced":
+        counts = np.bincount(labels.astype(np.int64), minlength=len(classes))
+        present = np.maximum(counts, 1)
+        return [float(weight) for weight in len(labels) / (np.sum(counts > 0) * present)]
+    unknown = sorted(set(setting) - set(classes))
+    if unknown:
+        raise ConfigError(
+            f"training.class_weights names {unknown[0]!r}, which is no class of the label",
+            where="training.class_weights",
+            expected=f"some of: {', '.join(classes)}",
+            received=", ".join(unknown),
+            fix="correct the name, or add it to label.classes",
+        )
+    return [setting.get(name, 1.0) for name in classes]
+
+
+def trivial_loss(problem: FeaturesSpec, labels: Array, weights: list[float] | None) -> float:
+    """The loss on train of always predicting the label's distribution, weighted as training is."""
+    if problem.task == "regression":
+        return 1.0  # the loss is in units of the label's variance
+    counts = np.bincount(labels.astype(np.int64), minlength=len(problem.label_classes()))
+    mass = counts * (1.0 if weights is None else np.asarray(weights))
+    share = mass / mass.sum()
+    logs = np.log(share, out=np.zeros_like(share), where=share > 0)
+    return float(-(mass * logs).sum() / len(labels))

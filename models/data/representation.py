@@ -1,0 +1,95 @@
+"""How raw examples become dense tensors: written into the schema, obeyed by all readers.
+
+TFX Transform, the Trainer's input pipeline and the serving signatures all derive their
+parsing from the one schema that `dense_schema` gives.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from contracts.errors import ConfigError
+from models.features.spec import MISSING_INT, MISSING_TEXT, FeaturesSpec
+
+_GROUP = ""
+
+
+def dense_schema(schema: schema_pb2.Schema, problem: FeaturesSpec) -> schema_pb2.Schema:
+    """Gives each feature and the label a dense `[1]` tensor with the missing default.
+
+    Columns that are neither stay in the schema, so that slices and statistics can name
+    them, and are marked DISABLED: without a mark each would become a sparse tensor.
+
+    Args:
+      schema: The schema of the raw examples; it is left as it is.
+      problem: The features and the label.
+
+    Returns:
+      A copy of the schema with the tensor representations.
+
+    Raises:
+      ConfigError: A feature or the label is not in the schema.
+    """
+    dense = schema_pb2.Schema()
+    dense.CopyFrom(schema)
+    wanted = [*problem.features, problem.label.name]
+    columns = {column.name: column for column in dense.feature}
+    missing = [name for name in wanted if name not in columns]
+    if missing:
+        raise ConfigError(
+            "a column that the config names is not in the schema",
+            where=f"features.{missing[0]}" if missing[0] in problem.features else "label.name",
+            expected=f"one of: {', '.join(sorted(columns))}",
+            received=", ".join(missing),
+            fix="correct the name in the config, or bring the column into the data",
+        )
+    group = dense.tensor_representation_group[_GROUP].tensor_representation
+    group.clear()
+    for name in wanted:
+        group[name].dense_tensor.column_name = name
+        group[name].dense_tensor.shape.dim.add(size=1)
+        _set_default(group[name].dense_tensor.default_value, columns[name].type)
+    for name in columns.keys() - set(wanted):
+        columns[name].lifecycle_stage = schema_pb2.DISABLED
+    return dense
+
+
+def _set_default(value: Any, kind: int) -> None:
+    if kind == schema_pb2.FLOAT:
+        value.float_value = math.nan
+    elif kind == schema_pb2.INT:
+        value.int_value = MISSING_INT
+    else:
+        value.bytes_value = MISSING_TEXT.encode()
+
+
+def raw_input_specs(
+    schema: schema_pb2.Schema, exclude: frozenset[str] = frozenset()
+) -> dict[str, tf.io.FixedLenFeature]:
+    """Gives what `tf.io.parse_example` needs to read raw examples.
+
+    Args:
+      schema: The schema that `dense_schema` gave.
+      exclude: Columns to leave out; the label when serving.
+
+    Returns:
+      One dense `[1]` feature with its missing default per column, in the columns' order.
+    """
+    group = schema.tensor_representation_group[_GROUP].tensor_representation
+    return {
+        column.name: _parsing(column.type)
+        for column in schema.feature
+        if column.name in group and column.name not in exclude
+    }
+
+
+def _parsing(kind: int) -> tf.io.FixedLenFeature:
+    if kind == schema_pb2.FLOAT:
+        return tf.io.FixedLenFeature([1], tf.float32, [math.nan])
+    if kind == schema_pb2.INT:
+        return tf.io.FixedLenFeature([1], tf.int64, [MISSING_INT])
+    return tf.io.FixedLenFeature([1], tf.string, [MISSING_TEXT])

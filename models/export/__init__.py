@@ -1,0 +1,1 @@
+"""Writes, opens and checks the SavedModel."""

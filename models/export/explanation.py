@@ -1,0 +1,157 @@
+"""Why a model says what it says: attributions of one row, and the importance of features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from models.export.loaded_model import LoadedModel
+
+Array = np.ndarray[Any, Any]
+
+_STEPS = (64, 256, 1024, 4096)
+_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Attributions:
+    """What each raw feature of one row adds to its score.
+
+    Attributes:
+      score: The row's score: log-odds of the class, or the prediction for regression.
+      reference_score: The score of the reference, the mean encoded row of rows of val.
+      by_feature: What each feature adds; together with `residual`, the difference of the two.
+      residual: What the numerical integration leaves unexplained.
+      steps: Points of the integration.
+    """
+
+    score: float
+    reference_score: float
+    by_feature: dict[str, float]
+    residual: float
+    steps: int
+
+
+def integrated_gradients(
+    model: LoadedModel,
+    encoded: Array,
+    target: int | None = None,
+    reference: Array | None = None,
+) -> Attributions:
+    """Integrated gradients (Sundararajan et al., 2017) of one encoded row.
+
+    The gradient of the score is averaged on the straight line from the reference to the
+    row, in as many points as it takes until the attributions add up.
+
+    Args:
+      model: The model.
+      encoded: The row, `[width]`.
+      target: The class whose log-odds are told; needed for more than two classes.
+      reference: Where the line begins; by default the model's own mean row.
+    """
+    start = np.asarray(model.encoding.reference if reference is None else reference, np.float32)
+    way = np.asarray(encoded, np.float32) - start
+    ends = _told(tf.constant(model.score(np.stack([start, start + way]))), target).numpy()
+    difference = float(ends[1]) - float(ends[0])
+    for steps in _STEPS:
+        places = (np.arange(steps, dtype=np.float32) + 0.5) / steps
+        slopes = model.gradient(
+            start + places[:, None] * way, lambda scores, _: _told(scores, target)
+        )
+        parts = slopes.mean(axis=0, dtype=np.float64) * way
+        residual = difference - float(parts.sum())
+        if abs(residual) <= _TOLERANCE * max(1.0, abs(difference)):
+            break
+    return Attributions(
+        score=float(ends[1]),
+        reference_score=float(ends[0]),
+        by_feature={
+            entry.feature: float(parts[entry.start : entry.stop].sum())
+            for entry in model.encoding.features
+        },
+        residual=residual,
+        steps=steps,
+    )
+
+
+def _told(scores: tf.Tensor, target: int | None) -> tf.Tensor:
+    """One score a row: of logits, the log-odds of the class against all others."""
+    if scores.shape.rank == 1:
+        return scores
+    if scores.shape[1] == 1:
+        return scores[:, 0]
+    if target is None:
+        raise ValueError("which of the classes is to be explained?")
+    others = tf.concat([scores[:, :target], scores[:, target + 1 :]], axis=1)
+    return scores[:, target] - tf.reduce_logsumexp(others, axis=1)
+
+
+@dataclass(frozen=True)
+class Importance:
+    """What the metric loses when a feature is permuted.
+
+    Attributes:
+      feature: The raw feature.
+      value: The mean drop over the repeats; positive is worse.
+      low: The interval's lower end.
+      high: The interval's upper end.
+    """
+
+    feature: str
+    value: float
+    low: float
+    high: float
+
+
+def permutation_importance(
+    model: LoadedModel,
+    encoded: Array,
+    loss: Callable[[Array, Array], float],
+    repeats: int,
+    confidence: float,
+    seed: int,
+) -> list[Importance]:
+    """Permutes each raw feature's encoded columns, and tells how much worse the model gets.
+
+    Every repeat draws the rows anew, with replacement, and another permutation, so that
+    the spread over the repeats holds the uncertainty of both; the interval is Student's.
+
+    Args:
+      model: The model.
+      encoded: Encoded rows.
+      loss: From places of rows and their predictions to a figure where more is worse.
+      repeats: How often.
+      confidence: Of the intervals.
+      seed: Of all draws.
+
+    Returns:
+      One entry a feature, in the features' order.
+    """
+    generator = np.random.default_rng(seed)
+    predictions = model.head(encoded)
+    drops = np.empty([repeats, len(model.encoding.features)])
+    for repeat in range(repeats):
+        rows = generator.integers(0, len(encoded), len(encoded))
+        order = generator.permutation(len(encoded))
+        known = encoded[rows]
+        before = loss(rows, predictions[rows])
+        for index, entry in enumerate(model.encoding.features):
+            mixed = known.copy()
+            mixed[:, entry.start : entry.stop] = known[order, entry.start : entry.stop]
+            drops[repeat, index] = loss(rows, model.head(mixed)) - before
+    value = drops.mean(axis=0)
+    reach = _student(confidence, repeats) * drops.std(axis=0, ddof=1)
+    return [
+        Importance(entry.feature, *map(float, (value[i], value[i] - reach[i], value[i] + reach[i])))
+        for i, entry in enumerate(model.encoding.features)
+    ]
+
+
+def _student(confidence: float, repeats: int) -> float:
+    from scipy import stats
+
+    return float(stats.t.ppf(0.5 + confidence / 2, repeats - 1))

@@ -1,0 +1,51 @@
+"""What a network in Keras answers on golden rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from models.data.dataset import records
+from models.data.representation import raw_input_specs
+from models.export.golden_rows import GOLDEN_ROWS, MARGIN, write_golden
+from models.export.saved_model import Serving, answer, to_serving_columns
+
+Array = np.ndarray[Any, Any]
+
+
+def golden_rows(val_files: Sequence[str]) -> list[bytes]:
+    """The first rows of val, serialized."""
+    return list(records(val_files).take(GOLDEN_ROWS).as_numpy_iterator())
+
+
+def write_answers(folder: Path, examples: list[bytes], serving: Serving) -> None:
+    """Writes golden rows with what the network answers, on the CPU.
+
+    Args:
+      folder: Where to; it is made.
+      examples: Serialized `tf.Example`s.
+      serving: The network, and what its signatures are made of.
+    """
+    label = frozenset({serving.problem.label.name})
+    with tf.device("/CPU:0"):
+        raw = tf.io.parse_example(examples, raw_input_specs(serving.schema, label))
+        outputs = answer(serving, serving.transform(raw))
+        columns = to_serving_columns(serving.problem, serving.schema, raw)
+    arrays = {name: value.numpy() for name, value in outputs.items()}
+    if "probabilities" in arrays:
+        arrays[MARGIN] = _margin(arrays["probabilities"], serving.threshold)
+    plain = {name: value.numpy() for name, value in columns.items()}
+    write_golden(folder, examples, plain, arrays)
+
+
+def _margin(probabilities: Array, threshold: float | None) -> Array:
+    if threshold is not None:
+        distance: Array = np.abs(probabilities - np.float32(threshold))
+        return distance
+    ranked = np.sort(probabilities, axis=1)
+    margin: Array = ranked[:, -1] - ranked[:, -2]
+    return margin

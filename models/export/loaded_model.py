@@ -1,0 +1,180 @@
+"""A SavedModel of Kelp's, opened: predictions, and the two halves of its network.
+
+Everything is read from the SavedModel itself: neither config nor schema is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import tensorflow as tf
+
+from contracts.errors import ModelError
+from models.export.encoding import Encoding, encoding_from_json
+from models.features.spec import MISSING_INT, MISSING_TEXT
+
+Array = np.ndarray[Any, Any]
+Columns = dict[str, Array]
+
+BATCH_ROWS = 8192
+
+_TYPES = {tf.float32: "number", tf.int64: "integer", tf.string: "text"}
+_ANSWERS = ("probabilities", "predictions")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A SavedModel with what it says about itself.
+
+    Attributes:
+      folder: Where it was loaded from.
+      encoding: Its features and encoded columns.
+      model: What TensorFlow loaded.
+    """
+
+    folder: Path
+    encoding: Encoding
+    model: Any
+
+    def types(self) -> dict[str, str]:
+        """By feature, what a raw value must be: a `number`, an `integer` or `text`."""
+        specs = self._specs()
+        return {entry.feature: _TYPES[specs[entry.input].dtype] for entry in self.encoding.features}
+
+    def columns(self, table: pa.Table) -> Columns:
+        """Turns raw columns into the inputs of `serving_default`; null becomes "missing".
+
+        A feature that the table lacks is missing in every row.
+        """
+        specs = self._specs()
+        return {
+            entry.input: _column(table, entry.feature, specs[entry.input].dtype)
+            for entry in self.encoding.features
+        }
+
+    def answers(self, columns: Columns) -> Columns:
+        """All outputs of `serving_default`, as a client gets them."""
+        serve = self.model.signatures["serving_default"]
+        parts = [serve(**part) for part in _batches(columns)]
+        return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
+
+    def predict(self, columns: Columns) -> Array:
+        """P(second class) `[n]`, class probabilities `[n, classes]` or predictions `[n]`."""
+        answers = self.answers(columns)
+        return next(answers[name] for name in _ANSWERS if name in answers)
+
+    def encode(self, columns: Columns) -> Array:
+        """The encoded matrix `[n, width]`."""
+        return np.concatenate([self.model.encode(part).numpy() for part in _batches(columns)])
+
+    def head(self, encoded: Array) -> Array:
+        """Predictions from encoded rows, in the form of `predict`."""
+        return _flat(_over(self.model.head, encoded))
+
+    def score(self, encoded: Array) -> Array:
+        """Log-odds `[n]`, a logit a class `[n, classes]` or predictions `[n]`."""
+        return _flat(_over(self.model.score, encoded))
+
+    def gradient(self, encoded: Array, loss: Callable[[tf.Tensor, slice], tf.Tensor]) -> Array:
+        """The gradient of each row's loss by its encoded columns.
+
+        Args:
+          encoded: The encoded rows.
+          loss: Gives a loss a row, from the rows' scores `[batch, ...]` and their places.
+        """
+        parts = []
+        for start in range(0, len(encoded), BATCH_ROWS):
+            place = slice(start, start + BATCH_ROWS)
+            matrix = tf.constant(encoded[place], tf.float32)
+            with tf.GradientTape() as tape:
+                tape.watch(matrix)
+                value = tf.reduce_sum(loss(self.model.score(matrix), place))
+            parts.append(tape.gradient(value, matrix).numpy())
+        return np.concatenate(parts)
+
+    def _specs(self) -> Mapping[str, tf.TensorSpec]:
+        specs: Mapping[str, tf.TensorSpec] = self.model.signatures[
+            "serving_default"
+        ].structured_input_signature[1]
+        return specs
+
+
+def load_model(folder: Path) -> LoadedModel:
+    """Opens a SavedModel.
+
+    Raises:
+      ModelError: it is no SavedModel, or one without the functions for explanations.
+    """
+    model = open_saved_model(folder)
+    if not all(hasattr(model, name) for name in ("encode", "head", "score", "encoding")):
+        raise ModelError(
+            f"{folder} cannot be explained: it lacks the two halves of its network",
+            where=str(folder),
+            expected="a SavedModel with the functions encode, head, score and encoding",
+            received="one that an older version of Kelp, or another program, wrote",
+            fix="train again: `kelp run CONFIG --from Trainer`",
+        )
+    return LoadedModel(folder, encoding_from_json(model.encoding().numpy().decode()), model)
+
+
+def open_saved_model(folder: Path) -> Any:
+    """Loads any SavedModel as TensorFlow gives it.
+
+    Raises:
+      ModelError: it is no SavedModel, or not a whole one.
+    """
+    if not (folder / "saved_model.pb").is_file():
+        raise ModelError(
+            f"{folder} is no SavedModel",
+            where=str(folder),
+            expected="a folder with saved_model.pb, such as serving_models/NAME/1",
+            fix="`kelp run CONFIG` trains a model and pushes it to serving_models/",
+        )
+    try:
+        return tf.saved_model.load(str(folder))
+    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise ModelError(
+            f"{folder} does not load",
+            where=str(folder),
+            expected="a whole SavedModel",
+            received=str(error),
+            fix="copy it again from where it was written, or train again",
+        ) from error
+
+
+def _column(table: pa.Table, feature: str, dtype: tf.DType) -> Array:
+    missing = {tf.float32: float("nan"), tf.int64: MISSING_INT, tf.string: MISSING_TEXT}[dtype]
+    kind = {tf.float32: pa.float32(), tf.int64: pa.int64(), tf.string: pa.string()}[dtype]
+    if feature not in table.column_names:
+        column = pa.nulls(table.num_rows, kind)
+    else:
+        # Unsafe: a large integer is rounded to the nearest float32, as it is when served.
+        column = table[feature].cast(kind, safe=not pa.types.is_floating(kind))
+    values: Array = pc.fill_null(column, pa.scalar(missing, kind)).to_numpy(zero_copy_only=False)
+    return values
+
+
+def _batches(columns: Columns) -> list[dict[str, tf.Tensor]]:
+    rows = len(next(iter(columns.values())))
+    return [
+        {name: tf.constant(column[start : start + BATCH_ROWS]) for name, column in columns.items()}
+        for start in range(0, max(rows, 1), BATCH_ROWS)
+    ]
+
+
+def _over(function: Any, matrix: Array) -> Array:
+    parts = [
+        function(tf.constant(matrix[start : start + BATCH_ROWS], tf.float32)).numpy()
+        for start in range(0, max(len(matrix), 1), BATCH_ROWS)
+    ]
+    return np.concatenate(parts)
+
+
+def _flat(values: Array) -> Array:
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values

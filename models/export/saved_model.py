@@ -1,0 +1,231 @@
+"""The SavedModel: the transform graph and the network behind named signatures.
+
+It holds the network's variables and the transform layer, and nothing else. Keras's own
+export writes every weight twice; a tracked Keras model brings its optimizer's slots along;
+and variables that are not tracked break the C++ loader.
+
+Beside the signatures it has four functions for explanations, see models/export/encoding.py and
+models/export/loaded_model.py: `encode`, `head`, `score` and `encoding`. They share the variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from models.data.representation import raw_input_specs
+from models.export.encoding import Halves, cut, describe, mean_row
+from models.features.spec import MISSING_INT, FeaturesSpec, is_number, serving_name
+
+Tensors = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What the signatures are made of.
+
+    Attributes:
+      problem: The features and the label.
+      schema: The schema with dense representations.
+      transform: The layer that applies the transform graph.
+      network: The trained network, in float32.
+      threshold: The operating threshold; binary only.
+    """
+
+    problem: FeaturesSpec
+    schema: schema_pb2.Schema
+    transform: Any
+    network: Any
+    threshold: float | None
+
+
+class _Saved(tf.Module):
+    def __init__(self, serving: Serving, sample: Mapping[str, tf.Tensor]) -> None:
+        super().__init__()
+        self.variables_of_network = [variable.value for variable in serving.network.variables]
+        self.transform = serving.transform
+        halves = cut(serving.network, serving.problem.task)
+        reference = mean_row(halves, sample)
+        about = describe(serving.problem, serving.network, reference, serving.threshold)
+        matrix = tf.TensorSpec([None, len(about.reference)], tf.float32, name="encoded")
+        self.encode = _encode_function(serving, halves)
+        self.head = tf.function(halves.head, input_signature=[matrix], autograph=False)
+        self.score = tf.function(halves.score, input_signature=[matrix], autograph=False)
+        text = about.to_json()
+        self.encoding = tf.function(lambda: tf.constant(text), input_signature=[], autograph=False)
+
+
+def export(serving: Serving, folder: Path, sample: Mapping[str, tf.Tensor]) -> None:
+    """Writes the SavedModel.
+
+    Args:
+      serving: What the signatures are made of.
+      folder: Where to write.
+      sample: Transformed features of some rows: their mean is what explanations compare with.
+    """
+    saved = _Saved(serving, sample)
+    tf.saved_model.save(saved, str(folder), signatures=_signatures(serving))
+
+
+def answer(serving: Serving, features: Mapping[str, tf.Tensor]) -> Tensors:
+    """Gives the outputs that a client sees, from transformed features.
+
+    Binary: `probabilities` of the second class, `classes` and `decisions` (0 or 1) at the
+    operating threshold. Multiclass: `probabilities`, `classes` and the winner's
+    probability as `scores`. Regression: `predictions`.
+    """
+    predicted = serving.network(dict(features), training=False)
+    task = serving.problem.task
+    if task == "regression":
+        return {"predictions": tf.reshape(predicted, [-1])}
+    values = _class_values(serving)
+    if task == "multiclass":
+        return {
+            "probabilities": predicted,
+            "classes": tf.gather(values, tf.argmax(predicted, axis=1)),
+            "scores": tf.reduce_max(predicted, axis=1),
+        }
+    probability = tf.reshape(predicted, [-1])
+    positive = probability >= tf.constant(serving.threshold, tf.float32)
+    return {
+        "probabilities": probability,
+        "classes": tf.gather(values, tf.cast(positive, tf.int32)),
+        "decisions": tf.cast(positive, tf.float32),
+    }
+
+
+def serving_inputs(problem: FeaturesSpec, schema: schema_pb2.Schema) -> dict[str, tf.DType]:
+    """The features as `serving_default` takes them, with their types.
+
+    A number is float32 whatever its raw type, so that NaN can say "missing".
+    """
+    raw = raw_input_specs(schema, frozenset({problem.label.name}))
+    return {
+        name: tf.float32 if is_number(problem.features[name]) else spec.dtype
+        for name, spec in raw.items()
+    }
+
+
+def to_serving_columns(
+    problem: FeaturesSpec, schema: schema_pb2.Schema, raw: Mapping[str, tf.Tensor]
+) -> Tensors:
+    """Turns parsed raw columns `[batch, 1]` into the inputs of `serving_default`, by its names."""
+    columns: Tensors = {}
+    for name, dtype in serving_inputs(problem, schema).items():
+        value = tf.squeeze(raw[name], axis=1)
+        if value.dtype == tf.int64 and dtype == tf.float32:
+            number = tf.cast(value, tf.float32)
+            value = tf.where(tf.equal(value, MISSING_INT), float("nan"), number)
+        columns[serving_name(name)] = value
+    return columns
+
+
+def from_serving_columns(
+    problem: FeaturesSpec, schema: schema_pb2.Schema, columns: Mapping[str, tf.Tensor]
+) -> Tensors:
+    """Turns the inputs of `serving_default` into raw columns `[batch, 1]`."""
+    raw: Tensors = {}
+    for name, spec in raw_input_specs(schema, frozenset({problem.label.name})).items():
+        value = columns[serving_name(name)]
+        to_integer = spec.dtype == tf.int64 and value.dtype == tf.float32
+        raw[name] = tf.expand_dims(_to_integer(value) if to_integer else value, axis=1)
+    return raw
+
+
+def _to_integer(value: tf.Tensor) -> tf.Tensor:
+    missing = tf.math.is_nan(value)
+    # NaN has no integer: it must not reach the cast.
+    known = tf.cast(tf.where(missing, 0.0, value), tf.int64)
+    return tf.where(missing, tf.constant(MISSING_INT, tf.int64), known)
+
+
+def served_classes(problem: FeaturesSpec, schema: schema_pb2.Schema) -> tuple[int | str, ...]:
+    """The classes as answers name them: of the label's type in the data; () for regression."""
+    column = next(c for c in schema.feature if c.name == problem.label.name)
+    text = column.type == schema_pb2.BYTES
+    return tuple(str(value) if text else int(value) for value in problem.label_classes())
+
+
+def _class_values(serving: Serving) -> tf.Tensor:
+    classes = served_classes(serving.problem, serving.schema)
+    return tf.constant(classes, tf.string if isinstance(classes[0], str) else tf.int64)
+
+
+def _signatures(serving: Serving) -> dict[str, Any]:
+    label = serving.problem.label.name
+    for_serving = raw_input_specs(serving.schema, frozenset({label}))
+    all_columns = raw_input_specs(serving.schema)
+
+    input_name = examples_input(all_columns)
+
+    def transformed(examples: tf.Tensor) -> Tensors:
+        return dict(serving.transform(tf.io.parse_example(examples, all_columns)))
+
+    return {
+        "serving_default": _columns_signature(serving),
+        "examples": _examples_signature(
+            lambda examples: answer(
+                serving, serving.transform(tf.io.parse_example(examples, for_serving))
+            ),
+            input_name,
+        ),
+        "transform_features": _examples_signature(transformed, input_name),
+        # TFMA takes labels from here: beside `transform_features`, it would look for
+        # slice columns among the transformed features.
+        "labels": _examples_signature(
+            lambda examples: {label: tf.expand_dims(transformed(examples)[label], 1)},
+            input_name,
+        ),
+    }
+
+
+def _columns_signature(serving: Serving) -> Any:
+    @tf.function(input_signature=[_column_specs(serving)], autograph=False)
+    def serve(columns: Tensors) -> Tensors:
+        raw = from_serving_columns(serving.problem, serving.schema, columns)
+        return answer(serving, serving.transform(raw))
+
+    return serve
+
+
+def _encode_function(serving: Serving, halves: Halves) -> Any:
+    @tf.function(input_signature=[_column_specs(serving)], autograph=False)
+    def encode(columns: Tensors) -> tf.Tensor:
+        raw = from_serving_columns(serving.problem, serving.schema, columns)
+        return halves.encode(serving.transform(raw))
+
+    return encode
+
+
+def _column_specs(serving: Serving) -> dict[str, tf.TensorSpec]:
+    return {
+        serving_name(name): tf.TensorSpec([None], dtype, name=serving_name(name))
+        for name, dtype in serving_inputs(serving.problem, serving.schema).items()
+    }
+
+
+def examples_input(columns: Iterable[str]) -> str:
+    """The input of the signatures that take serialized `tf.Example`s.
+
+    It is `examples`, but never the name of a column of the data: TFMA would feed the column.
+    """
+    taken = set(columns)
+    name = "examples"
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _examples_signature(function: Callable[[tf.Tensor], Tensors], input_name: str) -> Any:
+    spec = tf.TensorSpec([None], tf.string, name=input_name)
+
+    @tf.function(input_signature=[spec], autograph=False)
+    def serve(examples: tf.Tensor) -> Tensors:
+        return function(examples)
+
+    return serve

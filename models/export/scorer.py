@@ -1,0 +1,65 @@
+"""A SavedModel's answers, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from models.export.encoding import encoding_from_json
+from models.features.spec import Task
+
+Array = np.ndarray[Any, Any]
+
+SCORE: Mapping[Task, str] = {
+    "binary": "probabilities",
+    "multiclass": "probabilities",
+    "regression": "predictions",
+}
+"""By task, the output that holds what a model predicts."""
+
+BATCH_ROWS = 8192
+
+
+class Scorer:
+    """A loaded SavedModel that gives the score of each row.
+
+    Attributes:
+      threshold: The operating threshold that the model decides at; binary only.
+    """
+
+    def __init__(self, saved_model: Path, task: Task) -> None:
+        # The module must live as long as its functions: they hold its variables weakly.
+        self._module = tf.saved_model.load(str(saved_model))
+        self._output = SCORE[task]
+        encoding = encoding_from_json(self._module.encoding().numpy().decode())
+        self.threshold = encoding.threshold
+
+    def examples(self, batches: Iterable[Array]) -> Array:
+        """Scores serialized `tf.Example`s, given in batches."""
+        function = self._module.signatures["examples"]
+        (name,) = function.structured_input_signature[1]
+        return _joined(function(**{name: tf.constant(batch)})[self._output] for batch in batches)
+
+    def columns(self, columns: Mapping[str, Array]) -> Array:
+        """Scores the named inputs of `serving_default`, equally long."""
+        function = self._module.signatures["serving_default"]
+        rows = len(next(iter(columns.values())))
+        return _joined(
+            function(
+                **{
+                    name: tf.constant(values[start : start + BATCH_ROWS])
+                    for name, values in columns.items()
+                }
+            )[self._output]
+            for start in range(0, rows, BATCH_ROWS)
+        )
+
+
+def _joined(parts: Iterable[tf.Tensor]) -> Array:
+    arrays = [part.numpy() for part in parts]
+    joined: Array = np.concatenate(arrays) if arrays else np.zeros([0], np.float32)
+    return joined

@@ -1,0 +1,1 @@
+"""Processes of their own for work that can take a process down."""

@@ -1,0 +1,1 @@
+"""Fits a network: optimizer, schedule, decision threshold, diagnosis."""

@@ -1,0 +1,131 @@
+"""Cross-validation: the same network, learned once a fold, scored on the rows it did not see.
+
+The folds are cut from train. Val keeps its role in each of them: it stops the fit and
+chooses temperature and threshold. Test is not touched.
+
+The transform graph is the run's own: means, vocabularies and the like were learned on all
+of train, hence also on the rows that a fold holds out. Labels are no part of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow_transform as tft
+
+from contracts.errors import ModelError
+from models.data.dataset import Split, split_of
+from models.data.labels import class_weights
+from models.training.config import TrainerSpec
+from models.training.fitting import Device, Fit, choose_device
+from models.training.learning import fit_network, predict, settle
+from models.training.operating_point import measure_threshold
+from models.training.validation_metrics import score
+
+_LOG = logging.getLogger(__name__)
+
+Array = np.ndarray[Any, Any]
+Metrics = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold: its metrics on the rows held out, and how its fit went."""
+
+    metrics: Metrics
+    rows: int
+    epochs: int
+    best_epoch: int
+    seconds: float
+
+
+def cross_validate(
+    spec: TrainerSpec,
+    graph: tft.TFTransformOutput,
+    train: Mapping[str, Array],
+    val: Mapping[str, Array],
+    folds: Array,
+) -> list[Fold]:
+    """Trains and scores once a fold.
+
+    Args:
+      spec: What the Trainer gets; every fold trains by it, seed included.
+      graph: The transform graph.
+      train: Transformed train, see `load_columns`.
+      val: Transformed val.
+      folds: The fold of each row of train, counted from 0.
+
+    Raises:
+      ModelError: in some fold the loss is not a number.
+    """
+    device = choose_device()
+    label = spec.problem.label.name
+    kept = split_of("val", val, label)
+    order = np.random.default_rng(spec.seed).permutation(len(folds))
+    found = []
+    for fold in range(int(folds.max()) + 1):
+        rows = {"train": order[folds[order] != fold], "held out": np.flatnonzero(folds == fold)}
+        parts = {name: split_of(name, _take(train, places), label) for name, places in rows.items()}
+        splits = {"train": parts["train"], "val": kept}
+        found.append(_one(spec, graph, splits, parts["held out"], device))
+        _LOG.info("fold %d of %d: %s", fold + 1, folds.max() + 1, found[-1])
+    return found
+
+
+def summarise(folds: Sequence[Metrics]) -> tuple[Metrics, Metrics]:
+    """Mean and standard deviation of each metric, over the folds that have it."""
+    mean: Metrics = {}
+    deviation: Metrics = {}
+    for name in folds[0]:
+        values = [value for fold in folds if (value := fold[name]) is not None]
+        mean[name] = float(np.mean(values)) if values else None
+        deviation[name] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return mean, deviation
+
+
+def _one(
+    spec: TrainerSpec,
+    graph: tft.TFTransformOutput,
+    splits: dict[str, Split],
+    held: Split,
+    device: Device,
+) -> Fold:
+    started = time.monotonic()
+    keras.utils.set_random_seed(spec.seed)
+    weights = class_weights(spec.problem, splits["train"].labels, spec.training.class_weights)
+    network, outcome = fit_network(spec, graph, splits, weights, device, None)
+    _check(outcome, held)
+    settled = settle(spec, network, splits["val"])
+    predictions = predict(network, held)
+    point = settled.point
+    if point is not None:
+        point = measure_threshold(point.threshold, held.labels, predictions, spec.costs)
+    return Fold(
+        score(spec.problem.task, held.labels, predictions, point),
+        held.rows,
+        len(outcome.history),
+        outcome.best_epoch,
+        time.monotonic() - started,
+    )
+
+
+def _check(outcome: Fit, held: Split) -> None:
+    if not outcome.not_a_number:
+        return
+    raise ModelError(
+        "cross-validation was stopped: the loss is not a number",
+        where=f"CrossValidation, the fold that holds out {held.rows} rows",
+        expected="a finite loss on train and val",
+        received=f"epoch {len(outcome.history)} without one",
+        fix="lower training.optimizer.learning_rate, or leave evaluation.cross_validation out",
+    )
+
+
+def _take(columns: Mapping[str, Array], rows: Array) -> dict[str, Array]:
+    return {name: values[rows] for name, values in columns.items()}

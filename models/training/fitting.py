@@ -1,0 +1,221 @@
+"""One fit: the model that is fitted, what it reports each epoch, and where it runs."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from models.features.spec import Task
+from models.training.config import TrainingSpec
+from models.training.optimizers import build_optimizer, control_callbacks
+
+_LOG = logging.getLogger(__name__)
+_STEPS_PER_EXECUTION = 32
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where training runs: `name` for people, `strategy` for TensorFlow."""
+
+    name: str
+    strategy: tf.distribute.Strategy
+
+
+def choose_device() -> Device:
+    """Takes all GPUs where several are visible, one where one is, else the CPU."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return Device("CPU", tf.distribute.get_strategy())
+    name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+    if len(gpus) == 1:
+        return Device(name, tf.distribute.OneDeviceStrategy("/gpu:0"))
+    return Device(f"{len(gpus)} x {name}", tf.distribute.MirroredStrategy())
+
+
+def precision(mixed: bool) -> str:
+    """The dtype policy: bfloat16 needs no loss scaling, older GPUs only have float16."""
+    if not mixed:
+        return "float32"
+    for gpu in tf.config.list_physical_devices("GPU"):
+        capability = tf.config.experimental.get_device_details(gpu).get("compute_capability")
+        if capability is not None and capability < (8, 0):
+            return "mixed_float16"
+    return "mixed_bfloat16"
+
+
+class MonitoredModel(keras.Model):
+    """Fits a network and tracks the norm of its gradient, as it was before clipping."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__(name="monitored")
+        self.network = network
+        self.gradient_norm = keras.metrics.Mean(name="gradient_norm")
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Calls the network."""
+        return self.network(inputs, training=training)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One step of Keras's own loop, with the norm on top."""
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            predicted = self(x, training=True)
+            loss = self.compute_loss(
+                x=x, y=y, y_pred=predicted, sample_weight=weight, training=True
+            )
+            scaled = self.optimizer.scale_loss(loss)
+        variables = self.trainable_weights
+        gradients = tape.gradient(scaled, variables)
+        unscale = tf.math.divide_no_nan(tf.cast(loss, tf.float32), tf.cast(scaled, tf.float32))
+        self.gradient_norm.update_state(tf.linalg.global_norm(gradients) * unscale)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        for metric in self.metrics:
+            if metric.name == "loss":
+                metric.update_state(loss, sample_weight=tf.shape(y)[0])
+        results: dict[str, Any] = self.compute_metrics(x, y, predicted, sample_weight=weight)
+        return results
+
+
+class StandardisedError(keras.losses.Loss):
+    """Squared error in units of the label's variance: one learning rate fits all labels."""
+
+    def __init__(self, deviation: float) -> None:
+        super().__init__(name="standardised_error", reduction="sum_over_batch_size")
+        self._deviation = deviation
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Gives a loss per row."""
+        error = (tf.reshape(y_true, [-1, 1]) - tf.reshape(y_pred, [-1, 1])) / self._deviation
+        return tf.reduce_mean(tf.square(error), axis=-1)
+
+
+class EpochLog(keras.callbacks.Callback):
+    """Keeps the history, logs a line per epoch, and stops when the loss is no number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history: list[dict[str, float]] = []
+        self.not_a_number = False
+        self._started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Starts the epoch's clock."""
+        del epoch, logs
+        self._started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Adds the epoch; also to `logs`, for the callbacks that come after."""
+        logs = {} if logs is None else logs
+        logs.pop("val_gradient_norm", None)
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        entry = {name: float(value) for name, value in logs.items()}
+        entry = {"epoch": epoch + 1, **entry, "seconds": time.monotonic() - self._started}
+        self.history.append(entry)
+        _LOG.info("%s", ", ".join(f"{name} {value:.5g}" for name, value in entry.items()))
+        if not math.isfinite(entry["loss"]) or not math.isfinite(entry["val_loss"]):
+            self.not_a_number = True
+            self.model.stop_training = True
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a fit came to.
+
+    Attributes:
+      history: One entry per epoch.
+      best_epoch: The epoch, counted from 1, whose weights the network has now.
+      stopped_early: Whether early stopping ended it.
+      not_a_number: Whether the loss stopped being finite.
+      seconds: Of the fit alone.
+    """
+
+    history: list[dict[str, float]]
+    best_epoch: int
+    stopped_early: bool
+    not_a_number: bool
+    seconds: float
+
+
+def compile_model(
+    network: Any, task: Task, spec: TrainingSpec, steps_per_epoch: int, deviation: float
+) -> MonitoredModel:
+    """Wraps the network and compiles it for its task.
+
+    Args:
+      network: From `build_network`.
+      task: Decides loss and metrics.
+      spec: Decides the optimizer.
+      steps_per_epoch: For the schedule.
+      deviation: The label's standard deviation; regression only.
+    """
+    metrics = keras.metrics
+    losses: dict[Task, tuple[Any, list[Any]]] = {
+        "binary": (
+            keras.losses.BinaryCrossentropy(),
+            [metrics.AUC(name="roc_auc"), metrics.AUC(curve="PR", name="pr_auc")],
+        ),
+        "multiclass": (
+            keras.losses.SparseCategoricalCrossentropy(),
+            [metrics.SparseCategoricalAccuracy(name="accuracy")],
+        ),
+        "regression": (
+            StandardisedError(deviation),
+            [metrics.RootMeanSquaredError(name="rmse"), metrics.MeanAbsoluteError(name="mae")],
+        ),
+    }
+    loss, tracked = losses[task]
+    model = MonitoredModel(network)
+    model.compile(
+        optimizer=build_optimizer(spec, steps_per_epoch),
+        loss=loss,
+        metrics=tracked,
+        steps_per_execution=max(1, min(_STEPS_PER_EXECUTION, steps_per_epoch)),
+        jit_compile=False,
+    )
+    return model
+
+
+def fit(
+    model: MonitoredModel,
+    train: tf.data.Dataset,
+    val: tf.data.Dataset,
+    spec: TrainingSpec,
+    log_dir: Path | None,
+) -> Fit:
+    """Fits the model; with early stopping the best epoch's weights are restored.
+
+    TensorBoard's events go to `log_dir`, where there is one.
+    """
+    log = EpochLog()
+    callbacks = [log, *control_callbacks(spec)]
+    if log_dir is not None:
+        callbacks.append(
+            keras.callbacks.TensorBoard(str(log_dir), write_graph=False, update_freq="epoch")
+        )
+    started = time.monotonic()
+    model.fit(
+        train,
+        validation_data=val,
+        epochs=spec.epochs,
+        callbacks=callbacks,
+        verbose=0,
+        shuffle=False,
+    )
+    last = len(log.history)
+    best = last
+    if spec.early_stopping is not None and not log.not_a_number:
+        best = 1 + min(range(last), key=lambda i: log.history[i]["val_loss"])
+    return Fit(
+        history=log.history,
+        best_epoch=best,
+        stopped_early=last < spec.epochs and not log.not_a_number,
+        not_a_number=log.not_a_number,
+        seconds=time.monotonic() - started,
+    )

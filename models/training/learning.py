@@ -1,0 +1,108 @@
+"""One network, learned from a train split and settled on a val split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from models.data.dataset import Split, ordered_batches, train_batches
+from models.data.transformed import input_specs, output_spec
+from models.networks import build_network
+from models.training.calibration import Calibration, calibrate
+from models.training.config import TrainerSpec
+from models.training.fitting import Device, Fit, compile_model, fit, precision
+from models.training.operating_point import OperatingPoint, choose_threshold
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What val decides after the fit.
+
+    Attributes:
+      predictions: The network's predictions on val, calibrated where it is.
+      calibration: The temperature; None without calibration.
+      point: The operating point; binary only.
+    """
+
+    predictions: Array
+    calibration: Calibration | None
+    point: OperatingPoint | None
+
+
+def fit_network(
+    spec: TrainerSpec,
+    graph: tft.TFTransformOutput,
+    splits: dict[str, Split],
+    weights: Sequence[float] | None,
+    device: Device,
+    log_dir: Path | None,
+) -> tuple[Any, Fit]:
+    """Fits, and gives the network in float32 on the CPU, as it will be served.
+
+    Args:
+      spec: Network, loop and seed.
+      graph: The transform graph: it knows the sizes of the vocabularies.
+      splits: `train` to learn from, `val` to stop by.
+      weights: A weight per class id; None weighs all rows alike.
+      device: Where to.
+      log_dir: Where TensorBoard's events go; None writes none.
+    """
+    inputs = input_specs(spec.problem, graph)
+    output = output_spec(spec.problem, splits["train"].labels)
+    steps = math.ceil(splits["train"].rows / spec.training.batch_size)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision(spec.training.mixed_precision))
+    try:
+        with device.strategy.scope():
+            trained = build_network(spec.network, inputs, output, keras)
+            model = compile_model(
+                trained, spec.problem.task, spec.training, steps, output.deviation
+            )
+            outcome = fit(
+                model,
+                train_batches(splits["train"], spec.training.batch_size, spec.seed, weights),
+                ordered_batches(splits["val"]),
+                spec.training,
+                log_dir,
+            )
+    finally:
+        keras.config.set_dtype_policy(policy)
+    with tf.device("/CPU:0"):
+        served = build_network(spec.network, inputs, output, keras)
+        served.set_weights(trained.get_weights())
+    return served, outcome
+
+
+def settle(spec: TrainerSpec, network: Any, val: Split) -> Settled:
+    """Calibrates the network where the config says so, then chooses the operating point."""
+    calibration = None
+    if spec.training.calibration == "temperature":
+        calibration = calibrate(network, ordered_batches(val), val.labels)
+    predictions = predict(network, val)
+    point = None
+    if spec.problem.task == "binary":
+        point = choose_threshold(val.labels, predictions, spec.costs)
+    return Settled(predictions, calibration, point)
+
+
+def predict(network: Any, split: Split) -> Array:
+    """P(second class) `[rows]`, class probabilities `[rows, classes]` or numbers `[rows]`."""
+
+    @tf.function(reduce_retracing=True)
+    def step(features: dict[str, tf.Tensor]) -> tf.Tensor:
+        return network(features, training=False)
+
+    with tf.device("/CPU:0"):
+        parts = [step(features).numpy() for features, _ in ordered_batches(split)]
+    predictions: Array = np.concatenate(parts)
+    return predictions[:, 0] if predictions.shape[1] == 1 else predictions

@@ -1,0 +1,174 @@
+"""Training: from raw examples and a transform graph to a SavedModel and a report of the fit."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from contracts.errors import ModelError
+from models.data.dataset import Source, Split, expand, load_split, ordered_batches
+from models.data.labels import check_labels, class_weights, trivial_loss
+from models.export.golden_answers import golden_rows, write_answers
+from models.export.saved_model import Serving, export
+from models.training.config import TrainerSpec
+from models.training.diagnosis import Finding, diagnose
+from models.training.fitting import Device, Fit, choose_device, precision
+from models.training.learning import Settled, fit_network, settle
+from models.training.validation_metrics import score
+
+_LOG = logging.getLogger(__name__)
+
+Array = np.ndarray[Any, Any]
+
+REPORT_FILE = "training.json"
+NETWORK_FILE = "network.keras"
+
+
+def run_fn(fn_args: Any) -> None:
+    """Called by TFX's Trainer."""
+    spec = TrainerSpec.model_validate_json(fn_args.custom_config["spec"])
+    job = Job(
+        spec=spec,
+        train_files=expand(fn_args.train_files, "train"),
+        val_files=expand(fn_args.eval_files, "val"),
+        schema=text_format.Parse(
+            tf.io.gfile.GFile(fn_args.schema_path).read(), schema_pb2.Schema()
+        ),
+        graph=tft.TFTransformOutput(fn_args.transform_graph_path),
+        model_dir=Path(fn_args.serving_model_dir),
+        run_dir=Path(fn_args.model_run_dir),
+    )
+    train(job)
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that one training needs."""
+
+    spec: TrainerSpec
+    train_files: list[str]
+    val_files: list[str]
+    schema: schema_pb2.Schema
+    graph: tft.TFTransformOutput
+    model_dir: Path
+    run_dir: Path
+
+
+def train(job: Job) -> None:
+    """Fits, calibrates, chooses the operating point, and writes all that a run keeps.
+
+    The SavedModel goes to `model_dir`; the report, the golden rows and the Keras network
+    that the SavedModel was made of to `run_dir`.
+
+    Raises:
+      ModelError: labels that cannot be learned from, or a loss that is not a number.
+    """
+    spec = job.spec
+    keras.utils.set_random_seed(spec.seed)
+    device = choose_device()
+    _LOG.info("training on %s", device.name)
+    source = Source(job.schema, job.graph.transform_features_layer(), spec.problem.label.name)
+    splits = _load(job, source)
+    weights = class_weights(spec.problem, splits["train"].labels, spec.training.class_weights)
+    network, outcome = fit_network(
+        spec, job.graph, splits, weights, device, job.run_dir / "tensorboard"
+    )
+    trivial = trivial_loss(spec.problem, splits["train"].labels, weights)
+    findings = diagnose(outcome.history, trivial, outcome.stopped_early)
+    report = _describe_fit(job, splits, outcome, findings, device)
+    report |= {"class_weights": _by_class(spec, weights), "parameters": network.count_params()}
+    if outcome.not_a_number:
+        _write_report(job.run_dir, report)
+        raise _not_a_number(findings[0])
+    settled = settle(spec, network, splits["val"])
+    threshold = None if settled.point is None else settled.point.threshold
+    serving = Serving(spec.problem, job.schema, source.transform, network, threshold)
+    write_answers(job.run_dir / "golden", golden_rows(job.val_files), serving)
+    network.save(job.run_dir / NETWORK_FILE)
+    sample, _ = next(iter(ordered_batches(splits["val"])))
+    export(serving, job.model_dir, sample)
+    _write_report(job.run_dir, report | _describe_settled(spec, splits["val"], settled))
+
+
+def _load(job: Job, source: Source) -> dict[str, Split]:
+    problem, cache = job.spec.problem, job.spec.training.cache
+    splits = {
+        "train": load_split("train", job.train_files, source, cache, seed=job.spec.seed),
+        "val": load_split("val", job.val_files, source, cache),
+    }
+    for name, split in splits.items():
+        check_labels(problem, split.labels, name)
+        _LOG.info("%s: %d rows, %s", name, split.rows, "cached" if split.cached else "streamed")
+    return splits
+
+
+def _describe_fit(
+    job: Job, splits: dict[str, Split], outcome: Fit, findings: list[Finding], device: Device
+) -> dict[str, Any]:
+    return {
+        "device": device.name,
+        "strategy": type(device.strategy).__name__,
+        "precision": precision(job.spec.training.mixed_precision),
+        "rows": {name: split.rows for name, split in splits.items()},
+        "epochs": len(outcome.history),
+        "best_epoch": outcome.best_epoch,
+        "stopped_early": outcome.stopped_early,
+        "seconds": outcome.seconds,
+        "history": outcome.history,
+        "diagnosis": [finding.to_dict() for finding in findings],
+        "seed": job.spec.seed,
+    }
+
+
+def _describe_settled(spec: TrainerSpec, val: Split, settled: Settled) -> dict[str, Any]:
+    point, calibration = settled.point, settled.calibration
+    return {
+        "operating_point": None if point is None else asdict(point),
+        "calibration": None if calibration is None else asdict(calibration),
+        "val_metrics": score(spec.problem.task, val.labels, settled.predictions, point),
+    }
+
+
+def _by_class(spec: TrainerSpec, weights: list[float] | None) -> dict[str, float] | None:
+    if weights is None:
+        return None
+    return dict(zip(map(str, spec.problem.label_classes()), weights, strict=True))
+
+
+def _not_a_number(finding: Finding) -> ModelError:
+    return ModelError(
+        "training was stopped: the loss is not a number",
+        where="Trainer",
+        expected="a finite loss on train and val",
+        received=finding.evidence,
+        fix=finding.remedy,
+    )
+
+
+def _write_report(folder: Path, report: Mapping[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(_finite(report), indent=2, allow_nan=False)
+    (folder / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    """Null instead of NaN and infinity, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {str(name): _finite(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

@@ -1,0 +1,169 @@
+"""`kelp explain`: what a model says of one row, and what each feature adds to it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from contracts.errors import ConfigError
+from pipelines.execution.capture import captured
+from pipelines.prediction.raw_format import raw_format
+from pipelines.prediction.single_row import checked, row_from_file, row_from_text
+from pipelines.text import did_you_mean, some
+
+SERVING_ROOT = Path("serving_models")
+
+
+def explain(model: str, row: str | None, data: Path | None, index: int) -> dict[str, Any]:
+    """Explains one row.
+
+    Args:
+      model: A SavedModel, a folder of versions, or a name under serving_models/.
+      row: The row as JSON or @FILE; or None.
+      data: A CSV or Parquet file that has the row; or None.
+      index: The row's place in `data`, from 0.
+
+    Returns:
+      What `--json` prints; see `render`.
+
+    Raises:
+      KelpError: the model or the row cannot be read.
+    """
+    if (row is None) == (data is None):
+        raise ConfigError(
+            "give the row in one way",
+            where="kelp explain",
+            expected="either --row or --data",
+            received="neither" if row is None else "both",
+            fix="kelp explain --help",
+        )
+    folder = find_model(model)
+    given = None if row is None else row_from_text(row)
+    # TensorFlow greets on stderr, and looks for a GPU that one row does not need.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    with TemporaryDirectory() as scratch, captured(Path(scratch) / "log"):
+        from models.export.loaded_model import load_model
+
+        loaded = load_model(folder)
+        types = loaded.types()
+        if given is None and data is not None:
+            given = row_from_file(data, index, types, raw_format(folder, None, None))
+        return _explained(loaded, checked(given or {}, types))
+
+
+def find_model(model: str, root: Path = SERVING_ROOT) -> Path:
+    """The SavedModel that is meant: the newest version where a folder has several.
+
+    Raises:
+      ConfigError: there is none.
+    """
+    for folder in (Path(model), root / model):
+        if (folder / "saved_model.pb").is_file():
+            return folder
+        versions = [
+            path for path in folder.glob("*/") if path.name.isdecimal() and any(path.iterdir())
+        ]
+        if versions:
+            return max(versions, key=lambda path: int(path.name))
+    known = sorted({path.parent.name for path in root.glob("*/*/") if path.name.isdecimal()})
+    exists = Path(model).exists()
+    raise ConfigError(
+        f"{model} is no SavedModel" if exists else f"there is no model {model!r}",
+        where=model,
+        expected="a SavedModel, such as serving_models/NAME/1, a folder of them, or a NAME"
+        + (f" of: {some(known)}" if known else ""),
+        received="a folder or file without saved_model.pb" if exists else "",
+        fix=did_you_mean(model, known) or "`kelp run CONFIG` pushes a blessed model there",
+    )
+
+
+def _explained(model: Any, row: Mapping[str, Any]) -> dict[str, Any]:
+    import pyarrow as pa
+
+    from models.export.explanation import integrated_gradients
+
+    kinds = {"number": pa.float32(), "integer": pa.int64(), "text": pa.string()}
+    types = model.types()
+    table = pa.table({name: pa.array([row[name]], kinds[types[name]]) for name in row})
+    columns = model.columns(table)
+    answers = {name: _plain(value[0]) for name, value in model.answers(columns).items()}
+    about = model.encoding
+    target, told = None, f"predicted {about.label}"
+    if about.task == "binary":
+        told = f"log-odds that {about.label} is {about.classes[1]}"
+    elif about.task == "multiclass":
+        probabilities = answers["probabilities"]
+        target = probabilities.index(max(probabilities))
+        told = f"log-odds that {about.label} is {about.classes[target]}"
+    found = integrated_gradients(model, model.encode(columns)[0], target)
+    entries = [
+        {"feature": name, "value": row[name], "attribution": part}
+        for name, part in found.by_feature.items()
+    ]
+    entries.sort(key=lambda entry: -abs(entry["attribution"]))
+    return {
+        "model": str(model.folder),
+        "task": about.task,
+        "label": about.label,
+        "classes": list(about.classes),
+        "prediction": answers,
+        "explained": told,
+        "score": found.score,
+        "reference_score": found.reference_score,
+        "attributions": entries,
+        "residual": found.residual,
+    }
+
+
+def _plain(value: Any) -> Any:
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    return plain.decode() if isinstance(plain, bytes) else plain
+
+
+def to_json(told: Mapping[str, Any]) -> str:
+    """The explanation as one JSON object."""
+    return json.dumps(told, indent=2, allow_nan=False)
+
+
+def render(told: Mapping[str, Any], console: Console) -> None:
+    """Prints the prediction, and a table of the features, the weightiest first."""
+    console.print(f"[bold]{escape(told['model'])}[/bold]")
+    for line in _prediction(told):
+        console.print(escape(line))
+    table = Table(title=f"What each feature adds to the {escape(told['explained'])}")
+    table.add_column("feature", style="bold", overflow="fold")
+    table.add_column("value", justify="right", overflow="fold")
+    table.add_column("adds", justify="right", no_wrap=True)
+    for entry in told["attributions"]:
+        value = "missing" if entry["value"] is None else _figure(entry["value"])
+        table.add_row(escape(entry["feature"]), escape(value), f"{entry['attribution']:+.4f}")
+    table.add_section()
+    table.add_row("an average row", "", f"{told['reference_score']:+.4f}")
+    table.add_row("this row", "", f"{told['score']:+.4f}")
+    console.print(table)
+
+
+def _prediction(told: Mapping[str, Any]) -> list[str]:
+    answers, label = told["prediction"], told["label"]
+    if told["task"] == "regression":
+        return [f"{label}: {answers['predictions']:,.6g}"]
+    lines = [f"{label}: {answers['classes']}"]
+    if told["task"] == "binary":
+        return [*lines, f"P({label} = {told['classes'][1]}): {answers['probabilities']:.4f}"]
+    return lines + [
+        f"P({label} = {name}): {part:.4f}"
+        for name, part in zip(told["classes"], answers["probabilities"], strict=True)
+    ]
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

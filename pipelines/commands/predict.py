@@ -1,0 +1,152 @@
+"""`kelp predict`: what an artifact, or a served model, answers for the raw rows of a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from contracts.errors import ConfigError, DataError
+from models.compression.formats.artifact import ARTIFACT_FILE, read_artifact
+from models.compression.runtimes import open_predictor
+from models.compression.spec import Kind, kind_of
+from pipelines.commands.explain import find_model
+from pipelines.execution.capture import captured
+from pipelines.prediction.answers import COLUMNS, AnswerFile, answer_table
+from pipelines.prediction.raw_format import format_explained, raw_format
+from pipelines.prediction.raw_rows import RawRows, open_rows, require_columns
+from pipelines.text import some
+
+_ROWS_AT_ONCE = 4096
+
+
+class Answering(Protocol):
+    """What answers raw rows: an artifact in this process, or a server."""
+
+    @property
+    def types(self) -> Mapping[str, str]:
+        """By column, what its values must be: a `number`, an `integer` or `text`."""
+
+    def inputs(self, table: pa.Table) -> dict[str, Any]:
+        """Turns raw rows, missing values being null, into what it takes."""
+
+    def answers(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Gives the outputs, by name."""
+
+
+def predict(
+    artifact: str | Answering,
+    data: Path,
+    out: Path | None,
+    limit: int | None,
+    delimiter: str | None = None,
+    *,
+    config: Path | None = None,
+    allow_missing: bool = False,
+    keep: Sequence[str] = (),
+) -> list[str]:
+    """Predicts the rows of a file.
+
+    Args:
+      artifact: A SavedModel, a folder of versions, a name under serving_models/, or a folder
+        with artifact.json; or a model that is loaded already, such as a server's.
+      data: A CSV or Parquet file.
+      out: Where the answers go: CSV, JSON lines or Parquet by the suffix; None prints CSV.
+      limit: How many rows, from the first; None takes all.
+      delimiter: Of a CSV file; None for that of the model's training data.
+      config: A config whose `data` tell how the file is written; None for what the artifact
+        says about its training data.
+      allow_missing: Takes a column that the file lacks as missing in every row.
+      keep: Columns of the file to write before the answers, such as a key.
+
+    Returns:
+      The columns that the file lacks.
+
+    Raises:
+      KelpError: the artifact or the file cannot be read, or does not fit the other.
+    """
+    _require_other_names(keep)
+    found = find_artifact(artifact) if isinstance(artifact, str) else artifact
+    # Libraries greet on stderr, and look for a GPU that these batches do not need.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    with TemporaryDirectory() as scratch, AnswerFile(out) as answers:
+        log = Path(scratch) / "log"
+        with captured(log):
+            predictor = open_predictor(*found) if isinstance(found, tuple) else found
+        folder = found[1] if isinstance(found, tuple) else None
+        raw = raw_format(folder, config, delimiter)
+        with format_explained(data, known=(folder or config) is not None):
+            rows = open_rows(data, predictor.types, raw, keep)
+            if not allow_missing:
+                require_columns(rows)
+            for part, kept in _parts(rows, limit):
+                with captured(log):
+                    table = answer_table(predictor.answers(predictor.inputs(part)))
+                answers.write(_beside(kept, table))
+    return rows.missing
+
+
+def find_artifact(artifact: str) -> tuple[Kind, Path]:
+    """What is meant, by what is in it, and where it is.
+
+    Raises:
+      ConfigError: there is none, or several.
+    """
+    folder = Path(artifact)
+    if folder.is_file() and (folder.parent / ARTIFACT_FILE).is_file():
+        folder = folder.parent
+    if (folder / ARTIFACT_FILE).is_file():
+        return kind_of(read_artifact(folder).format), folder
+    inside = sorted(
+        str(path.parent) for depth in ("*", "*/*") for path in folder.glob(f"{depth}/artifact.json")
+    )
+    if inside:
+        raise ConfigError(
+            f"{artifact} holds several artifacts" if len(inside) > 1 else f"{artifact} holds one",
+            where=artifact,
+            expected=f"one of: {some(inside)}",
+            received="a folder of them",
+        )
+    return "savedmodel", find_model(artifact)
+
+
+def _require_other_names(keep: Sequence[str]) -> None:
+    taken = next((name for name in keep if name in COLUMNS), None)
+    if taken is not None:
+        raise ConfigError(
+            f"the column {taken!r} cannot be kept: an answer has that name",
+            where="--keep",
+            expected=f"none of: {', '.join(COLUMNS)}",
+            received=taken,
+            fix="rename it in the file",
+        )
+
+
+def _beside(kept: pa.Table, answers: pa.Table) -> pa.Table:
+    names = [*kept.column_names, *answers.column_names]
+    return pa.table([*kept.columns, *answers.columns], names)
+
+
+def _parts(rows: RawRows, limit: int | None) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The rows and what is kept of them, few enough at once for any network."""
+    left = limit
+    seen = False
+    for table, kept in rows.tables_and_kept():
+        wanted = table.num_rows if left is None else min(left, table.num_rows)
+        for start in range(0, wanted, _ROWS_AT_ONCE):
+            seen = True
+            count = min(_ROWS_AT_ONCE, wanted - start)
+            yield table.slice(start, count), kept.slice(start, count)
+        if left is not None:
+            left -= wanted
+            if not left:
+                return
+    if not seen:
+        raise DataError(
+            f"{rows.path} has no rows", where=str(rows.path), expected="a row or more to predict"
+        )

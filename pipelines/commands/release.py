@@ -1,0 +1,134 @@
+"""The commands that bring versions to the traffic: proxy, release and rollback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+_PATH = click.Path(path_type=Path)
+_CONFIG = click.option(
+    "--config", type=_PATH, metavar="FILE", help="configs/serving.yaml where there is one."
+)
+_MODELS_ROOT = click.option(
+    "--models-root", type=_PATH, help="SavedModels, releases.json.  [default: serving_models]"
+)
+_MODEL_CONFIG = click.option(
+    "--model-config-file", type=_PATH, metavar="FILE", help="models.config, if not in the root."
+)
+_SERVER = click.option(
+    "--server", default="http://127.0.0.1:8501", show_default=True, metavar="URL"
+)
+PROXY_PORT = 8502
+_AT_ONCE = "at once"
+
+
+@click.command()
+@click.option("--upstream", default="http://127.0.0.1:8501", show_default=True, metavar="URL")
+@click.option("--upstream-ca", type=_PATH, metavar="PEM", help="Trust it if these roots sign it.")
+@_CONFIG
+@click.option("--host", metavar="ADDRESS", help="Listen here.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), default=PROXY_PORT, show_default=True)
+@_MODELS_ROOT
+@click.option("--log", type=_PATH, metavar="FOLDER", help="Keep a sample of the requests here.")
+@click.option("--sample", type=click.FloatRange(0, 1), help="The share.  [default: 0.01]")
+def proxy(
+    upstream: str,
+    upstream_ca: Path | None,
+    config: Path | None,
+    host: str | None,
+    port: int,
+    models_root: Path | None,
+    log: Path | None,
+    sample: float | None,
+) -> int:
+    """Stand before a server: split its traffic as releases say, and log requests.
+
+    The server is Kelp's or TensorFlow Serving. Until Ctrl-C or SIGTERM.
+    """
+    from pipelines.commands.serve import run_proxy
+
+    given = {"host": host, "port": port, "models_root": str(models_root) if models_root else None}
+    return run_proxy(upstream, config, given, log, sample, upstream_ca)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--canary", "share", metavar="PERCENT", help="The share to try it with.")
+@click.option("--at-once", "share", flag_value=_AT_ONCE, help="No trial: all traffic goes to it.")
+@click.option("--version", type=click.IntRange(min=0), help="To release.  [default: the newest]")
+@_SERVER
+@click.option(
+    "--proxy", metavar="URL", help=f"[default for a canary: http://127.0.0.1:{PROXY_PORT}]"
+)
+@_CONFIG
+@_MODELS_ROOT
+@_MODEL_CONFIG
+def release(
+    name: str,
+    share: str | None,
+    version: int | None,
+    server: str,
+    proxy: str | None,
+    config: Path | None,
+    models_root: Path | None,
+    model_config_file: Path | None,
+) -> int:
+    """Give the newest version of NAME a share of the traffic; promote it or go back.
+
+    Errors, latency and predictions are compared with those of the stable version, within the
+    budget in the config. The exit status is not 0 where the version went back. A release that
+    fails leaves models.config and releases.json as they were.
+
+    With --at-once the version takes all traffic without a trial, a model's first one for
+    example. From then on, versions that are pushed wait for their release.
+    """
+    from pipelines.commands.serve import run_release
+
+    if share is None:
+        raise click.UsageError("Give either --canary PERCENT or --at-once.")
+    canary = None if share == _AT_ONCE else _percent(share)
+    if canary is not None and proxy is None:
+        proxy = f"http://127.0.0.1:{PROXY_PORT}"
+    kind: Literal["canary", "at once"] = "at once" if canary is None else "canary"
+    given = _given(models_root, model_config_file)
+    return run_release(kind, name, canary, version, (server, proxy), config, given)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--version", type=click.IntRange(min=0), help="To return to.  [default: previous]")
+@_SERVER
+@click.option("--proxy", metavar="URL", help="Wait until this proxy follows.")
+@_CONFIG
+@_MODELS_ROOT
+@_MODEL_CONFIG
+def rollback(
+    name: str,
+    version: int | None,
+    server: str,
+    proxy: str | None,
+    config: Path | None,
+    models_root: Path | None,
+    model_config_file: Path | None,
+) -> int:
+    """Return NAME to its previous version, or take its canary back; no request fails."""
+    from pipelines.commands.serve import run_release
+
+    given = _given(models_root, model_config_file)
+    return run_release("rollback", name, None, version, (server, proxy), config, given)
+
+
+def _percent(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not a number.", param_hint="--canary") from error
+
+
+def _given(models_root: Path | None, model_config_file: Path | None) -> dict[str, str | None]:
+    return {
+        "models_root": str(models_root) if models_root else None,
+        "model_config_file": str(model_config_file) if model_config_file else None,
+    }

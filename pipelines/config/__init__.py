@@ -1,0 +1,1 @@
+"""Composes the config of a problem, reads it from YAML and explains what is wrong with it."""

@@ -1,0 +1,236 @@
+"""Whether the parts of a config fit one another; each part by itself is valid already."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from components.stress.config import stressed_features
+from contracts.errors import ConfigError
+from evidence.metric_names import can_bound_change, metric_names
+from models.compression.spec import VariantsSpec, is_reference
+from models.features.spec import FeaturesSpec
+from pipelines.config.key_errors import Finding
+from pipelines.text import did_you_mean, some
+
+if TYPE_CHECKING:
+    from pipelines.config.problem import KelpConfig
+
+
+_VARIANT_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def misfits(config: KelpConfig) -> list[Finding]:
+    """Everything that does not fit, the most basic first."""
+    checks: tuple[Callable[[KelpConfig], Iterator[Finding]], ...] = (
+        _problem,
+        _split,
+        _class_weights,
+        _metrics,
+        _slices,
+        _main_metric,
+        _without_classes,
+        _stresses,
+        _resampling,
+        _variants,
+    )
+    return [finding for check in checks for finding in check(config)]
+
+
+def _problem(config: KelpConfig) -> Iterator[Finding]:
+    label = config.label.name
+    if label in config.features:
+        yield Finding(
+            ("features", label),
+            f"the label {label!r} is also listed as a feature",
+            expected="features that are known before the label is",
+            fix=f"remove {label} from features",
+        )
+        return
+    try:
+        FeaturesSpec(task=config.task, label=config.label, features=config.features)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            what = detail["msg"].removeprefix("Value error, ")
+            if "class" in what:
+                yield Finding(("label",), what, received=f"task: {config.task}")
+            else:
+                yield Finding(("features",), what, fix="rename one of them, or leave it out")
+
+
+def _split(config: KelpConfig) -> Iterator[Finding]:
+    if config.data.split.by == "stratified" and config.task == "regression":
+        yield Finding(
+            ("data", "split", "by"),
+            "a regression label has no classes to stratify by",
+            expected="row, key or time",
+            received="'stratified'",
+        )
+    for split, share in config.data.split.shares:
+        if not share:
+            yield Finding(
+                ("data", "split", "shares", split),
+                f"the split {split} would have no rows, and a run needs all three",
+                expected="a share above 0",
+                received=f"{share:g}",
+                fix="train learns, val stops and chooses the threshold, test judges",
+            )
+
+
+def _class_weights(config: KelpConfig) -> Iterator[Finding]:
+    weights = config.training.class_weights
+    path = ("training", "class_weights")
+    if weights != "none" and config.task == "regression":
+        yield Finding(path, "a regression task has no classes to weigh", expected="'none'")
+    elif isinstance(weights, dict):
+        classes = [str(name) for name in config.problem().label_classes()]
+        for name in weights:
+            if name not in classes:
+                yield Finding(
+                    (*path, name),
+                    f"class_weights names {name!r}, which is no class of the label",
+                    expected=f"one of: {some(classes)}",
+                    received=repr(name),
+                    fix=did_you_mean(name, classes),
+                )
+
+
+def _metrics(config: KelpConfig) -> Iterator[Finding]:
+    evaluation = config.evaluation
+    known = metric_names(config.task)
+    places = [("bounds", name) for name in evaluation.bounds]
+    places += [("change", name) for name in evaluation.change]
+    for key, name in places:
+        if name not in known:
+            yield Finding(
+                ("evaluation", key, name),
+                f"unknown metric {name!r} for a {config.task} task",
+                expected=f"one of: {', '.join(known)}",
+                received=repr(name),
+                fix=did_you_mean(name, known),
+            )
+        elif key == "change" and not can_bound_change(config.task, name):
+            yield Finding(
+                ("evaluation", key, name),
+                f"{name} is best at 1, so a change of it is neither gain nor loss",
+                expected="a bound under evaluation.bounds, such as {min: 0.9, max: 1.1}",
+                received=f"{name} under evaluation.change",
+            )
+    for name, bound in evaluation.bounds.items():
+        if bound.min is not None and bound.max is not None and bound.min > bound.max:
+            yield Finding(
+                ("evaluation", "bounds", name),
+                f"no {name} can be at least {bound.min:g} and at most {bound.max:g}",
+                expected="min no greater than max",
+            )
+
+
+def _slices(config: KelpConfig) -> Iterator[Finding]:
+    groups = Counter(tuple(sorted(group)) for group in config.evaluation.slices)
+    for index, group in enumerate(config.evaluation.slices):
+        path = ("evaluation", "slices", index)
+        if not group:
+            yield Finding(path, "a slice without a column", expected="[column, ...]")
+        elif len(set(group)) < len(group):
+            yield Finding(path, "a slice that names a column twice", received=some(group))
+        elif groups[tuple(sorted(group))] > 1:
+            yield Finding(path, f"the slice by {some(group)} is listed twice")
+
+
+def _main_metric(config: KelpConfig) -> Iterator[Finding]:
+    metric, known = config.evaluation.metric, metric_names(config.task)
+    if metric is None:
+        return
+    if metric not in known or not can_bound_change(config.task, metric):
+        usable = [name for name in known if can_bound_change(config.task, name)]
+        yield Finding(
+            ("evaluation", "metric"),
+            f"{metric!r} cannot be the main metric of a {config.task} task",
+            expected=f"one of: {', '.join(usable)}",
+            received=repr(metric),
+            fix=did_you_mean(metric, usable),
+        )
+
+
+def _without_classes(config: KelpConfig) -> Iterator[Finding]:
+    """What a regression has no use for."""
+    evaluation = config.evaluation
+    if config.task == "multiclass" and evaluation.fairness.sensitive:
+        yield Finding(
+            ("evaluation", "fairness", "sensitive"),
+            "rates of being called positive need a binary task",
+            expected="this key for a binary task only",
+            received="task: multiclass",
+            fix="remove the key",
+        )
+    if config.task != "regression":
+        return
+    asked: tuple[tuple[tuple[str, ...], bool], ...] = (
+        (("evaluation", "fairness", "sensitive"), bool(evaluation.fairness.sensitive)),
+        (("evaluation", "calibration", "max_error"), evaluation.calibration.max_error is not None),
+        (("training", "calibration"), config.training.calibration != "none"),
+    )
+    for path, is_asked in asked:
+        if is_asked:
+            yield Finding(
+                path,
+                f"{'.'.join(path[:-1])} speaks of classes, and a regression has none",
+                expected="this key for a binary or multiclass task only",
+                received=f"task: {config.task}",
+                fix="remove the key",
+            )
+
+
+def _variants(config: KelpConfig) -> Iterator[Finding]:
+    try:
+        variants = VariantsSpec(variants=config.variants).resolved()
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            yield Finding(("variants",), detail["msg"].removeprefix("Value error, "))
+        return
+    for variant in variants:
+        if not _VARIANT_NAME.fullmatch(variant.name):
+            yield Finding(
+                ("variants", variant.name),
+                f"{variant.name!r} cannot be the name of a variant",
+                expected="small letters, digits and _, a letter first",
+                received=repr(variant.name),
+                fix="rename it: folders are named so",
+            )
+    if variants and sum(map(is_reference, variants)) != 1:
+        yield Finding(
+            ("variants",),
+            "variants are compared with float32, the candidate itself, which is not among them"
+            if not any(map(is_reference, variants))
+            else "the candidate itself stands twice among the variants",
+            expected="one variant of format savedmodel_float32 with weights of its own",
+            fix="variants.float32: {format: savedmodel_float32}",
+        )
+
+
+def _resampling(config: KelpConfig) -> Iterator[Finding]:
+    if config.evaluation.resample == "keys" and config.data.split.by != "key":
+        yield Finding(
+            ("evaluation", "resample"),
+            "the split has no keys to draw rows by",
+            expected="rows, or data.split.by: key",
+            received=f"data.split.by: {config.data.split.by}",
+        )
+
+
+def _stresses(config: KelpConfig) -> Iterator[Finding]:
+    for name, stress in config.evaluation.stress.items():
+        try:
+            stressed_features(name, stress, config.problem())
+        except ConfigError as error:
+            yield Finding(
+                ("evaluation", "stress", name),
+                error.what,
+                expected=error.expected,
+                received=error.received,
+                fix=error.fix,
+            )

@@ -1,0 +1,274 @@
+"""One problem, one config: composed here of the parts that the layers below own.
+
+A config is a YAML file. Relative paths in it are relative to the current working
+directory, as they are on the command line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from components.baseline_models.config import BaselineFitSpec
+from components.cross_validation.config import CrossValidationSpec
+from components.data_gate.config import AuditedDataSpec
+from components.example_gen.config import IngestSpec
+from components.predictions.keys import KeysSpec
+from components.pusher.config import PushSpec
+from components.stress.config import StressJob
+from components.tracker.config import TrackingSpec
+from contracts.errors import ConfigError
+from contracts.spec import Spec
+from evidence.config import EvaluationSpec
+from models.compression.spec import NamedVariant, VariantSpec, VariantsSpec
+from models.features.spec import FeatureSpec, FeaturesSpec, LabelSpec, Task, is_number
+from models.networks.spec import MlpSpec, NetworkSpec
+from models.training.config import TrainerSpec, TrainingSpec
+from pipelines.config import yaml_lines
+from pipelines.config.consistency import misfits
+from pipelines.config.overrides import apply_overrides
+from pipelines.config.validation_errors import findings, to_error
+from pipelines.config.yaml_lines import KeyPath, dotted
+from pipelines.text import nearest
+from report.config import CardSpec
+
+
+class BeamSpec(Spec):
+    """Where Beam runs the data components."""
+
+    runner: Literal["local"] = "local"
+
+
+class KelpConfig(Spec):
+    """A learning problem, and everything Kelp does with it."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=63)
+    task: Task
+    seed: int = Field(0, ge=0, lt=2**31)
+    label: LabelSpec
+    features: dict[str, FeatureSpec] = Field(min_length=1)
+    data: AuditedDataSpec
+    network: NetworkSpec = MlpSpec()
+    training: TrainingSpec = TrainingSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
+    variants: dict[str, NamedVariant] = {}
+    push: PushSpec = PushSpec()
+    tracking: TrackingSpec = TrackingSpec()
+    card: CardSpec = CardSpec()
+    runs: str = Field("runs", min_length=1)
+    beam: BeamSpec = BeamSpec()
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> KelpConfig:
+        found = misfits(self)
+        if found:
+            context = {"findings": [asdict(one) for one in found]}
+            raise PydanticCustomError("kelp", "{what}", {"what": found[0].what, **context})
+        return self
+
+    def problem(self) -> FeaturesSpec:
+        """What Transform needs to know."""
+        return FeaturesSpec(task=self.task, label=self.label, features=self.features)
+
+    def ingest(self, where: str) -> IngestSpec:
+        """What ExampleGen needs to know; `where` names the config in its errors."""
+        data = self.data
+        numbers = [name for name, spec in self.features.items() if is_number(spec)]
+        if self.task == "regression":
+            numbers.append(self.label.name)
+        return IngestSpec(
+            path=data.path,
+            format=data.format,
+            spans=data.spans,
+            **dict(data.raw_format()),
+            split=data.split,
+            columns=self.columns(),
+            numbers=tuple(numbers),
+            label=self.label.name,
+            task=self.task,
+            where=where,
+        )
+
+    def columns(self) -> tuple[str, ...]:
+        """Every raw column that a run needs, once, in a fixed order."""
+        sliced = (column for group in self.evaluation.slices for column in group)
+        data, told = self.data, self.evaluation.fairness.sensitive
+        names = (*self.features, self.label.name, *data.split.columns, *sliced, *told, *data.keep)
+        return tuple(dict.fromkeys(names))
+
+    def trainer(self) -> TrainerSpec:
+        """What the Trainer needs to know."""
+        return TrainerSpec(
+            name=self.name,
+            seed=self.seed,
+            problem=self.problem(),
+            network=self.network,
+            training=self.training,
+            costs=self.evaluation.costs,
+        )
+
+    def trivial_baselines(self) -> BaselineFitSpec:
+        """What TrivialBaselines needs to know."""
+        return BaselineFitSpec(problem=self.problem(), seed=self.seed, costs=self.evaluation.costs)
+
+    def stress(self) -> StressJob:
+        """What Stress needs to know."""
+        evaluation = self.evaluation
+        return StressJob(
+            problem=self.problem(),
+            stress=evaluation.stress,
+            importance=evaluation.importance,
+            metric=evaluation.metric,
+            resamples=evaluation.resamples,
+            confidence=evaluation.confidence,
+            seed=self.seed,
+            together=self.together(),
+        )
+
+    def slice_keys(self) -> KeysSpec:
+        """The raw columns that evidence needs beside the predictions."""
+        evaluation = self.evaluation
+        sliced = (column for group in evaluation.slices for column in group)
+        named = {*sliced, *evaluation.fairness.sensitive, *self.together()}
+        return KeysSpec(
+            named=tuple(sorted(named)),
+            search=evaluation.found_slices.enabled,
+            min_rows=evaluation.min_slice_rows,
+        )
+
+    def compressed(self) -> list[VariantSpec]:
+        """Every variant, with the weights that it takes, in the config's order."""
+        return VariantsSpec(variants=self.variants).resolved()
+
+    def together(self) -> tuple[str, ...]:
+        """The columns whose equal values the bootstrap draws together, such as the day."""
+        return self.data.split.columns if self.evaluation.resample == "keys" else ()
+
+    def cross_validation(self, folds: int) -> CrossValidationSpec:
+        """What CrossValidation needs to know."""
+        return CrossValidationSpec(trainer=self.trainer(), split=self.data.split, folds=folds)
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """A validated config, with the file that it came from.
+
+    Attributes:
+      config: The config, overrides applied.
+      path: The file.
+      digest: SHA-256 of the config as canonical JSON: comments, order of keys and
+        defaults written out make no difference, overrides do.
+      text: The file's text.
+      overrides: The overrides, as given.
+    """
+
+    config: KelpConfig
+    path: Path
+    digest: str
+    text: str
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def schema_path(self) -> Path:
+        """Where the frozen schema is, or would be written."""
+        named = self.config.data.schema_path
+        if named is not None:
+            return Path(named)
+        return self.path.parent / f"{self.config.name}.schema.pbtxt"
+
+    @property
+    def frozen_schema(self) -> Path | None:
+        """The frozen schema, or None where the schema is still inferred."""
+        return self.schema_path if self.schema_path.is_file() else None
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
+    """Reads, overrides and validates a config.
+
+    Args:
+      path: The YAML file.
+      overrides: Changes as `key.sub=value`, the value being YAML.
+
+    Raises:
+      ConfigError: Anything about it is wrong; file, key and line are named.
+    """
+    text = _read(path)
+    document = yaml_lines.parse(text, str(path))
+    if not isinstance(document.value, dict):
+        raise ConfigError(
+            "a config must be a mapping of keys to values",
+            where=str(path),
+            expected="name, task, label, features, data",
+            received="nothing" if document.value is None else type(document.value).__name__,
+        )
+    changed = apply_overrides(document.value, overrides)
+
+    def place(key: KeyPath) -> str:
+        for override in changed.overrides:
+            if key[: len(override.path)] == override.path:
+                return f"command line, override {override.text}"
+        line = document.line(key)
+        suffix = f" (line {line})" if line else ""
+        return f"{path}, key {dotted(key)}{suffix}" if key else str(path)
+
+    try:
+        config = KelpConfig.model_validate(changed.value)
+    except ValidationError as error:
+        raise to_error(findings(error, KelpConfig, changed.value), place) from error
+    return LoadedConfig(config, path, config_digest(config), text, tuple(overrides))
+
+
+def require_schema(loaded: LoadedConfig) -> None:
+    """Refuses a config that names a schema which is not there.
+
+    Raises:
+      ConfigError: `data.schema` is given, and no such file exists.
+    """
+    named = loaded.config.data.schema_path
+    if named is not None and loaded.frozen_schema is None:
+        raise ConfigError(
+            "the schema that the config names does not exist",
+            where=f"{loaded.path}, key data.schema",
+            expected="a schema written by `kelp schema freeze`",
+            received=named,
+            fix=f"run `kelp schema freeze {loaded.path}`, or remove the key",
+        )
+
+
+def config_digest(config: KelpConfig) -> str:
+    """SHA-256 of the config as canonical JSON."""
+    dumped = config.model_dump(mode="json", by_alias=True)
+    canonical = json.dumps(dumped, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            "the config is not text in UTF-8",
+            where=f"{path}, byte {error.start}",
+            fix="save it as UTF-8",
+        ) from error
+    except OSError as error:
+        siblings = _configs_beside(path)
+        close = nearest(path.name, (one.name for one in siblings))
+        named = path.parent / close if close else next(iter(sorted(siblings)), None)
+        raise ConfigError(
+            f"the config cannot be read: {error.strerror or error}",
+            where=str(path),
+            expected="a YAML file",
+            fix=f"did you mean {named}?" if named else "write one with `kelp init`",
+        ) from error
+
+
+def _configs_beside(path: Path) -> Iterable[Path]:
+    return [one for one in path.parent.glob("*") if one.suffix in (".yaml", ".yml")]

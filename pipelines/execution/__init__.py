@@ -1,0 +1,1 @@
+"""Executes the graph: schedule, processes, cache, progress, failures."""

@@ -1,0 +1,1 @@
+"""Raw rows in, answers out: what the commands that ask a model share."""

@@ -1,0 +1,294 @@
+"""Raw rows of a CSV or Parquet file as a model takes them, in batches of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.example_gen import kinds
+from components.example_gen.calendar import NoDateError, no_date, read_dates, source_columns
+from components.example_gen.config import RawFormat
+from components.example_gen.files import format_of
+from components.example_gen.reading import (
+    csv_batches,
+    csv_header,
+    open_parquet,
+    parquet_batches,
+    place,
+)
+from contracts.errors import DataError
+from models.features.spec import serving_name
+from pipelines.text import did_you_mean, shorten, some
+
+EXPECTED = {
+    "number": "a number, true or false, or null",
+    "integer": "a whole number or null",
+    "text": "text or null",
+}
+_KINDS = {"number": kinds.FLOAT, "integer": kinds.INT, "text": kinds.TEXT}
+
+
+@dataclass(frozen=True)
+class RawRows:
+    """A file, and where in it a model's columns are.
+
+    Attributes:
+      path: The file.
+      types: By the model's column: a `number`, an `integer` or `text`.
+      found: By the model's column: the file's.
+      header: All columns of the file.
+      raw: How the file writes what it holds.
+      keep: Columns of the file to give as they are, beside the model's.
+    """
+
+    path: Path
+    types: Mapping[str, str]
+    found: Mapping[str, str]
+    header: Sequence[str]
+    raw: RawFormat
+    keep: Sequence[str] = ()
+
+    @property
+    def missing(self) -> list[str]:
+        """The model's columns that the file lacks."""
+        return [name for name in self.types if name not in self.found]
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Streams the columns that were found: float64, int64 or text; missing is null.
+
+        Raises:
+          DataError: the file is broken, or a value is of another type than the model's.
+        """
+        for table, _ in self.tables_and_kept():
+            yield table
+
+    def tables_and_kept(self) -> Iterator[tuple[pa.Table, pa.Table]]:
+        """As `tables`, with the columns to keep of the same rows: text, numbers or booleans.
+
+        Raises:
+          DataError: the file is broken, or a value is of another type than the model's.
+        """
+        first = 1
+        for batch in self._batches():
+            dated = self._dated(batch, first)
+            columns = {
+                name: self._stored(dated[column], name)
+                if column in dated
+                else self._typed(batch.column(column), name, first)
+                for name, column in self.found.items()
+            }
+            kept = {name: _plain(batch.column(name)) for name in self.keep}
+            yield pa.table(columns), pa.table(kept)
+            first += batch.num_rows
+
+    def _dated(self, batch: pa.RecordBatch, first: int) -> dict[str, pa.Array]:
+        """The columns that come from dates, as training got them."""
+        derived = [column for column in self.found.values() if column not in self._own()]
+        try:
+            return read_dates(batch, derived, self.raw)
+        except NoDateError as error:
+            where = "the model's format of raw data"
+            raise no_date(error, str(self.path), first - 1, self.raw, where) from error
+
+    def _own(self) -> set[str]:
+        """The columns that the file has itself, and that are no dates."""
+        return {column for column in self.header if column not in self.raw.dates}
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        path, own = str(self.path), self._own()
+        derived = [column for column in self.found.values() if column not in own]
+        plain = [column for column in self.found.values() if column in own]
+        columns = list(dict.fromkeys([*plain, *source_columns(derived, self.raw), *self.keep]))
+        if format_of(path) == "csv":
+            return csv_batches(path, columns, self.raw)
+        with open_parquet(path) as file:
+            groups = range(file.num_row_groups)
+        return parquet_batches(path, groups, columns)
+
+    def _typed(self, values: pa.Array, name: str, first: int) -> pa.Array:
+        """A column in the model's type; `first` is the number of its first row, from 1."""
+        is_text = pa.types.is_string(values.type)
+        if self.types[name] == "text":
+            return values if is_text else self._stored(values, name)
+        if is_text:
+            return self._parsed(values, name, first)
+        numbers = self._stored(values, name)
+        if self.types[name] == "integer" and pa.types.is_floating(numbers.type):
+            return self._whole(numbers, values, name, first)
+        return numbers
+
+    def _stored(self, values: pa.Array, name: str) -> pa.Array:
+        """Values of a Parquet file, which has types of its own."""
+        kind, wanted = kinds.kind_of_type(values.type), _KINDS[self.types[name]]
+        if kind is None or (kind == kinds.TEXT and wanted != kinds.TEXT):
+            raise self._of_another_type(name, str(self.path), f"values of type {values.type}")
+        if wanted == kinds.INT and kind == kinds.FLOAT:
+            wanted = kinds.FLOAT
+        try:
+            typed = kinds.canonical(values, wanted)
+            return typed.cast(pa.string()) if wanted == kinds.TEXT else typed
+        except pa.ArrowInvalid as error:
+            raise self._of_another_type(name, str(self.path), str(error)) from error
+
+    def _parsed(self, text: pa.Array, name: str, first: int) -> pa.Array:
+        form = self.raw.number_form(self.found[name])
+        if self.types[name] == "integer":
+            whole = kinds.parse(text, kinds.INT, form)
+            if whole is not None:
+                return whole
+        numbers = kinds.parse(text, kinds.FLOAT, form)
+        if numbers is None:
+            raise self._misfit(text, kinds.first_misfit(text, kinds.FLOAT, form), name, first)
+        return numbers if self.types[name] == "number" else self._whole(numbers, text, name, first)
+
+    def _whole(self, numbers: pa.Array, values: pa.Array, name: str, first: int) -> pa.Array:
+        known = pc.fill_null(numbers, 0.0).to_numpy(zero_copy_only=False)
+        broken = np.flatnonzero((known != np.trunc(known)) | (np.abs(known) >= 2.0**63))
+        if len(broken):
+            raise self._misfit(values, int(broken[0]), name, first)
+        return numbers.cast(pa.int64())
+
+    def _misfit(self, values: pa.Array, at: int, name: str, first: int) -> DataError:
+        value = values[at].as_py()
+        where = place(str(self.path), first + at, str(value), self.raw.encoding)
+        return self._of_another_type(name, where, shorten(value))
+
+    def _of_another_type(self, name: str, where: str, received: str) -> DataError:
+        column = self.found[name]
+        return DataError(
+            f"the value of {column!r} is of another type than the model's",
+            where=f"{where}, column {column!r}",
+            expected=EXPECTED[self.types[name]],
+            received=received,
+            fix="give the values as they are in the data that the model was trained on",
+        )
+
+
+def _plain(values: pa.Array) -> pa.Array:
+    kind = values.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        return values
+    return values.cast(pa.string())
+
+
+def open_rows(
+    path: Path,
+    types: Mapping[str, str],
+    raw: RawFormat | None = None,
+    keep: Sequence[str] = (),
+) -> RawRows:
+    """Finds a model's columns in a file.
+
+    Args:
+      path: A CSV or Parquet file, by its name or else by how it begins.
+      types: By column, what its values must be: a `number`, an `integer` or `text`. A column
+        of the file may also go by the name that it has among a SavedModel's inputs.
+      raw: How the file writes what it holds; None for plain CSV or Parquet.
+      keep: Columns of the file to give as they are, beside the model's.
+
+    Raises:
+      DataError: there is no such file, it is broken, or it has none of the columns, or not
+        one that is to be kept.
+    """
+    if not path.is_file():
+        raise DataError(
+            f"there is no file {path}", where="--data", expected="a CSV or Parquet file"
+        )
+    raw = raw or RawFormat()
+    header = _header(path, raw)
+    # A file may also hold the calendar features themselves, as a client of a server sends them.
+    derived = [
+        name
+        for name, (source, _) in raw.calendar().items()
+        if source in header and name not in header
+    ]
+    found = _found(path, [*header, *derived], types)
+    if not found:
+        raise DataError(
+            f"{path} has none of the model's features",
+            where=str(path),
+            expected=some(types),
+            received=some(header),
+        )
+    for name in keep:
+        if name not in header:
+            raise DataError(
+                f"{path} has no column {name!r} to keep",
+                where="--keep",
+                expected=some(header, 40),
+                received=name,
+                fix=did_you_mean(name, header),
+            )
+    return RawRows(path, types, found, header, raw, tuple(keep))
+
+
+def require_columns(rows: RawRows) -> None:
+    """Refuses a file that lacks a column of the model's.
+
+    Raises:
+      DataError: it does.
+    """
+    if not rows.missing:
+        return
+    name, *others = rows.missing
+    raise DataError(
+        f"{rows.path} has no column {name!r}" + (f" and lacks {some(others)}" if others else ""),
+        where=str(rows.path),
+        expected=f"the model's columns: {some(rows.types, 40)}",
+        received=some(rows.header, 40),
+        fix=did_you_mean(name, [one for one in rows.header if one not in rows.found.values()])
+        or "--allow-missing takes them as missing in every row",
+    )
+
+
+def _header(path: Path, raw: RawFormat) -> list[str]:
+    if format_of(str(path)) == "csv":
+        return csv_header(str(path), raw)
+    with open_parquet(str(path)) as file:
+        return list(file.schema_arrow.names)
+
+
+def _found(path: Path, header: Sequence[str], types: Mapping[str, str]) -> dict[str, str]:
+    served: dict[str, list[str]] = {}
+    for column in header:
+        served.setdefault(serving_name(column), []).append(column)
+    found: dict[str, str] = {}
+    for name in types:
+        candidates = served.get(serving_name(name), [])
+        if len(candidates) > 1:
+            raise DataError(
+                f"{path} has several columns for the model's {name!r}",
+                where=str(path),
+                expected="one of them",
+                received=some(candidates),
+                fix="rename the others, or leave them out",
+            )
+        if candidates:
+            found[name] = candidates[0]
+    return found
+
+
+def nth_row(rows: RawRows, index: int) -> dict[str, Any]:
+    """Gives one row, the first being 0, by the model's columns.
+
+    Raises:
+      DataError: there is no such row.
+    """
+    seen = 0
+    for table in rows.tables():
+        if 0 <= index < seen + table.num_rows:
+            row: dict[str, Any] = table.slice(index - seen, 1).to_pylist()[0]
+            return row
+        seen += table.num_rows
+    raise DataError(
+        f"{rows.path} has no row {index}",
+        where="--index",
+        expected=f"0 to {seen - 1}" if seen else "a file with rows",
+        received=str(index),
+    )

@@ -1,0 +1,89 @@
+"""A served model, behind a client, as `kelp predict` takes artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from contracts.errors import ModelError
+from models.compression.runtimes import TYPES, serving_column
+from models.features.spec import serving_name
+from pipelines.prediction.answers import COLUMNS
+from pipelines.text import some
+
+Array = np.ndarray[Any, Any]
+
+
+class _Port(Protocol):
+    @property
+    def dtype(self) -> str: ...
+
+    @property
+    def shape(self) -> tuple[int | None, ...] | None: ...
+
+
+class RemoteClient(Protocol):
+    """What a client of a server offers."""
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+
+    @property
+    def inputs(self) -> Mapping[str, _Port]:
+        """What the model takes, by name."""
+
+    @property
+    def outputs(self) -> Mapping[str, _Port]:
+        """What the model gives, by name."""
+
+    def predict(self, columns: Mapping[str, Array]) -> dict[str, Array]:
+        """Gives the outputs of the rows that `columns` hold."""
+
+
+class RemotePredictor:
+    """A model that answers somewhere else.
+
+    Attributes:
+      types: By input, what its values must be: a `number`, an `integer` or `text`.
+
+    Args:
+      client: The way to it.
+
+    Raises:
+      ModelError: the model does not take named raw columns, or gives nothing that is known.
+    """
+
+    def __init__(self, client: RemoteClient) -> None:
+        self._client = client
+        odd = [
+            f"{name}: {port.dtype}"
+            for name, port in client.inputs.items()
+            if port.dtype not in TYPES or (port.shape is not None and len(port.shape) != 1)
+        ]
+        if odd or not set(COLUMNS) & set(client.outputs):
+            raise ModelError(
+                "the served model is no SavedModel of Kelp's",
+                where=client.url,
+                expected=f"inputs with a value a row, and an output of {', '.join(COLUMNS)}",
+                received=some(odd) if odd else some(client.outputs),
+                fix="name a model that `kelp run` pushed",
+            )
+        self.types: Mapping[str, str] = {
+            name: TYPES[port.dtype] for name, port in client.inputs.items()
+        }
+
+    def inputs(self, table: pa.Table) -> dict[str, Array]:
+        """Turns raw rows, missing values being null, into what the model takes."""
+        columns = {serving_name(name): table[name] for name in table.column_names}
+        return {
+            name: serving_column(columns.get(name), port.dtype, table.num_rows)
+            for name, port in self._client.inputs.items()
+        }
+
+    def answers(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Gives all outputs, by name."""
+        return self._client.predict(inputs)

@@ -1,0 +1,1 @@
+"""What `kelp init` and `kelp check` recognise in unknown data."""

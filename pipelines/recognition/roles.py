@@ -1,0 +1,225 @@
+"""What a column of unknown data is likely to be: a feature and its type, or none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.example_gen import kinds
+from components.example_gen.dates import calendar_part
+from pipelines.recognition.cycles import guess_circle
+from pipelines.recognition.sample import NESTED, TIME, Column, count_distinct
+
+_MANY_CATEGORIES = 50
+_ENOUGH_ROWS = 20
+_WORDS_OF_TEXT = 4.0
+_NEARLY_ALL = 0.9
+_ENOUGH_WORDS = 10
+_LOOKS_LIKE_NUMBER = r"^[^\pL\d]{0,3}\d[\d.,'\s]*[^\pL\d]{0,2}$"
+# Draws from so few numbers would hardly ever all differ: by chance less than once in 1,000.
+_ALLOTTED = 7.0
+_ID_NAME = re.compile(
+    r"(^|[_\s-])(id|uuid|guid|key|index|rownames?|row|no|nr|num|number|serial)$|^(id|unnamed|$)",
+    re.IGNORECASE,
+)
+_CODE_NAME = re.compile(r"(^|[_\s-])(id|code|zip|zipcode|type|category|group|flag)$", re.IGNORECASE)
+_NUMBER_NAME = re.compile(r"(^|[_\s-])(no|nr|number)$", re.IGNORECASE)
+_GAPPED = 0.5
+# The parts of a date that become features, with their periods.
+_PARTS = {"month": 12, "weekday": 7, "hour": 24}
+
+
+@dataclass(frozen=True)
+class Role:
+    """What becomes of one column.
+
+    Attributes:
+      name: The column.
+      spec: The feature's keys and values as they stand in the config; empty where the
+        column is left out.
+      note: Why, for the comment.
+      time: Whether the column could order rows for a chronological split.
+      source: The date that it is a part of, or nothing.
+      part: Which part.
+    """
+
+    name: str
+    spec: dict[str, str | int | bool]
+    note: str
+    time: bool = False
+    source: str = ""
+    part: str = ""
+
+
+def role_of(column: Column, rows: int, names: Sequence[str]) -> Role:
+    """The likeliest role of a column that is not the label; `names` are all columns."""
+    if column.kind == NESTED:
+        return _left_out(column, "holds lists or structs")
+    if column.missing == rows:
+        return _left_out(column, "has no value")
+    distinct = count_distinct(column.values)
+    if distinct == 1:
+        return _left_out(column, "has one value only")
+    if column.kind == TIME:
+        return Role(column.name, {}, "a date or time", time=not column.missing)
+    if column.kind == kinds.BOOL:
+        return _with_indicator(column, {"type": "boolean"}, "true or false")
+    if column.kind == kinds.TEXT:
+        return _text(column, rows, distinct)
+    return _number(column, rows, distinct, names)
+
+
+def calendar_roles(column: Column, names: Sequence[str]) -> list[Role]:
+    """The features that a date gives."""
+    if column.moments is None:
+        return []
+    roles: list[Role] = []
+    for part, period in _PARTS.items():
+        name = f"{column.name}_{part}"
+        if name not in names and count_distinct(calendar_part(column.moments, part)) > 1:
+            spec: dict[str, str | int | bool] = {"type": "cyclic", "period": period}
+            note = f"the {part} of {column.name}"
+            # One indicator says that the date is missing, however many parts it has.
+            indicated = column.missing and not roles
+            role = Role(name, spec, note)
+            if indicated:
+                role = _with_indicator(replace(column, name=name), spec, note)
+            roles.append(replace(role, source=column.name, part=part))
+    return roles
+
+
+def tells_label(column: Column, label: Column, rows: int) -> bool:
+    """Whether each value of the column goes with one value of the label, and the reverse.
+
+    Such a column is the label by another name, and would not be known in time.
+    """
+    few = count_distinct(label.values)
+    if rows < _ENOUGH_ROWS or count_distinct(column.values) != few or column.missing:
+        return False
+    both = pa.table({"column": column.values, "label": label.values})
+    return int(both.group_by(["column", "label"]).aggregate([]).num_rows) == few
+
+
+def _left_out(column: Column, note: str) -> Role:
+    return Role(column.name, {}, note)
+
+
+def _text(column: Column, rows: int, distinct: int) -> Role:
+    present = rows - column.missing
+    numbers = _nearly_numbers(column)
+    if distinct <= min(_MANY_CATEGORIES, max(2, present // 5)):
+        return Role(column.name, {"type": "categorical"}, numbers or f"{distinct} values")
+    if distinct > _NEARLY_ALL * present:
+        spaces = pc.count_substring(column.values, " ")
+        free = float(pc.mean(spaces).as_py()) >= _WORDS_OF_TEXT
+        text = "free text" if free else "nearly every value is another"
+        return _left_out(column, numbers or text)
+    return Role(column.name, _vocabulary(rows), numbers or f"{distinct:,} values")
+
+
+def _nearly_numbers(column: Column) -> str:
+    """Why text of which nearly all are numbers cannot be read as numbers; or nothing."""
+    words = pc.utf8_trim_whitespace(column.values.unique().drop_null().cast(pa.string()))
+    looks = pc.match_substring_regex(words, _LOOKS_LIKE_NUMBER)
+    others = words.filter(pc.invert(looks))
+    if len(words) < _ENOUGH_WORDS or len(others) > (1 - _NEARLY_ALL) * len(words):
+        return ""
+    if not len(others):
+        pair = _unlike(words)
+        if not all(pair):
+            return ""
+        shown = " and ".join(map(repr, pair))
+        return f"numbers that are not all written in one way, such as {shown}: write them alike"
+    share = 100 * (1 - len(others) / len(words))
+    return (
+        f"{share:.0f} % of its values are numbers, but not {others[0].as_py()!r}: "
+        "add it to data.null_values, or correct it, to read numbers"
+    )
+
+
+def _unlike(words: pa.Array) -> tuple[str, str]:
+    """Two numbers that are written in different ways: with a comma, and without."""
+    comma = pc.match_substring(words, ",")
+    with_comma, without = words.filter(comma), words.filter(pc.invert(comma))
+    return (
+        with_comma[0].as_py() if len(with_comma) else "",
+        without[0].as_py() if len(without) else "",
+    )
+
+
+def _vocabulary(rows: int) -> dict[str, str | int | bool]:
+    return {"type": "vocabulary", "min_count": 5 if rows >= 2_000 else 2}
+
+
+def _number(column: Column, rows: int, distinct: int, names: Sequence[str]) -> Role:
+    low, high = _range(column.values)
+    whole = column.kind == kinds.INT
+    if distinct == 2 and (low, high) == (0, 1):
+        return _with_indicator(column, {"type": "boolean"}, "0 or 1")
+    if whole and not column.missing:
+        identifies = _why_id(column, rows, distinct, high - low)
+        if identifies:
+            return _left_out(column, identifies)
+    circle = guess_circle(column.name, column.values, names)
+    if circle is not None and circle.period is not None:
+        spec: dict[str, str | int | bool] = {"type": "cyclic", "period": circle.period}
+        return _with_indicator(column, spec, circle.reason)
+    if whole and _is_code(column.name, distinct, high - low):
+        if distinct <= _MANY_CATEGORIES:
+            return Role(column.name, {"type": "categorical"}, f"a code of {distinct} values")
+        return Role(column.name, _vocabulary(rows), f"a code of {distinct:,} values")
+    few = whole and distinct <= 10 and rows >= 10 * distinct
+    note = f"{distinct:,} values from {low:g} to {high:g}"
+    note += ": categorical, if they are codes" if few else ""
+    return _with_indicator(
+        column, {"type": "numeric"}, circle.reason if circle is not None else note
+    )
+
+
+def _is_code(name: str, distinct: int, spread: float) -> bool:
+    if _CODE_NAME.search(name):
+        return True
+    # Many numbers with gaps between them are no counts.
+    gapped = distinct > _MANY_CATEGORIES and distinct < _GAPPED * spread
+    return bool(_NUMBER_NAME.search(name)) and gapped
+
+
+def _with_indicator(column: Column, spec: dict[str, str | int | bool], note: str) -> Role:
+    if not column.missing:
+        return Role(column.name, spec, note)
+    share = 100 * column.missing / len(column.values)
+    missing = f"missing in {share:.1g} % of rows" if share < 1 else f"missing in {share:.0f} %"
+    notes = [one for one in (note, missing) if one]
+    return Role(column.name, {**spec, "missing_indicator": True}, "; ".join(notes))
+
+
+def _why_id(column: Column, rows: int, distinct: int, spread: float) -> str:
+    """Why whole numbers identify the rows; empty where they do not."""
+    if rows < _ENOUGH_ROWS or distinct < rows:
+        return ""
+    if spread == rows - 1:
+        return "numbers the rows"
+    if _ID_NAME.search(column.name):
+        return "an id: its name says so, and no value comes twice"
+    # The birthday paradox: as many draws, from an even distribution or any other.
+    if rows * (rows - 1) / (2 * (spread + 1)) >= _ALLOTTED:
+        low, high = _range(column.values)
+        return (
+            f"an id: {rows:,} whole numbers from {low:.0f} to {high:.0f}, and none comes twice; "
+            "numeric, if it is a quantity"
+        )
+    return ""
+
+
+def _range(values: pa.Array) -> tuple[float, float]:
+    bounds = pc.min_max(values).as_py()
+    return float(bounds["min"]), float(bounds["max"])
+
+
+def first_time(roles: Sequence[Role]) -> str | None:
+    """The first column that could order rows in time."""
+    return next((role.name for role in roles if role.time), None)

@@ -1,0 +1,1 @@
+"""Run folders: finds, records, collects and compares runs."""

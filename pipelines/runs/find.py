@@ -1,0 +1,78 @@
+"""Which run folder is meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from contracts.errors import ConfigError
+from pipelines.text import did_you_mean, some
+
+SUMMARY = "summary.json"
+LATEST = "latest"
+
+
+def find_run(target: str | None, name: str | None = None, runs: Path = Path("runs")) -> Path:
+    """Gives a run's folder.
+
+    Args:
+      target: The folder, the run's id (after its pipeline's name or alone), a config or the
+        name of one, or `latest` or None for the latest run of all pipelines.
+      name: The pipeline whose run is meant.
+      runs: Where runs are; a config says so itself.
+
+    Raises:
+      ConfigError: There is no such run, or several pipelines have one of that id.
+    """
+    found = look_for_run(target, name, runs)
+    if found is None:
+        raise _no_run(target, runs / name if name else runs, _known(name, runs))
+    return found
+
+
+def look_for_run(target: str | None, name: str | None, runs: Path = Path("runs")) -> Path | None:
+    """As `find_run`, but None where there is no such run."""
+    if target is not None and Path(target).suffix in (".yaml", ".yml"):
+        from pipelines.config.problem import load_config
+
+        config = load_config(Path(target)).config
+        return look_for_run(LATEST, config.name, Path(config.runs))
+    for place in (Path(target), runs / target) if target is not None else ():
+        if (place / SUMMARY).is_file():
+            return place.resolve()
+    pattern = name or "*"
+    if target is None or target == LATEST:
+        return _newest(list(runs.glob(f"{pattern}/{LATEST}/{SUMMARY}")))
+    if name is None and (runs / target / LATEST / SUMMARY).is_file():
+        return (runs / target / LATEST).resolve()
+    return _only(sorted(runs.glob(f"{pattern}/{target}/{SUMMARY}")), target, runs)
+
+
+def _newest(summaries: list[Path]) -> Path | None:
+    newest = max(summaries, key=lambda path: path.stat().st_mtime_ns, default=None)
+    return None if newest is None else newest.parent.resolve()
+
+
+def _only(summaries: list[Path], target: str, runs: Path) -> Path | None:
+    if len(summaries) > 1:
+        names = [path.parts[-3] for path in summaries]
+        raise ConfigError(
+            f"several pipelines have a run {target!r}",
+            where=str(runs),
+            expected=f"the name of one: {some(names)}",
+            fix=f"name it, as in {runs / names[0] / target}",
+        )
+    return summaries[0].parent.resolve() if summaries else None
+
+
+def _known(name: str | None, runs: Path) -> list[str]:
+    summaries = runs.glob(f"{name or '*'}/*/{SUMMARY}")
+    return sorted({path.parts[-2] if name else path.parts[-3] for path in summaries})
+
+
+def _no_run(target: str | None, where: Path, known: list[str]) -> ConfigError:
+    return ConfigError(
+        f"there is no run {target!r}" if target else "there is no run",
+        where=str(where),
+        expected=f"a run folder, or one of: {some(known)}" if known else "a run",
+        fix=did_you_mean(target or "", known) or "kelp run CONFIG",
+    )

@@ -1,0 +1,90 @@
+"""Where a run's model comes from: as the Tracker writes it, and as a run folder tells it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from components.tracker.lineage import describe_uri, text_digest
+from contracts.json_file import read_json
+from pipelines.runs.record import CONFIG_FILE
+
+_STORE = "metadata.sqlite"
+_SHOWN_PACKAGES = ("python", "kelp-mlops", "tensorflow", "keras", "tfx")
+
+
+def lineage_of_run(folder: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives a lineage in the form of the Tracker's `lineage.json`, without MLflow."""
+    digests = summary.get("digests", {})
+    folders = summary.get("folders", {})
+    place = folder / CONFIG_FILE
+    data = read_json(place)["data"] if place.is_file() else {}
+    return {
+        "run": summary["run_id"],
+        "seed": summary.get("seed"),
+        "data": {
+            "digest": digests.get("data"),
+            "path": data.get("path"),
+            "spans": data.get("spans"),
+            "rows": summary.get("rows", {}),
+        },
+        "schema": {"digest": _schema_digest(folders.get("schema"))},
+        "config": {
+            "digest": digests.get("config"),
+            "overrides": summary.get("overrides", []),
+            "path": summary.get("config"),
+        },
+        "source": digests.get("source"),
+        "versions": summary.get("versions", {}),
+        "artifacts": _artifacts(folder.parent / _STORE, folders),
+    }
+
+
+def _schema_digest(folder: str | None) -> str | None:
+    files = sorted(Path(folder).glob("*.pbtxt")) if folder else []
+    return text_digest(files[0].read_text(encoding="utf-8")) if files else None
+
+
+def _artifacts(store: Path, folders: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    described = {name: describe_uri(uri) for name, uri in folders.items()}
+    if store.is_file():
+        # Read as plain SQLite: the metadata store's own client is part of TFX's weight.
+        with closing(sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro", uri=True)) as handle:
+            query = "SELECT a.uri, a.id, t.name FROM Artifact a JOIN Type t ON t.id = a.type_id"
+            known = {uri: {"id": id_, "type": type_} for uri, id_, type_ in handle.execute(query)}
+        for entry in described.values():
+            entry.update(known.get(entry["uri"], {}))
+    return described
+
+
+def lineage_lines(lineage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Gives what to print of a lineage, apart from its artifacts."""
+    data, config = lineage["data"], lineage["config"]
+    rows = ", ".join(f"{split} {count:,}" for split, count in data["rows"].items())
+    versions = lineage["versions"]
+    yield "run", lineage["run"] or "unknown"
+    yield "data", f"{data['path'] or 'unknown'}, spans {_spans(data)}, {_digest(data)}"
+    yield "rows", rows or "unknown"
+    yield "schema", _digest(lineage["schema"])
+    yield "config", _digest(config)
+    yield "overrides", " ".join(config["overrides"]) or "none"
+    yield "source", f"digest {lineage['source'] or 'unknown'}"
+    yield "seed", str(lineage["seed"])
+    if lineage.get("model"):
+        yield "model", _digest(lineage["model"])
+    shown = [name for name in _SHOWN_PACKAGES if name in versions]
+    shown += [name for name in versions if name not in _SHOWN_PACKAGES]
+    yield "versions", ", ".join(f"{name} {versions[name]}" for name in shown) or "unknown"
+
+
+def _digest(part: Mapping[str, Any]) -> str:
+    return f"digest {part['digest'] or 'unknown'}"
+
+
+def _spans(data: Mapping[str, Any]) -> str:
+    spans = str(data["spans"] if data["spans"] is not None else "unknown")
+    newest = data.get("newest_span")
+    return f"{spans} (newest {newest})" if newest else spans

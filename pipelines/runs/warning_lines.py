@@ -1,0 +1,36 @@
+"""What findings of the data come to in a terminal: a line each, or one for many alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipelines.text import some
+
+# A wide table can fail one check in hundreds of columns.
+_SHOWN = 3
+_NAMED = 5
+
+
+def warning_lines(findings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Gives a line for each finding; of a check with many, the first ones and a summary.
+
+    Args:
+      findings: Content of `findings.json`.
+    """
+    by_check: dict[str, list[Mapping[str, Any]]] = {}
+    for finding in findings:
+        by_check.setdefault(str(finding.get("check") or "schema"), []).append(finding)
+    lines: list[str] = []
+    for check, alike in by_check.items():
+        few = len(alike) <= _SHOWN + 1
+        shown = alike if few else alike[:_SHOWN]
+        lines += [str(finding["what"]) for finding in shown]
+        if not few:
+            rest = alike[_SHOWN:]
+            named = list(dict.fromkeys(repr(str(finding["feature"])) for finding in rest))
+            lines.append(
+                f"{len(rest)} more findings of the check {check}: {some(named, _NAMED)}. "
+                "The report lists them."
+            )
+    return lines

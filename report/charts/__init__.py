@@ -1,0 +1,1 @@
+"""The charts of the report: which there are, and how they are drawn."""

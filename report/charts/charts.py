@@ -1,0 +1,293 @@
+"""Which charts a report has: from its parts to drawings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from markupsafe import Markup
+
+from report.charts import plots, svg
+from report.charts.plots import Axis, Line, Mark
+from report.charts.scatter import Cloud, Point, outside, scatter
+from report.formats import metric_title, number, size, title
+from report.variants_view import Variant, Variants
+from report.view import Fairness, Interval, Model, Report, Slice, Training
+
+T = TypeVar("T")
+_MOST = 24
+_PANEL = 12
+_CURVES = 6
+_UNIT = Axis(low=0.0, high=1.0)
+_COLOURS = (svg.FIRST, svg.SECOND, svg.THIRD, svg.FOURTH, svg.FIFTH, svg.MUTED)
+_NOT_METRICS = ("epoch", "seconds", "learning_rate", "gradient_norm")
+_COSTS: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
+    ("bytes", "bytes", "bytes on disk", size),
+    ("p50_ms", "latency", "time of one row with its preparation (float32: 1x)", "{:g}x".format),
+)
+_CURVE_AXES = {
+    "roc": ("ROC curve", "false positive rate", "true positive rate"),
+    "pr": ("Precision-recall curve", "recall", "precision"),
+}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing with its title and what to see in it."""
+
+    title: str
+    svg: Markup
+    note: str = ""
+
+
+def charts_of(report: Report) -> dict[str, list[Chart]]:
+    """Draws all charts, by the section they belong to."""
+    model = report.model
+    training = report.training.content
+    return {
+        "training": list(_training(training)) if training else [],
+        "curves": list(_curves(model.curves.content or {})),
+        "calibration": list(_calibration(model)),
+        "slices": list(_slices(model)),
+        "baselines": list(_baselines(model)),
+        "variants": list(_variants(report.variants.content)),
+        "fairness": [
+            chart
+            for place, one in enumerate(model.fairness.content or [])
+            for chart in _fairness(one, place)
+        ],
+        "robustness": list(_robustness(model)),
+        "importance": list(_importance(model)),
+        "leakage": list(_leakage(report.data.leakage.content or [])),
+    }
+
+
+def _training(training: Training) -> Iterator[Chart]:
+    history = training.history
+    if not history:
+        return
+    names = dict.fromkeys(name for entry in history for name in entry)
+    metrics = [name for name in names if name not in _NOT_METRICS and not name.startswith("val_")]
+    for name in sorted(metrics, key=lambda name: name != "loss"):
+        shown = [_history_line("train", history, name, svg.SECOND)]
+        if f"val_{name}" in names:
+            shown.append(_history_line("val", history, f"val_{name}", svg.FIRST))
+        yield _epochs(name, metric_title(name), shown, training.best_epoch)
+    for name, colour in (("learning_rate", svg.THIRD), ("gradient_norm", svg.THIRD)):
+        if name in names:
+            yield _epochs(name, title(name), [_history_line(name, history, name, colour)], None)
+
+
+def _history_line(label: str, history: Sequence[Mapping[str, Any]], name: str, colour: str) -> Line:
+    epochs = [entry.get("epoch", place + 1) for place, entry in enumerate(history)]
+    values = [entry.get(name) for entry in history]
+    return Line(label, epochs, values, colour, dashed=label == "train", points=True)
+
+
+def _epochs(name: str, heading: str, shown: Sequence[Line], best: int | None) -> Chart:
+    alt = f"{heading} by epoch" + (f"; the best epoch is {best}" if best else "")
+    safe = re.sub(r"[^A-Za-z0-9]", "-", name)
+    mark = None if best is None else float(best)
+    drawn = plots.lines(f"training-{safe}", alt, shown, Axis("epoch"), Axis(), mark=mark)
+    return Chart(
+        heading, drawn, f"Dashed upright: epoch {best}, whose weights were kept." if best else ""
+    )
+
+
+def _curves(curves: Mapping[str, Mapping[str, Sequence[Sequence[float]]]]) -> Iterator[Chart]:
+    for kind, (heading, x, y) in _CURVE_AXES.items():
+        named = curves.get(kind) or {}
+        if not named:
+            continue
+        order = sorted(named, key=lambda name: (name != "candidate", name != "baseline"))[:_CURVES]
+        shown = [
+            Line(
+                name,
+                [point[0] for point in named[name]],
+                [point[1] for point in named[name]],
+                _COLOURS[place],
+                dashed=place % 2 == 1,
+            )
+            for place, name in enumerate(order)
+        ]
+        drawn = plots.lines(
+            f"curve-{kind}",
+            f"{heading} of {', '.join(order)}",
+            shown,
+            Axis(x, 0, 1.005),
+            Axis(y, 0, 1.02),
+            diagonal=kind == "roc",
+            height=310,
+        )
+        rest = len(named) - len(order)
+        yield Chart(heading, drawn, f"{rest} more classes are not drawn." if rest else "")
+
+
+def _calibration(model: Model) -> Iterator[Chart]:
+    found = model.calibration.content
+    if found and found.bins:
+        alt = "Reliability diagram: predicted probabilities against observed shares"
+        drawn = plots.reliability("reliability", alt, found.bins)
+        note = "On the diagonal, a probability is worth its face value."
+        yield Chart("Reliability diagram", drawn, note)
+
+
+def _slices(model: Model) -> Iterator[Chart]:
+    judged = [one for one in model.slices.content or [] if one.metric.value is not None]
+    whole = next((one.candidate.value for one in model.metrics.content or [] if one.main), None)
+    heading = metric_title(model.metric)
+    level = 1 - (model.confidence or 0.95)
+    yield from _panels(
+        "slices",
+        f"The worst slices by {heading}",
+        [_mark(one.name, one.metric, _slice_colour(one, level)) for one in judged[:_MOST]],
+        f"{heading} (dashed: all rows)",
+        whole,
+        "Red: worse than all rows beyond chance.",
+    )
+
+
+def _panels(
+    name: str,
+    heading: str,
+    marks: Sequence[Mark],
+    label: str,
+    reference: float | None,
+    note: str = "",
+) -> Iterator[Chart]:
+    """One forest, or several of the same scale that stand beside each other."""
+    if not marks:
+        return
+    axis = _common(marks, label, reference)
+    for start, part in _parts(marks):
+        place = f", {start + 1} to {start + len(part)}" if len(part) < len(marks) else ""
+        drawn = plots.forest(f"{name}-{start}", f"{heading}{place}", part, axis, reference)
+        yield Chart(f"{heading}{place}", drawn, note)
+
+
+def _parts(rows: Sequence[T]) -> Iterator[tuple[int, Sequence[T]]]:
+    """Parts of about the same size, with the place at which each begins."""
+    if rows:
+        size = -(-len(rows) // -(-len(rows) // _PANEL))
+        for start in range(0, len(rows), size):
+            yield start, rows[start : start + size]
+
+
+def _common(marks: Sequence[Mark], label: str, reference: float | None) -> Axis:
+    ends = [end for mark in marks for end in (mark.value, mark.low, mark.high) if end is not None]
+    if reference is not None:
+        ends.append(reference)
+    margin = 0.05 * (max(ends) - min(ends)) or 0.05 * abs(max(ends)) or 1.0
+    letters = max(len(mark.label) for mark in marks)
+    return Axis(label, min(ends) - margin, max(ends) + margin, letters)
+
+
+def _slice_colour(one: Slice, level: float) -> str:
+    beyond = one.gap.q is not None and one.gap.q < level and (one.gap.value or 0) > 0
+    return svg.BAD if beyond else svg.FIRST
+
+
+def _mark(label: str, interval: Interval, colour: str = svg.FIRST) -> Mark:
+    return Mark(label, interval.value or 0.0, interval.low, interval.high, colour)
+
+
+def _baselines(model: Model) -> Iterator[Chart]:
+    rivals = [one for one in model.baselines.content or [] if one.metric.value is not None]
+    main = next((one.candidate for one in model.metrics.content or [] if one.main), None)
+    if not rivals or main is None or main.value is None:
+        return
+    marks = [_mark("candidate", main)]
+    marks += [_mark(one.name, one.metric, svg.SECOND) for one in rivals]
+    heading = metric_title(model.metric)
+    alt = f"{heading} of the candidate and the trivial baselines"
+    yield Chart("", plots.forest("baselines", alt, marks, Axis(heading), main.value))
+
+
+def _variants(found: Variants | None) -> Iterator[Chart]:
+    if found is None:
+        return
+    heading = metric_title(found.metric)
+    for measure, told, label, write in _COSTS:
+        points = [point for one in found.variants for point in _point(one, measure)]
+        if not points:
+            continue
+        cloud = Cloud(
+            points=points,
+            front=found.fronts[measure],
+            x=label,
+            y=heading,
+            write=write,
+            reference=next((one.metric.value for one in found.variants if one.is_reference), None),
+        )
+        front = ", ".join(cloud.front) or "none"
+        alt = f"{heading} of {len(points)} variants against {told}; on the front: {front}"
+        note = "Dashed: float32. Whiskers: the interval of the difference to it."
+        note += " Triangle: beyond the edge, at the value in brackets." if outside(cloud) else ""
+        yield Chart(f"{heading} against {told}", scatter(f"variants-{measure}", alt, cloud), note)
+
+
+def _point(one: Variant, measure: str) -> Iterator[Point]:
+    place = one.sizes[measure].value if measure == "bytes" else one.sizes[measure].ratio
+    value, change = one.metric.value, one.difference
+    if not place or value is None:
+        return
+    low, high = (
+        None if end is None or change.value is None else value - change.value + end
+        for end in (change.low, change.high)
+    )
+    yield Point(one.name, place, value, low, high, one.status == "blessed")
+
+
+def _fairness(found: Fairness, place: int) -> Iterator[Chart]:
+    rates = dict.fromkeys(rate for group in found.groups for rate in group.rates)
+    for rate in rates:
+        marks = [
+            _mark(group.value, group.rates[rate])
+            for group in found.groups
+            if not group.insufficient and group.rates[rate].value is not None
+        ]
+        if marks:
+            heading = f"{title(rate)} by {found.column}"
+            axis = Axis(title(rate).lower())
+            drawn = plots.forest(f"fairness-{place}-{rate}", heading, marks, axis)
+            yield Chart(heading, drawn)
+
+
+def _robustness(model: Model) -> Iterator[Chart]:
+    found = [one for one in model.robustness.content or [] if one.drop.value is not None]
+    if not found:
+        return
+    marks = [
+        _mark(one.name, one.drop, svg.BAD if _beyond(one.drop, one.bound) else svg.FIRST)
+        for one in found
+    ]
+    heading = f"Drop of {metric_title(model.metric)} under each stress"
+    yield from _panels("robustness", heading, marks, "drop (right is worse)", 0.0)
+
+
+def _beyond(drop: Interval, bound: float | None) -> bool:
+    return bound is not None and drop.value is not None and drop.value > bound
+
+
+def _importance(model: Model) -> Iterator[Chart]:
+    found = [
+        (name, drop) for name, drop in model.importance.content or [] if drop.value is not None
+    ]
+    marks = [_mark(name, drop) for name, drop in found[:_MOST]]
+    heading = f"Drop of {metric_title(model.metric)} when a feature is shuffled"
+    yield from _panels("importance", heading, marks, "drop (right is more important)", 0.0)
+
+
+def _leakage(powers: Sequence[tuple[str, float]]) -> Iterator[Chart]:
+    shown = powers[:_MOST]
+    low = 0.5 if min((power for _, power in shown), default=0.0) >= 0.5 else 0.0
+    for start, part in _parts(shown):
+        alt = f"Power of {len(part)} features; the most is {part[0][0]} with {number(part[0][1])}"
+        letters = max(len(name) for name, _ in shown)
+        axis = Axis("power alone (1 decides the label)", low, 1.0, letters)
+        place = f"The strongest {len(shown)} of {len(powers)} features, "
+        place += f"{start + 1} to {start + len(part)}"
+        note = place if len(shown) < len(powers) else ""
+        yield Chart("", plots.bars(f"leakage-{start}", alt, part, axis), note)

@@ -1,0 +1,126 @@
+"""Writes the report: one template, one file, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from report import formats
+from report.charts.charts import charts_of
+from report.content import gather
+from report.sources import Sources, read_sources
+
+REPORT_FILE = "report.html"
+_TONES = {
+    "pass": "good",
+    "block": "bad",
+    "warn": "warn",
+    "insufficient": "none",
+    "off": "none",
+}
+_WORDS = {
+    "pass": "passed",
+    "block": "blocked",
+    "warn": "warning",
+    "insufficient": "not judged",
+    "off": "off",
+}
+
+
+def write_report(
+    folder: Path, summary: Mapping[str, Any], folders: Mapping[str, Path | str]
+) -> Path:
+    """Writes `report.html` into a run folder, all of it or nothing, and gives its path.
+
+    Args:
+      folder: The run folder; its `config.yaml` is shown where there is one.
+      summary: The run's summary, as in `summary.json`; of a failed run too.
+      folders: By key (evidence, data_verdict, model_run, statistics, baselines, stress,
+        folds, pushed), the folder of the artifact; what is not there is told as missing.
+    """
+    page = render(read_sources(folder, summary, folders))
+    target = folder / REPORT_FILE
+    descriptor, temporary = tempfile.mkstemp(".html", ".report-", folder)
+    path = Path(temporary)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(page)
+        path.chmod(0o644)
+        path.replace(target)
+    finally:
+        path.unlink(missing_ok=True)
+    return target
+
+
+def render(sources: Sources) -> str:
+    """The page as text."""
+    report = gather(sources)
+    style, script = _asset("report.css"), _asset("report.js")
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            charts=charts_of(report),
+            style=style,
+            script=script,
+            script_hash=_hash(script),
+        )
+    )
+
+
+def _asset(name: str) -> Markup:
+    place = resources.files("report").joinpath("templates").joinpath(name)
+    return Markup(place.read_text(encoding="utf-8"))
+
+
+def _hash(script: str) -> str:
+    """What the page's security policy knows its only script by."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        name: getattr(formats, name)
+        for name in (
+            "bounds",
+            "chance",
+            "count",
+            "duration",
+            "metric_title",
+            "number",
+            "percent",
+            "plain",
+            "short",
+            "signed",
+            "size",
+            "times",
+        )
+    }
+    environment.filters |= {"heading": formats.title, "tone": _tone, "word": _word}
+    return environment
+
+
+def _tone(outcome: str) -> str:
+    return _TONES.get(outcome, "none")
+
+
+def _word(outcome: str) -> str:
+    return _WORDS.get(outcome, outcome)

@@ -1,0 +1,1 @@
+"""The sections of the report: from what a run left behind to plain values."""

@@ -1,0 +1,307 @@
+"""Calibration in the Trainer, trivial baselines and cross-validation, on real examples."""
+
+import copy
+import functools
+import json
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+from pydantic import ValidationError
+from sklearn.metrics import log_loss, roc_auc_score
+from tfx.types import artifact_utils, standard_artifacts
+
+from components.artifacts import CrossValidation as FoldsArtifact
+from components.artifacts import TrivialBaselines as BaselinesArtifact
+from components.baseline_models.baselines import fit_baselines
+from components.baseline_models.component import TrivialBaselines
+from components.baseline_models.config import BaselineFitSpec
+from components.cross_validation.component import CrossValidation
+from components.cross_validation.config import CrossValidationSpec
+from components.cross_validation.folds import key_folds
+from components.cross_validation.validate import FOLDS_FILE, validate
+from components.example_gen.config import SplitSpec
+from evidence.prediction_table import read_scores
+from models.data.dataset import Source, load_columns, load_split, ordered_batches, split_of
+from models.data.raw_table import read_table
+from models.export.saved_model_parity import compare
+from models.export.scorer import Scorer
+from models.training.config import TrainerSpec
+from models.training.learning import predict
+from tests.integration.models.test_training import World, _rows, _serialize, _write
+
+TEST_ROWS = 300
+
+
+def _world(case, root):
+    world = World(case, root)
+    world.rows["test"] = _rows(case, TEST_ROWS, 7)
+    _write(world.folder / "test", _serialize(world.rows["test"]))
+    return world
+
+
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory):
+    return functools.cache(lambda case: _world(case, tmp_path_factory.mktemp(case)))
+
+
+@pytest.fixture(scope="module")
+def shuffled(worlds, tmp_path_factory):
+    """The same world with labels dealt out at random."""
+    world = copy.copy(worlds("binary_int"))
+    folder = tmp_path_factory.mktemp("shuffled") / "world"
+    shutil.copytree(world.folder, folder)
+    world.folder, generator = folder, np.random.default_rng(11)
+    for split, rows in world.rows.items():
+        shutil.rmtree(folder / split)
+        _write(folder / split, _serialize(rows | {"y": generator.permutation(rows["y"]).tolist()}))
+    return world
+
+
+def _files(world, *splits):
+    return {
+        split: sorted(map(str, (world.folder / split).iterdir()))
+        for split in splits or ("train", "val", "test")
+    }
+
+
+def _graph(world):
+    return tft.TFTransformOutput(str(world.folder / "transform"))
+
+
+def _source(world):
+    return Source(world.schema, _graph(world).transform_features_layer(), "y")
+
+
+def _baselines(world, **settings):
+    spec = BaselineFitSpec(problem=world.problem, seed=4, **settings)
+    return fit_baselines(spec, _files(world), 600, world.schema, _graph(world))
+
+
+def _trainer(world, **training):
+    return TrainerSpec.model_validate(
+        {
+            "name": "toy",
+            "seed": 3,
+            "problem": world.problem,
+            "network": {"units": [8], "dropout": 0.0},
+            "training": {"epochs": 3, "batch_size": 32} | training,
+            "costs": {"false_negative": 2},
+        }
+    )
+
+
+def _report(run):
+    return json.loads((run / "training.json").read_text())
+
+
+def _examples(world):
+    """What a SavedModel is asked, in the order in which splits are read."""
+    lists = tf.data.TFRecordDataset(_files(world, "val")["val"], compression_type="GZIP")
+    return np.array(list(lists.as_numpy_iterator()), object)
+
+
+@pytest.mark.parametrize("case", ["binary_int", "multiclass"])
+def test_the_temperature_is_in_the_saved_model(worlds, case):
+    world = worlds(case)
+    plain, told = world.train("plain", network={"units": [64]}, epochs=12)
+    warm, report = world.train(
+        "warm", network={"units": [64]}, epochs=12, calibration="temperature"
+    )
+    assert _report(told)["calibration"] is None
+    found = _report(report)["calibration"]
+    columns = load_columns(_files(world)["val"], _source(world))
+    task = world.problem.task
+    before = Scorer(plain, task).examples([_examples(world)]).astype(float)
+    after = Scorer(warm, task).examples([_examples(world)]).astype(float)
+    if case == "multiclass":
+        powers = before ** (1 / found["temperature"])
+        np.testing.assert_allclose(after, powers / powers.sum(1, keepdims=True), atol=1e-5)
+    else:
+        odds = (before / (1 - before)) ** (1 / found["temperature"])
+        np.testing.assert_allclose(after, odds / (1 + odds), atol=1e-5)
+    losses = [log_loss(columns["y"], scores) for scores in (before, after)]
+    assert losses == pytest.approx([found["log_loss_before"], found["log_loss_after"]], abs=1e-5)
+    assert losses[1] < losses[0]
+    assert _report(report)["val_metrics"]["log_loss"] == pytest.approx(losses[1], abs=1e-5)
+    assert compare(warm, report / "golden").max_difference <= 1e-5
+    sizes = [
+        sum(v.shape.num_elements() for v in tf.saved_model.load(str(m)).variables_of_network)
+        for m in (plain, warm)
+    ]
+    assert sizes[0] == sizes[1]
+
+
+def test_a_regression_has_nothing_to_calibrate(worlds):
+    with pytest.raises(ValidationError, match="no probabilities to calibrate"):
+        _trainer(worlds("regression"), calibration="temperature")
+
+
+@pytest.mark.parametrize("case", ["binary_int", "regression"])
+def test_the_keras_network_of_a_run_says_what_its_saved_model_says(worlds, case):
+    world = worlds(case)
+    calibration = "none" if case == "regression" else "temperature"
+    model, run = world.train("kept", mixed_precision=True, calibration=calibration)
+    network = keras.models.load_model(run / "network.keras")
+    assert {weights.dtype for weights in network.get_weights() if weights.ndim > 1} == {
+        np.dtype("float32")
+    }
+    split = load_split("val", _files(world)["val"], _source(world), "memory")
+    scorer = Scorer(model, world.problem.task)
+    served = scorer.examples([_examples(world)])
+    np.testing.assert_allclose(predict(network, split), served, rtol=1e-6, atol=1e-7)
+    point = _report(run)["operating_point"]
+    assert scorer.threshold == (None if point is None else point["threshold"])
+
+
+def test_columns_are_those_of_the_split_in_its_order(worlds):
+    world = worlds("binary_int")
+    files, source = _files(world)["train"], _source(world)
+    columns = load_columns(files, source)
+    split = load_split("train", files, source, "memory")
+    again = split_of("train", columns, "y")
+    for (features, labels), (others, same) in zip(
+        ordered_batches(split), ordered_batches(again), strict=True
+    ):
+        assert set(features) == set(others)
+        for name, values in features.items():
+            np.testing.assert_array_equal(values, others[name])
+        np.testing.assert_array_equal(labels, same)
+    raw = read_table(files, world.schema, ["y"])["y"].to_pylist()
+    assert columns["y"].tolist() == raw  # keys are read by one, rows by the other
+    keep = np.arange(600) % 3 == 1
+    some = load_columns(files, source, keep)
+    np.testing.assert_array_equal(some["num"], columns["num"][keep])
+    assert len(some["y"]) == 200
+
+
+@pytest.mark.parametrize("case", ["binary_int", "multiclass", "regression"])
+def test_baselines_learn_from_train_and_say_so(worlds, case):
+    world = worlds(case)
+    scores, facts = _baselines(world)
+    assert list(scores) == list(facts["models"]) == ["majority", "linear", "trees"]
+    assert facts["rows"] == {"train": 600, "val": 200, "test": TEST_ROWS}
+    again, _ = _baselines(world)
+    for name, values in scores.items():
+        assert values.shape == ((TEST_ROWS, 3) if case == "multiclass" else (TEST_ROWS,))
+        np.testing.assert_array_equal(values, again[name])
+    metric = {"binary_int": "roc_auc", "multiclass": "accuracy", "regression": "r2"}[case]
+    val = {name: facts["models"][name]["val_metrics"][metric] for name in scores}
+    assert min(val["linear"], val["trees"]) > val["majority"] + 0.2
+    assert all(facts["models"][name]["seconds"] >= 0 for name in scores)
+
+
+def test_of_many_rows_an_equal_draw_is_learned_from(worlds):
+    world = worlds("binary_int")
+    spec = BaselineFitSpec(problem=world.problem, seed=4, max_rows=150)
+    graph = _graph(world)
+    scores, facts = fit_baselines(spec, _files(world), 600, world.schema, graph)
+    assert facts["rows"]["train"] == 150
+    assert facts["train_rows"] == 600
+    again, _ = fit_baselines(spec, _files(world), 600, world.schema, graph)
+    np.testing.assert_array_equal(scores["trees"], again["trees"])
+    other, _ = fit_baselines(
+        spec.model_copy(update={"seed": 5}), _files(world), 600, world.schema, graph
+    )
+    assert (scores["linear"] != other["linear"]).any()
+
+
+def test_shuffled_labels_teach_nobody_anything(shuffled):
+    scores, _ = _baselines(shuffled)
+    columns = load_columns(_files(shuffled)["test"], _source(shuffled))
+    model, _ = shuffled.train("taught", epochs=10)
+    examples = tf.data.TFRecordDataset(_files(shuffled)["test"], compression_type="GZIP")
+    asked = np.array(list(examples.as_numpy_iterator()), object)
+    scores["network"] = Scorer(model, "binary").examples([asked])
+    labels = columns["y"]
+    positives = int(labels.sum())
+    # The standard error of an AUC by chance (Mann-Whitney), four times.
+    error = np.sqrt((len(labels) + 1) / (12 * positives * (len(labels) - positives)))
+    for values in scores.values():
+        assert abs(roc_auc_score(labels, values) - 0.5) < 4 * error
+
+
+@pytest.mark.parametrize("case", ["binary_int", "multiclass", "regression"])
+def test_folds_tell_mean_and_spread(worlds, case):
+    world = worlds(case)
+    spec = CrossValidationSpec(trainer=_trainer(world), folds=3)
+    found = validate(spec, _files(world, "train", "val"), world.schema, _graph(world))
+    metric = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}
+    name = metric[world.problem.task]
+    values = [fold[name] for fold in found["folds"]]
+    assert found["mean"][name] == pytest.approx(np.mean(values))
+    assert found["deviation"][name] == pytest.approx(np.std(values, ddof=1))
+    assert len(set(values)) == 3
+    assert [fit["rows"] for fit in found["fits"]] == [200, 200, 200]
+    assert (found["rows"], found["k"], found["by"]) == (600, 3, "row")
+    assert "all of train" in found["caveat"]
+
+
+def test_folds_follow_the_key_of_the_split(worlds):
+    world = worlds("binary_int")
+    spec = CrossValidationSpec(
+        trainer=_trainer(world, epochs=2),
+        split=SplitSpec(by="key", columns=("color", "hour")),
+        folds=2,
+    )
+    files = _files(world, "train", "val")
+    found = validate(spec, files, world.schema, _graph(world))
+    assert found["by"] == "key"
+    keys = read_table(files["train"], world.schema, ["color", "hour"])
+    wanted = np.bincount(key_folds(keys, 2, 3)).tolist()
+    assert [fit["rows"] for fit in found["fits"]] == wanted != [300, 300]
+
+
+def _artifacts(world, **outputs):
+    made = {
+        "examples": standard_artifacts.Examples(),
+        "schema": standard_artifacts.Schema(),
+        "transform_graph": standard_artifacts.TransformGraph(),
+    }
+    root = world.folder / "artifacts"
+    for split in ("train", "val", "test"):
+        shutil.copytree(world.folder / split, root / "examples" / f"Split-{split}")
+        rows = len(world.rows[split]["y"])
+        made["examples"].set_int_custom_property(f"rows_{split}", rows)
+    made["examples"].split_names = artifact_utils.encode_split_names(["train", "val", "test"])
+    (root / "schema").mkdir()
+    shutil.copy(world.folder / "schema.pbtxt", root / "schema")
+    made |= {name: kind() for name, kind in outputs.items()}
+    for name, artifact in made.items():
+        artifact.uri = str(root / name)
+    made["transform_graph"].uri = str(world.folder / "transform")
+    return made
+
+
+def test_the_components_write_their_artifacts(worlds):
+    world = worlds("binary_int")
+    made = _artifacts(world, baselines=BaselinesArtifact, folds=FoldsArtifact)
+    baselines, folds = made.pop("baselines"), made.pop("folds")
+    TrivialBaselines.EXECUTOR_SPEC.executor_class._FUNCTION(
+        **made,
+        baselines=baselines,
+        spec=BaselineFitSpec(problem=world.problem, seed=4).model_dump_json(),
+        source_digest="",
+    )
+    table = pq.read_table(Path(baselines.uri) / "test.parquet")
+    assert table["row"].to_pylist() == list(range(TEST_ROWS))
+    scores, facts = _baselines(world)
+    written = read_scores(Path(baselines.uri) / "test.parquet")
+    for name, values in scores.items():
+        np.testing.assert_array_equal(written[name], values)
+    kept = json.loads((Path(baselines.uri) / "baselines.json").read_text())
+    assert kept["models"]["linear"]["val_metrics"] == facts["models"]["linear"]["val_metrics"]
+    CrossValidation.EXECUTOR_SPEC.executor_class._FUNCTION(
+        **made,
+        folds=folds,
+        spec=CrossValidationSpec(trainer=_trainer(world, epochs=2), folds=2).model_dump_json(),
+        source_digest="",
+    )
+    kept = json.loads((Path(folds.uri) / FOLDS_FILE).read_text())
+    assert set(kept["mean"]) == set(kept["folds"][0])
+    assert "roc_auc" in kept["mean"]

@@ -1,0 +1,188 @@
+"""Label errors: planted shares are met, noise that features cannot foresee is none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_breast_cancer, load_digits
+
+from components.data_gate.audit.label_errors import check_label_errors
+from components.data_gate.audit.lapses import fit_lapses
+from components.data_gate.audit.outcome import AuditData, Part
+from components.data_gate.config import AuditSpec
+from components.example_gen.config import SplitSpec
+from models.features.spec import FeaturesSpec
+from tests.audit_tables import audit_data, problem, splits
+
+
+def examples(features: Any, labels: Any, task: str = "binary", **spec: Any) -> AuditData:
+    """Rows of numbers: the first seven tenths are train, the rest is test."""
+    names = [f"f{place}" for place in range(features.shape[1])]
+    columns: dict[str, Any] = {
+        name: pa.array(features[:, place].astype(np.float32)) for place, name in enumerate(names)
+    }
+    table = pa.table({**columns, "y": pa.array(labels)})
+    cut = len(labels) * 7 // 10
+    label: dict[str, Any] = {"name": "y"}
+    if task == "multiclass":
+        label["classes"] = sorted({int(one) for one in labels})
+    of = FeaturesSpec.model_validate(
+        {"task": task, "label": label, "features": {name: {"type": "numeric"} for name in names}}
+    )
+    audit = AuditSpec.model_validate({"label_errors": spec})
+    return AuditData(
+        {"train": table.slice(0, cut), "test": table.slice(cut)}, of, audit, SplitSpec()
+    )
+
+
+def flip(labels: Any, low: float, high: float, seed: int) -> Any:
+    """Gives a share `low` of the 0s as 1, and `high` of the 1s as 0; and which rows."""
+    chance = np.random.default_rng(seed).random(len(labels))
+    wrong = chance < np.where(labels == 0, low, high)
+    return np.where(wrong, 1 - labels, labels), wrong
+
+
+def hard(rows: int = 20_000) -> tuple[Any, Any]:
+    """A label that no model tells in every row, and every model in some: AUC 0.8."""
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(rows, 3))
+    score = 2.0 * features[:, 0] + 0.7 * features[:, 1] - 1.5
+    return features, (rng.random(rows) < 1 / (1 + np.exp(-score))).astype(np.int64)
+
+
+def share_of(part: Part) -> dict[str, Any]:
+    found: dict[str, Any] = part.details["label_errors"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 0.0), (0.08, 0.08), (0.12, 0.12), (0.1, 0.0), (0.0, 0.2)]
+)
+def test_planted_errors_are_counted_and_hard_rows_are_not(low: float, high: float) -> None:
+    features, labels = hard()
+    given_labels, wrong = flip(labels, low, high, 5)
+    part = check_label_errors(examples(features, given_labels))
+    found, checked = share_of(part), part.checks[0]
+    assert found["share"] == pytest.approx(wrong.mean(), abs=0.025)
+    assert found["low"] <= found["share"] <= found["high"]
+    assert checked.outcome == ("warn" if low or high else "pass")
+    assert (checked.figure, checked.bound, checked.feature) == (found["low"], 0.02, "y")
+
+
+@pytest.mark.parametrize(
+    ("load", "task"), [(load_breast_cancer, "binary"), (load_digits, "multiclass")]
+)
+def test_real_data_with_and_without_planted_errors(load: Any, task: str) -> None:
+    features, labels = load(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(labels))
+    features, labels = features[order], labels[order].astype(np.int64)
+    clean = share_of(check_label_errors(examples(features, labels, task)))
+    assert clean["share"] < 0.02
+    rng = np.random.default_rng(2)
+    wrong, classes = rng.random(len(labels)) < 0.08, int(labels.max()) + 1
+    other = (labels + rng.integers(1, classes, len(labels))) % classes
+    part = check_label_errors(examples(features, np.where(wrong, other, labels), task))
+    assert share_of(part)["share"] == pytest.approx(wrong.mean(), abs=0.03)
+    assert part.checks[0].outcome == "warn"
+    cut = len(labels) * 7 // 10
+    places = [
+        one["row"] + (cut if one["split"] == "test" else 0) for one in share_of(part)["suspects"]
+    ]
+    assert len(set(places)) == 50
+    assert {one["split"] for one in share_of(part)["suspects"]} == {"train", "test"}
+    assert wrong[places].mean() > 0.6
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_flipped_labels_of_few_rows_are_warned_of(seed: int) -> None:
+    """A rate for each class, and a strong prior, would leave room for none at all."""
+    features, labels = hard(4000)
+    flipped, wrong = flip(labels, 0.08, 0.08, seed)
+    part = check_label_errors(examples(features, flipped))
+    assert part.checks[0].outcome == "warn"
+    assert share_of(part)["share"] == pytest.approx(wrong.mean(), abs=0.04)
+    assert check_label_errors(examples(features, labels)).checks[0].outcome == "pass"
+
+
+def test_suspects_show_the_row_the_label_and_what_was_expected() -> None:
+    features, _ = hard(2000)
+    labels = (features[:, 0] > 0).astype(np.int64)
+    at = int(np.argmax(features[:1400, 0]))
+    labels[at] = 0
+    data = examples(features, labels, suspects=5)
+    suspects = share_of(check_label_errors(data))["suspects"]
+    assert len(suspects) == 5
+    found = next(one for one in suspects if (one["split"], one["row"]) == ("train", at))
+    assert (found["label"], found["expected"]) == (0, 1)
+    assert found["probability"] < 0.2
+    assert found["values"] == {
+        name: data.tables["train"][name][at].as_py() for name in ("f0", "f1", "f2")
+    }
+    assert [one["probability"] for one in suspects] == sorted(
+        one["probability"] for one in suspects
+    )
+
+
+def test_what_features_say_nothing_of_has_no_share() -> None:
+    features, labels = hard(3000)
+    shuffled = np.random.default_rng(1).permutation(labels)
+    part = check_label_errors(examples(features, shuffled))
+    assert share_of(part)["share"] is None
+    assert (part.checks[0].figure, part.checks[0].outcome) == (None, "pass")
+    assert "cannot be told" in part.checks[0].what
+
+
+def test_too_few_rows_are_not_judged() -> None:
+    features, labels = hard(80)
+    part = check_label_errors(examples(features, labels))
+    assert share_of(part) == {"share": None, "low": None, "high": None, "suspects": []}
+    assert "too few" in part.checks[0].what
+
+
+def test_gross_errors_of_a_number_are_found() -> None:
+    rng = np.random.default_rng(6)
+    features = rng.normal(size=(3000, 2))
+    labels = 3 * features[:, 0] + rng.normal(size=3000) * 0.5
+    clean = check_label_errors(examples(features, labels, "regression"))
+    assert share_of(clean)["share"] < 0.01
+    wrong = rng.random(3000) < 0.08
+    part = check_label_errors(
+        examples(features, np.where(wrong, labels * 100, labels), "regression")
+    )
+    assert 0.05 < share_of(part)["share"] < 0.09
+    assert part.checks[0].outcome == "warn"
+    first = share_of(part)["suspects"][0]
+    assert abs(first["label"] - first["expected"]) > 100
+    assert first["probability"] is None
+    json.dumps(part.details, allow_nan=False)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_categories_and_every_task_give_json(task: str) -> None:
+    part = check_label_errors(audit_data(splits(task), of=problem(task)))
+    assert part.checks[0].outcome == "pass"
+    assert json.loads(json.dumps(part.details, allow_nan=False)) == part.details
+    assert list(share_of(part)["suspects"][0]["values"]) == ["amount", "hour", "colour", "town"]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(0, 0.25), st.floats(0, 0.25), st.integers(0, 2**31))
+def test_the_curve_finds_the_rates_that_made_it(low: float, high: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    score = rng.normal(size=20_000) * 4
+    chance = low + (1 - low - high) / (1 + np.exp(-score))
+    labels = (rng.random(len(score)) < chance).astype(np.float64)
+    terms = (score / score.std()).astype(np.float32)[:, None]
+    found = fit_lapses(terms, labels, np.array([0.01]))
+    for rate, expected, variance in zip(
+        (found.low, found.high), (low, high), np.diag(found.covariance), strict=True
+    ):
+        assert variance > 0
+        assert abs(rate - expected) < 5 * np.sqrt(variance) + 1e-3
+        assert np.sqrt(variance) < 0.02

@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from contracts.errors import ConfigError, ModelError
+from models.data import dataset
+from models.data.representation import dense_schema, raw_input_specs
+from models.features.spec import MISSING_INT, FeaturesSpec
+
+PROBLEM = FeaturesSpec.model_validate(
+    {
+        "task": "binary",
+        "label": {"name": "y"},
+        "features": {"x": {"type": "numeric"}, "t": {"type": "categorical"}},
+    }
+)
+ROWS = 250
+
+
+def _schema():
+    schema = schema_pb2.Schema()
+    kinds = {"x": "FLOAT", "t": "BYTES", "y": "INT", "key": "BYTES"}
+    for name, kind in kinds.items():
+        schema.feature.add(name=name, type=schema_pb2.FeatureType.Value(kind))
+    return schema
+
+
+@pytest.fixture
+def files(tmp_path):
+    for shard in range(2):
+        path = str(tmp_path / f"data-{shard}.gz")
+        with tf.io.TFRecordWriter(path, "GZIP") as writer:
+            for row in range(shard * ROWS // 2, (shard + 1) * ROWS // 2):
+                example = tf.train.Example()
+                example.features.feature["x"].float_list.value.append(row)
+                example.features.feature["y"].int64_list.value.append(row % 2)
+                writer.write(example.SerializeToString())
+    return dataset.expand([str(tmp_path / "data-*")], "train")
+
+
+@pytest.fixture
+def source():
+    def numbers(raw):
+        return {"x": raw["x"], "y": raw["y"][:, 0]}
+
+    return dataset.Source(dense_schema(_schema(), PROBLEM), numbers, "y")
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch):
+    monkeypatch.setattr(dataset, "CHUNK_ROWS", 64)
+
+
+def _epoch(batches):
+    return np.concatenate([x["x"].numpy()[:, 0] for x, *_ in batches])
+
+
+@pytest.mark.parametrize("cache", ["auto", "none"])
+def test_every_epoch_has_every_row_once_in_another_order(files, source, cache):
+    batches = dataset.train_batches(dataset.load_split("train", files, source, cache, 1), 50, 1)
+    first, second = _epoch(batches), _epoch(batches)
+    assert len(batches) == 5
+    assert sorted(first) == sorted(second) == list(range(ROWS))
+    assert (first != second).any()
+    assert (first != np.arange(ROWS)).any()
+
+
+def test_equal_seeds_give_equal_epochs(files, source):
+    def epochs(seed):
+        split = dataset.load_split("train", files, source, "memory", seed)
+        batches = dataset.train_batches(split, 33, seed)
+        return np.concatenate([_epoch(batches), _epoch(batches)])
+
+    np.testing.assert_array_equal(epochs(5), epochs(5))
+    assert (epochs(5) != epochs(6)).any()
+
+
+def test_labels_and_weights_stay_with_their_rows(files, source):
+    split = dataset.load_split("train", files, source, "auto", 1)
+    assert split.rows == ROWS
+    for x, y, weight in dataset.train_batches(split, 40, 1, [1.0, 3.0]):
+        np.testing.assert_array_equal(x["x"].numpy()[:, 0] % 2, y.numpy())
+        np.testing.assert_array_equal(weight.numpy(), 1.0 + 2.0 * y.numpy())
+
+
+def test_val_keeps_the_files_order(files, source):
+    split = dataset.load_split("val", files, source, "auto")
+    np.testing.assert_array_equal(_epoch(dataset.ordered_batches(split, 100)), np.arange(ROWS))
+
+
+def test_a_split_without_files_is_named(tmp_path):
+    with pytest.raises(ModelError, match="'val' has no files"):
+        dataset.expand([str(tmp_path / "none-*")], "val")
+
+
+def test_only_the_problems_columns_become_tensors_with_missing_defaults():
+    schema = dense_schema(_schema(), PROBLEM)
+    specs = raw_input_specs(schema)
+    assert set(specs) == {"x", "t", "y"}
+    parsed = tf.io.parse_example([tf.train.Example().SerializeToString()], specs)
+    assert np.isnan(parsed["x"].numpy()).all()
+    assert parsed["t"].numpy().tolist() == [[b""]]
+    assert parsed["y"].numpy().tolist() == [[MISSING_INT]]
+    assert "y" not in raw_input_specs(schema, frozenset({"y"}))
+
+
+def test_a_column_that_does_not_exist_is_named():
+    schema = _schema()
+    del schema.feature[1]
+    with pytest.raises(ConfigError) as caught:
+        dense_schema(schema, PROBLEM)
+    assert caught.value.where == "features.t"
+
+
+def test_buffers_hold_a_number_of_bytes_and_not_of_rows(files, source, tmp_path, monkeypatch):
+    assert dataset._shuffle_rows(files) == dataset._SHUFFLE_ROWS
+    large = str(tmp_path / "large.gz")
+    with tf.io.TFRecordWriter(large, "GZIP") as writer:
+        for _ in range(20):
+            writer.write(bytes(1 << 20))
+    rows = dataset._shuffle_rows([large])
+    assert rows * (1 << 20) <= dataset._SHUFFLE_BYTES < 2 * rows * (1 << 20)
+    split = dataset.load_split("train", files, source, "none", seed=1)
+    whole = -(-ROWS // dataset.CHUNK_ROWS)
+    assert dataset._shuffle_chunks(split) == whole
+    monkeypatch.setattr(dataset, "_SHUFFLE_BYTES", 3 * dataset.CHUNK_ROWS * 12)
+    assert dataset._shuffle_chunks(split) == 3
+    assert sorted(_epoch(dataset.train_batches(split, 32, seed=1))) == list(range(ROWS))
+    cached = dataset.load_split("train", files, source, "memory", seed=1)
+    assert dataset._shuffle_chunks(cached) == whole

@@ -1,0 +1,120 @@
+"""kelp check: data, label, packages and disk."""
+
+from __future__ import annotations
+
+import collections
+import importlib.metadata
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from contracts.errors import KelpError
+from pipelines import installed_packages
+from pipelines.commands.check import Checked, check, report
+from pipelines.config.problem import load_config
+
+CONFIG = """\
+name: demo
+task: binary
+label: {name: y}
+features: {x: {type: numeric}}
+data: {path: data.parquet}
+"""
+
+
+@pytest.fixture
+def config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    pq.write_table(pa.table({"x": [1.0, 2.0], "y": [0, 1], "z": ["a", "b"]}), "data.parquet")
+    path = tmp_path / "demo.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+def errors(config_file: Path, *overrides: str) -> dict[str, KelpError]:
+    results = check(load_config(config_file, overrides))
+    return {one.what: one.error for one in results if one.error is not None}
+
+
+def test_all_is_well(config_file: Path) -> None:
+    assert errors(config_file) == {}
+    assert errors(config_file, "label={name: z, classes: [a, b]}") == {}
+    assert errors(config_file, "task=regression") == {}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "place", "told"),
+    [
+        (["data.path=nope.parquet"], "files", "did you mean data.parquet?"),
+        (["data.spans=3"], "files", "{SPAN}"),
+        (["label.name=yy"], "columns", "'yy' does not exist"),
+        (["features.z={type: numeric}"], "columns", "must be a number"),
+        (["label={name: z, classes: [b, c]}"], "label", "a value that is no class"),
+        (["label={name: z, classes: [A, b]}"], "label", "did you mean 'A'?"),
+        (["data.schema=x.pbtxt"], "schema", "does not exist"),
+        (["runs=demo.yaml/runs"], "runs", "is not a folder"),
+        (["push.root=demo.yaml"], "push.root", "is not a folder"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    config_file: Path, overrides: list[str], place: str, told: str
+) -> None:
+    found = errors(config_file, *overrides)
+    assert list(found) == [place]
+    assert told in str(found[place])
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [([1, 1], "one value only"), ([None, None], "no value"), ([0, 7], "a value that is no class")],
+)
+def test_label_values(config_file: Path, labels: list[int | None], told: str) -> None:
+    pq.write_table(pa.table({"x": [1.0, 2.0], "y": pa.array(labels, pa.int64())}), "data.parquet")
+    assert told in str(errors(config_file)["label"])
+
+
+def test_label_with_very_many_values(config_file: Path) -> None:
+    rows = range(3000)
+    pq.write_table(pa.table({"x": [1.0] * 3000, "y": list(rows)}), "data.parquet")
+    assert "too many values" in str(errors(config_file)["label"])
+    assert errors(config_file, "task=regression") == {}
+
+
+def test_a_file_cut_short(config_file: Path) -> None:
+    path = Path("data.parquet")
+    path.write_bytes(path.read_bytes()[:-20])
+    assert "data.parquet" in str(errors(config_file)["columns"])
+
+
+def test_a_full_disk(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = collections.namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10, 9, 1))
+    assert set(errors(config_file)) == {"runs", "push.root"}
+
+
+def test_packages(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert installed_packages.misfit_packages() == []
+    wanted = ["click>=99", "no-such-thing==1", "pywin32; sys_platform == 'win32'", "click>=1"]
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: wanted)
+    assert [one.name for one in installed_packages.misfit_packages()] == ["click", "no-such-thing"]
+    assert "make setup" in errors(config_file)["packages"].fix
+
+
+def test_an_unsupported_python(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.version_info", (3, 15, 0))
+    assert "Python 3.15" in str(errors(config_file)["python"])
+
+
+def test_the_report_stays_within_ten_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    error = KelpError("wrong", where="there", expected="right", received="[wrong]", fix="mend")
+    results = [Checked("files", "a [bold] path"), *[Checked("data", "wrong", error)] * 4]
+    assert report(results, Console(width=80), Console(stderr=True)) == 1
+    told = capsys.readouterr()
+    assert "a [bold] path" in told.out
+    lines = told.err.splitlines()
+    assert len(lines) <= 10
+    assert lines[-1] == "... and 3 errors more"
+    assert report(results[:1], Console(), Console(stderr=True)) == 0

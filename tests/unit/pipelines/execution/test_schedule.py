@@ -1,0 +1,78 @@
+"""Which node may start, how many at once, and how much memory is free."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.execution import schedule
+from pipelines.execution.schedule import Step, default_jobs, free_memory_mib, from_step, next_step
+
+DATA = Step("Data", frozenset())
+LEFT, RIGHT = Step("Left", frozenset({"Data"})), Step("Right", frozenset({"Data"}))
+TIMING = Step("Timing", frozenset({"Data"}), alone=True)
+END = Step("End", frozenset({"Left", "Right"}))
+GRAPH = [DATA, TIMING, LEFT, RIGHT, END]
+
+
+def _order(jobs: int) -> list[set[str]]:
+    """What runs at the same time, where all that runs ends together."""
+    waiting, done, rounds = list(GRAPH), set[str](), []
+    while waiting:
+        running: list[Step] = []
+        while (step := next_step(waiting, done, running, jobs)) is not None:
+            running.append(step)
+            waiting.remove(step)
+        rounds.append({step.name for step in running})
+        done |= rounds[-1]
+    return rounds
+
+
+def test_nodes_start_when_their_inputs_are_ready_and_there_is_a_job_for_them() -> None:
+    assert _order(1) == [{"Data"}, {"Left"}, {"Right"}, {"End"}, {"Timing"}]
+    assert _order(2) == [{"Data"}, {"Left", "Right"}, {"End"}, {"Timing"}]
+
+
+def test_nothing_starts_beside_a_node_that_measures_time() -> None:
+    assert next_step([LEFT], {"Data"}, [TIMING], 2) is None
+    assert next_step([TIMING], {"Data"}, [LEFT], 2) is None
+    assert next_step([TIMING], {"Data"}, [], 2) == TIMING
+
+
+def test_without_memory_one_node_runs_at_a_time() -> None:
+    assert next_step([LEFT], {"Data"}, [], 2, lambda: False) == LEFT
+    assert next_step([RIGHT], {"Data"}, [LEFT], 2, lambda: False) is None
+
+
+def test_from_takes_all_that_depends_on_it() -> None:
+    assert from_step("Left", GRAPH) == {"Left", "End"}
+    assert from_step("Data", GRAPH) == {"Data", "Timing", "Left", "Right", "End"}
+
+
+def _machine(folder: Path, available_kib: int, **cgroup: str) -> tuple[Path, Path]:
+    (folder / "meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable: {available_kib} kB\n")
+    for name, content in cgroup.items():
+        (folder / name.replace("_", ".")).write_text(content)
+    return folder, folder
+
+
+def test_free_memory_is_the_machines_or_what_the_container_has_left(tmp_path: Path) -> None:
+    assert free_memory_mib(*_machine(tmp_path, 4096 * 1024)) == 4096
+    limits = {"memory_max": "max\n", "memory_current": "0\n"}
+    assert free_memory_mib(*_machine(tmp_path, 4096 * 1024, **limits)) == 4096
+    limits = {
+        "memory_max": f"{3 * 2**30}\n",
+        "memory_current": f"{2 * 2**30}\n",
+        "memory_stat": f"anon 5\ninactive_file {2**29}\n",
+    }
+    assert free_memory_mib(*_machine(tmp_path, 4096 * 1024, **limits)) == 1536
+
+
+@pytest.mark.parametrize(("free", "jobs"), [(100, 1), (5000, 2), (1_000_000, 4)])
+def test_default_jobs_are_bounded_by_cores_and_memory(
+    free: float, jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule.os, "sched_getaffinity", lambda _: range(4))
+    monkeypatch.setattr(schedule, "free_memory_mib", lambda: free)
+    assert default_jobs() == jobs

@@ -1,0 +1,274 @@
+"""What the report says: the verdict, the steps, and why something is not there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from report.config import CardSpec
+from report.content import gather
+from report.sections.model import slice_name
+from report.sources import Sources, read_sources
+from report.view import Interval, Report
+from tests.report_fixture import Run, full_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return full_run(tmp_path)
+
+
+def report_of(run: Run) -> Report:
+    return gather(read_sources(run.folder, run.summary, run.folders))
+
+
+def set_gates(run: Run, *gates: dict[str, Any], blessed: bool) -> None:
+    base = {"metric": "roc_auc", "slice": None, "value": 0.7, "low": None, "high": None, "bound": 0}
+    run.change(
+        "evidence",
+        "gates.json",
+        {"blessed": blessed, "gates": [{**base, "reason": "Because.", **gate} for gate in gates]},
+    )
+    run.summary["blessed"] = blessed
+
+
+@pytest.mark.parametrize(
+    ("outcome", "blessed", "pushed", "tone", "label"),
+    [
+        ("pass", True, "serving_models/flights/4", "good", "Blessed"),
+        ("warn", True, "serving_models/flights/4", "warn", "Blessed, with warnings"),
+        ("pass", True, None, "warn", "Blessed, not pushed"),
+        ("block", False, None, "bad", "Not blessed"),
+    ],
+)
+def test_verdict(
+    run: Run, outcome: str, blessed: bool, pushed: str | None, tone: str, label: str
+) -> None:
+    set_gates(run, {"gate": "bound", "outcome": outcome}, blessed=blessed)
+    run.summary["pushed_to"] = pushed
+    verdict = report_of(run).verdict
+    assert (verdict.tone, verdict.label) == (tone, label)
+    if outcome == "pass":
+        assert verdict.reasons == ["All 1 gates were passed."]
+    else:
+        assert verdict.reasons == ["Because."]
+
+
+def test_blocking_gates_come_first_and_passes_apart(run: Run) -> None:
+    set_gates(
+        run,
+        {"gate": "bound", "outcome": "pass"},
+        {"gate": "slice_change", "outcome": "insufficient", "slice": {"carrier": "OO"}},
+        {"gate": "robustness", "outcome": "warn", "subject": "noise"},
+        {"gate": "slice_change", "outcome": "block", "slice": {"carrier": "UA", "origin": "EWR"}},
+        blessed=False,
+    )
+    gates = report_of(run).gates.content
+    assert gates is not None
+    assert [gate.outcome for gate in gates.attention] == ["block", "warn", "insufficient"]
+    assert [gate.where for gate in gates.attention] == [
+        "carrier = UA, origin = EWR",
+        "noise",
+        "carrier = OO",
+    ]
+    assert len(gates.passed) == 1
+    assert gates.counts == {"block": 1, "warn": 1, "insufficient": 1, "pass": 1}
+
+
+def test_losing_to_the_trees_is_said_once(run: Run) -> None:
+    steps = report_of(run).verdict.steps
+    assert steps[0].startswith("Prefer the trees: gradient-boosted trees reach 0.7668")
+    assert sum("trees" in step for step in steps) == 1
+
+
+def test_losing_to_the_linear_model_stays_a_step_of_its_own(run: Run) -> None:
+    linear = {"gate": "baseline", "outcome": "block", "subject": "linear"}
+    trees = {"gate": "baseline", "outcome": "warn", "subject": "trees"}
+    set_gates(run, linear, trees, blessed=False)
+    steps = report_of(run).verdict.steps
+    assert sum("do not deploy the network" in step for step in steps) == 1
+
+
+@pytest.mark.parametrize(("gain", "outcome"), [(-0.03, "warn"), (0.001, "warn"), (0.05, "pass")])
+def test_a_report_that_prefers_another_model_does_not_say_serve_this_one(
+    run: Run, gain: float, outcome: str
+) -> None:
+    evidence = run.read("evidence", "evidence.json")
+    difference = {"value": gain, "low": gain - 0.005, "high": gain + 0.005, "p": 0.5}
+    evidence["baselines"] = [{"name": "linear", "metric": {"value": 0.7}, "difference": difference}]
+    run.change("evidence", "evidence.json", evidence)
+    set_gates(run, {"gate": "baseline", "outcome": outcome, "subject": "linear"}, blessed=True)
+    steps = report_of(run).verdict.steps
+    preferred = [step for step in steps if step.startswith("Prefer the linear model")]
+    served = [step for step in steps if step.startswith("Serve ")]
+    assert (len(preferred), len(served)) == ((0, 1) if outcome == "pass" else (1, 0))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "tone", "verdict"),
+    [
+        (0.01, 0.02, "good", "beaten"),
+        (-0.01, 0.02, "warn", "no difference beyond chance"),
+        (-0.02, -0.01, "bad", "better than the candidate"),
+    ],
+)
+def test_trivial_baselines_are_judged_by_the_interval(
+    run: Run, low: float, high: float, tone: str, verdict: str
+) -> None:
+    evidence = run.read("evidence", "evidence.json")
+    difference = {"value": (low + high) / 2, "low": low, "high": high, "p": 0.5}
+    evidence["baselines"] = [{"name": "trees", "metric": {"value": 0.7}, "difference": difference}]
+    run.change("evidence", "evidence.json", evidence)
+    (rival,) = report_of(run).model.baselines.content or []
+    assert (rival.tone, rival.verdict) == (tone, verdict)
+
+
+@pytest.mark.parametrize(
+    ("metric", "ends", "tone"),
+    [
+        ("roc_auc", (0.01, 0.02), "good"),
+        ("roc_auc", (-0.02, -0.01), "bad"),
+        ("roc_auc", (-0.01, 0.01), "none"),
+        ("log_loss", (0.01, 0.02), "bad"),
+        ("log_loss", (-0.02, -0.01), "good"),
+    ],
+)
+def test_a_change_is_good_in_the_metrics_own_sense(
+    run: Run, metric: str, ends: tuple[float, float], tone: str
+) -> None:
+    evidence = run.read("evidence", "evidence.json")
+    evidence["metric"] = metric
+    change = {"value": sum(ends) / 2, "low": ends[0], "high": ends[1]}
+    evidence["metrics"] = {
+        metric: {"candidate": {"value": 0.5}, "baseline": {"value": 0.5}, "difference": change}
+    }
+    run.change("evidence", "evidence.json", evidence)
+    tile = next(one for one in report_of(run).verdict.tiles if one.label == "Against the baseline")
+    assert tile.tone == tone
+
+
+def test_slices_worst_first_and_thin_ones_last(run: Run) -> None:
+    slices = report_of(run).model.slices.content or []
+    gaps = [one.gap.value for one in slices if one.gap.value is not None]
+    assert gaps == sorted(gaps, reverse=True)
+    assert 0 < len(gaps) < len(slices)
+    assert all(one.insufficient for one in slices[len(gaps) :])
+
+
+def test_statistics_as_tfdv_wrote_them(run: Run) -> None:
+    columns = report_of(run).data.statistics.content or []
+    by_place = {(one.feature, one.split): one for one in columns}
+    gust, carrier = by_place["wind_gust", "train"], by_place["carrier", "test"]
+    assert gust.missing == pytest.approx(0.76, abs=1e-3)
+    assert gust.least is not None
+    assert gust.least < (gust.median or 0) < (gust.most or 0)
+    assert len(gust.bars) == 10
+    assert max(bar.height for bar in gust.bars) == 1
+    assert carrier.distinct == 14
+    assert carrier.rows == 54_190
+    assert [share for _, share in carrier.top] == sorted(
+        (share for _, share in carrier.top), reverse=True
+    )
+    assert [one.split for one in columns[:3]] == ["train", "val", "test"]
+
+
+def test_a_feature_that_is_entirely_missing(run: Run) -> None:
+    from tensorflow_metadata.proto.v0 import statistics_pb2
+
+    content = statistics_pb2.DatasetFeatureStatisticsList()
+    feature = content.datasets.add(num_examples=10).features.add()
+    feature.path.step.append("gone")
+    feature.num_stats.common_stats.num_missing = 10
+    (run.folders["statistics"] / "Split-train" / "FeatureStats.pb").write_bytes(
+        content.SerializeToString()
+    )
+    columns = report_of(run).data.statistics.content or []
+    gone = next(one for one in columns if one.feature == "gone")
+    assert gone.missing == 1
+    assert gone.mean is None
+    assert gone.bars == []
+
+
+@pytest.mark.parametrize(
+    ("summary", "stopped"),
+    [
+        ({"status": "succeeded"}, ""),
+        ({"status": "failed", "stopped_at": "Trainer", "seconds": {}}, "Trainer"),
+        ({"status": "failed", "error": ["error: x", "  where:    Transform"]}, "Transform"),
+        (
+            {"status": "failed", "error": ["error: x", "  where:    a/b.csv"], "seconds": {"A": 1}},
+            "the component after A",
+        ),
+        ({"status": "interrupted"}, "Setup"),
+    ],
+)
+def test_where_a_run_stopped(summary: dict[str, Any], stopped: str) -> None:
+    assert Sources(summary).stopped_at() == stopped
+
+
+def test_what_was_done_before_the_stop_is_not_said_to_be_unmeasured() -> None:
+    summary = {"status": "failed", "stopped_at": "Trainer", "seconds": {"DataGate": 1.0}}
+    sources = Sources(summary)
+    assert sources.why_not("audit") == "Not recorded: this run has no audit.json of DataGate."
+    assert sources.why_not("training") == "Not measured: the run stopped at Trainer."
+
+
+def test_an_older_run_has_its_plain_metrics(run: Run) -> None:
+    (run.folders["evidence"] / "evidence.json").unlink()
+    metrics = report_of(run).model.metrics.content or []
+    assert [(one.name, one.candidate.value) for one in metrics] == [("roc_auc", 0.7599)]
+    assert metrics[0].baseline == Interval(0.7571)
+
+
+def test_card_from_the_summary_or_the_config(run: Run) -> None:
+    told = dict(report_of(run).card)
+    assert told["Owner"] == "Operations research, delay desk"
+    assert told["Licence"] == ""
+    assert len(told) == len(CardSpec.model_fields)
+    del run.summary["card"]
+    (run.folder / "config.json").write_text(json.dumps({"card": {"owner": "Ada"}}))
+    assert dict(report_of(run).card)["Owner"] == "Ada"
+
+
+def test_slice_name() -> None:
+    assert slice_name(None) == slice_name({}) == "all rows"
+    assert slice_name({"carrier": "UA", "month": 7}) == "carrier = UA, month = 7"
+
+
+def test_shift_is_held_against_all_that_it_must_exceed(run: Run) -> None:
+    audit = run.read("data_verdict", "audit.json")
+    near = {"from": "train", "to": "val", "measure": "Jensen-Shannon", "bound": 0.1}
+    audit["details"]["shift"] = [
+        {**near, "feature": "a", "distance": 0.4, "chance": 0.2, "usual": 0.8, "shifted": False},
+        {**near, "feature": "b", "distance": 0.3, "chance": 0.1, "usual": None, "shifted": True},
+        {"feature": "c", "from": "train", "to": "val", "distance": 0.9},
+    ]
+    run.change("data_verdict", "audit.json", audit)
+    found = report_of(run).data.shift.content or []
+    assert [one.feature for one in found] == ["b", "a", "c"]
+    assert [one.limit for one in found] == [0.1, 0.8, None]
+    assert [one.of_limit for one in found] == pytest.approx([3.0, 0.5, None])
+    assert [one.shifted for one in found] == [True, False, False]
+
+
+def test_folders_are_named_from_where_kelp_is_called(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = report_of(run).record.artifacts
+    assert all(Path(folder).is_absolute() for _, folder in inside)
+    monkeypatch.chdir(run.folder.parent.parent)
+    assert all(not Path(folder).is_absolute() for _, folder in report_of(run).record.artifacts)
+
+
+def test_the_trees_are_told_with_their_lead(run: Run) -> None:
+    evidence = run.read("evidence", "evidence.json")
+    for one in evidence["baselines"]:
+        if one["name"] == "trees":
+            one["metric"] = {"value": 0.77, "low": 0.76, "high": 0.78}
+            one["difference"] = {"value": -0.0115, "low": -0.014, "high": -0.009, "p": 1.0}
+    run.change("evidence", "evidence.json", evidence)
+    steps = report_of(run).verdict.steps
+    assert any("reach 0.7700, better than the network by 0.0115." in step for step in steps)
