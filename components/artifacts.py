@@ -32,10 +32,10 @@ class Predictions(Artifact):
     TYPE_NAME = "KelpPredictions"
 
 
-class TrivialBaselines(Artifact):
-    """Trivial baselines on the rows of test: `test.parquet` and `baselines.json`."""
+class BaselineModels(Artifact):
+    """Baseline models on the rows of test: `test.parquet` and `baselines.json`."""
 
-    TYPE_NAME = "KelpTrivialBaselines"
+    TYPE_NAME = "KelpBaselineModels"
 
 
 class StressReport(Artifact):

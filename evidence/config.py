@@ -64,7 +64,7 @@ class FoundSlicesSpec(Spec):
     max_values: int = Field(60, ge=2)
 
 
-class TrivialBaselinesSpec(Spec):
+class BaselineGatesSpec(Spec):
     """What the candidate is compared with that costs nothing.
 
     Attributes:
@@ -185,8 +185,8 @@ class EvaluationSpec(Spec):
 
     `slices` lists groups of columns: `[carrier]` makes a slice a carrier,
     `[origin, carrier]` a slice a pair. `bounds` and `change` are keyed by metric.
-    `metric` is the main one, by default roc_auc, accuracy or r2: slices, trivial
-    baselines, stresses and importance are told in it.
+    `metric` is the main one, by default roc_auc, accuracy or r2: slices, baseline
+    models, stresses and importance are told in it.
 
     `resample` says what the bootstrap draws: `rows`, each for itself, or `keys`, all rows
     of one key of the split together, such as the flights of a day. Intervals by keys are
@@ -204,7 +204,7 @@ class EvaluationSpec(Spec):
     resample: Literal["rows", "keys"] = "rows"
     slice_gate: SliceGateSpec = SliceGateSpec()
     found_slices: FoundSlicesSpec = FoundSlicesSpec()
-    baselines: TrivialBaselinesSpec = TrivialBaselinesSpec()
+    baselines: BaselineGatesSpec = BaselineGatesSpec()
     fairness: FairnessSpec = FairnessSpec()
     stress: dict[str, StressSpec] = {}
     calibration: CalibrationBoundSpec = CalibrationBoundSpec()

@@ -25,19 +25,19 @@ Json = dict[str, Any]
 
 def evidence(
     table: PredictionTable,
-    trivial: Mapping[str, Array],
+    baseline_scores: Mapping[str, Array],
     spec: EvaluationSpec,
     seed: int,
     together: Sequence[str] = (),
     *,
-    trivial_thresholds: Mapping[str, float] | None = None,
+    baseline_thresholds: Mapping[str, float] | None = None,
 ) -> Json:
     """Gives all that the predictions say of the candidate.
 
     Args:
       table: The rows of test with the predictions of `candidate` and perhaps `baseline`.
-      trivial: Predictions of the trivial baselines on the same rows.
-      trivial_thresholds: The baselines' own operating thresholds; binary only.
+      baseline_scores: Predictions of the baseline models on the same rows.
+      baseline_thresholds: The baselines' own operating thresholds; binary only.
       spec: What is asked.
       seed: Of the resamples; the same one gives the same evidence.
       together: Columns whose equal values mark rows that depend on each other, such as the
@@ -51,7 +51,7 @@ def evidence(
     Raises:
       ModelError: there is nothing to judge by.
     """
-    _check(table, trivial)
+    _check(table, baseline_scores)
     candidate = outcome_of(table, CANDIDATE)
     reference = BASELINE if BASELINE in table.scores else None
     names = [CANDIDATE, BASELINE] if reference else [CANDIDATE]
@@ -75,8 +75,11 @@ def evidence(
         "confusion": confusion(table, candidate),
         "decisions": decisions(table, candidate),
         "calibration": calibration(candidate, spec.calibration.bins, spec.confidence, draws),
-        "baselines": against_trivial(
-            table.with_models(trivial, trivial_thresholds or {}), list(trivial), spec, draws
+        "baselines": against_baselines(
+            table.with_models(baseline_scores, baseline_thresholds or {}),
+            list(baseline_scores),
+            spec,
+            draws,
         ),
         "fairness": fairness(table, candidate, spec, draws),
     }
@@ -95,26 +98,26 @@ def decisions(table: PredictionTable, outcome: Outcome) -> Json | None:
     }
 
 
-def against_trivial(
-    table: PredictionTable, trivial: Sequence[str], spec: EvaluationSpec, draws: Draws
+def against_baselines(
+    table: PredictionTable, baselines: Sequence[str], spec: EvaluationSpec, draws: Draws
 ) -> list[Json]:
-    """Gives how much better the candidate is than each trivial baseline (positive is good).
+    """Gives how much better the candidate is than each baseline model (positive is good).
 
     Args:
       table: The rows of test with the predictions of the candidate and the baselines.
-      trivial: The baselines' names in `table`.
+      baselines: The baselines' names in `table`.
       spec: The metric and the confidence.
       draws: The resamples.
     """
     metric = main_metric(table, spec)
     sign = sign_of(table.task, metric)
-    outcomes = {name: outcome_of(table, name) for name in (CANDIDATE, *trivial)}
+    outcomes = {name: outcome_of(table, name) for name in (CANDIDATE, *baselines)}
     measures = {
         name: measure(metric, outcome, whole(table.rows)) for name, outcome in outcomes.items()
     }
     ones = np.ones((1, table.rows), np.uint8)
     points = {name: float(ready.at(ones)[0, 0]) for name, ready in measures.items()}
-    drawn = bootstrap(measures, draws) if trivial else {}
+    drawn = bootstrap(measures, draws) if baselines else {}
 
     def told(name: str) -> Json:
         better, p = gain(metric, outcomes[CANDIDATE], outcomes[name], draws.clusters)
@@ -125,20 +128,20 @@ def against_trivial(
             "difference": {**interval(better, apart, spec.confidence), "p": number(p)},
         }
 
-    return [told(name) for name in trivial]
+    return [told(name) for name in baselines]
 
 
-def _check(table: PredictionTable, trivial: Mapping[str, Array]) -> None:
+def _check(table: PredictionTable, baseline_scores: Mapping[str, Array]) -> None:
     if not table.rows:
         raise ModelError(
             "split 'test' has no rows",
             where="ModelGate",
             fix="give the split a larger share, or bring more data",
         )
-    for name, scores in trivial.items():
+    for name, scores in baseline_scores.items():
         if len(scores) != table.rows:
             raise ModelError(
-                f"the trivial baseline {name!r} was asked about other rows than the candidate",
+                f"the baseline model {name!r} was asked about other rows than the candidate",
                 where="ModelGate",
                 expected=f"{table.rows:,} rows",
                 received=f"{len(scores):,} rows",

@@ -1,7 +1,7 @@
 """The pipeline's graph: the only place where components meet.
 
     ExampleGen -> StatisticsGen -> SchemaGen (or the frozen schema) -> ExampleValidator
-      -> DataGate -> Transform -> Trainer -> (CrossValidation) -> TrivialBaselines
+      -> DataGate -> Transform -> Trainer -> (CrossValidation) -> BaselineModels
       -> Predictions -> Stress -> Evaluator -> ModelGate -> Pusher -> Tracker
 
 Every runner runs this same graph; it has no branch on the runner.
@@ -28,7 +28,7 @@ from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 from tfx.types.channel_utils import union
 
-from components.baseline_models.component import TrivialBaselines
+from components.baseline_models.component import BaselineModels
 from components.compressor.component import Compressor
 from components.cross_validation.component import CrossValidation
 from components.curated_schema.component import CuratedSchema, parse_schema
@@ -193,7 +193,7 @@ def _evidence(
     gate_inputs = {
         name: nodes[component].outputs[output]
         for name, component, output in (
-            ("trivial", "TrivialBaselines", "baselines"),
+            ("baseline_models", "BaselineModels", "baselines"),
             ("folds", "CrossValidation", "folds"),
         )
         if component in nodes
@@ -232,11 +232,11 @@ def _optional_evidence(
             source_digest=source_digest("components.cross_validation.component"),
         )
     if config.evaluation.baselines.enabled:
-        nodes["TrivialBaselines"] = TrivialBaselines(
+        nodes["BaselineModels"] = BaselineModels(
             examples=examples,
             schema=schema,
             transform_graph=graph,
-            spec=config.trivial_baselines().model_dump_json(),
+            spec=config.baseline_models().model_dump_json(),
             source_digest=source_digest("components.baseline_models.component"),
         )
     return nodes

@@ -25,7 +25,7 @@ _KEYS = {
     "model": "Model",
     "examples": "Examples",
     "predictions": "Predictions",
-    "baselines": "Trivial baselines",
+    "baselines": "Baseline models",
     "stress": "Stress tests",
     "folds": "Cross-validation",
     "pushed": "Push",

@@ -31,7 +31,7 @@ _MAKERS = {
     "audit": "DataGate",
     "statistics": "StatisticsGen",
     "training": "Trainer",
-    "baselines": "TrivialBaselines",
+    "baselines": "BaselineModels",
     "stress": "Stress",
     "folds": "CrossValidation",
     "parity": "Pusher",

@@ -259,7 +259,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Rival:
-    """A trivial baseline; a positive difference means that the candidate is better."""
+    """A baseline model; a positive difference means that the candidate is better."""
 
     name: str
     metric: Interval

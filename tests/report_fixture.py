@@ -40,7 +40,7 @@ COMPONENTS = {
     "DataGate": 14.81,
     "Transform": 16.71,
     "Trainer": 12.76,
-    "TrivialBaselines": 21.4,
+    "BaselineModels": 21.4,
     "Baseline": 0.02,
     "Predictions": 6.3,
     "Stress": 18.77,

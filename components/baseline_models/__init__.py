@@ -1,1 +1,1 @@
-"""Trivial baselines: what a network must beat to be worth its cost."""
+"""Baseline models: what a network must beat to be worth its cost."""

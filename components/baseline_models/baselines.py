@@ -1,4 +1,4 @@
-"""All trivial baselines of one run: read, fitted, scored on val."""
+"""All baseline models of one run: read, fitted, scored on val."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The TrivialBaselines component: a shell over `fit_baselines`."""
+"""The BaselineModels component: a shell over `fit_baselines`."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils
 
-from components.artifacts import TrivialBaselines as TrivialBaselinesArtifact
+from components.artifacts import BaselineModels as BaselineModelsArtifact
 from components.artifacts import rows_of, split_files
 from components.baseline_models.baselines import fit_baselines
 from components.baseline_models.config import BaselineFitSpec
@@ -16,11 +16,11 @@ from components.baseline_models.files import write_baselines
 
 
 @component
-def TrivialBaselines(  # noqa: N802 (a TFX component is named as a class)
+def BaselineModels(  # noqa: N802 (a TFX component is named as a class)
     examples: InputArtifact[standard_artifacts.Examples],
     schema: InputArtifact[standard_artifacts.Schema],
     transform_graph: InputArtifact[standard_artifacts.TransformGraph],
-    baselines: OutputArtifact[TrivialBaselinesArtifact],
+    baselines: OutputArtifact[BaselineModelsArtifact],
     spec: Parameter[str],
     source_digest: Parameter[str],
 ) -> None:

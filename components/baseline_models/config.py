@@ -1,4 +1,4 @@
-"""What the trivial baselines are fitted by."""
+"""What the baseline models are fitted by."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of the trivial baselines: their scores on test, and the facts about each."""
+"""The files of the baseline models: their scores on test, and the facts about each."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _NAMES = {
 
 
 def baseline_gates(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
-    """Gives a gate for each trivial baseline that is not off."""
+    """Gives a gate for each baseline model that is not off."""
     severities: dict[str, Severity] = {
         "majority": spec.baselines.majority,
         "linear": spec.baselines.linear,

@@ -11,11 +11,11 @@ from tfx.types import standard_artifacts
 from tfx.types.artifact import Artifact
 
 from components.artifacts import (
+    BaselineModels,
     CrossValidation,
     ModelVerdict,
     Predictions,
     StressReport,
-    TrivialBaselines,
 )
 from components.baseline_models.files import read_baselines
 from components.evaluator.results import read_evaluation
@@ -42,20 +42,22 @@ def ModelGate(  # noqa: N802 (a TFX component is named as a class)
     together: Parameter[str],
     source_digest: Parameter[str],
     stress: InputArtifact[List[StressReport]] = None,  # noqa: UP006
-    trivial: InputArtifact[List[TrivialBaselines]] = None,  # noqa: UP006
+    baseline_models: InputArtifact[List[BaselineModels]] = None,  # noqa: UP006
     folds: InputArtifact[List[CrossValidation]] = None,  # noqa: UP006
     baseline_model: InputArtifact[List[standard_artifacts.Model]] = None,  # noqa: UP006
 ) -> None:
     """Writes `evidence.json` and `gates.json`; the blessing's `blessed` says 1 or 0."""
     settings = EvaluationSpec.model_validate_json(spec)
-    scores, thresholds = read_baselines(Path(trivial[0].uri)) if trivial else ({}, {})
+    scores, thresholds = (
+        read_baselines(Path(baseline_models[0].uri)) if baseline_models else ({}, {})
+    )
     found = evidence(
         read_predictions(Path(predictions.uri)),
         scores,
         settings,
         seed,
         json.loads(together),
-        trivial_thresholds=thresholds,
+        baseline_thresholds=thresholds,
     )
     stressed = read_json(Path(stress[0].uri) / "stress.json") if stress else {}
     found["robustness"] = stressed.get("robustness", [])

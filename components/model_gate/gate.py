@@ -18,7 +18,7 @@ _ORDER = {"block": 0, "warn": 1, "insufficient": 2, "pass": 3}
 class Gate:
     """One thing that was asked of the candidate, and what came of it.
 
-    `subject` names the trivial baseline, the stress or the sensitive column it is about;
+    `subject` names the baseline model, the stress or the sensitive column it is about;
     `key` is the config key that decides, empty where none does.
     """
 

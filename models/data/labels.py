@@ -75,7 +75,7 @@ def class_weights(
     return [setting.get(name, 1.0) for name in classes]
 
 
-def trivial_loss(problem: FeaturesSpec, labels: Array, weights: list[float] | None) -> float:
+def constant_guess_loss(problem: FeaturesSpec, labels: Array, weights: list[float] | None) -> float:
     """The loss on train of always predicting the label's distribution, weighted as training is."""
     if problem.task == "regression":
         return 1.0  # the loss is in units of the label's variance

@@ -28,13 +28,13 @@ class Finding:
 
 
 def diagnose(
-    history: Sequence[Mapping[str, Any]], trivial_loss: float, stopped_early: bool
+    history: Sequence[Mapping[str, Any]], constant_guess_loss: float, stopped_early: bool
 ) -> list[Finding]:
     """Looks for known trouble in a finished run.
 
     Args:
       history: One entry per epoch with `loss` and `val_loss`.
-      trivial_loss: The loss on train of always predicting the label's distribution.
+      constant_guess_loss: The loss on train of always predicting the label's distribution.
       stopped_early: Whether early stopping ended the run.
 
     Returns:
@@ -45,7 +45,7 @@ def diagnose(
     if not all(map(math.isfinite, [*loss, *val_loss])):
         return [_not_a_number(loss, val_loss)]
     found = [
-        _not_falling(loss, trivial_loss),
+        _not_falling(loss, constant_guess_loss),
         _oscillating(loss, "train"),
         _overfitting(loss, val_loss),
         None if stopped_early else _underfitting(val_loss),
@@ -69,17 +69,17 @@ def _not_a_number(loss: list[float], val_loss: list[float]) -> Finding:
     )
 
 
-def _not_falling(loss: list[float], trivial: float) -> Finding | None:
+def _not_falling(loss: list[float], constant_guess: float) -> Finding | None:
     if len(loss) < 2:
         return None
     least = min(loss)
     stuck = min(loss[1:]) > (1 - _FLAT) * loss[0]
-    if not stuck or least < (1 - _FLAT) * trivial:
+    if not stuck or least < (1 - _FLAT) * constant_guess:
         return None
     return Finding(
         "loss not falling",
         f"loss {loss[0]:.4g} in epoch 1 and {least:.4g} at best in {len(loss)} epochs; "
-        f"always predicting the label's distribution costs {trivial:.4g}",
+        f"always predicting the label's distribution costs {constant_guess:.4g}",
         "raise the learning rate by three to ten, check that the features can tell the label, "
         "and lower dropout, l1 and l2",
     )

@@ -19,7 +19,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from contracts.errors import ModelError
 from models.data.dataset import Source, Split, expand, load_split, ordered_batches
-from models.data.labels import check_labels, class_weights, trivial_loss
+from models.data.labels import check_labels, class_weights, constant_guess_loss
 from models.export.golden_answers import golden_rows, write_answers
 from models.export.saved_model import Serving, export
 from models.training.config import TrainerSpec
@@ -85,8 +85,8 @@ def train(job: Job) -> None:
     network, outcome = fit_network(
         spec, job.graph, splits, weights, device, job.run_dir / "tensorboard"
     )
-    trivial = trivial_loss(spec.problem, splits["train"].labels, weights)
-    findings = diagnose(outcome.history, trivial, outcome.stopped_early)
+    guess_loss = constant_guess_loss(spec.problem, splits["train"].labels, weights)
+    findings = diagnose(outcome.history, guess_loss, outcome.stopped_early)
     report = _describe_fit(job, splits, outcome, findings, device)
     report |= {"class_weights": _by_class(spec, weights), "parameters": network.count_params()}
     if outcome.not_a_number:

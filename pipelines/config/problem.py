@@ -114,8 +114,8 @@ class KelpConfig(Spec):
             costs=self.evaluation.costs,
         )
 
-    def trivial_baselines(self) -> BaselineFitSpec:
-        """What TrivialBaselines needs to know."""
+    def baseline_models(self) -> BaselineFitSpec:
+        """What BaselineModels needs to know."""
         return BaselineFitSpec(problem=self.problem(), seed=self.seed, costs=self.evaluation.costs)
 
     def stress(self) -> StressJob:

@@ -69,15 +69,15 @@ class Bound:
 
     Attributes:
       metric: The metric.
-      value: What the trivial model reaches.
+      value: What the constant guess reaches.
       max_loss: How much worse than the baseline is too much, in the metric's unit.
-      trivial: The trivial model in words.
+      guess: The constant guess in words.
     """
 
     metric: str
     value: float
     max_loss: float
-    trivial: str
+    guess: str
 
 
 def bound_for(label: LabelPlan, sizing: Sizing) -> Bound:

@@ -111,7 +111,7 @@ _FOLDERS = {
     "statistics": ("StatisticsGen", "statistics"),
     "schema": ("DataGate", "schema"),
     "predictions": ("Predictions", "predictions"),
-    "baselines": ("TrivialBaselines", "baselines"),
+    "baselines": ("BaselineModels", "baselines"),
     "stress": ("Stress", "report"),
     "folds": ("CrossValidation", "folds"),
     "pushed": ("Pusher", "pushed_model"),

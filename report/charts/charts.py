@@ -201,7 +201,7 @@ def _baselines(model: Model) -> Iterator[Chart]:
     marks = [_mark("candidate", main)]
     marks += [_mark(one.name, one.metric, svg.SECOND) for one in rivals]
     heading = metric_title(model.metric)
-    alt = f"{heading} of the candidate and the trivial baselines"
+    alt = f"{heading} of the candidate and the baseline models"
     yield Chart("", plots.forest("baselines", alt, marks, Axis(heading), main.value))
 
 

@@ -157,7 +157,7 @@ def slice_name(slice_: Raw | None) -> str:
 def _baselines(sources: Sources, raw: Raw) -> Part[list[Rival]]:
     entries = raw.get("baselines")
     if not entries:
-        otherwise = "Not measured: trivial baselines are off (evaluation.baselines.enabled)."
+        otherwise = "Not measured: baseline models are off (evaluation.baselines.enabled)."
         return Part(absent=sources.why_not("evidence", otherwise))
     models = (sources.files.get("baselines") or {}).get("models") or {}
     return Part([_rival(one, models.get(one["name"]) or {}) for one in entries])

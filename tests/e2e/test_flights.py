@@ -28,7 +28,7 @@ COMPONENTS = [
     "DataGate",
     "Transform",
     "Trainer",
-    "TrivialBaselines",
+    "BaselineModels",
     "Baseline",
     "Evaluator",
     "Stress",

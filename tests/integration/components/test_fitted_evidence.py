@@ -1,4 +1,4 @@
-"""Calibration in the Trainer, trivial baselines and cross-validation, on real examples."""
+"""Calibration in the Trainer, baseline models and cross-validation, on real examples."""
 
 import copy
 import functools
@@ -16,10 +16,10 @@ from pydantic import ValidationError
 from sklearn.metrics import log_loss, roc_auc_score
 from tfx.types import artifact_utils, standard_artifacts
 
+from components.artifacts import BaselineModels as BaselinesArtifact
 from components.artifacts import CrossValidation as FoldsArtifact
-from components.artifacts import TrivialBaselines as BaselinesArtifact
 from components.baseline_models.baselines import fit_baselines
-from components.baseline_models.component import TrivialBaselines
+from components.baseline_models.component import BaselineModels
 from components.baseline_models.config import BaselineFitSpec
 from components.cross_validation.component import CrossValidation
 from components.cross_validation.config import CrossValidationSpec
@@ -282,7 +282,7 @@ def test_the_components_write_their_artifacts(worlds):
     world = worlds("binary_int")
     made = _artifacts(world, baselines=BaselinesArtifact, folds=FoldsArtifact)
     baselines, folds = made.pop("baselines"), made.pop("folds")
-    TrivialBaselines.EXECUTOR_SPEC.executor_class._FUNCTION(
+    BaselineModels.EXECUTOR_SPEC.executor_class._FUNCTION(
         **made,
         baselines=baselines,
         spec=BaselineFitSpec(problem=world.problem, seed=4).model_dump_json(),

@@ -63,12 +63,12 @@ def as_json(found):
 
 def test_a_binary_candidate_beside_a_baseline():
     table = binary()
-    trivial = {
+    baselines = {
         "majority": np.full(table.rows, 0.3, np.float32),
         "linear": table.scores["baseline"],
         "trees": table.scores["candidate"],
     }
-    found = as_json(evidence(table, trivial, settings(), seed=3))
+    found = as_json(evidence(table, baselines, settings(), seed=3))
     assert set(found) == KEYS
     assert (found["metric"], found["higher_is_better"], found["rows"]) == ("roc_auc", True, 2000)
     for entry in found["metrics"].values():

@@ -58,13 +58,13 @@ def found(table: PredictionTable) -> dict[str, Any]:
         table.keys,
         {name: table.scores[name] for name in models},
     )
-    trivial = ("linear", "trees")
+    baselines = ("linear", "trees")
     return evidence(
         judged,
-        {name: table.scores[name] for name in trivial},
+        {name: table.scores[name] for name in baselines},
         spec,
         seed=1,
-        trivial_thresholds={name: THRESHOLDS[name] for name in trivial},
+        baseline_thresholds={name: THRESHOLDS[name] for name in baselines},
     )
 
 

@@ -115,7 +115,7 @@ def test_a_report_that_prefers_another_model_does_not_say_serve_this_one(
         (-0.02, -0.01, "bad", "better than the candidate"),
     ],
 )
-def test_trivial_baselines_are_judged_by_the_interval(
+def test_baseline_models_are_judged_by_the_interval(
     run: Run, low: float, high: float, tone: str, verdict: str
 ) -> None:
     evidence = run.read("evidence", "evidence.json")

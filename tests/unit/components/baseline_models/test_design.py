@@ -1,4 +1,4 @@
-"""The matrices that trivial baselines learn from, against scikit-learn's encoders."""
+"""The matrices that baseline models learn from, against scikit-learn's encoders."""
 
 from __future__ import annotations
 

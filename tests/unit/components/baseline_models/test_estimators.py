@@ -1,4 +1,4 @@
-"""Trivial baselines: right in form, better than chance where there is a signal, else not."""
+"""Baseline models: right in form, better than chance where there is a signal, else not."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from contracts.errors import ConfigError, ModelError
-from models.data.labels import check_labels, class_weights, trivial_loss
+from models.data.labels import check_labels, class_weights, constant_guess_loss
 from models.features.spec import FeaturesSpec
 from models.training.operating_point import OperatingPoint
 from models.training.validation_metrics import score
@@ -64,13 +64,13 @@ def test_weights_for_no_class_are_refused():
         class_weights(REGRESSION, np.array([0.0, 1.0]), "balanced")
 
 
-def test_the_trivial_loss_is_the_weighted_entropy():
+def test_the_constant_guess_loss_is_the_weighted_entropy():
     labels = np.array([0] * 9 + [1] * 3)
     expected = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
-    assert trivial_loss(BINARY, labels, None) == pytest.approx(expected)
+    assert constant_guess_loss(BINARY, labels, None) == pytest.approx(expected)
     weights = class_weights(BINARY, labels, "balanced")
-    assert trivial_loss(BINARY, labels, weights) == pytest.approx(np.log(2))
-    assert trivial_loss(REGRESSION, np.array([1.0, 2.0]), None) == 1.0
+    assert constant_guess_loss(BINARY, labels, weights) == pytest.approx(np.log(2))
+    assert constant_guess_loss(REGRESSION, np.array([1.0, 2.0]), None) == 1.0
 
 
 def test_binary_scores_on_a_case_done_by_hand():

@@ -5,8 +5,8 @@ def _history(loss, val_loss):
     return [{"loss": a, "val_loss": b} for a, b in zip(loss, val_loss, strict=True)]
 
 
-def _names(loss, val_loss, trivial=0.69, stopped_early=False):
-    return [f.name for f in diagnose(_history(loss, val_loss), trivial, stopped_early)]
+def _names(loss, val_loss, constant_guess=0.69, stopped_early=False):
+    return [f.name for f in diagnose(_history(loss, val_loss), constant_guess, stopped_early)]
 
 
 def test_a_healthy_run_has_no_finding():
