@@ -19,7 +19,7 @@ from components.data_gate.audit.columns import (
     is_text,
     numbers_of,
 )
-from components.data_gate.audit.lapses import Terms
+from components.data_gate.audit.label_noise import Terms
 from models.features.spec import FeaturesSpec, is_number
 
 _TREES = {"max_iter": 60, "max_leaf_nodes": 15, "learning_rate": 0.1, "early_stopping": False}
@@ -67,23 +67,23 @@ def out_of_fold(columns: Columns, target: Array, folds: Ints, classes: int) -> F
         "min_samples_leaf": int(np.clip(len(target) // 100, 20, 200)),
         "random_state": 0,
     }
-    told = np.zeros((len(target), classes) if classes else len(target))
+    predicted = np.zeros((len(target), classes) if classes else len(target))
 
-    def tell(fold: int) -> None:
+    def predict(fold: int) -> None:
         held = folds == fold
         seen, labels, rest = columns.values[~held], target[~held], columns.values[held]
         # Folds share the cores better than the trees of one fold do.
         with threadpool_limits(1, user_api="openmp"):
             if classes:
                 trees = HistGradientBoostingClassifier(**settings).fit(seen, labels)
-                told[np.ix_(held, trees.classes_)] = trees.predict_proba(rest)
+                predicted[np.ix_(held, trees.classes_)] = trees.predict_proba(rest)
             else:
                 regressor = HistGradientBoostingRegressor(loss="absolute_error", **settings)
-                told[held] = regressor.fit(seen, labels).predict(rest)
+                predicted[held] = regressor.fit(seen, labels).predict(rest)
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(tell, np.unique(folds)))
-    return told
+        list(pool.map(predict, np.unique(folds)))
+    return predicted
 
 
 def additive_terms(columns: Columns) -> Terms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from components.data_gate.audit.cheap_model import (
     standardised,
 )
 from components.data_gate.audit.columns import Array, Floats, Ints, labels_of
-from components.data_gate.audit.lapses import Lapses, Terms, fit_lapses
+from components.data_gate.audit.label_noise import LabelNoise, Rates, Terms, fit_label_noise
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
 
 _Z = 1.96
@@ -32,6 +32,11 @@ _RIDGE_OF_TREES = 0.01
 _WIDEST = 0.2
 # Half the 95 % quantile of chi-squared with one degree of freedom.
 _BETTER = 1.92
+# Half the 99 % quantile of chi-squared with one degree of freedom.
+_BEYOND_OVERLAP = 3.32
+# Up to so many rows times classes, the folds are cut anew so often.
+_FEW_LABELS = 10_000
+_REPEATS = 4
 _FAR = 6.0
 _MAD_TO_SIGMA = 1.4826
 _TOO_VAGUE = "the features say too little of it"
@@ -67,10 +72,13 @@ def check_label_errors(data: AuditData) -> Part:
     """Estimates the share of wrong labels, and lists the most suspect rows.
 
     For classes the share is how often the label is wrong where everything else about a row
-    is certain (`lapses`). What no feature can foresee looks the same, so that it errs to
-    the high side; where one class hardly ever is certain, its errors pass for hard rows.
-    The interval is that of the sample: it knows nothing of either. For regression the share
-    is that of labels far from what the features let expect, which sees gross errors only.
+    is certain (`label_noise`). Classes that merely overlap do not count, unless a few rows of
+    each lie deep among those of the other: from the features alone, such rows cannot be told
+    from wrong labels, so that the share errs to the high side. Where one class hardly ever is
+    certain, its errors pass for hard rows. The interval is that of the sample: it knows
+    nothing of either. For two classes it begins at zero unless wrong labels explain the rows
+    better than overlap does, beyond chance. For regression the share is that of labels far
+    from what the features let expect, which sees gross errors only.
     """
     spec, name = data.spec.label_errors, data.problem.label.name
     rng = np.random.default_rng(0)
@@ -79,17 +87,29 @@ def check_label_errors(data: AuditData) -> Part:
     if not _enough(rows.labels, classes) or not rows.table.column_names:
         return _part(data, Share(None), [], f"too few labelled rows to judge {name!r}")
     columns = columns_of(rows.table, rows.table.column_names, data.problem)
-    folds = rng.permutation(len(rows.labels)) % spec.folds
-    told = out_of_fold(columns, rows.labels, folds, classes)
+    predicted = _predicted(columns, rows.labels, classes, spec.folds, rng)
     if classes:
-        share = _share_of_classes(columns, told, rows.labels)
-        own = told[np.arange(len(told)), rows.labels]
+        share = _share_of_classes(columns, predicted, rows.labels)
+        own = predicted[np.arange(len(predicted)), rows.labels]
         suspicion = 1 - own
     else:
-        off = _far_off(rows.labels - told)
+        off = _far_off(rows.labels - predicted)
         share, suspicion = _share_of_far(off), off
     worst = np.argsort(-suspicion, kind="stable")[: spec.suspects]
-    return _part(data, share, [_suspect(data, rows, told, int(row)) for row in worst])
+    return _part(data, share, [_suspect(data, rows, predicted, int(row)) for row in worst])
+
+
+def _predicted(
+    columns: Columns, labels: Array, classes: int, folds: int, rng: np.random.Generator
+) -> Floats:
+    """Averages over several ways to cut few rows into folds: the verdict hangs on one else."""
+    repeats = _REPEATS if len(labels) * max(classes, 2) <= _FEW_LABELS else 1
+    of_repeats = [
+        out_of_fold(columns, labels, rng.permutation(len(labels)) % folds, classes)
+        for _ in range(repeats)
+    ]
+    mean: Floats = np.mean(of_repeats, axis=0)
+    return mean
 
 
 def _draw(data: AuditData, rng: np.random.Generator) -> _Rows:
@@ -115,22 +135,35 @@ def _enough(labels: Array, classes: int) -> bool:
     return int((np.bincount(labels, minlength=classes) >= _FEWEST_OF_CLASS).sum()) >= 2
 
 
-def _share_of_classes(columns: Columns, told: Floats, labels: Array) -> Share:
+def _share_of_classes(columns: Columns, predicted: Floats, labels: Array) -> Share:
     """Adds up, over the classes, how many of its true rows bear another label."""
-    scores = np.log(told.clip(1e-6, 1) / (1 - told).clip(1e-6, 1))
-    if told.shape[1] == 2:
-        ours = (labels == 1).astype(np.float64)
-        return _interval(
-            *_of_two(_simplest(_terms(columns, ours), scores[:, 1], ours), ours.mean())
-        )
+    scores = np.log(predicted.clip(1e-6, 1) / (1 - predicted).clip(1e-6, 1))
+    if predicted.shape[1] == 2:
+        return _share_of_two(columns, scores[:, 1], (labels == 1).astype(np.float64))
     total = variance = 0.0
-    for place in np.flatnonzero(np.bincount(labels, minlength=told.shape[1]) >= _FEWEST_OF_CLASS):
+    for place in np.flatnonzero(
+        np.bincount(labels, minlength=predicted.shape[1]) >= _FEWEST_OF_CLASS
+    ):
         ours = (labels == place).astype(np.float64)
-        lapses = _fitted(np.zeros((len(ours), 0), np.float32), scores[:, place], ours)
-        true = lapses.true_share(ours.mean())
-        total += true * lapses.high
-        variance += true**2 * float(lapses.covariance[1, 1])
+        noise = _fitted(np.zeros((len(ours), 0), np.float32), scores[:, place], ours)
+        true = noise.true_share(ours.mean())
+        total += true * noise.high
+        variance += true**2 * float(noise.covariance[1, 1])
     return _interval(total, variance)
+
+
+def _share_of_two(columns: Columns, scores: Floats, ours: Floats) -> Share:
+    """Begins the interval at zero unless overlap alone hardly ever makes such rows.
+
+    Of few rows the curvature at the estimate says little, and overlap passes for errors.
+    """
+    terms = _terms(columns, ours)
+    noise = _simplest(terms, scores, ours)
+    share = _interval(*_of_two(noise, ours.mean()))
+    overlap = _fitted(terms, scores, ours, "none")
+    if share.low and overlap.loss - noise.loss < _BEYOND_OVERLAP:
+        return replace(share, low=0.0)
+    return share
 
 
 def _terms(columns: Columns, ours: Floats) -> Terms:
@@ -139,31 +172,31 @@ def _terms(columns: Columns, ours: Floats) -> Terms:
     return terms if fewest >= _ROWS_PER_TERM * terms.shape[1] else terms[:, :0]
 
 
-def _simplest(terms: Terms, scores: Floats, ours: Floats) -> Lapses:
+def _simplest(terms: Terms, scores: Floats, ours: Floats) -> LabelNoise:
     """One rate for both classes, unless the rows speak against it.
 
     Where few rows of a class are certain, a rate of its own is hardly known, and the interval
     would hold anything.
     """
-    alike = _fitted(terms, scores, ours, alike=True)
+    alike = _fitted(terms, scores, ours, "alike")
     apart = _fitted(terms, scores, ours)
     return apart if alike.loss - apart.loss > _BETTER else alike
 
 
-def _fitted(terms: Terms, scores: Floats, ours: Floats, *, alike: bool = False) -> Lapses:
+def _fitted(terms: Terms, scores: Floats, ours: Floats, rates: Rates = "apart") -> LabelNoise:
     """The trees' score is one term more: of itself it flattens out where labels are wrong."""
     ridge = np.append(np.full(terms.shape[1], _RIDGE), _RIDGE_OF_TREES)
     together = np.concatenate([terms, standardised(scores[:, None])], axis=1)
-    return fit_lapses(together, ours, ridge, alike=alike)
+    return fit_label_noise(together, ours, ridge, rates)
 
 
-def _of_two(lapses: Lapses, observed: float) -> tuple[float, float]:
+def _of_two(noise: LabelNoise, observed: float) -> tuple[float, float]:
     """The share of wrong labels among both classes, and its variance."""
-    true = lapses.true_share(observed)
-    share = lapses.low * (1 - true) + lapses.high * true
-    turn = (lapses.high - lapses.low) / (1 - lapses.low - lapses.high)
+    true = noise.true_share(observed)
+    share = noise.low * (1 - true) + noise.high * true
+    turn = (noise.high - noise.low) / (1 - noise.low - noise.high)
     slope = np.array([(1 - true) * (1 - turn), true * (1 + turn)])
-    return share, float(slope @ lapses.covariance @ slope)
+    return share, float(slope @ noise.covariance @ slope)
 
 
 def _interval(share: float, variance: float) -> Share:
@@ -187,7 +220,7 @@ def _share_of_far(off: Floats) -> Share:
     return _interval(share, share * (1 - share) / len(off))
 
 
-def _suspect(data: AuditData, rows: _Rows, told: Floats, row: int) -> dict[str, Any]:
+def _suspect(data: AuditData, rows: _Rows, predicted: Floats, row: int) -> dict[str, Any]:
     classes = data.problem.label_classes()
     names = rows.table.column_names[:_SHOWN]
     label: Any = rows.labels[row]
@@ -195,8 +228,8 @@ def _suspect(data: AuditData, rows: _Rows, told: Floats, row: int) -> dict[str, 
         "row": int(rows.place[row]),
         "split": str(rows.split[row]),
         "label": classes[label] if classes else float(label),
-        "probability": float(told[row, label]) if classes else None,
-        "expected": classes[int(told[row].argmax())] if classes else float(told[row]),
+        "probability": float(predicted[row, label]) if classes else None,
+        "expected": classes[int(predicted[row].argmax())] if classes else float(predicted[row]),
     }
     return {**shown, "values": {name: rows.table[name][row].as_py() for name in names}}
 
@@ -204,11 +237,12 @@ def _suspect(data: AuditData, rows: _Rows, told: Floats, row: int) -> dict[str, 
 def _part(data: AuditData, share: Share, suspects: list[dict[str, Any]], unknown: str = "") -> Part:
     spec, name = data.spec.label_errors, data.problem.label.name
     if share.value is None:
-        what = f"How many labels are wrong cannot be told: {unknown or _TOO_VAGUE}."
+        what = f"The share of wrong labels is unknown: {unknown or _TOO_VAGUE}."
     else:
         what = (
             f"An estimated {share.value:.1%} of the labels {name!r} are wrong "
-            f"({share.low:.1%} to {share.high:.1%}), or cannot be foreseen from any feature."
+            f"({share.low:.1%} to {share.high:.1%}), or right where every feature speaks for "
+            "another: the data alone cannot say which."
         )
     failed = share.value is not None and share.low is not None and share.low > spec.max_share
     checked = Checked(

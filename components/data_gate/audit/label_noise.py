@@ -1,4 +1,4 @@
-"""How often a label is wrong where everything else is certain: a logistic curve that lapses.
+"""How often a label is wrong where everything else is certain: a logistic curve with noise.
 
 The observed label of a row with score g is 1 with probability
 
@@ -7,12 +7,14 @@ The observed label of a row with score g is 1 with probability
 where r0 is how often a true 0 is given as 1, and r1 how often a true 1 is given as 0. Rows
 that are merely hard to tell lie in the middle of the curve and do not raise its ends; wrong
 labels do, however certain the rest of a row is. (Class-conditional noise is the same model
-in the literature on noisy labels, the lapse rate in that on psychometric functions.)
+in the literature on noisy labels.)
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 from components.data_gate.audit.columns import Floats
 
 Terms = NDArray[np.float32]
+Rates = Literal["none", "alike", "apart"]
 
 _START = 0.02
 _MOST = 0.45
@@ -28,12 +31,15 @@ _HALVINGS = 10
 _CLOSE = 1e-3
 _SMALL = 1e-9
 # The two rates by the parameters that are fitted.
-_APART = np.eye(2)
-_ALIKE = np.ones((2, 1))
+_PARAMETERS: Mapping[Rates, Floats] = {
+    "none": np.zeros((2, 0)),
+    "alike": np.ones((2, 1)),
+    "apart": np.eye(2),
+}
 
 
 @dataclass(frozen=True)
-class Lapses:
+class LabelNoise:
     """The two rates, and how sure they are.
 
     Attributes:
@@ -65,34 +71,38 @@ class _State:
     loss: float
 
 
-def fit_lapses(terms: Terms, labels: Floats, ridge: Floats, *, alike: bool = False) -> Lapses:
+def fit_label_noise(
+    terms: Terms, labels: Floats, ridge: Floats, rates: Rates = "apart"
+) -> LabelNoise:
     """Finds score and rates that make the labels most likely, by Fisher scoring.
 
     Args:
       terms: `[rows, terms]`, standardised; the score is linear in them.
       labels: 0 or 1, both of them present.
       ridge: By term, the precision of its weight before anything is seen.
-      alike: Whether the two rates are one.
+      rates: Whether each class has a rate, both have the same, or labels are never wrong.
     """
-    rates = _ALIKE if alike else _APART
+    parameters = _PARAMETERS[rates]
     with_constant = np.concatenate([terms, np.ones((len(terms), 1), np.float32)], axis=1)
     prior = np.append(ridge, _SMALL)
     start = np.zeros(len(prior))
     start[-1] = np.log(labels.mean() / (1 - labels.mean()))
-    state = _at(with_constant, labels, prior, start, np.full(2, _START))
+    state = _at(with_constant, labels, prior, start, _START * parameters.sum(axis=1))
     damping = _CLOSE
     for _ in range(_STEPS):
-        slope, bend = _derivatives(with_constant, labels, prior, state, rates)
-        better, damping = _step(with_constant, labels, prior, state, slope, bend, rates, damping)
+        slope, bend = _derivatives(with_constant, labels, prior, state, parameters)
+        better, damping = _step(
+            with_constant, labels, prior, state, slope, bend, parameters, damping
+        )
         gain = state.loss - better.loss
         state = better
         if gain < _CLOSE:
             break
-    _, bend = _derivatives(with_constant, labels, prior, state, rates)
-    free = rates.shape[1]
-    of_rates = np.linalg.pinv(bend, hermitian=True)[-free:, -free:]
-    covariance: Floats = np.asarray(rates @ of_rates @ rates.T, np.float64)
-    return Lapses(float(state.rates[0]), float(state.rates[1]), covariance, state.loss)
+    _, bend = _derivatives(with_constant, labels, prior, state, parameters)
+    weights = len(prior)
+    of_rates = np.linalg.pinv(bend, hermitian=True)[weights:, weights:]
+    covariance: Floats = np.asarray(parameters @ of_rates @ parameters.T, np.float64)
+    return LabelNoise(float(state.rates[0]), float(state.rates[1]), covariance, state.loss)
 
 
 def _at(terms: Terms, labels: Floats, prior: Floats, weights: Floats, rates: Floats) -> _State:
@@ -104,13 +114,13 @@ def _at(terms: Terms, labels: Floats, prior: Floats, weights: Floats, rates: Flo
 
 
 def _derivatives(
-    terms: Terms, labels: Floats, prior: Floats, state: _State, rates: Floats
+    terms: Terms, labels: Floats, prior: Floats, state: _State, parameters: Floats
 ) -> tuple[Floats, Floats]:
     """The slope of the likelihood, and its expected curvature: weights first, then rates."""
     precision = 1 / (state.chance * (1 - state.chance))
     surprise = (labels - state.chance) * precision
     by_score = (1 - state.rates.sum()) * state.sigmoid * (1 - state.sigmoid)
-    by_rate = np.stack([1 - state.sigmoid, -state.sigmoid], axis=1) @ rates
+    by_rate = np.stack([1 - state.sigmoid, -state.sigmoid], axis=1) @ parameters
     slope = np.concatenate(
         [
             terms.T @ (surprise * by_score).astype(np.float32) - prior * state.weights,
@@ -127,18 +137,18 @@ def _derivatives(
 
 def _step(
     terms: Terms, labels: Floats, prior: Floats, state: _State, slope: Floats, bend: Floats,
-    rates: Floats, damping: float,
+    parameters: Floats, damping: float,
 ) -> tuple[_State, float]:  # fmt: skip
     """A damped step uphill; the same place where none is better."""
-    count = rates.shape[1]
+    weights, count = len(prior), parameters.shape[1]
     free = np.ones(len(slope), bool)
-    free[-count:] = (state.rates[:count] > 0) | (slope[-count:] > 0)
+    free[weights:] = (state.rates[:count] > 0) | (slope[weights:] > 0)
     kept = bend[np.ix_(free, free)]
     for _ in range(_HALVINGS):
         step = np.zeros(len(slope))
         step[free] = np.linalg.solve(kept + damping * np.diag(np.diag(kept) + _SMALL), slope[free])
-        moved = np.clip(state.rates + rates @ step[-count:], 0, _MOST)
-        tried = _at(terms, labels, prior, state.weights + step[:-count], moved)
+        moved = np.clip(state.rates + parameters @ step[weights:], 0, _MOST)
+        tried = _at(terms, labels, prior, state.weights + step[:weights], moved)
         if tried.loss < state.loss:
             return tried, damping / 10
         damping *= 10
