@@ -1,4 +1,4 @@
-# Kelp: `make` tells what there is. PYTHON=python3.12 chooses another Python.
+# Kelp: `make` lists the targets. PYTHON=python3.12 chooses another Python.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 .PHONY: help setup train serve test test-quick check bench lock clean
 
-help: ## Tell what there is
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make .venv from requirements.lock, where it is missing or stale
@@ -48,7 +48,7 @@ check: setup ## Lint, check formatting, types and layers
 	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/lint-imports
 
-bench: setup ## Time ours against TFX's own, the whole pipeline and its variants, the server
+bench: setup ## Time Kelp beside TFX's own components, the whole pipeline, the server
 	$(BIN)/python -m bench.example_gen
 	$(BIN)/python -m bench.intervals
 	$(BIN)/python -m bench.pipeline

@@ -1,7 +1,7 @@
 """Kelp's paired bootstrap beside TFMA's own confidence intervals, on the same predictions.
 
 Run as `python -m bench.intervals`. Each measurement is a process of its own; seconds are
-those of the computation, without imports. Kelp is held to its bounds on the full size;
+those of the computation, without imports. Kelp must keep its bounds at the full size;
 TFMA takes minutes there, so that by default both are compared on fewer rows and slices
 (`--rows`, `--slices`).
 """
@@ -121,8 +121,8 @@ def _ours(columns: dict[str, NDArray[Any]]) -> tuple[float, dict[str, float]]:
     began = time.perf_counter()
     found = compare(table, "candidate", "baseline", spec, SEED, find=False)
     seconds = time.perf_counter() - began
-    told = {_name(one["slice"]): one["metrics"]["roc_auc"]["value"] for one in found["slices"]}
-    return seconds, told | {"": found["metrics"]["roc_auc"]["candidate"]["value"]}
+    by_slice = {_name(one["slice"]): one["metrics"]["roc_auc"]["value"] for one in found["slices"]}
+    return seconds, by_slice | {"": found["metrics"]["roc_auc"]["candidate"]["value"]}
 
 
 def _tfma(columns: dict[str, NDArray[Any]]) -> tuple[float, dict[str, float]]:

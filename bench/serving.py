@@ -132,8 +132,8 @@ def _report(
 
 
 def _name(who: str, connections: int | None, rows: int) -> str:
-    told = f"{who}, {rows} row{'s' if rows > 1 else ''}"
-    return told if connections is None else f"{told}, {connections} connections"
+    heading = f"{who}, {rows} row{'s' if rows > 1 else ''}"
+    return heading if connections is None else f"{heading}, {connections} connections"
 
 
 def _row(name: str, figures: Figures, most: float) -> str:

@@ -43,7 +43,7 @@ def missing() -> list[str]:
 
 
 def install(environment: Mapping[str, str]) -> None:
-    """Installs the packages; what goes wrong is told by apt-get itself."""
+    """Installs the packages; apt-get prints what goes wrong."""
     quiet = {**environment, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (
         ["apt-get", "update", "-qq"],

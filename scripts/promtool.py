@@ -44,7 +44,7 @@ def find() -> str | None:
 
 
 def unpack(environment: Mapping[str, str]) -> None:
-    """Gets the package and takes promtool out of it; what goes wrong is told by the tools."""
+    """Gets the package and takes promtool out of it; the tools print what goes wrong."""
     quiet = {**environment, "DEBIAN_FRONTEND": "noninteractive"}
     with tempfile.TemporaryDirectory(prefix="kelp-promtool-") as scratch:
         # apt gives the download to a user of its own.

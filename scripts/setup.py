@@ -219,7 +219,7 @@ def pip_command() -> list[str]:
 
 
 def run(command: list[str]) -> None:
-    """Runs a command whose own output tells what went wrong."""
+    """Runs a command whose own output says what went wrong."""
     done = subprocess.run(command, check=False)
     if done.returncode:
         fail(f"setup failed (status {done.returncode}): {' '.join(command)}")
