@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import KelpError
-from contracts.json_file import read_json
+from contracts.files import read_json
 from pipelines.runs.find import find_run, look_for_run
 
 Json = Mapping[str, Any]

@@ -52,7 +52,8 @@ class KelpError(Exception):
         return json.dumps({"type": type(self).__name__, **fields})
 
     def __str__(self) -> str:
-        return "\n".join(self.lines())
+        """All of it in one line, as a log has it."""
+        return " ".join("; ".join(self.lines()).split()).removeprefix("error: ")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (error_from_json, (self.to_json(),))

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contracts.json_file import read_json, write_json
+from contracts.files import read_json, write_json
 from models.features.spec import Task
 
 ROWS_FILE = "test.parquet"

@@ -21,7 +21,7 @@ from rich.console import Console
 from components.tracker.config import RUN_VARIABLE, STARTED_VARIABLE
 from components.tracker.track import log_report
 from contracts.errors import ConfigError, EnvironmentProblem, KelpError
-from contracts.json_file import write_json
+from contracts.files import write_json
 from pipelines.commands import summary
 from pipelines.config.problem import LoadedConfig
 from pipelines.execution.capture import captured, peak_memory_mib, terminal

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from contracts.files import write_atomically
 from report import formats
 from report.charts.charts import charts_of
 from report.content import gather
@@ -49,15 +48,7 @@ def write_report(
     """
     page = render(read_sources(folder, summary, folders))
     target = folder / REPORT_FILE
-    descriptor, temporary = tempfile.mkstemp(".html", ".report-", folder)
-    path = Path(temporary)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(page)
-        path.chmod(0o644)
-        path.replace(target)
-    finally:
-        path.unlink(missing_ok=True)
+    write_atomically(target, page)
     return target
 
 

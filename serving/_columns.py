@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from contracts.errors import DataError
 from serving.codec.signature import STRING, Port, Signature
-from serving.errors import ServingProblem
 
 Array = np.ndarray[Any, Any]
 _BYTES = "_bytes"
@@ -22,12 +22,12 @@ def check_columns(columns: Mapping[str, Any], signature: Signature, where: str) 
     """Casts columns to what the inputs take.
 
     Raises:
-      ServingProblem: a column is unknown, missing, of another type, shape or length.
+      DataError: a column is unknown, missing, of another type, shape or length.
     """
     for name in columns:
         if name not in signature.inputs:
             close = difflib.get_close_matches(name, signature.inputs, n=1)
-            raise ServingProblem(
+            raise DataError(
                 f"The model has no input {name!r}.",
                 where=where,
                 expected=f"one of: {', '.join(signature.inputs)}",
@@ -36,7 +36,7 @@ def check_columns(columns: Mapping[str, Any], signature: Signature, where: str) 
             )
     missing = [name for name in signature.inputs if name not in columns]
     if missing:
-        raise ServingProblem(
+        raise DataError(
             f"The input {missing[0]!r} is missing.",
             where=where,
             expected=f"all of: {', '.join(signature.inputs)}",
@@ -48,7 +48,7 @@ def check_columns(columns: Mapping[str, Any], signature: Signature, where: str) 
     }
     lengths = {name: len(column) for name, column in checked.items()}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
-        raise ServingProblem(
+        raise DataError(
             "The columns are not equally long." if any(lengths.values()) else "There are no rows.",
             where=where,
             expected="columns with a value for each of one row or more",
@@ -111,9 +111,9 @@ def _numbers(given: Array, port: Port, where: str) -> Array:
     return cast
 
 
-def _misfit(port: Port, where: str, received: str) -> ServingProblem:
+def _misfit(port: Port, where: str, received: str) -> DataError:
     shape = "any" if port.shape is None else [size or "any" for size in port.shape]
-    return ServingProblem(
+    return DataError(
         f"The column {port.name!r} does not fit the model's input.",
         where=where,
         expected=f"{port.dtype}, of shape {shape}",

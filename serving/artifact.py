@@ -15,9 +15,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from contracts.errors import ModelError
 from serving._runtimes import Loaded, load_lite, load_onnx
 from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature
-from serving.errors import ServingError, ServingProblem
+from serving.errors import ServingError
 from serving.preparation import Array, Preparation, RawFeature
 
 ARTIFACT_FILE = "artifact.json"
@@ -93,7 +94,7 @@ class ArtifactServable:
       folder: The version's folder: `artifact.json` and the model file.
 
     Raises:
-      ServingProblem: The description cannot be read, or the file is not the one it describes.
+      ModelError: The description cannot be read, or the file is not the one it describes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -179,7 +180,7 @@ def _read_artifact(folder: Path) -> Description:
         if lacking:
             raise ValueError(f"nothing prepares {', '.join(lacking)}")
     except (OSError, ValueError) as error:
-        raise ServingProblem(
+        raise ModelError(
             f"{ARTIFACT_FILE} cannot be read",
             where=str(path),
             expected="the description that Kelp writes beside a model file",
@@ -187,7 +188,7 @@ def _read_artifact(folder: Path) -> Description:
             fix="push the model again, with its description",
         ) from error
     if _kind(artifact) not in _RUNTIMES:
-        raise ServingProblem(
+        raise ModelError(
             "this artifact cannot be served",
             where=str(path),
             expected="a TFLite or an ONNX file",
@@ -225,7 +226,7 @@ def _load(folder: Path, artifact: Description) -> Loaded:
     content = path.read_bytes() if path.is_file() else None
     found = "no such file" if content is None else hashlib.sha256(content).hexdigest()
     if content is None or found != artifact.sha256:
-        raise ServingProblem(
+        raise ModelError(
             f"{artifact.file} is not the file that {ARTIFACT_FILE} describes",
             where=str(folder),
             expected=f"SHA-256 {artifact.sha256}",
@@ -245,8 +246,8 @@ def _load(folder: Path, artifact: Description) -> Loaded:
     return loaded
 
 
-def _unfit(path: Path, expected: str, received: str) -> ServingProblem:
-    return ServingProblem(
+def _unfit(path: Path, expected: str, received: str) -> ModelError:
+    return ModelError(
         f"{path.name} cannot be loaded",
         where=str(path),
         expected=expected,

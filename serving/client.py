@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import numpy as np
 
+from contracts.errors import EnvironmentProblem
 from serving._columns import Array, check_columns, loads, read_outputs, request_body
 from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature
-from serving.errors import ServingProblem
 from serving.metadata import signatures_of
 from serving.tls import trusting
 
@@ -24,7 +24,7 @@ _BUSY = (429, 503)
 _MODELS = "/v1/models/"
 
 
-class RequestRefused(ServingProblem):
+class RequestRefused(EnvironmentProblem):
     """The server answered with an error.
 
     Attributes:
@@ -88,7 +88,7 @@ class Client:
       options: How to go about it.
 
     Raises:
-      ServingProblem: the server cannot be reached, or has no such model.
+      EnvironmentProblem: the server cannot be reached, or has no such model.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Client:
           By output, an array with the rows first; text is an object array.
 
         Raises:
-          ServingProblem: the columns do not fit the model, which is found before anything is
+          EnvironmentProblem: the columns do not fit the model, which is found before anything is
             sent, or the server refuses them or cannot be reached.
         """
         checked = check_columns(columns, self.signature, self.url)
@@ -158,7 +158,7 @@ class Client:
         try:
             return read_outputs(answer, self.signature, rows)
         except (KeyError, TypeError, ValueError) as error:
-            raise ServingProblem(
+            raise EnvironmentProblem(
                 "The answer does not fit the model's metadata.",
                 where=self.url,
                 expected=f"{', '.join(self.outputs)} for {rows} rows",
@@ -169,14 +169,14 @@ class Client:
     def _learn(self, name: str) -> Signature:
         signatures = signatures_of(self._ask("GET", "/metadata"), self.url)
         if name not in signatures:
-            raise ServingProblem(
+            raise EnvironmentProblem(
                 f"The model has no signature {name!r}.",
                 where=self.url,
                 expected=f"one of: {', '.join(sorted(signatures))}",
                 received=name,
             )
         if not signatures[name].inputs:
-            raise ServingProblem(f"The signature {name!r} has no inputs.", where=self.url)
+            raise EnvironmentProblem(f"The signature {name!r} has no inputs.", where=self.url)
         return signatures[name]
 
     def _ask(self, method: str, what: str, body: bytes | None = None) -> Any:
@@ -225,19 +225,19 @@ def model_url(
     """The address of a model, of one version of it, or of one label.
 
     Raises:
-      ServingProblem: the model is not said, said twice, or both version and label are.
+      EnvironmentProblem: the model is not said, said twice, or both version and label are.
     """
     base, models, told = url.rstrip("/").partition(_MODELS)
     known, _, rest = told.partition("/")
     if bool(models) == (model is not None) or (rest and (version is not None or label)):
-        raise ServingProblem(
+        raise EnvironmentProblem(
             "It must be said once which model is meant.",
             where=url,
             expected="http://HOST:PORT/v1/models/NAME, or http://HOST:PORT and the name",
             received=f"{url} and {model!r}",
         )
     if version is not None and label is not None:
-        raise ServingProblem("It is a version or a label that is meant, not both.", where=url)
+        raise EnvironmentProblem("It is a version or a label that is meant, not both.", where=url)
     if model is not None:
         known = urllib.parse.quote(model, safe="")
     if version is not None:
@@ -259,8 +259,8 @@ def _content(answer: httpx.Response) -> Any:
     raise RequestRefused(answer.status_code, message, str(answer.url))
 
 
-def _unreachable(url: str, error: httpx.TransportError) -> ServingProblem:
-    return ServingProblem(
+def _unreachable(url: str, error: httpx.TransportError) -> EnvironmentProblem:
+    return EnvironmentProblem(
         "The server cannot be reached.",
         where=url,
         expected="an answer to an HTTP request",

@@ -13,10 +13,10 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from typing_extensions import Self
 
-from serving.errors import ServingProblem
+from contracts.errors import ConfigError, EnvironmentProblem
+from contracts.spec import Spec
 from serving.release.config import ReleaseSpec
 from serving.request_log.config import RequestLogSpec
-from serving.spec import Spec
 from serving.tls import TlsSpec
 
 DEFAULT_FILE = Path("configs/serving.yaml")
@@ -228,13 +228,13 @@ class ServingSpec(Spec):
         """The key that requests have to bring, if any.
 
         Raises:
-          ServingProblem: a key is asked for, and the environment has none.
+          EnvironmentProblem: a key is asked for, and the environment has none.
         """
         if self.api_key_env is None:
             return None
         key = (os.environ if environment is None else environment).get(self.api_key_env, "")
         if not key:
-            raise ServingProblem(
+            raise EnvironmentProblem(
                 "The API key is not set.",
                 where="key api_key_env",
                 expected=f"the key in the environment variable {self.api_key_env}",
@@ -252,7 +252,7 @@ def load_spec(path: Path | None, overrides: Mapping[str, Any] | None = None) -> 
       overrides: Values from the command line, by key; None is not given.
 
     Raises:
-      ServingProblem: anything about it is wrong; file and key are named.
+      ConfigError: anything about it is wrong; file and key are named.
     """
     if path is None and DEFAULT_FILE.is_file():
         path = DEFAULT_FILE
@@ -272,7 +272,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ServingProblem(
+        raise ConfigError(
             "The server's config cannot be read.",
             where=str(path),
             expected="a YAML file in UTF-8",
@@ -282,7 +282,7 @@ def _read(path: Path) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ServingProblem(
+        raise ConfigError(
             "The server's config must be a mapping of keys to values.",
             where=str(path),
             expected=", ".join(ServingSpec.model_fields),
@@ -291,7 +291,7 @@ def _read(path: Path) -> dict[str, Any]:
     return value
 
 
-def _problem(error: ValidationError, path: Path | None) -> ServingProblem:
+def _problem(error: ValidationError, path: Path | None) -> ConfigError:
     first = error.errors()[0]
     place = tuple(first["loc"])
     key = ".".join(map(str, place))
@@ -299,14 +299,14 @@ def _problem(error: ValidationError, path: Path | None) -> ServingProblem:
     if first["type"] == "extra_forbidden":
         known = sorted(_fields_at(place[:-1]))
         close = difflib.get_close_matches(str(place[-1]), known, n=1)
-        return ServingProblem(
+        return ConfigError(
             f"Unknown key {key!r}.",
             where=where,
             expected=f"one of: {', '.join(known)}",
             received=str(place[-1]),
             fix=f"did you mean {close[0]!r}?" if close else "remove it",
         )
-    return ServingProblem(
+    return ConfigError(
         f"The value of {key!r} is not valid." if key else "The server's config is not valid.",
         where=where,
         expected=first["msg"].removeprefix("Value error, "),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from contracts.errors import ModelError
 from serving.codec.signature import STRING, Port, Signature
-from serving.errors import ServingProblem
 
 _DTYPES = {
     "DT_FLOAT": "float32",
@@ -36,13 +36,13 @@ def signatures_of(answer: Mapping[str, Any], where: str) -> dict[str, Signature]
       where: Who gave it.
 
     Raises:
-      ServingProblem: this is no such metadata.
+      ModelError: this is no such metadata.
     """
     try:
         told = answer["metadata"]["signature_def"]["signature_def"]
         found = {name: _signature(name, content) for name, content in told.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ServingProblem(
+        raise ModelError(
             "The metadata cannot be read.",
             where=where,
             expected="metadata.signature_def.signature_def, as TensorFlow Serving gives it",

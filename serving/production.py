@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from serving._files import write_atomically
+from contracts.errors import EnvironmentProblem
+from contracts.files import write_atomically
 from serving.config import ModelSpec, PolicySpec, ServingSpec
-from serving.errors import ServingProblem
 from serving.release.config_file import CONFIG_FILE, ModelEntry, read_config, write_config
 from serving.release.state import STABLE
 
@@ -39,7 +39,7 @@ def write_server_files(
       The models' names.
 
     Raises:
-      ServingProblem: There is no model, or a file cannot be read or written.
+      EnvironmentProblem: There is no model, or a file cannot be read or written.
     """
     names = _models(models_root)
     models_file = folder / CONFIG_FILE
@@ -53,7 +53,7 @@ def write_server_files(
         write_atomically(folder / BATCHING_FILE, batching_text(spec))
         write_atomically(folder / MONITORING_FILE, monitoring_text())
     except OSError as error:
-        raise ServingProblem(
+        raise EnvironmentProblem(
             "The config files of TensorFlow Serving cannot be written.",
             where=str(folder),
             expected="a folder that this user may write",
@@ -91,7 +91,7 @@ def _models(root: Path) -> list[str]:
     folders = sorted(root.iterdir()) if root.is_dir() else []
     names = [folder.name for folder in folders if folder.is_dir() and _has_version(folder)]
     if not names:
-        raise ServingProblem(
+        raise EnvironmentProblem(
             "There is no model to serve.",
             where=str(root),
             expected="<name>/<version>/saved_model.pb",

@@ -13,9 +13,10 @@ import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
+from contracts.errors import ModelError
 from serving.codec.layout import Columns
 from serving.codec.signature import PREDICT, Port, Signature
-from serving.errors import ServingError, ServingProblem
+from serving.errors import ServingError
 from serving.packed_call import PackedCall, pack_signature
 from serving.steady import is_steady
 
@@ -50,7 +51,7 @@ class SavedModelServable:
         the very same answers.
 
     Raises:
-      ServingProblem: if the folder cannot be loaded.
+      ModelError: if the folder cannot be loaded.
     """
 
     def __init__(self, path: Path, *, packed: bool = True) -> None:
@@ -60,7 +61,7 @@ class SavedModelServable:
         try:
             self._model: Any = tf.saved_model.load(str(path), tags=[_SERVE])
         except Exception as error:
-            raise ServingProblem(
+            raise ModelError(
                 "This SavedModel cannot be loaded.",
                 where=str(path),
                 received=str(error).splitlines()[0] if str(error) else type(error).__name__,
@@ -99,7 +100,7 @@ class SavedModelServable:
         """Answers the requests that travel with the model; gives how many records there were.
 
         Raises:
-          ServingProblem: the model refuses one of them, as TensorFlow Serving would.
+          ModelError: the model refuses one of them, as TensorFlow Serving would.
         """
         from serving.warmup import refused
 
@@ -170,14 +171,14 @@ def read_meta_graph(path: Path) -> meta_graph_pb2.MetaGraphDef:
     """Reads the graph for serving from `saved_model.pb`.
 
     Raises:
-      ServingProblem: if there is none.
+      ModelError: if there is none.
     """
     file = path / "saved_model.pb"
     proto = saved_model_pb2.SavedModel()
     try:
         proto.ParseFromString(file.read_bytes())
     except Exception as error:
-        raise ServingProblem(
+        raise ModelError(
             "This SavedModel cannot be read.",
             where=str(file),
             received=str(error) or type(error).__name__,
@@ -186,7 +187,7 @@ def read_meta_graph(path: Path) -> meta_graph_pb2.MetaGraphDef:
     for graph in proto.meta_graphs:
         if _SERVE in graph.meta_info_def.tags:
             return graph
-    raise ServingProblem(
+    raise ModelError(
         "This SavedModel has no graph for serving.",
         where=str(file),
         expected=f"tags: {_SERVE}",

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from contracts.errors import ModelError
 from serving.codec.signature import Signature
-from serving.errors import ServingProblem
 from serving.logs import libraries_as_json
 
 # The operations of a small model are too small to be shared out: waking a second thread takes
@@ -84,7 +84,7 @@ def load_servable(path: Path) -> Servable:
       path: The folder of one version.
 
     Raises:
-      ServingProblem: if the folder holds neither, or what it holds cannot be loaded.
+      ModelError: if the folder holds neither, or what it holds cannot be loaded.
     """
     if (path / "saved_model.pb").is_file():
         with libraries_as_json():
@@ -96,7 +96,7 @@ def load_servable(path: Path) -> Servable:
         from serving.artifact import ArtifactServable
 
         return ArtifactServable(path)
-    raise ServingProblem(
+    raise ModelError(
         "This folder holds no model.",
         where=str(path),
         expected="saved_model.pb, or artifact.json beside its model file",

@@ -19,10 +19,10 @@ from typing import Any
 
 import uvicorn
 
+from contracts.errors import EnvironmentProblem
 from serving.batching import BatchLimits, Predictor
 from serving.codec.signature import CLASSIFY, REGRESS
 from serving.config import ServingSpec
-from serving.errors import ServingProblem
 from serving.http.app import App
 from serving.http.metrics import (
     LOAD_COUNT,
@@ -134,7 +134,7 @@ def run_worker(spec: ServingSpec, listening: socket.socket, worker: Worker) -> i
       The status to exit with.
 
     Raises:
-      ServingProblem: the config asks for what is not there.
+      EnvironmentProblem: the config asks for what is not there.
     """
     sys.setswitchinterval(_SWITCH_S)
     app = make_app(spec, worker)
@@ -168,7 +168,7 @@ def make_app(spec: ServingSpec, worker: Worker) -> App:
     """The application of one process.
 
     Raises:
-      ServingProblem: the config asks for what is not there.
+      EnvironmentProblem: the config asks for what is not there.
     """
     metrics = Metrics()
 
@@ -209,14 +209,14 @@ def listen(host: str, port: int, option: str = "--port") -> socket.socket:
     """A socket to serve on.
 
     Raises:
-      ServingProblem: the address cannot be listened on.
+      EnvironmentProblem: the address cannot be listened on.
     """
     try:
         places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         family, *_, address = places[0]
         return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise ServingProblem(
+        raise EnvironmentProblem(
             "This address cannot be listened on.",
             where=f"{host}:{port}",
             expected="a free port of this machine",
@@ -263,7 +263,7 @@ def serve(spec: ServingSpec, tell: Callable[[str], None]) -> int:
       The status to exit with.
 
     Raises:
-      ServingProblem: the server cannot start.
+      EnvironmentProblem: the server cannot start.
     """
     spec.api_key()
     if spec.tls is not None:

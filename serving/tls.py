@@ -6,8 +6,8 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serving.errors import ServingProblem
-from serving.spec import Spec
+from contracts.errors import EnvironmentProblem
+from contracts.spec import Spec
 
 if TYPE_CHECKING:
     import grpc
@@ -31,7 +31,7 @@ class TlsSpec(Spec):
         """Checks that the files can be read and belong together.
 
         Raises:
-          ServingProblem: one cannot be used; it and its key are named.
+          EnvironmentProblem: one cannot be used; it and its key are named.
         """
         for key, path in self._files().items():
             _read(Path(path), f"tls.{key}")
@@ -40,7 +40,7 @@ class TlsSpec(Spec):
             # Without an answer, a key with a password would ask for it on the terminal.
             context.load_cert_chain(self.cert, self.key, password=lambda: "")
         except (ssl.SSLError, ValueError) as error:
-            raise ServingProblem(
+            raise EnvironmentProblem(
                 "The server's certificate cannot be used.",
                 where=f"tls.cert {self.cert}, tls.key {self.key}",
                 expected="a certificate and its private key in PEM, without a password",
@@ -61,7 +61,7 @@ class TlsSpec(Spec):
         """What a gRPC server shows.
 
         Raises:
-          ServingProblem: a file cannot be read any more.
+          EnvironmentProblem: a file cannot be read any more.
         """
         import grpc
 
@@ -85,7 +85,7 @@ def trusting(ca: Path | None, where: str = "--ca") -> ssl.SSLContext:
       where: The option or the key that named the file.
 
     Raises:
-      ServingProblem: the file cannot be used.
+      EnvironmentProblem: the file cannot be used.
     """
     import httpx
 
@@ -95,7 +95,7 @@ def trusting(ca: Path | None, where: str = "--ca") -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=str(ca))
     except ssl.SSLError as error:
-        raise ServingProblem(
+        raise EnvironmentProblem(
             "The file has no certificate to trust.",
             where=f"{where} {ca}",
             expected="certificates in PEM",
@@ -107,7 +107,7 @@ def _read(path: Path, where: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ServingProblem(
+        raise EnvironmentProblem(
             "A certificate file cannot be read.",
             where=f"{where} {path}",
             expected="a file in PEM that this user may read",

@@ -11,9 +11,10 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
+from contracts.errors import ModelError
 from serving.codec.requests import Request
 from serving.codec.signature import Signature
-from serving.errors import ServingError, ServingProblem
+from serving.errors import ServingError
 from serving.rpc import convert
 
 WARMUP = Path("assets.extra", "tf_serving_warmup_requests")
@@ -36,7 +37,7 @@ def read_warmup(path: Path, signatures: Mapping[str, Signature]) -> Iterator[Rec
       signatures: The model's signatures by name.
 
     Raises:
-      ServingProblem: the file is damaged or too long, or has a request that the model refuses.
+      ModelError: the file is damaged or too long, or has a request that the model refuses.
     """
     file = path / WARMUP
     if not file.is_file():
@@ -53,7 +54,7 @@ def read_warmup(path: Path, signatures: Mapping[str, Signature]) -> Iterator[Rec
     except ServingError as error:
         raise refused(path, count, error) from error
     except (tf.errors.OpError, DecodeError, ValueError, TypeError) as error:
-        raise ServingProblem(
+        raise ModelError(
             "The warm-up requests cannot be read.",
             where=f"{file}, record {count}" if count else str(file),
             expected="TFRecords of tensorflow.serving.PredictionLog",
@@ -62,7 +63,7 @@ def read_warmup(path: Path, signatures: Mapping[str, Signature]) -> Iterator[Rec
         ) from error
 
 
-def refused(path: Path, record: int, error: ServingError) -> ServingProblem:
+def refused(path: Path, record: int, error: ServingError) -> ModelError:
     """The problem of a request that the model does not answer; TensorFlow Serving has it too.
 
     Args:
@@ -70,7 +71,7 @@ def refused(path: Path, record: int, error: ServingError) -> ServingProblem:
       record: Which request, from 1.
       error: Why.
     """
-    return ServingProblem(
+    return ModelError(
         "A warm-up request is refused.",
         where=f"{path / WARMUP}, record {record}",
         expected="requests that the model answers",
@@ -79,8 +80,8 @@ def refused(path: Path, record: int, error: ServingError) -> ServingProblem:
     )
 
 
-def _too_many(file: Path) -> ServingProblem:
-    return ServingProblem(
+def _too_many(file: Path) -> ModelError:
+    return ModelError(
         "There are too many warm-up requests.",
         where=str(file),
         expected=f"at most {MOST_RECORDS} records",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from contracts.json_file import read_json, write_json
+from contracts.files import read_json, write_json
 from evidence.prediction_table import ROWS_FILE, read_scores, write_scores
 
 Array = np.ndarray[Any, Any]

@@ -12,7 +12,7 @@ from typing import Any
 
 from components.artifacts import split_files
 from contracts.errors import KelpError, ModelError
-from contracts.json_file import read_json, write_json
+from contracts.files import read_json, write_json
 from models.compression.formats.conversion import convert
 from models.compression.sizes import measured_bytes
 from models.compression.spec import VariantSpec, is_reference, kind_of, unsupported

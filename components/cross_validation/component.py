@@ -12,7 +12,7 @@ from components.artifacts import CrossValidation as CrossValidationArtifact
 from components.artifacts import split_files
 from components.cross_validation.config import CrossValidationSpec
 from components.cross_validation.validate import FOLDS_FILE, validate
-from contracts.json_file import write_json
+from contracts.files import write_json
 
 
 @component

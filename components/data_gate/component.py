@@ -20,7 +20,7 @@ from components.data_gate.findings import Finding, find_all
 from components.data_gate.rows import example_row
 from components.example_gen.config import SplitSpec
 from contracts.errors import GateError
-from contracts.json_file import write_json
+from contracts.files import write_json
 from models.data.raw_table import read_table
 from models.data.representation import dense_schema
 from models.features.spec import FeaturesSpec

@@ -21,7 +21,7 @@ from components.baseline_models.files import read_baselines
 from components.evaluator.results import read_evaluation
 from components.model_gate.agreement import agreement
 from components.model_gate.gates import is_blessed, judge
-from contracts.json_file import read_json, write_json
+from contracts.files import read_json, write_json
 from evidence.config import EvaluationSpec
 from evidence.evidence import evidence
 from evidence.prediction_table import read_predictions

@@ -17,7 +17,7 @@ from components.pusher.config import PushSpec
 from components.pusher.push import push
 from components.pusher.warmup import write_warmup
 from components.tracker.lineage import folder_digest, text_digest
-from contracts.json_file import write_json
+from contracts.files import write_json
 from models.data.raw_format_file import RAW_FORMAT_FILE
 from models.export.golden_rows import golden_columns
 from models.export.saved_model_parity import verify

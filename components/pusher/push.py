@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import EnvironmentProblem
-from contracts.json_file import read_json, write_json
+from contracts.files import read_json, write_json
 
 EXTRA_FOLDER = "assets.extra"
 FACTS_FILE = f"{EXTRA_FOLDER}/kelp.json"

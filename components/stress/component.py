@@ -10,7 +10,7 @@ from tfx.utils import io_utils, path_utils
 from components.artifacts import StressReport, split_files
 from components.stress.assess import assess
 from components.stress.config import StressJob
-from contracts.json_file import write_json
+from contracts.files import write_json
 from models.data.raw_table import read_table
 from models.export.loaded_model import load_model
 

@@ -37,7 +37,7 @@ from components.tracker.variants import (
     variant_tags,
 )
 from components.tracker.verdict import metrics_of, verdict_tags
-from contracts.json_file import read_json, write_json
+from contracts.files import read_json, write_json
 
 TRACKED_FILE = "tracked.json"
 

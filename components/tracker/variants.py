@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from contracts.json_file import read_json
+from contracts.files import read_json
 from evidence.variant_choice import is_reference
 
 VARIANTS_FILE = "variants.json"

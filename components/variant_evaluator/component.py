@@ -11,7 +11,7 @@ from tfx.utils import io_utils
 
 from components.artifacts import Predictions, Variant, VariantVerdict, split_files
 from components.variant_evaluator.evaluate import VERDICT_FILE, Setting, evaluate_variant
-from contracts.json_file import write_json
+from contracts.files import write_json
 from evidence.config import EvaluationSpec
 from evidence.prediction_table import read_predictions
 from models.compression.spec import VariantSpec

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from components.compressor.make import MODEL_FOLDER, VARIANT_FILE
 from components.variant_evaluator.gates import judge
 from contracts.errors import ModelError
-from contracts.json_file import read_json
+from contracts.files import read_json
 from evidence.compare import compare, main_metric
 from evidence.config import EvaluationSpec
 from evidence.measures import sign_of

@@ -13,7 +13,7 @@ from components.artifacts import PushedVariants, Variant, VariantVerdict
 from components.pusher.config import PushSpec
 from components.variant_evaluator.evaluate import VERDICT_FILE
 from components.variant_pusher.deliver import Made, deliver
-from contracts.json_file import read_json, write_json
+from contracts.files import read_json, write_json
 
 PUSHED_FILE = "pushed.json"
 

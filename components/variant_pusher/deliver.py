@@ -16,7 +16,7 @@ from components.pusher.config import PushSpec
 from components.pusher.push import push, versions
 from components.pusher.warmup import write_warmup
 from components.tracker.lineage import folder_digest
-from contracts.json_file import read_json, write_json
+from contracts.files import read_json, write_json
 from models.compression.spec import VariantSpec, is_reference
 from models.compression.weights import GOLDEN_FOLDER
 from models.data.raw_format_file import RAW_FORMAT_FILE

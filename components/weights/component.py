@@ -9,7 +9,7 @@ from tfx.types import standard_artifacts
 from components.artifacts import NetworkWeights
 from components.compressor.make import FAILURE_FILE, failure_of, material_of
 from contracts.errors import ModelError
-from contracts.json_file import write_json
+from contracts.files import write_json
 from models.compression.spec import parse_weights
 from models.compression.weights import make_weights
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.json_file import read_json
+from contracts.files import read_json
 from pipelines.config import yaml_lines
 from pipelines.config.overrides import apply_overrides
 from pipelines.runs.differences import (

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -18,6 +16,7 @@ from components.example_gen import kinds
 from components.example_gen.config import DataSpec, DateSpec, IngestSpec
 from components.example_gen.files import Selection, select_files
 from contracts.errors import ConfigError
+from contracts.files import write_atomically
 from models.features.spec import indicator_name, serving_name
 from pipelines.config.problem import load_config
 from pipelines.recognition.labels import LabelPlan, plan_label
@@ -255,16 +254,7 @@ def _require_label(label: str, names: Sequence[str], selection: Selection) -> No
 def _write_checked(target: Path, text: str) -> None:
     """Puts the config in place once it is known to load."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(".yaml", f".{target.stem}-", target.parent)
-    path = Path(temporary)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        load_config(path)
-        path.chmod(0o644)
-        path.replace(target)
-    finally:
-        path.unlink(missing_ok=True)
+    write_atomically(target, text, check=load_config)
 
 
 def _template() -> jinja2.Template:

@@ -18,7 +18,7 @@ from rich.table import Table
 from components.package_versions import package_versions
 from components.source_digest import source_digest
 from contracts.errors import ConfigError, DataError, KelpError
-from contracts.json_file import read_json
+from contracts.files import read_json
 from pipelines.config.problem import KelpConfig, LoadedConfig, config_digest
 from pipelines.execution.capture import captured
 from pipelines.runs.find import LATEST, SUMMARY

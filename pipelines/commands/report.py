@@ -8,7 +8,7 @@ import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
 
-from contracts.json_file import read_json
+from contracts.files import read_json
 from pipelines.runs.find import SUMMARY
 
 REPORT_FILE = "report.html"

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from components.tracker.config import TrackingSpec, tracking_uri
-from contracts.errors import ConfigError, EnvironmentProblem, KelpError
 from pipelines.prediction.remote import RemotePredictor
 
 API_KEY = "KELP_API_KEY"
@@ -31,10 +30,8 @@ def run_server(config: Path | None, given: Mapping[str, Any]) -> int:
     from serving.config import load_spec
     from serving.server import serve
 
-    with serving_errors(ConfigError):
-        spec = load_spec(config, given)
-    with serving_errors():
-        return serve(spec, click.echo)
+    spec = load_spec(config, given)
+    return serve(spec, click.echo)
 
 
 def write_production(
@@ -54,10 +51,8 @@ def write_production(
     from serving.config import load_spec
     from serving.production import write_server_files
 
-    with serving_errors(ConfigError):
-        spec = load_spec(config, {"models_root": str(models_root) if models_root else None})
-    with serving_errors():
-        return write_server_files(out, Path(spec.models_root), spec, base)
+    spec = load_spec(config, {"models_root": str(models_root) if models_root else None})
+    return write_server_files(out, Path(spec.models_root), spec, base)
 
 
 def run_proxy(
@@ -87,14 +82,12 @@ def run_proxy(
     from serving.proxy.server import serve_proxy
     from serving.release.state import RELEASES_FILE
 
-    with serving_errors(ConfigError):
-        spec = load_spec(config, given)
+    spec = load_spec(config, given)
     changes = {"folder": log, "sample": sample}
     told = {key: value for key, value in changes.items() if value is not None}
     spec = spec.model_copy(update={"request_log": spec.request_log.model_copy(update=told)})
-    with serving_errors():
-        releases = Path(spec.models_root) / RELEASES_FILE
-        return serve_proxy(upstream, spec, releases, click.echo, ca)
+    releases = Path(spec.models_root) / RELEASES_FILE
+    return serve_proxy(upstream, spec, releases, click.echo, ca)
 
 
 def run_release(
@@ -127,8 +120,7 @@ def run_release(
     from serving.release.plan import Plan
     from serving.release.traffic import Place
 
-    with serving_errors(ConfigError):
-        spec = load_spec(config, given)
+    spec = load_spec(config, given)
     file = Path(spec.model_config_file) if spec.model_config_file else None
     plan = Plan(
         place=Place(name, Path(spec.models_root), file),
@@ -145,42 +137,17 @@ def run_release(
         for one in (signal.SIGTERM, signal.SIGHUP)
     }
     try:
-        with serving_errors():
-            if kind == "rollback":
-                outcome = rollback(plan, click.echo)
-            elif canary is None:
-                outcome = release_at_once(plan, click.echo)
-            else:
-                outcome = release(plan, canary, click.echo)
+        if kind == "rollback":
+            outcome = rollback(plan, click.echo)
+        elif canary is None:
+            outcome = release_at_once(plan, click.echo)
+        else:
+            outcome = release(plan, canary, click.echo)
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
     click.echo("\n".join(outcome.lines()))
     return outcome.status
-
-
-@contextmanager
-def serving_errors(kind: type[KelpError] = EnvironmentProblem) -> Iterator[None]:
-    """Turns what serving has to say to its operator into an error of Kelp's.
-
-    Args:
-      kind: Which error.
-
-    Raises:
-      KelpError: serving told of a problem.
-    """
-    from serving.errors import ServingProblem
-
-    try:
-        yield
-    except ServingProblem as problem:
-        raise kind(
-            problem.what,
-            where=problem.where,
-            expected=problem.expected,
-            received=problem.received,
-            fix=problem.fix,
-        ) from problem
 
 
 @contextmanager
@@ -198,5 +165,5 @@ def asking(url: str, name: str | None, ca: Path | None = None) -> Iterator[Remot
     from serving.client import Client, ClientOptions
 
     options = ClientOptions(api_key=os.environ.get(API_KEY), ca=ca)
-    with serving_errors(), Client(url, name, options=options) as client:
+    with Client(url, name, options=options) as client:
         yield RemotePredictor(client)

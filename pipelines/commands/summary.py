@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from contracts.json_file import read_json, write_json
+from contracts.files import read_json, write_json
 from pipelines.runs.variant_table import show_variants
 
 SUMMARY_FILE = "summary.json"

@@ -14,7 +14,7 @@ from rich.table import Table
 from components.tracker.registry import Registry, Version, open_registry
 from components.tracker.variants import VARIANTS_FILE
 from contracts.errors import ConfigError
-from contracts.json_file import read_json
+from contracts.files import read_json
 from pipelines.commands.models import no_model
 from pipelines.commands.registry_choice import mlflow_of
 from pipelines.runs.find import SUMMARY, find_run, look_for_run

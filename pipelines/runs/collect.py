@@ -15,7 +15,7 @@ from components.source_digest import source_digest
 from components.tracker.component import TRACKED_FILE
 from components.variant_evaluator.evaluate import VERDICT_FILE
 from components.variant_pusher.component import PUSHED_FILE
-from contracts.json_file import read_json
+from contracts.files import read_json
 from evidence.variant_choice import recommend
 from pipelines.config.problem import LoadedConfig
 from pipelines.execution.nodes import Outputs

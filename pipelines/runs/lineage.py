@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from components.tracker.lineage import describe_uri, text_digest
-from contracts.json_file import read_json
+from contracts.files import read_json
 from pipelines.runs.record import CONFIG_FILE
 
 _STORE = "metadata.sqlite"

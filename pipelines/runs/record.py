@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from contracts.json_file import write_json
+from contracts.files import write_json
 from pipelines.config.problem import LoadedConfig
 
 CONFIG_TEXT = "config.yaml"

@@ -77,7 +77,7 @@ class App:
       rpc: What answers by gRPC; started and stopped here.
 
     Raises:
-      ServingProblem: the config asks for an API key that is not set.
+      EnvironmentProblem: the config asks for an API key that is not set.
     """
 
     def __init__(

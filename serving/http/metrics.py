@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from serving._files import write_atomically
+from contracts.files import write_atomically
 
 _PREFIX = ":tensorflow:serving:"
 REQUEST_COUNT = f"{_PREFIX}request_count"

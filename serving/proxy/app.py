@@ -57,7 +57,7 @@ class Proxy:
       seed: Of the split.
 
     Raises:
-      ServingProblem: the config asks for an API key that is not set.
+      EnvironmentProblem: the config asks for an API key that is not set.
     """
 
     def __init__(
@@ -276,7 +276,7 @@ def create_proxy(
       ca: The roots that the server's certificate is checked with; None takes the usual ones.
 
     Raises:
-      ServingProblem: the file with the roots cannot be used.
+      EnvironmentProblem: the file with the roots cannot be used.
     """
     behind = Upstream(upstream, spec.limits.deadline_s, spec.limits.concurrency, transport, ca)
     return Proxy(behind, spec, releases, seed)

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from contracts.errors import EnvironmentProblem
 from serving._columns import loads, read_outputs
 from serving.codec.requests import Decoder
 from serving.codec.signature import Signature
 from serving.config import LimitsSpec
-from serving.errors import ServingError, ServingProblem
+from serving.errors import ServingError
 from serving.metadata import signatures_of
 from serving.proxy.upstream import Upstream
 from serving.request_log.log import RequestLog
@@ -126,7 +127,7 @@ def _read(exchange: Exchange, known: _Known) -> LoggedRequest:
     if "predictions" in answer:
         outputs = _rows(answer["predictions"], asked.signature)
     elif asked.rows is None:
-        raise ServingProblem("the inputs are not equally long")
+        raise EnvironmentProblem("the inputs are not equally long")
     else:
         outputs = read_outputs(answer, asked.signature, asked.rows)
     return LoggedRequest(

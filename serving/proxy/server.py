@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from contracts.errors import EnvironmentProblem
 from serving.config import ServingSpec
-from serving.errors import ServingProblem
 from serving.proxy.app import create_proxy
 
 
@@ -32,13 +32,13 @@ def serve_proxy(
       The status to exit with.
 
     Raises:
-      ServingProblem: the address cannot be listened on, or the upstream is no URL.
+      EnvironmentProblem: the address cannot be listened on, or the upstream is no URL.
     """
     from serving.logs import log_as_json
     from serving.server import Server, Worker, ignore_hangup, listen, settings
 
     if not upstream.startswith(("http://", "https://")):
-        raise ServingProblem(
+        raise EnvironmentProblem(
             "The server behind the proxy is not said.",
             where="--upstream",
             expected="http://HOST:PORT",

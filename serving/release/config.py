@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from serving.spec import Spec
+from contracts.spec import Spec
 
 
 class BudgetSpec(Spec):

@@ -14,8 +14,8 @@ from typing import Any
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving._files import save
-from serving.errors import ServingProblem
+from contracts.errors import EnvironmentProblem
+from contracts.files import save_text
 
 CONFIG_FILE = "models.config"
 PLATFORM = "tensorflow"
@@ -49,7 +49,7 @@ def read_config(path: Path) -> dict[str, ModelEntry]:
     """Reads the models of a file, by name.
 
     Raises:
-      ServingProblem: the file is not there, is no such text, or contradicts itself.
+      KelpError: the file is not there, is no such text, or contradicts itself.
     """
     return entries_of(_read(path), path)
 
@@ -62,7 +62,7 @@ def entries_of(config: Any, where: Path) -> dict[str, ModelEntry]:
       where: What it was read from.
 
     Raises:
-      ServingProblem: it contradicts itself.
+      KelpError: it contradicts itself.
     """
     found: dict[str, ModelEntry] = {}
     for message in config.model_config_list.config:
@@ -80,7 +80,7 @@ def write_config(path: Path, entries: Sequence[ModelEntry]) -> None:
     that is not among the entries goes.
 
     Raises:
-      ServingProblem: what is there now is no such text, or cannot be replaced.
+      KelpError: what is there now is no such text, or cannot be replaced.
     """
     config = _read(path) if path.is_file() else ModelServerConfig()
     before = {message.name: message for message in config.model_config_list.config}
@@ -92,26 +92,26 @@ def write_config(path: Path, entries: Sequence[ModelEntry]) -> None:
         if entry.name in before:
             message.CopyFrom(before[entry.name])
         _fill(message, entry)
-    save(path, text_format.MessageToString(written))
+    save_text(path, text_format.MessageToString(written))
 
 
 def update_entry(path: Path, entry: ModelEntry) -> None:
     """Replaces one model of a file, or adds it.
 
     Raises:
-      ServingProblem: what is there now is no such text, or cannot be replaced.
+      KelpError: what is there now is no such text, or cannot be replaced.
     """
     config = _read(path) if path.is_file() else ModelServerConfig()
     named = [one for one in config.model_config_list.config if one.name == entry.name]
     _fill(named[0] if named else config.model_config_list.config.add(), entry)
-    save(path, text_format.MessageToString(config))
+    save_text(path, text_format.MessageToString(config))
 
 
 def read_message(path: Path, name: str) -> Any | None:
     """All that a file says of one model; None where it says nothing.
 
     Raises:
-      ServingProblem: the file is no such text.
+      KelpError: the file is no such text.
     """
     if not path.is_file():
         return None
@@ -128,7 +128,7 @@ def restore_message(path: Path, name: str, message: Any | None) -> None:
       message: What `read_message` gave.
 
     Raises:
-      ServingProblem: what is there now is no such text, or cannot be replaced.
+      KelpError: what is there now is no such text, or cannot be replaced.
     """
     config = _read(path) if path.is_file() else ModelServerConfig()
     models = list(config.model_config_list.config)
@@ -143,7 +143,7 @@ def restore_message(path: Path, name: str, message: Any | None) -> None:
         return
     del config.model_config_list.config[:]
     config.model_config_list.config.extend(kept)
-    save(path, text_format.MessageToString(config))
+    save_text(path, text_format.MessageToString(config))
 
 
 def _read(path: Path) -> Any:
@@ -151,7 +151,7 @@ def _read(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
         config = text_format.Parse(text, ModelServerConfig())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise ServingProblem(
+        raise EnvironmentProblem(
             f"{path.name} cannot be read.",
             where=str(path),
             expected="TensorFlow Serving's model config, as text",
@@ -206,8 +206,8 @@ def _fill(message: Any, entry: ModelEntry) -> None:
         message.version_labels[label] = version
 
 
-def _wrong(path: Path, received: str, expected: str) -> ServingProblem:
-    return ServingProblem(
+def _wrong(path: Path, received: str, expected: str) -> EnvironmentProblem:
+    return EnvironmentProblem(
         f"{path.name} does not say what to serve.",
         where=str(path),
         expected=expected,

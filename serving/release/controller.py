@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from serving.errors import ServingProblem
+from contracts.errors import EnvironmentProblem, KelpError
 from serving.release.judge import Check, judge
 from serving.release.moves import (
     NotRestored,
@@ -33,17 +33,17 @@ def release(plan: Plan, percent: float, tell: Callable[[str], None]) -> Outcome:
       tell: Gets every step.
 
     Raises:
-      ServingProblem: there is nothing to release, or server or proxy are away.
+      KelpError: there is nothing to release, or server or proxy are away.
     """
     if not 0 < percent < 100:
-        raise ServingProblem(
+        raise EnvironmentProblem(
             "A canary needs a part of the traffic.",
             where="--canary",
             expected="more than 0 and less than 100 percent: the rest is compared with",
             received=f"{percent:g}",
         )
     if plan.proxy is None:
-        raise ServingProblem("A canary is watched through a proxy.", where="--proxy")
+        raise EnvironmentProblem("A canary is watched through a proxy.", where="--proxy")
     began = time.monotonic()
     with ServerView(plan.server, plan.proxy, plan.api_key) as view:
         traffic = Traffic(plan.place, view, plan.spec, tell)
@@ -84,7 +84,7 @@ def release_at_once(plan: Plan, tell: Callable[[str], None]) -> Outcome:
       tell: Gets every step.
 
     Raises:
-      ServingProblem: there is no such version, it cannot be loaded, or it is stable already.
+      KelpError: there is no such version, it cannot be loaded, or it is stable already.
     """
     began, name = time.monotonic(), plan.place.name
     with ServerView(plan.server, plan.proxy, plan.api_key) as view:
@@ -95,7 +95,7 @@ def release_at_once(plan: Plan, tell: Callable[[str], None]) -> Outcome:
         versions = plan.place.versions()
         target = versions[-1] if plan.version is None else plan.version
         if target not in versions or (before is not None and before.stable == target):
-            raise ServingProblem(
+            raise EnvironmentProblem(
                 f"There is no version of {name} to release.",
                 where=str(plan.place.models_root / name),
                 expected="a version that is not stable yet",
@@ -127,7 +127,7 @@ def choose(plan: Plan, before: Release | None, trusted: int | None) -> tuple[int
       trusted: The version that is stable already; None for none.
 
     Raises:
-      ServingProblem: there is no such pair, or a release is under way.
+      KelpError: there is no such pair, or a release is under way.
     """
     name, versions = plan.place.name, plan.place.versions()
     _refuse_second(plan, before)
@@ -137,7 +137,7 @@ def choose(plan: Plan, before: Release | None, trusted: int | None) -> tuple[int
         # The server takes the newest by itself: what it had before is what is trusted.
         stable = max((one for one in versions if one < canary), default=None)
     if canary not in versions or stable not in versions or canary == stable:
-        raise ServingProblem(
+        raise EnvironmentProblem(
             f"There is no version of {name} to release.",
             where=str(plan.place.models_root / name),
             expected="a stable version and another, newer one",
@@ -146,7 +146,7 @@ def choose(plan: Plan, before: Release | None, trusted: int | None) -> tuple[int
             f"`kelp release {name} --at-once` has no canary",
         )
     if plan.version is None and (canary < stable or (before and canary in before.rejected)):
-        raise ServingProblem(
+        raise EnvironmentProblem(
             f"There is no new version of {name} to release.",
             where=str(plan.place.models_root / name),
             expected="a version that is newer than the stable one and was not tried yet",
@@ -158,7 +158,7 @@ def choose(plan: Plan, before: Release | None, trusted: int | None) -> tuple[int
 
 def _refuse_second(plan: Plan, before: Release | None) -> None:
     if before is not None and before.canary is not None:
-        raise ServingProblem(
+        raise EnvironmentProblem(
             f"A release of {plan.place.name} is under way.",
             where=str(plan.place.releases),
             received=f"canary {before.canary} beside stable {before.stable}",
@@ -182,7 +182,7 @@ def _try(plan: Plan, traffic: Traffic, running: Release) -> tuple[Result, str, S
             return "went back", reason, checks
     except NotRestored as failure:
         return "not restored", str(failure), ()
-    except (ServingProblem, KeyboardInterrupt) as failure:
+    except (KelpError, KeyboardInterrupt) as failure:
         if traffic.release() != before:
             return "given up", "somebody else changed the release meanwhile", ()
         return "failed", str(failure) or "interrupted", ()
@@ -226,7 +226,7 @@ def rollback(plan: Plan, tell: Callable[[str], None]) -> Outcome:
     """Returns to the previous version; a canary that is on trial is taken back instead.
 
     Raises:
-      ServingProblem: there is no version to return to, or it cannot be loaded.
+      KelpError: there is no version to return to, or it cannot be loaded.
     """
     began = time.monotonic()
     with ServerView(plan.server, plan.proxy, plan.api_key) as view:
@@ -262,14 +262,14 @@ def _wait_gone(traffic: Traffic, version: int | None) -> None:
         return
     try:
         traffic.wait_gone(version)
-    except ServingProblem as problem:
+    except KelpError as problem:
         traffic.tell(f"warning: version {version} has no traffic and is still loaded: {problem}")
 
 
 def _previous(plan: Plan, before: Release | None, current: int | None) -> tuple[int, int]:
     name, versions = plan.place.name, plan.place.versions()
     if current is None:
-        raise ServingProblem(
+        raise EnvironmentProblem(
             f"No version of {name} is served.",
             where=plan.server,
             expected="a version to return from",
@@ -279,7 +279,7 @@ def _previous(plan: Plan, before: Release | None, current: int | None) -> tuple[
     older = [one for one in versions if one < current]
     target = told if told is not None else max(older, default=None)
     if target is None or target not in versions or target == current:
-        raise ServingProblem(
+        raise EnvironmentProblem(
             f"There is no version of {name} to return to.",
             where=str(plan.place.models_root / name),
             expected=f"a version before {current}",

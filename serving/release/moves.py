@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from serving.errors import ServingProblem
+from contracts.errors import EnvironmentProblem, KelpError
 from serving.release.aliases import follow, read_aliases, restore_aliases
 from serving.release.config_file import read_message, restore_message
 from serving.release.plan import Plan
@@ -74,7 +74,7 @@ def move_all(
     traffic.keep(target)
 
 
-class NotRestored(ServingProblem):
+class NotRestored(EnvironmentProblem):
     """What was there before a release cannot be put back."""
 
 
@@ -123,7 +123,7 @@ def restoring(
             raise
         try:
             _restore(traffic.hurried(), before, stable)
-        except ServingProblem as problem:
+        except KelpError as problem:
             raise _not_restored(plan, failure, problem) from failure
         restore_aliases(plan.tracking_uri, folder, before.aliases, traffic.tell)
         traffic.tell(
@@ -159,12 +159,12 @@ def _attempt(wait: Callable[[], None]) -> None:
     """Waits as long as that is of use; what is written must not depend on who answers."""
     try:
         wait()
-    except (ServingProblem, KeyboardInterrupt):
+    except (KelpError, KeyboardInterrupt):
         # A server that is away, or an impatient user: the files count.
         return
 
 
-def _not_restored(plan: Plan, failure: BaseException, problem: ServingProblem) -> NotRestored:
+def _not_restored(plan: Plan, failure: BaseException, problem: KelpError) -> NotRestored:
     place = plan.place
     return NotRestored(
         f"The release of {place.name} failed, and what was there before cannot be restored.",

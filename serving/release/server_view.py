@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
+from contracts.errors import EnvironmentProblem
 from serving._columns import loads
-from serving.errors import ServingProblem
 from serving.release.state import Release
 
 AVAILABLE = "AVAILABLE"
@@ -82,7 +82,7 @@ class ServerView:
         """Refuses to go on without a server, or without the proxy that is named.
 
         Raises:
-          ServingProblem: one of them is away.
+          KelpError: one of them is away.
         """
         model = f"{self.server}/v1/models/{_quoted(name)}"
         self._reach(model, "The server cannot be reached.", "start it, `kelp serve` for example")
@@ -94,7 +94,7 @@ class ServerView:
         try:
             self._http.get(url)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ServingProblem(
+            raise EnvironmentProblem(
                 what,
                 where=url,
                 expected="an answer to an HTTP request",

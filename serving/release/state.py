@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-from serving._files import save
-from serving.errors import ServingProblem
+from contracts.errors import EnvironmentProblem, KelpError
+from contracts.files import save_text
+from contracts.spec import Spec
 
 RELEASES_FILE = "releases.json"
 STABLE = "stable"
@@ -21,7 +22,7 @@ _LOOK_S = 0.25
 _LOGGER = logging.getLogger(__name__)
 
 
-class Release(BaseModel):
+class Release(Spec):
     """The versions of one model that take traffic.
 
     Attributes:
@@ -31,8 +32,6 @@ class Release(BaseModel):
       previous: The version that was stable before; what a rollback returns to.
       rejected: Versions that went back: none of them is tried again unless it is named.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     stable: int = Field(ge=0)
     canary: int | None = Field(default=None, ge=0)
@@ -48,19 +47,19 @@ def read_releases(path: Path) -> dict[str, Release]:
     """Reads the releases by model; none where there is no file.
 
     Raises:
-      ServingProblem: the file cannot be read, or is no such JSON.
+      KelpError: the file cannot be read, or is no such JSON.
     """
     try:
         return _RELEASES.validate_json(path.read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, ValidationError) as error:
-        raise ServingProblem(
+        raise EnvironmentProblem(
             f"{path.name} cannot be read.",
             where=str(path),
             expected='{"NAME": {"stable": 3, "canary": 4, "canary_percent": 10}}',
             received=str(error),
-            fix="mend it, or remove it: then all traffic goes to the newest version",
+            fix="correct it, or remove it: then all traffic goes to the newest version",
         ) from error
 
 
@@ -68,7 +67,7 @@ def write_release(path: Path, name: str, release: Release) -> None:
     """Puts down the release of one model, in one step that no reader sees half of.
 
     Raises:
-      ServingProblem: what is there now cannot be read, or the file not be written.
+      KelpError: what is there now cannot be read, or the file not be written.
     """
     _save(path, {**read_releases(path), name: release})
 
@@ -77,7 +76,7 @@ def restore_release(path: Path, name: str, release: Release | None) -> None:
     """Puts the release of one model back; None leaves no trace of one.
 
     Raises:
-      ServingProblem: what is there now cannot be read, or the file not be written.
+      KelpError: what is there now cannot be read, or the file not be written.
     """
     if release is not None:
         write_release(path, name, release)
@@ -91,7 +90,7 @@ def restore_release(path: Path, name: str, release: Release | None) -> None:
 
 def _save(path: Path, releases: Mapping[str, Release]) -> None:
     content = {key: one.model_dump(exclude_none=True) for key, one in sorted(releases.items())}
-    save(path, json.dumps(content, indent=2) + "\n")
+    save_text(path, json.dumps(content, indent=2) + "\n")
 
 
 class ReleaseWatcher:
@@ -128,6 +127,6 @@ class ReleaseWatcher:
         self._stamp = stamp
         try:
             self._releases = read_releases(path)
-        except ServingProblem as problem:
+        except KelpError as problem:
             # What was true before is a better guess than that there is no release.
             _LOGGER.warning("%s", problem)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from serving.errors import ServingProblem
+from contracts.errors import EnvironmentProblem
 from serving.release.config import ReleaseSpec
 from serving.release.config_file import CONFIG_FILE, ModelEntry, read_config, update_entry
 from serving.release.server_view import AVAILABLE, ServerView, VersionState
@@ -30,7 +30,7 @@ _CONFIRMATIONS = 5
 _HURRIED_S = 10.0
 
 
-class BrokenVersion(ServingProblem):
+class BrokenVersion(EnvironmentProblem):
     """A version that the server cannot load."""
 
 
@@ -64,7 +64,7 @@ class Place:
         """The versions in the model's folder, oldest first.
 
         Raises:
-          ServingProblem: there are none.
+          KelpError: there are none.
         """
         folder = self.models_root / self.name
         found = folder.iterdir() if folder.is_dir() else iter(())
@@ -74,7 +74,7 @@ class Place:
             if one.name.isascii() and one.name.isdecimal() and one.is_dir()
         )
         if not versions:
-            raise ServingProblem(
+            raise EnvironmentProblem(
                 f"There is no model {self.name!r}.",
                 where=str(folder),
                 expected="folders named by version, as `kelp run` pushes them",
@@ -139,7 +139,7 @@ class Traffic:
 
         Raises:
           BrokenVersion: one that is needed cannot be loaded.
-          ServingProblem: one that is needed does not become available in time.
+          KelpError: one that is needed does not become available in time.
         """
         entry = self.entry()
         states = self.view.states(self.place.name)
@@ -164,7 +164,7 @@ class Traffic:
         """Gives labels to versions that are available, and waits until all requests see them.
 
         Raises:
-          ServingProblem: the server does not take them.
+          KelpError: the server does not take them.
         """
         entry = self.entry()
         self._serve(entry, entry.versions, {**entry.labels, **labels})
@@ -180,7 +180,7 @@ class Traffic:
         """Splits the traffic anew, and waits until the proxy does.
 
         Raises:
-          ServingProblem: it does not, or releases.json cannot be written.
+          KelpError: it does not, or releases.json cannot be written.
         """
         write_release(self.place.releases, self.place.name, release)
         if self.view.proxy is None:
@@ -192,7 +192,7 @@ class Traffic:
         """Serves one version only, as `stable`, and no canary.
 
         Raises:
-          ServingProblem: models.config cannot be replaced.
+          KelpError: models.config cannot be replaced.
         """
         entry = self.entry()
         others = {key: one for key, one in entry.labels.items() if key not in (STABLE, CANARY)}
@@ -214,7 +214,7 @@ class Traffic:
         """Waits until no other version takes requests.
 
         Raises:
-          ServingProblem: another still does.
+          KelpError: another still does.
         """
 
         def alone() -> bool:
@@ -227,7 +227,7 @@ class Traffic:
         """Waits until a version takes no request any more.
 
         Raises:
-          ServingProblem: it still does.
+          KelpError: it still does.
         """
         nothing = VersionState()
         self._wait(
@@ -274,7 +274,7 @@ class Traffic:
                 continue
             in_a_row = 0
             if time.monotonic() >= end:
-                raise ServingProblem(
+                raise EnvironmentProblem(
                     f"It took too long to wait for {what}.",
                     where=f"{self.view.server}, model {self.place.name}",
                     expected=f"at most {self._spec.available_s:g} s",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from serving.spec import Spec
+from contracts.spec import Spec
 
 
 class RequestLogSpec(Spec):

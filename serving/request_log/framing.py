@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import google_crc32c
 
-from serving.errors import ServingProblem
+from contracts.errors import DataError
 
 _MASK = 0xA282EAD8
 _LENGTH = struct.Struct("<Q")
@@ -31,7 +31,7 @@ def read_records(path: Path) -> Iterator[bytes]:
     """Reads the records of a file.
 
     Raises:
-      ServingProblem: the file cannot be read, or is not whole.
+      DataError: the file cannot be read, or is not whole.
     """
     try:
         with path.open("rb") as file:
@@ -39,7 +39,7 @@ def read_records(path: Path) -> Iterator[bytes]:
             while file.tell() < size:
                 record = _next(file, size)
                 if record is None:
-                    raise ServingProblem(
+                    raise DataError(
                         "A TFRecord file is broken.",
                         where=f"{path}, byte {file.tell()}",
                         expected="a whole record with its checksums",
@@ -48,7 +48,7 @@ def read_records(path: Path) -> Iterator[bytes]:
                     )
                 yield record
     except OSError as error:
-        raise ServingProblem(
+        raise DataError(
             "A TFRecord file cannot be read.", where=str(path), received=str(error)
         ) from error
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from contracts.errors import DataError
 from serving.codec.signature import STRING, Port, Signature
-from serving.errors import ServingProblem
 from serving.request_log.framing import frame, read_records
 from serving.request_log.records import from_record, to_warm_up
 from serving.servable import LoggedRequest
@@ -22,7 +22,7 @@ def read_log(files: Iterable[Path]) -> Iterator[LoggedRequest]:
     """Reads the requests of a log's files, one after the other.
 
     Raises:
-      ServingProblem: a file is broken.
+      DataError: a file is broken.
     """
     for path in files:
         for record in read_records(path):
@@ -48,7 +48,7 @@ def write_warm_up(
       How many requests were written.
 
     Raises:
-      ServingProblem: a file is broken, or has a request for no signature of the model.
+      DataError: a file is broken, or has a request for no signature of the model.
     """
     count = 0
     with path.open("wb") as file:
@@ -63,7 +63,7 @@ def write_warm_up(
 def _filled(request: LoggedRequest, signatures: Mapping[str, Signature]) -> LoggedRequest:
     signature = signatures.get(request.signature)
     if signature is None:
-        raise ServingProblem(
+        raise DataError(
             "The log has requests for another model.",
             where=f"{request.name}, version {request.version}",
             expected=f"one of the signatures {', '.join(sorted(signatures))}",

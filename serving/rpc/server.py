@@ -6,8 +6,8 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
+from contracts.errors import EnvironmentProblem
 from serving.config import ServingSpec
-from serving.errors import ServingProblem
 from serving.http.metrics import Metrics
 from serving.rpc.health import HealthService
 from serving.rpc.services import Services
@@ -38,7 +38,7 @@ class RpcServer:
         """Begins to listen.
 
         Raises:
-          ServingProblem: the port cannot be listened on.
+          EnvironmentProblem: the port cannot be listened on.
         """
         spec = self._spec
         self._server = grpc.aio.server(
@@ -63,7 +63,7 @@ class RpcServer:
                 credentials = spec.tls.grpc_credentials()
                 self.port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
-            raise ServingProblem(
+            raise EnvironmentProblem(
                 "This address cannot be listened on.",
                 where=f"{spec.host}:{spec.grpc_port}",
                 expected="a free port of this machine",

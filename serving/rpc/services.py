@@ -22,9 +22,10 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from contracts.errors import KelpError
 from serving.batching import Predictor
 from serving.config import ServingSpec
-from serving.errors import ServingError, ServingProblem
+from serving.errors import ServingError
 from serving.http import metrics as names
 from serving.http.keys import brings_key
 from serving.http.metrics import CODES, Metrics
@@ -248,7 +249,7 @@ def _entries_of(config: Any) -> dict[str, ModelEntry]:
         )
     try:
         entries = entries_of(config, Path("ReloadConfigRequest"))
-    except ServingProblem as problem:
+    except KelpError as problem:
         raise ServingError(
             400, f"{problem.what} Expected {problem.expected}. Received {problem.received}."
         ) from problem

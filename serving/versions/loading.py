@@ -11,8 +11,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.errors import KelpError, ModelError
 from serving.batching import Predictor
-from serving.errors import ServingError, ServingProblem
+from serving.errors import ServingError
 from serving.http.metrics import CODES
 from serving.servable import Servable
 from serving.versions.folders import fingerprint
@@ -111,7 +112,7 @@ class Loader:
             done = time.perf_counter()
             if fingerprint(path) != slot.files:
                 servable.close()
-                raise ServingProblem("The files changed while they were loaded.", where=str(path))
+                raise ModelError("The files changed while they were loaded.", where=str(path))
         except Exception as error:  # noqa: BLE001 - whatever a broken folder causes is its status
             code, message = _code(error), str(error) or type(error).__name__
             return None, Loading(name, version, path, code, error=message)
@@ -140,7 +141,8 @@ def _code(error: Exception) -> str:
         return "RESOURCE_EXHAUSTED"
     if isinstance(error.__cause__, ServingError):
         return CODES.get(error.__cause__.status, "UNKNOWN")
-    return "INVALID_ARGUMENT" if isinstance(error, ServingProblem) else "INTERNAL"
+    is_reported = isinstance(error, KelpError) and not isinstance(error, ServingError)
+    return "INVALID_ARGUMENT" if is_reported else "INTERNAL"
 
 
 def _fields(told: Loading) -> dict[str, object]:

@@ -66,7 +66,7 @@ class ModelManager:
         """Takes a first look and begins to load; `settled` tells when that is done.
 
         Raises:
-          ServingProblem: the models.config that the config names cannot be read.
+          EnvironmentProblem: the models.config that the config names cannot be read.
         """
         await self._poll()
         self._first = set(self._models)

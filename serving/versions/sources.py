@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from serving._files import write_atomically
+from contracts.errors import KelpError
+from contracts.files import write_atomically
 from serving.config import PolicySpec, ServingSpec
-from serving.errors import ServingProblem
 from serving.release.config_file import CONFIG_FILE, ModelEntry, read_config
 from serving.versions.folders import Found, artifacts_in, models_in, versions_in
 
@@ -62,7 +62,7 @@ class Sources:
         self._stamp: tuple[int, int] | None = None
         self._entries: dict[str, ModelEntry] = {}
         self._names: dict[Path, tuple[str, ...]] = {}
-        self.problem: ServingProblem | None = None
+        self.problem: KelpError | None = None
 
     def look(self) -> list[Target]:
         """What is to be served now, by name.
@@ -70,7 +70,7 @@ class Sources:
         A models.config that cannot be read counts as it was before; `problem` says so.
 
         Raises:
-          ServingProblem: the file that the config names was never read yet.
+          KelpError: the file that the config names was never read yet.
         """
         self._read_file()
         pinned = self.pinned()
@@ -165,7 +165,7 @@ class Sources:
         try:
             self._entries = read_config(self._file)
             self.problem = None
-        except ServingProblem as problem:
+        except KelpError as problem:
             if self._is_all and self._stamp is None and not self._entries:
                 raise
             self.problem = problem

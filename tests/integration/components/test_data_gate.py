@@ -17,7 +17,7 @@ from components.data_gate.component import AUDIT_FILE, FINDINGS_FILE, DataGate
 from components.data_gate.config import AuditSpec
 from components.example_gen.config import SplitSpec
 from contracts.errors import GateError
-from contracts.json_file import read_json
+from contracts.files import read_json
 from models.features.spec import FeaturesSpec
 from tests.audit_tables import problem, splits, with_column
 

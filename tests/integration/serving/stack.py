@@ -17,10 +17,11 @@ import httpx
 import numpy as np
 import uvicorn
 
+from contracts.errors import KelpError
 from serving.batching import Predictor
 from serving.codec.signature import Port, Signature
 from serving.config import ServingSpec
-from serving.errors import ServingError, ServingProblem
+from serving.errors import ServingError
 from serving.http.app import create_app
 from serving.proxy.app import create_proxy
 from serving.release.config_file import CONFIG_FILE, ModelEntry, write_config
@@ -66,7 +67,7 @@ class ToyServable:
         self._does = json.loads((path / "saved_model.pb").read_text())
         self._draw = np.random.default_rng(0)
         if self._does.get("broken"):
-            raise ServingProblem("It is broken.", where=str(path))
+            raise KelpError("It is broken.", where=str(path))
 
     def run(self, signature, inputs):
         time.sleep(self._does.get("sleep_s", 0))

@@ -11,10 +11,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from contracts.errors import KelpError
 from models.compression.formats.artifact import Artifact, digest
 from models.compression.preparation import Preparation, Prepared
 from serving.artifact import ArtifactServable
-from serving.errors import ServingError, ServingProblem
+from serving.errors import ServingError
 from serving.servable import load_servable
 
 TASKS = ("binary", "multiclass", "regression")
@@ -247,7 +248,7 @@ def test_a_tampered_file_is_refused(lite):
     content = bytearray((lite / "model.tflite").read_bytes())
     content[len(content) // 2] ^= 1
     (lite / "model.tflite").write_bytes(content)
-    with pytest.raises(ServingProblem, match="is not the file") as caught:
+    with pytest.raises(KelpError, match="is not the file") as caught:
         load_servable(lite)
     assert caught.value.expected.startswith("SHA-256 ")
     assert caught.value.received == digest(lite / "model.tflite")
@@ -255,14 +256,14 @@ def test_a_tampered_file_is_refused(lite):
 
 def test_a_file_that_is_not_there_yet_is_refused(lite):
     (lite / "model.tflite").unlink()
-    with pytest.raises(ServingProblem, match="no such file"):
+    with pytest.raises(KelpError, match="no such file"):
         load_servable(lite)
 
 
 def test_what_litert_cannot_load_is_refused(lite):
     (lite / "model.tflite").write_bytes(b"TFL3 is what this is not")
     edit(lite, sha256=digest(lite / "model.tflite"))
-    with pytest.raises(ServingProblem, match="cannot be loaded"):
+    with pytest.raises(KelpError, match="cannot be loaded"):
         load_servable(lite)
 
 
@@ -285,7 +286,7 @@ def test_what_litert_cannot_load_is_refused(lite):
 )
 def test_a_description_that_does_not_fit_is_refused(lite, changes, told):
     edit(lite, **changes)
-    with pytest.raises(ServingProblem) as caught:
+    with pytest.raises(KelpError) as caught:
         load_servable(lite)
     assert told in str(caught.value)
     assert caught.value.fix
@@ -294,7 +295,7 @@ def test_a_description_that_does_not_fit_is_refused(lite, changes, told):
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]"])
 def test_a_description_that_is_no_json_is_refused(lite, content):
     (lite / "artifact.json").write_bytes(content)
-    with pytest.raises(ServingProblem, match="cannot be read"):
+    with pytest.raises(KelpError, match="cannot be read"):
         load_servable(lite)
 
 

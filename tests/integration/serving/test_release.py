@@ -11,8 +11,8 @@ import time
 import httpx
 import pytest
 
+from contracts.errors import KelpError
 from serving.config import ServingSpec
-from serving.errors import ServingProblem
 from serving.production import write_server_files
 from serving.release import controller, moves, traffic
 from serving.release.config import BudgetSpec, ReleaseSpec
@@ -92,7 +92,7 @@ def test_a_good_canary_is_promoted_and_the_promotion_taken_back_without_a_failed
         "latency p95",
         "shift",
     ]
-    with pytest.raises(ServingProblem, match="no new version"):
+    with pytest.raises(KelpError, match="no new version"):
         release(_plan(stack), 50, told.append)
 
 
@@ -140,7 +140,7 @@ def test_a_rollback_takes_a_running_canary_back(stack):
     thread.start()
     path = stack.root / "releases.json"
     _until(lambda: read_releases(path).get("m", Release(stable=0)).canary == 2)
-    with pytest.raises(ServingProblem, match="under way"):
+    with pytest.raises(KelpError, match="under way"):
         release(_plan(stack), 50, lambda line: None)
     back = rollback(_plan(stack), lambda line: None)
     thread.join(60)
@@ -154,20 +154,20 @@ def test_a_rollback_needs_no_proxy(stack):
     spec = SPEC.model_copy(update={"settle_s": 0.2})
     back = rollback(_plan(stack, proxy=None, spec=spec), lambda line: None)
     assert (back.stable, back.other) == (1, 2)
-    with pytest.raises(ServingProblem, match="no version of m to return to"):
+    with pytest.raises(KelpError, match="no version of m to return to"):
         rollback(_plan(stack, proxy=None), lambda line: None)
 
 
 def test_what_is_away_is_reported_before_anything_changes(stack):
     names = sorted(one.name for one in stack.root.iterdir())
     for changes in ({"server": "http://127.0.0.1:9"}, {"proxy": "http://127.0.0.1:9"}):
-        with pytest.raises(ServingProblem):
+        with pytest.raises(KelpError):
             release(_plan(stack, **changes), 10, lambda line: None)
     for percent in (0, 100):
-        with pytest.raises(ServingProblem, match="part of the traffic"):
+        with pytest.raises(KelpError, match="part of the traffic"):
             release(_plan(stack), percent, lambda line: None)
     other = _plan(stack, place=Place("other", stack.root))
-    with pytest.raises(ServingProblem, match="no model 'other'"):
+    with pytest.raises(KelpError, match="no model 'other'"):
         release(other, 10, lambda line: None)
     assert sorted(one.name for one in stack.root.iterdir()) == names
 
@@ -197,7 +197,7 @@ def _break(monkeypatch, failure):
     elif failure == "no proxy":
         monkeypatch.setattr(ServerView, "follows", lambda *_: False)
     elif failure == "disk":
-        problem = ServingProblem("releases.json cannot be written.")
+        problem = KelpError("releases.json cannot be written.")
         monkeypatch.setattr(traffic, "write_release", lambda *_: _fail(problem))
     else:
         monkeypatch.setattr(controller, "_watch", lambda *_: _fail(failure))
@@ -239,7 +239,7 @@ def test_a_release_that_fails_leaves_what_was_there_before(stack, monkeypatch, i
 
 def test_a_release_that_cannot_be_restored_says_so(stack, monkeypatch):
     monkeypatch.setattr(ServerView, "follows", lambda *_: False)
-    full = ServingProblem("models.config cannot be written.", received="no space left")
+    full = KelpError("models.config cannot be written.", received="no space left")
     monkeypatch.setattr(moves, "restore_message", lambda *_: _fail(full))
     lines = []
     outcome = release(_plan(stack, spec=SHORT), 50, lines.append)
@@ -253,7 +253,7 @@ def test_a_rollback_that_fails_leaves_what_was_there_before(stack, monkeypatch):
     before = _files(stack)
     with monkeypatch.context() as patch:
         _break(patch, "no proxy")
-        with pytest.raises(ServingProblem, match="the proxy to follow"):
+        with pytest.raises(KelpError, match="the proxy to follow"):
             rollback(_plan(stack, spec=SHORT), lambda line: None)
     assert _files(stack) == before
     _until(lambda: _available(stack) == [2])
@@ -278,7 +278,7 @@ def test_a_first_canary_gets_no_traffic_between_its_push_and_its_release(tmp_pat
         outcome = release(_plan(stack, spec=SHORT.model_copy(update={"timeout_s": 0.3})), 1, print)
         assert (outcome.result, outcome.stable, outcome.other) == ("went back", 1, 2)
         assert _answer(stack.proxy) == 0.25
-        with pytest.raises(ServingProblem, match="no new version"):
+        with pytest.raises(KelpError, match="no new version"):
             release(_plan(stack), 50, print)
 
 
@@ -287,7 +287,7 @@ def test_the_only_version_of_a_model_is_no_canary(tmp_path, kind):
     write_version(stack.root, 1)
     with stack:
         _until(lambda: _available(stack) == [1])
-        with pytest.raises(ServingProblem, match="no version of m to release") as problem:
+        with pytest.raises(KelpError, match="no version of m to release") as problem:
             release(_plan(stack), 50, print)
         assert "None" not in str(problem.value)
         assert "--at-once" in str(problem.value)

@@ -31,7 +31,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.errors import ServingProblem
+from contracts.errors import KelpError
 from serving.http.app import App
 from serving.http.metrics import Metrics
 from serving.proxy.app import create_proxy
@@ -207,7 +207,7 @@ def test_certificate_files_that_cannot_be_used_are_named(
     monkeypatch.chdir(tmp_path)
     write_certificate(tmp_path, "server")
     write_certificate(tmp_path, "other")
-    with pytest.raises(ServingProblem) as caught:
+    with pytest.raises(KelpError) as caught:
         TlsSpec(**{"cert": "server.pem", "key": "server.key", **wrong}).check()
     assert named in str(caught.value)
 

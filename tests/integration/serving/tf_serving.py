@@ -32,7 +32,8 @@ import numpy as np
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving.errors import ServingError, ServingProblem
+from contracts.errors import KelpError
+from serving.errors import ServingError
 
 _WHICH = r"(?:(?:/versions/(?P<version>\d+))|(?:/labels/(?P<label>[^/:]+)))?"
 _PREDICT = re.compile(rf"(?i)/v1/models/(?P<name>[^/:]+){_WHICH}:predict")
@@ -187,7 +188,7 @@ class Core:
                 time.sleep(self.retry_s)
             try:
                 harness.servable = self.load(harness.path)
-            except (ServingProblem, OSError, ValueError) as error:
+            except (KelpError, OSError, ValueError) as error:
                 problem = str(error)
             else:
                 with self.lock:

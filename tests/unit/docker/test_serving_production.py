@@ -11,8 +11,8 @@ from google.protobuf import (
     wrappers_pb2,  # noqa: F401 - in the default pool by its import
 )
 
+from contracts.errors import KelpError
 from serving.config import ModelSpec, PolicySpec, ServingSpec
-from serving.errors import ServingProblem
 from serving.production import batching_text, monitoring_text, write_server_files
 from serving.release.config_file import ModelEntry, read_config, update_entry
 
@@ -155,12 +155,12 @@ def test_what_a_release_has_set_is_kept_and_what_is_gone_goes(root, tmp_path):
 
 
 def test_without_a_model_there_is_nothing_to_write(tmp_path):
-    with pytest.raises(ServingProblem, match="no model to serve"):
+    with pytest.raises(KelpError, match="no model to serve"):
         write_server_files(tmp_path / "out", tmp_path / "none", ServingSpec())
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_cannot_be_is_told(root, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ServingProblem, match="cannot be written"):
+    with pytest.raises(KelpError, match="cannot be written"):
         write_server_files(tmp_path / "file" / "out", root, ServingSpec())

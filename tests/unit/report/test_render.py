@@ -358,7 +358,7 @@ def luminance(colour: str) -> float:
 
 def test_needs_no_tensorflow(tmp_path: Path, run: Run) -> None:
     code = (
-        "import sys; from pathlib import Path; from contracts.json_file import read_json;"
+        "import sys; from pathlib import Path; from contracts.files import read_json;"
         "from report.render import write_report;"
         f"run = Path({str(run.folder)!r}); summary = read_json(run / 'summary.json');"
         f"write_report(Path({str(tmp_path)!r}), summary, summary['folders']);"

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from contracts.errors import KelpError
 from serving.batching import BatchLimits
 from serving.codec.signature import Signature
 from serving.config import ServingSpec
-from serving.errors import ServingError, ServingProblem
+from serving.errors import ServingError
 from serving.versions.loading import Loading
 from serving.versions.manager import ModelManager
 
@@ -40,7 +41,7 @@ class FakeServable:
         self.text = (path / "saved_model.pb").read_text()
         self.warmed = self.closed = False
         if self.text == BROKEN:
-            raise ServingProblem("It is broken.", where=str(path))
+            raise KelpError("It is broken.", where=str(path))
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return dict(inputs)

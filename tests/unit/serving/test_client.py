@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from contracts.errors import KelpError
 from serving._columns import check_columns, request_body
 from serving.client import Client, ClientOptions, RequestRefused, model_url
 from serving.codec.signature import Port, Signature
-from serving.errors import ServingProblem
 
 
 def _told(dtype, *sizes):
@@ -156,7 +156,7 @@ def test_wrong_columns_are_told_before_anything_is_sent(change, told):
     columns = {**COLUMNS, **change}
     if change == {"age": None}:
         del columns["age"]
-    with pytest.raises(ServingProblem, match=told):
+    with pytest.raises(KelpError, match=told):
         server.client().predict(columns)
     assert not server.requests
 
@@ -185,7 +185,7 @@ def test_tries_are_bounded():
     assert told.value.status == 503
     assert len(server.requests) == 3
     server = _Server(*[httpx.ConnectError("away")] * 9)
-    with pytest.raises(ServingProblem, match="cannot be reached"):
+    with pytest.raises(KelpError, match="cannot be reached"):
         server.client(signature="single", tries=2).predict({"age": [1]})
     assert len(server.requests) == 2
 
@@ -200,7 +200,7 @@ def test_tries_are_bounded():
 )
 def test_what_would_fail_again_is_not_sent_again(answer):
     server = _Server(answer)
-    with pytest.raises(ServingProblem):
+    with pytest.raises(KelpError):
         server.client(signature="single").predict({"age": [1]})
     assert len(server.requests) == 1
 
@@ -211,7 +211,7 @@ def test_what_would_fail_again_is_not_sent_again(answer):
 )
 def test_an_answer_that_does_not_fit_is_told(answer):
     server = _Server(httpx.Response(200, json=answer))
-    with pytest.raises(ServingProblem, match="does not fit the model's metadata"):
+    with pytest.raises(KelpError, match="does not fit the model's metadata"):
         server.client(signature="single").predict({"age": [1]})
 
 
@@ -219,9 +219,9 @@ def test_what_is_no_such_server_is_told():
     options = ClientOptions(
         transport=httpx.MockTransport(lambda request: httpx.Response(200, json={"hello": 1}))
     )
-    with pytest.raises(ServingProblem, match="metadata cannot be read"):
+    with pytest.raises(KelpError, match="metadata cannot be read"):
         Client("http://host", "m", options=options)
-    with pytest.raises(ServingProblem, match="no signature 'odd'"):
+    with pytest.raises(KelpError, match="no signature 'odd'"):
         _Server().client(signature="odd")
 
 
@@ -250,7 +250,7 @@ def test_a_model_has_one_address(arguments, url):
     ],
 )
 def test_a_model_that_is_not_said_once_is_told(arguments):
-    with pytest.raises(ServingProblem):
+    with pytest.raises(KelpError):
         model_url(*arguments)
 
 

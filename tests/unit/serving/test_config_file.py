@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving.errors import ServingProblem
+from contracts.errors import KelpError
 from serving.release.config_file import ModelEntry, read_config, update_entry, write_config
 
 WITH_LOGGING = """
@@ -106,12 +106,12 @@ def test_a_file_without_models_is_one(tmp_path):
 def test_a_wrong_file_is_told(tmp_path, text, told):
     path = tmp_path / "models.config"
     path.write_text(text)
-    with pytest.raises(ServingProblem, match=told):
+    with pytest.raises(KelpError, match=told):
         read_config(path)
 
 
 def test_a_missing_file_and_a_folder_that_is_not_there_are_told(tmp_path):
-    with pytest.raises(ServingProblem, match="cannot be read"):
+    with pytest.raises(KelpError, match="cannot be read"):
         read_config(tmp_path / "models.config")
-    with pytest.raises(ServingProblem, match="cannot be written"):
+    with pytest.raises(KelpError, match="cannot be written"):
         update_entry(tmp_path / "no" / "models.config", ModelEntry("m", "/m"))

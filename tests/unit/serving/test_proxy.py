@@ -11,8 +11,8 @@ import httpx
 import numpy as np
 import pytest
 
+from contracts.errors import KelpError
 from serving.config import ServingSpec
-from serving.errors import ServingProblem
 from serving.proxy.app import create_proxy
 from serving.proxy.statistics import Reservoir, one_row
 from serving.release.state import Release, write_release
@@ -312,7 +312,7 @@ def test_without_the_key_only_those_who_watch_are_answered(monkeypatch):
 
 def test_a_key_that_is_not_set_is_told(monkeypatch):
     monkeypatch.delenv("KEY", raising=False)
-    with pytest.raises(ServingProblem, match="API key"):
+    with pytest.raises(KelpError, match="API key"):
         create_proxy("http://up", ServingSpec(api_key_env="KEY"))
 
 

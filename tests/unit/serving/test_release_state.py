@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from serving.errors import ServingProblem
+from contracts.errors import KelpError
 from serving.release.state import Release, ReleaseWatcher, read_releases, write_release
 
 
@@ -28,7 +28,7 @@ def test_releases_are_put_down_by_model(tmp_path):
 def test_a_broken_file_is_told_and_not_replaced(tmp_path, text):
     path = tmp_path / "releases.json"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(ServingProblem, match=r"releases\.json"):
+    with pytest.raises(KelpError, match=r"releases\.json"):
         write_release(path, "m", Release(stable=1))
     assert path.read_bytes() == text.encode("latin-1")
 

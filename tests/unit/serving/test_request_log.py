@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.errors import KelpError
 from serving.codec.signature import Port, Signature
-from serving.errors import ServingProblem
 from serving.request_log import files as files_module
 from serving.request_log import log as log_module
 from serving.request_log.config import RequestLogSpec
@@ -217,7 +217,7 @@ def test_a_cut_file_is_told_and_its_whole_part_known(tmp_path_factory, records, 
     if whole == len(content[:cut]):
         assert len(list(read_records(path))) == list(ends).index(whole)
     else:
-        with pytest.raises(ServingProblem, match="broken"):
+        with pytest.raises(KelpError, match="broken"):
             list(read_records(path))
 
 
@@ -227,7 +227,7 @@ def test_a_flipped_bit_is_told(tmp_path):
         content = bytearray(frame(b"hello"))
         content[at] ^= 1
         path.write_bytes(content)
-        with pytest.raises(ServingProblem, match="broken"):
+        with pytest.raises(KelpError, match="broken"):
             list(read_records(path))
 
 
@@ -259,7 +259,7 @@ def test_a_warm_up_file_has_all_inputs_again(tmp_path):
     np.testing.assert_array_equal(first.inputs["age"], np.array([np.nan] * 2, np.float32))
     assert first.inputs["person"].tolist() == [b"", b""]
     assert first.inputs["flags"].tolist() == [[0, 0], [0, 0]]
-    with pytest.raises(ServingProblem, match="another model"):
+    with pytest.raises(KelpError, match="another model"):
         write_warm_up(files, path, {})
 
 

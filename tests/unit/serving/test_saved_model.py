@@ -16,9 +16,10 @@ import pytest
 
 import serving.saved_model
 from bench.serving_model import columns, rows, write_model
+from contracts.errors import KelpError
 from serving.batching import BatchLimits, Predictor
 from serving.codec.signature import CLASSIFY, DEFAULT_SIGNATURE, PREDICT, REGRESS, Port
-from serving.errors import ServingError, ServingProblem
+from serving.errors import ServingError
 from serving.saved_model import SavedModelServable
 from serving.servable import load_servable
 from serving.versions.loading import Loader
@@ -298,7 +299,7 @@ def test_warm_up_replays_all_tasks_of_an_inference_and_names_the_record_that_fai
             raise ServingError(400, "no")
 
     monkeypatch.setattr(servable, "run", refuse_the_last)
-    with pytest.raises(ServingProblem, match="no") as caught:
+    with pytest.raises(KelpError, match="no") as caught:
         servable.warm_up()
     assert caught.value.where.endswith("record 2")
 
@@ -382,7 +383,7 @@ def test_what_cannot_be_loaded_says_where(wide: Path, tmp_path: Path, spoil: str
         file.write_bytes(file.read_bytes().replace(b"serve", b"sorve"))
     else:
         (path / "saved_model.pb").unlink()
-    with pytest.raises(ServingProblem) as caught:
+    with pytest.raises(KelpError) as caught:
         load_servable(path)
     assert str(path) in caught.value.where
     assert caught.value.what

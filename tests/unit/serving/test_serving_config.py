@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from contracts.errors import KelpError
 from serving.config import ServingSpec, load_spec
-from serving.errors import ServingProblem
 
 
-def problem(path: Path | None, given: dict[str, Any] | None = None) -> ServingProblem:
-    with pytest.raises(ServingProblem) as caught:
+def problem(path: Path | None, given: dict[str, Any] | None = None) -> KelpError:
+    with pytest.raises(KelpError) as caught:
         load_spec(path, given)
     return caught.value
 
@@ -75,7 +75,7 @@ def test_the_key_comes_from_the_environment() -> None:
     spec = ServingSpec(api_key_env="MY_KEY")
     assert spec.api_key({"MY_KEY": "secret"}) == "secret"
     for environment in ({}, {"MY_KEY": ""}):
-        with pytest.raises(ServingProblem, match="export MY_KEY"):
+        with pytest.raises(KelpError, match="export MY_KEY"):
             spec.api_key(environment)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from contracts.errors import KelpError
 from serving.config import BatchingSpec, ModelBatchingSpec, ModelSpec, PolicySpec
-from serving.errors import ServingError, ServingProblem
+from serving.errors import ServingError
 from serving.release.config_file import ModelEntry, write_config
 from serving.versions.policy import choose
 from tests.unit.serving.fakes import BROKEN, World, eventually
@@ -351,7 +352,7 @@ def test_models_config_alone_says_what_is_served(tmp_path: Path) -> None:
 
 def test_a_models_config_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
     world = World(tmp_path, model_config_file=str(tmp_path / "models.config"))
-    with pytest.raises(ServingProblem, match="cannot be read"):
+    with pytest.raises(KelpError, match="cannot be read"):
         asyncio.run(world.manager.start())
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.tracker.variants import read_verdicts, variant_metrics, variant_tags
-from contracts.json_file import write_json
+from contracts.files import write_json
 from tests.report_fixture import variants
 from tests.variant_verdicts import unmade, verdict
 
