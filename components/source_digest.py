@@ -7,12 +7,14 @@ re-runs the components that reach it by import, and no other.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.util
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+
+from contracts.imported_names import imported_names
+from models.user_code import FunctionSource
 
 PACKAGES = (
     "pipelines",
@@ -26,8 +28,12 @@ PACKAGES = (
 )
 
 
-def source_digest(*modules: str) -> str:
+def source_digest(*modules: str, functions: Iterable[FunctionSource] = ()) -> str:
     """Gives the SHA-256 of all of Kelp's modules reachable from `modules`.
+
+    Args:
+      modules: Names of Kelp's modules.
+      functions: The users' functions that they run, with all that these import.
 
     Raises:
       ModuleNotFoundError: one of `modules` is not a module.
@@ -36,6 +42,8 @@ def source_digest(*modules: str) -> str:
     for name, path in sorted(reachable(modules).items()):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{name} {content}\n".encode())
+    for function in functions:
+        digest.update(f"{function.path} {function.digest()}\n".encode())
     return digest.hexdigest()[:32]
 
 
@@ -57,38 +65,10 @@ def reachable(modules: Iterable[str]) -> dict[str, Path]:
 
 def _imports(path: Path, name: str) -> list[str]:
     parent = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    names = _imported_names(path.read_text(encoding="utf-8"), parent)
-    return [item for item in names if _module_file(item) is not None]
-
-
-# A graph asks for the digests of dozens of components, which reach the same modules.
-@lru_cache(maxsize=1024)
-def _imported_names(source: str, parent: str) -> frozenset[str]:
-    """What of Kelp's a module may import, with the packages around it."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names.extend(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = _absolute(node, parent)
-            names.append(base)
-            names.extend(f"{base}.{alias.name}" for alias in node.names)
-    return frozenset(_with_parents(item for item in names if item.split(".")[0] in PACKAGES))
-
-
-def _absolute(node: ast.ImportFrom, parent: str) -> str:
-    if not node.level:
-        return node.module or ""
-    package = parent.rsplit(".", node.level - 1)[0]
-    return f"{package}.{node.module}" if node.module else package
-
-
-def _with_parents(names: Iterable[str]) -> set[str]:
-    result: set[str] = set()
-    for name in names:
-        parts = name.split(".")
-        result.update(".".join(parts[:end]) for end in range(1, len(parts) + 1))
-    return result
+    names = imported_names(path.read_text(encoding="utf-8"), parent)
+    return [
+        item for item in names if item.split(".")[0] in PACKAGES and _module_file(item) is not None
+    ]
 
 
 @lru_cache(maxsize=1024)

@@ -22,6 +22,7 @@ from components.tracker.config import RUN_VARIABLE, STARTED_VARIABLE
 from components.tracker.track import log_report
 from contracts.errors import ConfigError, EnvironmentProblem, KelpError
 from contracts.files import write_json
+from models.user_code import CODE_FOLDER_VARIABLE
 from pipelines.commands import summary
 from pipelines.config.problem import LoadedConfig
 from pipelines.execution.capture import captured, peak_memory_mib, terminal
@@ -144,6 +145,7 @@ def _run_nodes(
 ) -> None:
     progress = Progress(console)
     record(current.loaded, current.folder)
+    os.environ[CODE_FOLDER_VARIABLE] = str(current.loaded.code_folder.resolve())
     os.environ[RUN_VARIABLE] = f"{current.root.name}/{current.folder.name}"
     began = datetime.fromisoformat(current.started).timestamp()
     os.environ[STARTED_VARIABLE] = str(round(began * 1000))

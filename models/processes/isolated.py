@@ -29,6 +29,7 @@ from typing import Any
 from contracts.errors import KelpError, ModelError, error_from_json
 from models.processes.child_process import module_command, safe_path
 from models.processes.lifetime import PARENT_VARIABLE, end_with_parent, end_with_starter
+from models.user_code import explain_user_error
 
 _FAILED = 3
 _TAIL_LINES = 3
@@ -210,8 +211,11 @@ def main(arguments: Sequence[str]) -> int:
     try:
         function = getattr(importlib.import_module(module), name)
         given = function(json.loads(Path(request).read_text(encoding="utf-8")))
-    except KelpError as error:
-        Path(reply).write_text(error.to_json(), encoding="utf-8")
+    except Exception as error:
+        problem = error if isinstance(error, KelpError) else explain_user_error(error)
+        if problem is None:
+            raise
+        Path(reply).write_text(problem.to_json(), encoding="utf-8")
         return _FAILED
     Path(reply).write_text(json.dumps(given), encoding="utf-8")
     return 0

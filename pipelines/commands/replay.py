@@ -22,7 +22,14 @@ from contracts.files import read_json
 from pipelines.config.problem import KelpConfig, LoadedConfig, config_digest
 from pipelines.execution.capture import captured
 from pipelines.runs.find import LATEST, SUMMARY
-from pipelines.runs.record import CONFIG_FILE, CONFIG_TEXT, MACHINE_FILE, SCHEMA_FILE, machine
+from pipelines.runs.record import (
+    CODE_FOLDER,
+    CONFIG_FILE,
+    CONFIG_TEXT,
+    MACHINE_FILE,
+    SCHEMA_FILE,
+    machine,
+)
 
 TOLERANCE = 1e-6
 _CPU = "CPU"
@@ -170,7 +177,12 @@ def replay_config(recording: Recording, root: Path) -> LoadedConfig:
     config = KelpConfig.model_validate(content)
     path = recording.folder / CONFIG_TEXT
     loaded = LoadedConfig(config, path, config_digest(config), path.read_text(encoding="utf-8"))
-    return replace(loaded, overrides=tuple(recording.summary["overrides"]))
+    code = recording.folder / CODE_FOLDER
+    return replace(
+        loaded,
+        overrides=tuple(recording.summary["overrides"]),
+        code=code if code.is_dir() else None,
+    )
 
 
 def compare(recorded: Mapping[str, Any], replayed: Mapping[str, Any]) -> list[Comparison]:

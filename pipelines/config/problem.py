@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,6 +31,7 @@ from models.compression.spec import NamedVariant, VariantSpec, VariantsSpec
 from models.features.spec import FeatureSpec, FeaturesSpec, LabelSpec, Task, is_number
 from models.networks.spec import MlpSpec, NetworkSpec
 from models.training.config import TrainerSpec, TrainingSpec
+from models.user_code import FunctionSource, find_function
 from pipelines.config import yaml_lines
 from pipelines.config.consistency import misfits
 from pipelines.config.overrides import apply_overrides
@@ -76,6 +77,10 @@ class KelpConfig(Spec):
     def problem(self) -> FeaturesSpec:
         """What Transform needs to know."""
         return FeaturesSpec(task=self.task, label=self.label, features=self.features)
+
+    def user_functions(self) -> dict[KeyPath, str]:
+        """The import paths of the users' functions, by key."""
+        return {}
 
     def ingest(self, where: str) -> IngestSpec:
         """What ExampleGen needs to know; `where` names the config in its errors."""
@@ -167,6 +172,7 @@ class LoadedConfig:
         defaults written out make no difference, overrides do.
       text: The file's text.
       overrides: The overrides, as given.
+      code: The folder of the users' functions, where it is not that of the file.
     """
 
     config: KelpConfig
@@ -174,6 +180,25 @@ class LoadedConfig:
     digest: str
     text: str
     overrides: tuple[str, ...] = ()
+    code: Path | None = None
+
+    @property
+    def code_folder(self) -> Path:
+        """Where users' functions are looked for, before the installed packages."""
+        return self.path.parent if self.code is None else self.code
+
+    def user_functions(self, *parts: str) -> list[FunctionSource]:
+        """The users' functions of some keys of the config, such as `network`.
+
+        Raises:
+          ConfigError: one of them is not there.
+        """
+        functions = self.config.user_functions()
+        return [
+            find_function(path, self.code_folder)
+            for key, path in functions.items()
+            if not parts or key[0] in parts
+        ]
 
     @property
     def schema_path(self) -> Path:
@@ -222,7 +247,22 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
         config = KelpConfig.model_validate(changed.value)
     except ValidationError as error:
         raise to_error(findings(error, KelpConfig, changed.value), place) from error
+    _require_functions(config, path.parent, place)
     return LoadedConfig(config, path, config_digest(config), text, tuple(overrides))
+
+
+def _require_functions(config: KelpConfig, folder: Path, place: Callable[[KeyPath], str]) -> None:
+    for key, path in config.user_functions().items():
+        try:
+            find_function(path, folder)
+        except ConfigError as error:
+            raise ConfigError(
+                error.what,
+                where=f"{place(key)}; {error.where}",
+                expected=error.expected,
+                received=error.received,
+                fix=error.fix,
+            ) from error
 
 
 def require_schema(loaded: LoadedConfig) -> None:

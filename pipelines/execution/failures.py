@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from contracts.errors import EnvironmentProblem, KelpError
+from models.user_code import explain_user_error
 
 _DISK = {
     "no space left on device": "the disk is full",
@@ -32,6 +33,9 @@ def explain(error: BaseException, component: str, log: str) -> KelpError:
     for cause in _causes(error):
         if isinstance(cause, KelpError):
             return cause
+    users = explain_user_error(error)
+    if users is not None:
+        return users
     for cause in _causes(error):
         problem = _environment(cause, component)
         if problem is not None:

@@ -57,7 +57,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Task:
-    """What the process needs to know."""
+    """What the process needs to know.
+
+    A fork server keeps the environment that it was started with: the run's own goes along.
+    """
 
     name: str
     function: Callable[[Any], bytes]
@@ -65,6 +68,7 @@ class _Task:
     log: Path
     temporary: Path
     parent: int | None
+    environment: Mapping[str, str]
 
 
 class Worker:
@@ -91,7 +95,7 @@ class Worker:
         self._temporary = Path(tempfile.mkdtemp(prefix="kelp-"))
         self._receiver, sender = get_context("spawn").Pipe(duplex=False)
         parent = os.getpid() if may_fork() else None
-        task = _Task(name, function, argument, log, self._temporary, parent)
+        task = _Task(name, function, argument, log, self._temporary, parent, dict(os.environ))
         self._process = _new_process(task, sender)
         if parent is None:
             with safe_path():
@@ -181,6 +185,7 @@ def _work(task: _Task, sender: Connection) -> None:
     end_with_parent(os.getppid() if task.parent is None else task.parent)
     os.setsid()
     signal.signal(signal.SIGTERM, _interrupt_once)
+    os.environ.update(task.environment)
     tempfile.tempdir = os.environ["TMPDIR"] = str(task.temporary)
     redirect(task.log)
     # TFX's Beam executors look for flags of their own there, and take "-v" for one.

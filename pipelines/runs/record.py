@@ -14,13 +14,15 @@ CONFIG_TEXT = "config.yaml"
 CONFIG_FILE = "config.json"
 SCHEMA_FILE = "schema.pbtxt"
 MACHINE_FILE = "machine.json"
+CODE_FOLDER = "code"
 
 
 def record(loaded: LoadedConfig, folder: Path) -> None:
     """Writes into the run folder what a replay needs.
 
-    The config as the file has it and as it was resolved, the frozen schema where there is
-    one, and the machine: with other processors, sums of floats may round otherwise.
+    The config as the file has it and as it was resolved, the frozen schema and the users'
+    functions where there are some, and the machine: with other processors, sums of floats may
+    round otherwise.
     """
     (folder / CONFIG_TEXT).write_text(loaded.text, encoding="utf-8")
     write_json(folder / CONFIG_FILE, loaded.config.model_dump(mode="json", by_alias=True))
@@ -28,6 +30,18 @@ def record(loaded: LoadedConfig, folder: Path) -> None:
     frozen = loaded.frozen_schema
     if frozen is not None:
         (folder / SCHEMA_FILE).write_text(frozen.read_text(encoding="utf-8"), encoding="utf-8")
+    _record_code(loaded, folder / CODE_FOLDER)
+
+
+def _record_code(loaded: LoadedConfig, target: Path) -> None:
+    """Copies the modules beside the config; installed packages are recorded by version."""
+    for source in loaded.user_functions():
+        if source.root != loaded.code_folder.resolve():
+            continue
+        for file in source.files.values():
+            copy = target / file.relative_to(source.root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())
 
 
 def machine() -> dict[str, Any]:
