@@ -20,7 +20,6 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +27,7 @@ from pydantic import Field
 
 from contracts.errors import ConfigError, KelpError, ModelError
 from contracts.imported_names import imported_names
+from contracts.text import nearest
 
 CODE_FOLDER_VARIABLE = "KELP_CODE_FOLDER"
 
@@ -99,13 +99,13 @@ def find_function(path: str, folder: Path | None) -> FunctionSource:
         )
     names = _top_level_names(file)
     if name not in names and "*" not in names:
-        close = get_close_matches(name, names, n=1)
+        close = nearest(name, names)
         raise ConfigError(
             f"The module {module!r} has no function {name!r}.",
             where=_shown(file),
             expected=f"def {name}(...)",
             received=", ".join(sorted(names)) or "no function",
-            fix=f"did you mean {module}:{close[0]}?" if close else "write it, or name another",
+            fix=f"did you mean {module}:{close}?" if close else "write it, or name another",
         )
     return FunctionSource(path, root, _reachable(module, root, inside))
 

@@ -22,6 +22,7 @@ from components.tracker.config import RUN_VARIABLE, STARTED_VARIABLE
 from components.tracker.track import log_report
 from contracts.errors import ConfigError, EnvironmentProblem, KelpError
 from contracts.files import write_json
+from contracts.text import nearest
 from models.user_code import CODE_FOLDER_VARIABLE
 from pipelines.commands import summary
 from pipelines.config.problem import LoadedConfig
@@ -33,7 +34,6 @@ from pipelines.execution.progress import Progress
 from pipelines.execution.schedule import NODE_MIB, Step, default_jobs, free_memory_mib, from_step
 from pipelines.runs.conclusion import exit_status, last_line
 from pipelines.runs.record import record
-from pipelines.text import nearest
 
 if TYPE_CHECKING:
     from pipelines.execution.nodes import NodeStore, Outputs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import difflib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import orjson
 
 from contracts.errors import DataError
+from contracts.text import did_you_mean
 from serving.codec.signature import STRING, Port, Signature
 
 Array = np.ndarray[Any, Any]
@@ -26,13 +26,12 @@ def check_columns(columns: Mapping[str, Any], signature: Signature, where: str) 
     """
     for name in columns:
         if name not in signature.inputs:
-            close = difflib.get_close_matches(name, signature.inputs, n=1)
             raise DataError(
                 f"The model has no input {name!r}.",
                 where=where,
                 expected=f"one of: {', '.join(signature.inputs)}",
                 received=name,
-                fix=f"did you mean {close[0]!r}?" if close else "leave it out",
+                fix=did_you_mean(name, signature.inputs) or "leave it out",
             )
     missing = [name for name in signature.inputs if name not in columns]
     if missing:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
-from contracts.errors import ConfigError, EnvironmentProblem
+from contracts import yaml
+from contracts.errors import EnvironmentProblem
 from contracts.spec import Spec
+from contracts.validation import validated
 from serving.release.config import ReleaseSpec
 from serving.request_log.config import RequestLogSpec
 from serving.tls import TlsSpec
@@ -256,75 +256,17 @@ def load_spec(path: Path | None, overrides: Mapping[str, Any] | None = None) -> 
     """
     if path is None and DEFAULT_FILE.is_file():
         path = DEFAULT_FILE
-    value = _read(path) if path is not None else {}
+    otherwise = "leave --config out to take the defaults"
+    document = yaml.parse("", "command line") if path is None else yaml.read(path, otherwise)
+    value = document.mapping(", ".join(ServingSpec.model_fields))
     given = {key: one for key, one in (overrides or {}).items() if one is not None}
     for key, one in given.items():
         before = value.get(key)
         if isinstance(one, Mapping) and isinstance(before, Mapping):
             given[key] = {**before, **one}
-    try:
-        return ServingSpec.model_validate({**value, **given})
-    except ValidationError as error:
-        raise _problem(error, path) from error
 
+    def place(key: yaml.KeyPath) -> str:
+        is_given = bool(key) and key[0] in given
+        return f"command line, key {yaml.dotted(key)}" if is_given else document.place(key)
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            "The server's config cannot be read.",
-            where=str(path),
-            expected="a YAML file in UTF-8",
-            received=str(error),
-            fix="mend it, or name another one with --config",
-        ) from error
-    if value is None:
-        return {}
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ConfigError(
-            "The server's config must be a mapping of keys to values.",
-            where=str(path),
-            expected=", ".join(ServingSpec.model_fields),
-            received=type(value).__name__,
-        )
-    return value
-
-
-def _problem(error: ValidationError, path: Path | None) -> ConfigError:
-    first = error.errors()[0]
-    place = tuple(first["loc"])
-    key = ".".join(map(str, place))
-    where = f"{path or 'command line'}, key {key}" if key else str(path or "command line")
-    if first["type"] == "extra_forbidden":
-        known = sorted(_fields_at(place[:-1]))
-        close = difflib.get_close_matches(str(place[-1]), known, n=1)
-        return ConfigError(
-            f"Unknown key {key!r}.",
-            where=where,
-            expected=f"one of: {', '.join(known)}",
-            received=str(place[-1]),
-            fix=f"did you mean {close[0]!r}?" if close else "remove it",
-        )
-    return ConfigError(
-        f"The value of {key!r} is not valid." if key else "The server's config is not valid.",
-        where=where,
-        expected=first["msg"].removeprefix("Value error, "),
-        received=repr(first["input"])[:200],
-    )
-
-
-def _fields_at(place: tuple[str | int, ...]) -> Iterator[str]:
-    model: type[BaseModel] | None = ServingSpec
-    for step in place:
-        field = model.model_fields.get(str(step)) if model is not None else None
-        # A step without a field of its own is a model's name in `models`.
-        model = model if field is None else next(_models_in(field.annotation), None)
-    yield from model.model_fields if model is not None else ()
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _models_in(part)
+    return validated(ServingSpec, {**value, **given}, place)

@@ -6,12 +6,12 @@ import glob
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
 from components.example_gen.config import IngestSpec
 from contracts.errors import ConfigError, DataError
+from contracts.text import nearest
 
 Format = Literal["csv", "parquet"]
 _SUFFIXES: dict[str, Format] = {
@@ -201,8 +201,8 @@ def _nothing_found(spec: IngestSpec) -> DataError:
     near = ""
     if path.parent.is_dir():
         names = [entry.name for entry in path.parent.iterdir()]
-        close = get_close_matches(path.name, names, 1)
-        near = f"did you mean {path.parent / close[0]}?" if close else ""
+        close = nearest(path.name, names)
+        near = f"did you mean {path.parent / close}?" if close else ""
     return DataError(
         f"no file matches data.path {spec.path}",
         where=f"{spec.where}: data.path",

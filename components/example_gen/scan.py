@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 
 import pyarrow as pa
 
@@ -27,6 +26,7 @@ from components.example_gen.reading import (
     quote_is_open,
 )
 from contracts.errors import DataError
+from contracts.text import nearest
 
 _PIECE_ROWS = 1 << 18
 
@@ -206,13 +206,13 @@ def _require_column(
 ) -> None:
     count = list(names).count(name)
     if count == 0:
-        near = get_close_matches(name, names, 1, 0.5)
+        near = nearest(name, names)
         raise DataError(
             f"the {role} {name!r} does not exist in the data",
             where=f"{path}; named in {spec.where}",
-            expected=f"a column {name!r}" + (f"; the nearest is {near[0]!r}" if near else ""),
+            expected=f"a column {name!r}" + (f"; the nearest is {near!r}" if near else ""),
             received=f"{len(names)} columns: {', '.join(names)}",
-            fix=f"write {near[0]!r} instead" if near else "correct the name",
+            fix=f"write {near!r} instead" if near else "correct the name",
         )
     if count > 1:
         raise DataError(

@@ -21,10 +21,10 @@ from components.example_gen.rows import count_unit, make_units, read_unit
 from components.example_gen.scan import FileScan, columns_to_read, merge_kinds, scan_file
 from components.example_gen.split import plan_split
 from contracts.errors import DataError, EnvironmentProblem, KelpError
+from contracts.text import count, did_you_mean, shorten, some
 from pipelines.config.problem import LoadedConfig, require_schema
 from pipelines.installed_packages import misfit_packages
 from pipelines.recognition.sample import distinct_values
-from pipelines.text import count, did_you_mean, shorten, some
 
 _FREE_BYTES = 2 << 30
 _SCANNED_BYTES = 512 << 20

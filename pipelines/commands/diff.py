@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contracts import yaml
 from contracts.files import read_json
-from pipelines.config import yaml_lines
 from pipelines.config.overrides import apply_overrides
 from pipelines.runs.differences import (
     Change,
@@ -188,7 +188,7 @@ def _config_changes(first: Run, second: Run) -> list[Change]:
 
 
 def _written(run: Run) -> dict[str, Any]:
-    document = yaml_lines.parse(run.sources.config, str(run.folder / CONFIG_TEXT)).value
+    document = yaml.parse(run.sources.config, str(run.folder / CONFIG_TEXT)).value
     if not isinstance(document, dict):
         return {}
     return apply_overrides(document, run.summary.get("overrides") or []).value

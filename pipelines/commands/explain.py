@@ -14,10 +14,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from contracts.errors import ConfigError
+from contracts.text import did_you_mean, some
 from pipelines.execution.capture import captured
 from pipelines.prediction.raw_format import raw_format
 from pipelines.prediction.single_row import checked, row_from_file, row_from_text
-from pipelines.text import did_you_mean, some
 
 SERVING_ROOT = Path("serving_models")
 

@@ -17,6 +17,7 @@ from components.example_gen.config import DataSpec, DateSpec, IngestSpec
 from components.example_gen.files import Selection, select_files
 from contracts.errors import ConfigError
 from contracts.files import write_atomically
+from contracts.text import count, did_you_mean, nearest, some
 from models.features.spec import indicator_name, serving_name
 from pipelines.config.problem import load_config
 from pipelines.recognition.labels import LabelPlan, plan_label
@@ -33,7 +34,6 @@ from pipelines.recognition.sample import (
     to_sample,
 )
 from pipelines.recognition.sizing import bound_for, size_for
-from pipelines.text import count, did_you_mean, nearest, some
 
 FOLDER = Path("configs")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")

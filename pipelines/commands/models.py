@@ -13,8 +13,8 @@ from rich.table import Table
 
 from components.tracker.registry import Registry, Version, open_registry
 from contracts.errors import ConfigError
+from contracts.text import did_you_mean, some
 from pipelines.commands.registry_choice import mlflow_of
-from pipelines.text import did_you_mean, some
 
 # A narrow terminal breaks these lines: behind a metric's value, and within a long path.
 _LEAST_WIDTHS = {"metrics": 16, "pushed to": 18}

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from contracts.errors import ConfigError, DataError
+from contracts.text import some
 from models.compression.formats.artifact import ARTIFACT_FILE, read_artifact
 from models.compression.runtimes import open_predictor
 from models.compression.spec import Kind, kind_of
@@ -19,7 +20,6 @@ from pipelines.execution.capture import captured
 from pipelines.prediction.answers import COLUMNS, AnswerFile, answer_table
 from pipelines.prediction.raw_format import format_explained, raw_format
 from pipelines.prediction.raw_rows import RawRows, open_rows, require_columns
-from pipelines.text import some
 
 _ROWS_AT_ONCE = 4096
 

@@ -15,12 +15,12 @@ from components.tracker.registry import Registry, Version, open_registry
 from components.tracker.variants import VARIANTS_FILE
 from contracts.errors import ConfigError
 from contracts.files import read_json
+from contracts.text import some
 from pipelines.commands.models import no_model
 from pipelines.commands.registry_choice import mlflow_of
 from pipelines.runs.find import SUMMARY, find_run, look_for_run
 from pipelines.runs.lineage import lineage_lines, lineage_of_run
 from pipelines.runs.variant_table import show_variants, variant_gates
-from pipelines.text import some
 
 _STYLES = {"block": "bold red", "warn": "yellow", "insufficient": "yellow", "pass": "green"}
 

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from components.stress.config import stressed_features
 from contracts.errors import ConfigError
+from contracts.text import did_you_mean, some
+from contracts.validation import KeyProblem
 from evidence.metric_names import can_bound_change, metric_names
 from models.compression.spec import VariantsSpec, is_reference
 from models.features.spec import FeaturesSpec
-from pipelines.config.key_errors import Finding
-from pipelines.text import did_you_mean, some
 
 if TYPE_CHECKING:
     from pipelines.config.problem import KelpConfig
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 _VARIANT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def misfits(config: KelpConfig) -> list[Finding]:
+def consistency_errors(config: KelpConfig) -> list[KeyProblem]:
     """Everything that does not fit, the most basic first."""
-    checks: tuple[Callable[[KelpConfig], Iterator[Finding]], ...] = (
+    checks: tuple[Callable[[KelpConfig], Iterator[KeyProblem]], ...] = (
         _problem,
         _split,
         _class_weights,
@@ -38,13 +38,13 @@ def misfits(config: KelpConfig) -> list[Finding]:
         _resampling,
         _variants,
     )
-    return [finding for check in checks for finding in check(config)]
+    return [problem for check in checks for problem in check(config)]
 
 
-def _problem(config: KelpConfig) -> Iterator[Finding]:
+def _problem(config: KelpConfig) -> Iterator[KeyProblem]:
     label = config.label.name
     if label in config.features:
-        yield Finding(
+        yield KeyProblem(
             ("features", label),
             f"the label {label!r} is also listed as a feature",
             expected="features that are known before the label is",
@@ -57,14 +57,14 @@ def _problem(config: KelpConfig) -> Iterator[Finding]:
         for detail in error.errors(include_url=False):
             what = detail["msg"].removeprefix("Value error, ")
             if "class" in what:
-                yield Finding(("label",), what, received=f"task: {config.task}")
+                yield KeyProblem(("label",), what, received=f"task: {config.task}")
             else:
-                yield Finding(("features",), what, fix="rename one of them, or leave it out")
+                yield KeyProblem(("features",), what, fix="rename one of them, or leave it out")
 
 
-def _split(config: KelpConfig) -> Iterator[Finding]:
+def _split(config: KelpConfig) -> Iterator[KeyProblem]:
     if config.data.split.by == "stratified" and config.task == "regression":
-        yield Finding(
+        yield KeyProblem(
             ("data", "split", "by"),
             "a regression label has no classes to stratify by",
             expected="row, key or time",
@@ -72,7 +72,7 @@ def _split(config: KelpConfig) -> Iterator[Finding]:
         )
     for split, share in config.data.split.shares:
         if not share:
-            yield Finding(
+            yield KeyProblem(
                 ("data", "split", "shares", split),
                 f"the split {split} would have no rows, and a run needs all three",
                 expected="a share above 0",
@@ -81,16 +81,16 @@ def _split(config: KelpConfig) -> Iterator[Finding]:
             )
 
 
-def _class_weights(config: KelpConfig) -> Iterator[Finding]:
+def _class_weights(config: KelpConfig) -> Iterator[KeyProblem]:
     weights = config.training.class_weights
     path = ("training", "class_weights")
     if weights != "none" and config.task == "regression":
-        yield Finding(path, "a regression task has no classes to weigh", expected="'none'")
+        yield KeyProblem(path, "a regression task has no classes to weigh", expected="'none'")
     elif isinstance(weights, dict):
         classes = [str(name) for name in config.problem().label_classes()]
         for name in weights:
             if name not in classes:
-                yield Finding(
+                yield KeyProblem(
                     (*path, name),
                     f"class_weights names {name!r}, which is no class of the label",
                     expected=f"one of: {some(classes)}",
@@ -99,14 +99,14 @@ def _class_weights(config: KelpConfig) -> Iterator[Finding]:
                 )
 
 
-def _metrics(config: KelpConfig) -> Iterator[Finding]:
+def _metrics(config: KelpConfig) -> Iterator[KeyProblem]:
     evaluation = config.evaluation
     known = metric_names(config.task)
     places = [("bounds", name) for name in evaluation.bounds]
     places += [("change", name) for name in evaluation.change]
     for key, name in places:
         if name not in known:
-            yield Finding(
+            yield KeyProblem(
                 ("evaluation", key, name),
                 f"unknown metric {name!r} for a {config.task} task",
                 expected=f"one of: {', '.join(known)}",
@@ -114,7 +114,7 @@ def _metrics(config: KelpConfig) -> Iterator[Finding]:
                 fix=did_you_mean(name, known),
             )
         elif key == "change" and not can_bound_change(config.task, name):
-            yield Finding(
+            yield KeyProblem(
                 ("evaluation", key, name),
                 f"{name} is best at 1, so a change of it is neither gain nor loss",
                 expected="a bound under evaluation.bounds, such as {min: 0.9, max: 1.1}",
@@ -122,32 +122,32 @@ def _metrics(config: KelpConfig) -> Iterator[Finding]:
             )
     for name, bound in evaluation.bounds.items():
         if bound.min is not None and bound.max is not None and bound.min > bound.max:
-            yield Finding(
+            yield KeyProblem(
                 ("evaluation", "bounds", name),
                 f"no {name} can be at least {bound.min:g} and at most {bound.max:g}",
                 expected="min no greater than max",
             )
 
 
-def _slices(config: KelpConfig) -> Iterator[Finding]:
+def _slices(config: KelpConfig) -> Iterator[KeyProblem]:
     groups = Counter(tuple(sorted(group)) for group in config.evaluation.slices)
     for index, group in enumerate(config.evaluation.slices):
         path = ("evaluation", "slices", index)
         if not group:
-            yield Finding(path, "a slice without a column", expected="[column, ...]")
+            yield KeyProblem(path, "a slice without a column", expected="[column, ...]")
         elif len(set(group)) < len(group):
-            yield Finding(path, "a slice that names a column twice", received=some(group))
+            yield KeyProblem(path, "a slice that names a column twice", received=some(group))
         elif groups[tuple(sorted(group))] > 1:
-            yield Finding(path, f"the slice by {some(group)} is listed twice")
+            yield KeyProblem(path, f"the slice by {some(group)} is listed twice")
 
 
-def _main_metric(config: KelpConfig) -> Iterator[Finding]:
+def _main_metric(config: KelpConfig) -> Iterator[KeyProblem]:
     metric, known = config.evaluation.metric, metric_names(config.task)
     if metric is None:
         return
     if metric not in known or not can_bound_change(config.task, metric):
         usable = [name for name in known if can_bound_change(config.task, name)]
-        yield Finding(
+        yield KeyProblem(
             ("evaluation", "metric"),
             f"{metric!r} cannot be the main metric of a {config.task} task",
             expected=f"one of: {', '.join(usable)}",
@@ -156,11 +156,11 @@ def _main_metric(config: KelpConfig) -> Iterator[Finding]:
         )
 
 
-def _without_classes(config: KelpConfig) -> Iterator[Finding]:
+def _without_classes(config: KelpConfig) -> Iterator[KeyProblem]:
     """What a regression has no use for."""
     evaluation = config.evaluation
     if config.task == "multiclass" and evaluation.fairness.sensitive:
-        yield Finding(
+        yield KeyProblem(
             ("evaluation", "fairness", "sensitive"),
             "rates of being called positive need a binary task",
             expected="this key for a binary task only",
@@ -176,7 +176,7 @@ def _without_classes(config: KelpConfig) -> Iterator[Finding]:
     )
     for path, is_asked in asked:
         if is_asked:
-            yield Finding(
+            yield KeyProblem(
                 path,
                 f"{'.'.join(path[:-1])} speaks of classes, and a regression has none",
                 expected="this key for a binary or multiclass task only",
@@ -185,16 +185,16 @@ def _without_classes(config: KelpConfig) -> Iterator[Finding]:
             )
 
 
-def _variants(config: KelpConfig) -> Iterator[Finding]:
+def _variants(config: KelpConfig) -> Iterator[KeyProblem]:
     try:
         variants = VariantsSpec(variants=config.variants).resolved()
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            yield Finding(("variants",), detail["msg"].removeprefix("Value error, "))
+            yield KeyProblem(("variants",), detail["msg"].removeprefix("Value error, "))
         return
     for variant in variants:
         if not _VARIANT_NAME.fullmatch(variant.name):
-            yield Finding(
+            yield KeyProblem(
                 ("variants", variant.name),
                 f"{variant.name!r} cannot be the name of a variant",
                 expected="small letters, digits and _, a letter first",
@@ -202,7 +202,7 @@ def _variants(config: KelpConfig) -> Iterator[Finding]:
                 fix="rename it: folders are named so",
             )
     if variants and sum(map(is_reference, variants)) != 1:
-        yield Finding(
+        yield KeyProblem(
             ("variants",),
             "variants are compared with float32, the candidate itself, which is not among them"
             if not any(map(is_reference, variants))
@@ -212,9 +212,9 @@ def _variants(config: KelpConfig) -> Iterator[Finding]:
         )
 
 
-def _resampling(config: KelpConfig) -> Iterator[Finding]:
+def _resampling(config: KelpConfig) -> Iterator[KeyProblem]:
     if config.evaluation.resample == "keys" and config.data.split.by != "key":
-        yield Finding(
+        yield KeyProblem(
             ("evaluation", "resample"),
             "the split has no keys to draw rows by",
             expected="rows, or data.split.by: key",
@@ -222,12 +222,12 @@ def _resampling(config: KelpConfig) -> Iterator[Finding]:
         )
 
 
-def _stresses(config: KelpConfig) -> Iterator[Finding]:
+def _stresses(config: KelpConfig) -> Iterator[KeyProblem]:
     for name, stress in config.evaluation.stress.items():
         try:
             stressed_features(name, stress, config.problem())
         except ConfigError as error:
-            yield Finding(
+            yield KeyProblem(
                 ("evaluation", "stress", name),
                 error.what,
                 expected=error.expected,

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from contracts import yaml
 from contracts.errors import ConfigError
-from pipelines.config import yaml_lines
-from pipelines.config.yaml_lines import KeyPath, dotted
-from pipelines.text import shorten
+from contracts.text import shorten
+from contracts.yaml import KeyPath, dotted
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def apply_overrides(value: Mapping[str, Any], overrides: Sequence[str]) -> Overr
                 received=repr(text),
             )
         path = _resolve(changed, key.strip())
-        _set(changed, path, yaml_lines.parse_value(right, f"command line, override {text}"), text)
+        _set(changed, path, yaml.parse_value(right, f"command line, override {text}"), text)
         applied.append(Override(text, path))
     return Overridden(changed, tuple(reversed(applied)))
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from components.baseline_models.config import BaselineFitSpec
@@ -24,20 +24,19 @@ from components.predictions.keys import KeysSpec
 from components.pusher.config import PushSpec
 from components.stress.config import StressJob
 from components.tracker.config import TrackingSpec
+from contracts import yaml
 from contracts.errors import ConfigError
 from contracts.spec import Spec
+from contracts.validation import validated
+from contracts.yaml import KeyPath
 from evidence.config import EvaluationSpec
 from models.compression.spec import NamedVariant, VariantSpec, VariantsSpec
 from models.features.spec import FeatureSpec, FeaturesSpec, LabelSpec, Task, is_number
 from models.networks.spec import MlpSpec, NetworkSpec
 from models.training.config import TrainerSpec, TrainingSpec
 from models.user_code import FunctionSource, find_function
-from pipelines.config import yaml_lines
-from pipelines.config.consistency import misfits
+from pipelines.config.consistency import consistency_errors
 from pipelines.config.overrides import apply_overrides
-from pipelines.config.validation_errors import findings, to_error
-from pipelines.config.yaml_lines import KeyPath, dotted
-from pipelines.text import nearest
 from report.config import CardSpec
 
 
@@ -68,7 +67,7 @@ class KelpConfig(Spec):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> KelpConfig:
-        found = misfits(self)
+        found = consistency_errors(self)
         if found:
             context = {"findings": [asdict(one) for one in found]}
             raise PydanticCustomError("kelp", "{what}", {"what": found[0].what, **context})
@@ -224,31 +223,18 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
     Raises:
       ConfigError: Anything about it is wrong; file, key and line are named.
     """
-    text = _read(path)
-    document = yaml_lines.parse(text, str(path))
-    if not isinstance(document.value, dict):
-        raise ConfigError(
-            "a config must be a mapping of keys to values",
-            where=str(path),
-            expected="name, task, label, features, data",
-            received="nothing" if document.value is None else type(document.value).__name__,
-        )
-    changed = apply_overrides(document.value, overrides)
+    document = yaml.read(path, "write one with `kelp init`")
+    changed = apply_overrides(document.mapping("name, task, label, features, data"), overrides)
 
     def place(key: KeyPath) -> str:
         for override in changed.overrides:
             if key[: len(override.path)] == override.path:
                 return f"command line, override {override.text}"
-        line = document.line(key)
-        suffix = f" (line {line})" if line else ""
-        return f"{path}, key {dotted(key)}{suffix}" if key else str(path)
+        return document.place(key)
 
-    try:
-        config = KelpConfig.model_validate(changed.value)
-    except ValidationError as error:
-        raise to_error(findings(error, KelpConfig, changed.value), place) from error
+    config = validated(KelpConfig, changed.value, place)
     _require_functions(config, path.parent, place)
-    return LoadedConfig(config, path, config_digest(config), text, tuple(overrides))
+    return LoadedConfig(config, path, config_digest(config), document.text, tuple(overrides))
 
 
 def _require_functions(config: KelpConfig, folder: Path, place: Callable[[KeyPath], str]) -> None:
@@ -287,28 +273,3 @@ def config_digest(config: KelpConfig) -> str:
     dumped = config.model_dump(mode="json", by_alias=True)
     canonical = json.dumps(dumped, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            "the config is not text in UTF-8",
-            where=f"{path}, byte {error.start}",
-            fix="save it as UTF-8",
-        ) from error
-    except OSError as error:
-        siblings = _configs_beside(path)
-        close = nearest(path.name, (one.name for one in siblings))
-        named = path.parent / close if close else next(iter(sorted(siblings)), None)
-        raise ConfigError(
-            f"the config cannot be read: {error.strerror or error}",
-            where=str(path),
-            expected="a YAML file",
-            fix=f"did you mean {named}?" if named else "write one with `kelp init`",
-        ) from error
-
-
-def _configs_beside(path: Path) -> Iterable[Path]:
-    return [one for one in path.parent.glob("*") if one.suffix in (".yaml", ".yml")]

@@ -23,8 +23,8 @@ from components.example_gen.reading import (
     place,
 )
 from contracts.errors import DataError
+from contracts.text import did_you_mean, shorten, some
 from models.features.spec import serving_name
-from pipelines.text import did_you_mean, shorten, some
 
 EXPECTED = {
     "number": "a number, true or false, or null",

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from contracts.errors import ModelError
+from contracts.text import some
 from models.compression.runtimes import TYPES, serving_column
 from models.features.spec import serving_name
 from pipelines.prediction.answers import COLUMNS
-from pipelines.text import some
 
 Array = np.ndarray[Any, Any]
 

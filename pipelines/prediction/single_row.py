@@ -11,8 +11,8 @@ from typing import Any
 
 from components.example_gen.config import RawFormat
 from contracts.errors import ConfigError
+from contracts.text import did_you_mean, shorten, some
 from pipelines.prediction.raw_rows import EXPECTED, nth_row, open_rows
-from pipelines.text import did_you_mean, shorten, some
 
 Row = dict[str, Any]
 

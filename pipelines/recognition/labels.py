@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from components.example_gen import kinds
 from contracts.errors import DataError
+from contracts.text import count, some
 from models.features.spec import Task
 from pipelines.recognition.sample import NESTED, TIME, Column, count_distinct
-from pipelines.text import count, some
 
 _MOST_TEXT_CLASSES = 100
 _MOST_NUMBER_CLASSES = 20

@@ -15,7 +15,7 @@ from components.example_gen.files import Selection
 from components.example_gen.reading import csv_batches, csv_header, open_parquet, parquet_batches
 from components.example_gen.text_encoding import UTF8, open_text
 from contracts.errors import DataError
-from pipelines.text import some
+from contracts.text import some
 
 SAMPLE_ROWS = 200_000
 TIME, NESTED = "time", "nested"

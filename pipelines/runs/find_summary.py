@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from contracts.errors import ConfigError
-from pipelines.text import did_you_mean, some
+from contracts.text import did_you_mean, some
 
 _SUMMARY = Path("latest") / "summary.json"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipelines.text import some
+from contracts.text import some
 
 # A wide table can fail one check in hundreds of columns.
 _SHOWN = 3

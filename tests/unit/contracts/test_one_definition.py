@@ -28,6 +28,8 @@ def files_with(mark: str) -> list[str]:
         ("class KelpError(", "contracts/errors.py"),
         ('extra="forbid"', "contracts/spec.py"),
         ("mkstemp(", "contracts/files.py"),
+        ("yaml.SafeLoader", "contracts/yaml.py"),
+        ("get_close_matches", "contracts/text.py"),
     ],
 )
 def test_is_defined_in_contracts_alone(mark, home):

@@ -48,14 +48,16 @@ def test_file_and_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ("models: {m: {polcy: {}}}", "key models.m.polcy", "did you mean 'policy'?"),
         ("models: {m: {policy: {cuont: 1}}}", "models.m.policy.cuont", "did you mean 'count'?"),
         ("request_log: {foldr: x}", "key request_log.foldr", "did you mean 'folder'?"),
-        ("zzzzz: 1", "key zzzzz", "remove it"),
+        ("zzzzz: 1", "key zzzzz (line 1)", "remove the key"),
+        ("port: 1\nport: 2", "key port (line 2)", "comes twice"),
+        ("\nworkers: no", "key workers (line 2)", "valid integer"),
         ("port: many", "key port", "valid integer"),
         ("port: 99999", "key port", "65535"),
         ("policy: {kind: specific}", "key policy", "which needs them"),
         ("policy: {versions: [1]}", "key policy", "which needs them"),
         ("models: {'a/b': {}}", "key models", "no / and no :"),
         ("- 1", "serving.yaml", "mapping"),
-        ("a: [", "serving.yaml", "cannot be read"),
+        ("a: [", "serving.yaml, line 1", "not valid YAML"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, text: str, key: str, told: str) -> None:
@@ -67,7 +69,7 @@ def test_what_is_refused(tmp_path: Path, text: str, key: str, told: str) -> None
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    assert "No such file" in problem(tmp_path / "x.yaml").received
+    assert "No such file" in problem(tmp_path / "x.yaml").what
     assert problem(None, {"workers": 0}).where == "command line, key workers"
 
 
@@ -77,6 +79,14 @@ def test_the_key_comes_from_the_environment() -> None:
     for environment in ({}, {"MY_KEY": ""}):
         with pytest.raises(KelpError, match="export MY_KEY"):
             spec.api_key(environment)
+
+
+def test_words_mean_the_same_as_in_the_config_of_a_run(tmp_path: Path) -> None:
+    """`no` is a word in YAML 1.2, and no model's version is the time 1:30."""
+    file = tmp_path / "serving.yaml"
+    file.write_text("models:\n  no: {labels: {stable: 3}}\nhost: 1:30\n")
+    spec = load_spec(file)
+    assert (list(spec.models), spec.host) == (["no"], "1:30")
 
 
 def test_one_model_may_be_batched_in_another_way(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import ConfigError, error_from_json
 from evidence.metric_names import HIGHER_IS_BETTER, can_bound_change, metric_names
-from pipelines.config.consistency import misfits
+from pipelines.config.consistency import consistency_errors
 from pipelines.config.problem import KelpConfig, config_digest, load_config, require_schema
 
 BASE = """\
@@ -186,7 +186,7 @@ def test_override_of_a_feature_with_a_dot(config_file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "received: nothing"),
+        ("", "the key 'name' is missing"),
         ("- a\n", "received: list"),
         (BASE + "name: again\n", "key name (line 16)"),
         (BASE.replace("  age:", "  color:"), "key features.color (line 6)"),
@@ -298,7 +298,7 @@ def test_rows_that_the_bootstrap_draws_together(config_file: Path) -> None:
     ],
 )
 def test_parts_that_fit(config_file: Path, overrides: list[str]) -> None:
-    assert misfits(load_config(config_file, overrides).config) == []
+    assert consistency_errors(load_config(config_file, overrides).config) == []
 
 
 def test_many_errors_in_ten_lines(config_file: Path) -> None:

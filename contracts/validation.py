@@ -1,20 +1,32 @@
-"""Turns pydantic's findings into errors that name file, key, line and remedy."""
+"""Turns pydantic's messages into errors that name file, key, line and remedy."""
 
 from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Union, get_args, get_origin
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from contracts.errors import ConfigError
-from pipelines.config.key_errors import Finding
-from pipelines.config.yaml_lines import KeyPath, dotted
-from pipelines.text import nearest, shorten, some
+from contracts.text import nearest, shorten, some
+from contracts.yaml import KeyPath, dotted
 
 _OTHERS = 4
 _ABSENT = object()
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class KeyProblem:
+    """One thing wrong with one key of a config."""
+
+    path: KeyPath
+    what: str
+    expected: str = ""
+    received: str = ""
+    fix: str = ""
 
 
 class ConfigProblems(ConfigError):
@@ -40,9 +52,26 @@ class ConfigProblems(ConfigError):
         return super().lines() + shown + ([f"  ... and {more} more"] if more else [])
 
 
-def to_error(findings: Sequence[Finding], place: Callable[[KeyPath], str]) -> ConfigError:
-    """One error out of all findings; `place` says where a key stands."""
-    first, *rest = findings
+def validated(model: type[_Model], value: object, place: Callable[[KeyPath], str]) -> _Model:
+    """Validates values of a config.
+
+    Args:
+      model: What they make.
+      value: The values.
+      place: Says where a key stands.
+
+    Raises:
+      ConfigError: a key is unknown, missing or of a wrong value; place and remedy are named.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise to_error(key_problems(error, model, value), place) from error
+
+
+def to_error(problems: Sequence[KeyProblem], place: Callable[[KeyPath], str]) -> ConfigError:
+    """One error out of all problems; `place` says where a key stands."""
+    first, *rest = problems
     return ConfigProblems(
         first.what,
         where=place(first.path),
@@ -53,9 +82,9 @@ def to_error(findings: Sequence[Finding], place: Callable[[KeyPath], str]) -> Co
     )
 
 
-def findings(error: ValidationError, model: type[BaseModel], data: object) -> list[Finding]:
-    """What pydantic found, one finding a key, in the order of the keys."""
-    by_path: dict[KeyPath, list[Finding]] = {}
+def key_problems(error: ValidationError, model: type[BaseModel], data: object) -> list[KeyProblem]:
+    """What pydantic found, one problem a key, in the order of the keys."""
+    by_path: dict[KeyPath, list[KeyProblem]] = {}
     for detail in error.errors(include_url=False):
         for finding in _found(detail, model, data):
             by_path.setdefault(finding.path, []).append(finding)
@@ -67,26 +96,26 @@ def findings(error: ValidationError, model: type[BaseModel], data: object) -> li
     ]
 
 
-def _about_itself(same: Iterable[Finding], data: object) -> bool:
+def _about_itself(same: Iterable[KeyProblem], data: object) -> bool:
     """False for the branches of a union that the value was never meant for."""
     return not any(isinstance(_value(data, one.path), Mapping) for one in same)
 
 
-def _merged(same: Sequence[Finding]) -> Finding:
+def _merged(same: Sequence[KeyProblem]) -> KeyProblem:
     first = same[0]
     if len(same) == 1:
         return first
     expected = " or ".join(dict.fromkeys(one.expected for one in same if one.expected))
-    return Finding(first.path, first.what, expected, first.received, first.fix)
+    return KeyProblem(first.path, first.what, expected, first.received, first.fix)
 
 
-def _found(detail: Any, model: type[BaseModel], data: object) -> list[Finding]:
+def _found(detail: Any, model: type[BaseModel], data: object) -> list[KeyProblem]:
     if detail["type"] == "kelp":
-        return [Finding(**found) for found in detail["ctx"]["findings"]]
+        return [KeyProblem(**found) for found in detail["ctx"]["findings"]]
     return [_finding(detail, model, data)]
 
 
-def _finding(detail: Any, model: type[BaseModel], data: object) -> Finding:
+def _finding(detail: Any, model: type[BaseModel], data: object) -> KeyProblem:
     kind: str = detail["type"]
     path = _key_path(detail["loc"], data, missing=kind == "missing")
     received = shorten(detail["input"])
@@ -94,14 +123,14 @@ def _finding(detail: Any, model: type[BaseModel], data: object) -> Finding:
     if kind == "extra_forbidden":
         return _unknown_key(path, model, data)
     if kind == "missing":
-        return Finding(path, f"the key {dotted(path)!r} is missing", fix=f"add {path[-1]}: ...")
+        return KeyProblem(path, f"the key {dotted(path)!r} is missing", fix=f"add {path[-1]}: ...")
     if kind == "value_error":
-        return Finding(path, str(context["error"]))
+        return KeyProblem(path, str(context["error"]))
     if kind.startswith("union_tag"):
         return _wrong_tag(path, context, received)
     expected = _expected(detail["msg"])
     what = f"{dotted(path) or 'the config'} does not fit: expected {expected}"
-    return Finding(path, what, expected, received, _choice_fix(kind, detail, context))
+    return KeyProblem(path, what, expected, received, _choice_fix(kind, detail, context))
 
 
 def _choice_fix(kind: str, detail: Any, context: Mapping[str, Any]) -> str:
@@ -112,23 +141,23 @@ def _choice_fix(kind: str, detail: Any, context: Mapping[str, Any]) -> str:
     return f"did you mean {close!r}?" if close else ""
 
 
-def _wrong_tag(path: KeyPath, context: Mapping[str, Any], received: str) -> Finding:
+def _wrong_tag(path: KeyPath, context: Mapping[str, Any], received: str) -> KeyProblem:
     key = str(context["discriminator"]).strip("'")
     known = str(context.get("expected_tags", "")).replace("'", "")
     if "tag" not in context:
         what = f"{dotted(path)} says no {key}"
-        return Finding(path, what, f"a key {key!r}", received, f"add {key}: ...")
+        return KeyProblem(path, what, f"a key {key!r}", received, f"add {key}: ...")
     tag = str(context["tag"])
     close = nearest(tag, known.split(", "))
     fix = f"did you mean {close!r}?" if close else ""
-    return Finding((*path, key), f"unknown {key} {tag!r}", f"one of: {known}", repr(tag), fix)
+    return KeyProblem((*path, key), f"unknown {key} {tag!r}", f"one of: {known}", repr(tag), fix)
 
 
-def _unknown_key(path: KeyPath, model: type[BaseModel], data: object) -> Finding:
+def _unknown_key(path: KeyPath, model: type[BaseModel], data: object) -> KeyProblem:
     known = known_keys(model, path[:-1], data)
     close = nearest(str(path[-1]), known)
     home = dotted(path[:-1]) or "the config"
-    return Finding(
+    return KeyProblem(
         path,
         f"unknown key {path[-1]!r} in {home}",
         expected=f"one of: {some(known, 20)}",

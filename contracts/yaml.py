@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from contracts.errors import ConfigError
-from pipelines.text import shorten
+from contracts.text import nearest, shorten
 
 KeyPath = tuple[str | int, ...]
 
@@ -48,8 +49,36 @@ for _name, _pattern, _first in _PLAIN_TYPES:
 class Document:
     """A parsed YAML text: its value, and the line on which every key stands."""
 
+    where: str
+    text: str
     value: object
     lines: dict[KeyPath, int]
+
+    def mapping(self, expected: str) -> dict[str, Any]:
+        """The value, which must have keys; an empty text has none.
+
+        Args:
+          expected: Keys that it may have, for the error.
+
+        Raises:
+          ConfigError: it is a list or a single value.
+        """
+        if self.value is None:
+            return {}
+        if not isinstance(self.value, dict):
+            raise ConfigError(
+                "a config must be a mapping of keys to values",
+                where=self.where,
+                expected=expected,
+                received=type(self.value).__name__,
+            )
+        return self.value
+
+    def place(self, path: KeyPath) -> str:
+        """Where a key stands, for an error."""
+        line = self.line(path)
+        suffix = f" (line {line})" if line else ""
+        return f"{self.where}, key {dotted(path)}{suffix}" if path else self.where
 
     def line(self, path: KeyPath) -> int | None:
         """The line of `path`, or of the nearest enclosing key that has one."""
@@ -57,6 +86,37 @@ class Document:
             if path[:length] in self.lines:
                 return self.lines[path[:length]]
         return None
+
+
+def read(path: Path, otherwise: str) -> Document:
+    """Reads a YAML file.
+
+    Args:
+      path: The file.
+      otherwise: What to do where no file has a name like it.
+
+    Raises:
+      ConfigError: the file cannot be read, or is not valid.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            "the config is not text in UTF-8",
+            where=f"{path}, byte {error.start}",
+            fix="save it as UTF-8",
+        ) from error
+    except OSError as error:
+        siblings = [one for one in path.parent.glob("*") if one.suffix in (".yaml", ".yml")]
+        close = nearest(path.name, (one.name for one in siblings))
+        named = path.parent / close if close else next(iter(sorted(siblings)), None)
+        raise ConfigError(
+            f"the config cannot be read: {error.strerror or error}",
+            where=str(path),
+            expected="a YAML file",
+            fix=f"did you mean {named}?" if named else otherwise,
+        ) from error
+    return parse(text, str(path))
 
 
 def parse(text: str, where: str) -> Document:
@@ -73,10 +133,10 @@ def parse(text: str, where: str) -> Document:
         loader = _CoreLoader(text)
         node = loader.get_single_node()
         if node is None:
-            return Document(None, {})
+            return Document(where, text, None, {})
         lines: dict[KeyPath, int] = {}
         _visit(node, (), lines, where)
-        return Document(loader.construct_document(node), lines)
+        return Document(where, text, loader.construct_document(node), lines)
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, where) from error
     except yaml.reader.ReaderError as error:
