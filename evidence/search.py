@@ -26,6 +26,11 @@ _FEW_NUMBERS = 12
 _COMMON = 0.02
 # Rows times pairs of columns: a few seconds.
 _PAIR_ROWS = 40_000_000
+# A pair of fewer rows takes no less time.
+_LEAST_ROWS = 500
+# Of the partitions that a thread looks at before it asks for more: asking costs more than
+# looking at a few rows does.
+_TASK_ROWS = 20_000
 # The share of common rows above which two slices are one.
 _SAME = 0.8
 _LEVEL = 0.05
@@ -111,7 +116,7 @@ def search(keys: pa.Table, trial: Trial, spec: EvaluationSpec) -> Searched | Non
         codings, [one for one in singles if not _is_listed(one, codings, listed)], trial, spec
     )
     if spec.found_slices.pairs:
-        affordable = max(1, _PAIR_ROWS // max(keys.num_rows, 1))
+        affordable = max(1, _PAIR_ROWS // max(keys.num_rows, _LEAST_ROWS))
         names = _worst_first(codings, trial, spec, affordable)
         pairs = list(combinations(names, 2))[:affordable]
         pairs = [pair for pair in pairs if not _is_listed(pair, codings, listed)]
@@ -204,8 +209,15 @@ def _look(
         groups, kept = groups_by_code(codes, spec.min_slice_rows)
         return _Seen(columns, kept, trial.losses(groups)) if len(groups) else None
 
+    rows = max((len(coding.codes) for coding in codings.values()), default=0)
+    at_once = max(1, _TASK_ROWS // max(rows, 1))
+
+    def look_at_some(start: int) -> list[_Seen | None]:
+        return [look(columns) for columns in partitions[start : start + at_once]]
+
     with ThreadPoolExecutor(workers()) as pool:
-        return [seen for seen in pool.map(look, partitions) if seen is not None]
+        parts = pool.map(look_at_some, range(0, len(partitions), at_once))
+        return [seen for part in parts for seen in part if seen is not None]
 
 
 def pair_codes(codings: Sequence[Coding]) -> Array:

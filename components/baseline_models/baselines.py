@@ -13,6 +13,7 @@ from components.baseline_models.config import BaselineFitSpec
 from components.baseline_models.estimators import ESTIMATORS, Outcome, Problem, Rows
 from models.data.dataset import Source, load_columns
 from models.data.labels import check_labels
+from models.data.transform_layer import TransformLayer
 from models.data.transformed import input_specs
 from models.features.spec import FeaturesSpec
 from models.training.operating_point import OperatingPoint, choose_threshold
@@ -42,7 +43,7 @@ def fit_baselines(
       metrics on val, seconds, settings.
     """
     problem = spec.problem
-    source = Source(schema, graph.transform_features_layer(), problem.label.name)
+    source = Source(schema, TransformLayer(graph), problem.label.name)
     keep = _draw(rows, spec.max_rows, spec.seed)
     splits = {
         name: _read(problem, name, files[name], source, keep if name == "train" else None)

@@ -14,6 +14,7 @@ from components.cross_validation.folds import key_folds, row_folds, time_folds
 from models.data.dataset import Source, load_columns
 from models.data.labels import check_labels
 from models.data.raw_table import read_table
+from models.data.transform_layer import TransformLayer
 from models.training.cross_validation import cross_validate, summarise
 
 Array = np.ndarray[Any, Any]
@@ -43,7 +44,7 @@ def validate(
       ConfigError: train has too few rows, keys or moments for the folds.
     """
     problem = spec.trainer.problem
-    source = Source(schema, graph.transform_features_layer(), problem.label.name)
+    source = Source(schema, TransformLayer(graph), problem.label.name)
     columns = {name: load_columns(files[name], source) for name in ("train", "val")}
     for name, split in columns.items():
         check_labels(problem, split[source.label], name)

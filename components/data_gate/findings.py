@@ -69,9 +69,10 @@ def _feature_findings(
     statistics: Statistics, schema: schema_pb2.Schema, problem: FeaturesSpec
 ) -> Iterator[Finding]:
     types = {feature.name: feature.type for feature in schema.feature}
+    by_split = {split: _by_name(dataset) for split, dataset in statistics.items()}
     for name, spec in problem.features.items():
         for split, dataset in statistics.items():
-            if _present(dataset, name) == 0:
+            if _present(by_split[split], name) == 0:
                 yield Finding(
                     "block",
                     name,
@@ -106,7 +107,7 @@ def _type_findings(
 def _label_findings(statistics: Statistics, problem: FeaturesSpec) -> Iterator[Finding]:
     name = problem.label.name
     for split, dataset in statistics.items():
-        present = _present(dataset, name)
+        present = _present(_by_name(dataset), name)
         if present < dataset.num_examples:
             yield Finding(
                 "block",
@@ -207,8 +208,8 @@ def domain_of(schema: schema_pb2.Schema, name: str) -> list[str]:
     return list(shared.value) if shared is not None else []
 
 
-def _present(dataset: statistics_pb2.DatasetFeatureStatistics, name: str) -> int:
-    feature = _by_name(dataset).get(name)
+def _present(features: Mapping[str, statistics_pb2.FeatureNameStatistics], name: str) -> int:
+    feature = features.get(name)
     if feature is None:
         return 0
     kind = feature.WhichOneof("stats")

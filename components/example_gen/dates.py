@@ -134,7 +134,7 @@ def _formed_moments(words: pa.Array, form: str) -> pa.Array | None:
     return _cast(pc.binary_join_element_wise(text, fraction, "."), MOMENT)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _pattern(form: str) -> tuple[str, tuple[str, ...]]:
     """The form as a regular expression, and its directives in their order."""
     pattern, directives = "", ""
@@ -215,13 +215,22 @@ def likely_formats(text: pa.Array) -> list[str]:
     """Gives the common forms that all of the values are written in, the likeliest first."""
     words = text.unique().drop_null()
     probe = words[:_PROBE]
+    first = next(iter(probe.to_pylist()), "").strip()
     return [
         form
         for form in _common_formats()
         if len(words)
+        and _may_fit(first, form)
         and column_moments(probe, form) is not None
         and column_moments(words, form) is not None
     ]
+
+
+def _may_fit(word: str, form: str) -> bool:
+    """Whether a trimmed word has the shape of the form: a column costs a hundred times more."""
+    if form == ISO or not word:
+        return True
+    return re.match(_pattern(form)[0], word) is not None
 
 
 @lru_cache(maxsize=1)

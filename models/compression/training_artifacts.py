@@ -101,10 +101,11 @@ def open_material(material: Material) -> Opened:
     from tensorflow_metadata.proto.v0 import schema_pb2
 
     from models.data.dataset import Source
+    from models.data.transform_layer import TransformLayer
 
     text = Path(material.schema_path).read_text(encoding="utf-8")
     schema = text_format.Parse(text, schema_pb2.Schema())
     graph = tft.TFTransformOutput(material.graph_path)
     label = material.trainer.problem.label.name
-    source = Source(schema, graph.transform_features_layer(), label)
+    source = Source(schema, TransformLayer(graph), label)
     return Opened(material, schema, graph, source)

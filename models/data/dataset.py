@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from contracts.errors import ModelError
 from models.data.packing import Layout, chunks_of, in_memory, layout_of
-from models.data.representation import raw_input_specs
+from models.data.representation import parse_rows, raw_input_specs
 
 Array = np.ndarray[Any, Any]
 
@@ -68,6 +68,11 @@ class Split:
     def chunks(self) -> tf.data.Dataset:
         """Dicts of `[rows, ...]` tensors by column."""
         return self.packed.map(self.layout.unpack)
+
+    def features(self, matrices: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Gives the columns of packed rows, but for the label."""
+        columns = self.layout.unpack(matrices)
+        return {name: value for name, value in columns.items() if name != self.label}
 
     @property
     def rows(self) -> int:
@@ -122,7 +127,7 @@ def load_split(
     packed = chunks.map(layout.pack)
     if cached:
         packed = in_memory(packed, CHUNK_ROWS)
-    found = packed.map(lambda matrices: layout.unpack(matrices)[source.label])
+    found = packed.map(lambda matrices: layout.column(matrices, source.label))
     parts = list(found.as_numpy_iterator())
     labels = np.concatenate(parts) if parts else np.zeros([0], np.float32)
     return Split(name, packed, layout, labels, source.label, cached)
@@ -181,10 +186,14 @@ def _chunks(files: Sequence[str], source: Source, seed: int | None) -> tf.data.D
         )
         rows = rows.shuffle(_shuffle_rows(files), seed=seed, reshuffle_each_iteration=False)
     specs = raw_input_specs(source.schema)
+
+    # Nothing to convert: autograph would take its time for each column.
+    @tf.autograph.experimental.do_not_convert
+    def transform(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return dict(source.transform(parse_rows(examples, specs)))
+
     return rows.batch(CHUNK_ROWS).map(
-        lambda examples: source.transform(tf.io.parse_example(examples, specs)),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
+        transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
 
 
@@ -219,7 +228,11 @@ def _shuffle_chunks(split: Split) -> int:
 
 
 def train_batches(
-    split: Split, batch_size: int, seed: int, class_weights: Sequence[float] | None = None
+    split: Split,
+    batch_size: int,
+    seed: int,
+    class_weights: Sequence[float] | None = None,
+    packed: bool = False,
 ) -> tf.data.Dataset:
     """Gives `(features, label, weight)` batches, in another order every epoch.
 
@@ -228,6 +241,7 @@ def train_batches(
       batch_size: Rows a batch; the last one may have fewer.
       seed: Equal seeds give equal sequences of epochs.
       class_weights: A weight per class id; None weighs all rows alike.
+      packed: Whether features stay in their matrices, for `Split.features` to unpack.
     """
     buffer = _shuffle_chunks(split)
     seeds = tf.data.Dataset.random(seed=seed + 1, rerandomize_each_iteration=True).batch(2)
@@ -237,7 +251,7 @@ def train_batches(
     weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
 
     def pick(matrices: dict[str, tf.Tensor]) -> tuple[Any, ...]:
-        features, label = _part(split.layout.unpack(matrices), split.label)
+        features, label = _part(split, matrices, packed)
         if weights is None:
             return features, label
         return features, label, tf.gather(weights, label)
@@ -245,12 +259,12 @@ def train_batches(
     return _cut(shuffled, split.rows, batch_size).map(pick).prefetch(tf.data.AUTOTUNE)
 
 
-def ordered_batches(split: Split, batch_size: int = CHUNK_ROWS) -> tf.data.Dataset:
+def ordered_batches(
+    split: Split, batch_size: int = CHUNK_ROWS, packed: bool = False
+) -> tf.data.Dataset:
     """Gives `(features, label)` batches in the order of the split's labels."""
     batches = _cut(split.packed, split.rows, batch_size)
-    return batches.map(lambda matrices: _part(split.layout.unpack(matrices), split.label)).prefetch(
-        tf.data.AUTOTUNE
-    )
+    return batches.map(lambda matrices: _part(split, matrices, packed)).prefetch(tf.data.AUTOTUNE)
 
 
 def _cut(chunks: tf.data.Dataset, rows: int, batch_size: int) -> tf.data.Dataset:
@@ -258,8 +272,11 @@ def _cut(chunks: tf.data.Dataset, rows: int, batch_size: int) -> tf.data.Dataset
     return chunks.rebatch(batch_size).apply(tf.data.experimental.assert_cardinality(count))
 
 
-def _part(chunk: dict[str, tf.Tensor], label: str) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    return {name: value for name, value in chunk.items() if name != label}, chunk[label]
+def _part(
+    split: Split, matrices: dict[str, tf.Tensor], packed: bool
+) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    features = matrices if packed else split.features(matrices)
+    return features, split.layout.column(matrices, split.label)
 
 
 def _permute(chunk: dict[str, tf.Tensor], seeds: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -49,6 +49,16 @@ class Layout:
                 found[name] = part if len(shape) == 1 else tf.reshape(part, [-1, *shape])
         return dict(sorted(found.items()))
 
+    def column(self, matrices: Mapping[str, tf.Tensor], name: str) -> tf.Tensor:
+        """Gives one column of `pack`, in its own shape."""
+        for dtype, columns in self.columns.items():
+            start = 0
+            for (column, shape), width in zip(columns, _widths(columns), strict=True):
+                if column == name:
+                    return tf.reshape(matrices[dtype][:, start : start + width], [-1, *shape])
+                start += width
+        raise KeyError(name)
+
 
 def layout_of(specs: Mapping[str, tf.TensorSpec]) -> Layout:
     """Gives the layout of columns whose shapes are known but for the rows."""

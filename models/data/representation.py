@@ -7,6 +7,7 @@ parsing from the one schema that `dense_schema` gives.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -85,6 +86,35 @@ def raw_input_specs(
         for column in schema.feature
         if column.name in group and column.name not in exclude
     }
+
+
+def parse_rows(
+    examples: tf.Tensor, specs: Mapping[str, tf.io.FixedLenFeature]
+) -> dict[str, tf.Tensor]:
+    """Gives what `tf.io.parse_example` gives, in one operator for all columns.
+
+    That function adds several for each column, which counts where there are a thousand.
+
+    Args:
+      examples: Serialized `tf.Example`s.
+      specs: What `raw_input_specs` gave.
+    """
+    names = sorted(specs)
+    defaults = {spec.dtype: tf.constant(spec.default_value, spec.dtype) for spec in specs.values()}
+    parsed = tf.raw_ops.ParseExampleV2(
+        serialized=examples,
+        names=tf.constant([], tf.string),
+        sparse_keys=tf.constant([], tf.string),
+        dense_keys=tf.constant(names, tf.string),
+        ragged_keys=tf.constant([], tf.string),
+        dense_defaults=[defaults[specs[name].dtype] for name in names],
+        num_sparse=0,
+        sparse_types=[],
+        ragged_value_types=[],
+        ragged_split_types=[],
+        dense_shapes=[specs[name].shape for name in names],
+    )
+    return dict(zip(names, parsed.dense_values, strict=True))
 
 
 def _parsing(kind: int) -> tf.io.FixedLenFeature:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from models.export.loaded_model import LoadedModel
+from models.export.loaded_model import BATCH_ROWS, LoadedModel
 
 Array = np.ndarray[Any, Any]
 
 _STEPS = (64, 256, 1024, 4096)
 _TOLERANCE = 1e-3
+_BATCH_VALUES = 1 << 22  # of permuted rows that are predicted at once
 
 
 @dataclass(frozen=True)
@@ -139,16 +140,33 @@ def permutation_importance(
         order = generator.permutation(len(encoded))
         known = encoded[rows]
         before = loss(rows, predictions[rows])
-        for index, entry in enumerate(model.encoding.features):
-            mixed = known.copy()
-            mixed[:, entry.start : entry.stop] = known[order, entry.start : entry.stop]
-            drops[repeat, index] = loss(rows, model.head(mixed)) - before
+        for index, scores in enumerate(_permuted_scores(model, known, order)):
+            drops[repeat, index] = loss(rows, scores) - before
     value = drops.mean(axis=0)
     reach = _student(confidence, repeats) * drops.std(axis=0, ddof=1)
     return [
         Importance(entry.feature, *map(float, (value[i], value[i] - reach[i], value[i] + reach[i])))
         for i, entry in enumerate(model.encoding.features)
     ]
+
+
+def _permuted_scores(model: LoadedModel, known: Array, order: Array) -> Iterator[Array]:
+    """Gives the predictions with each feature permuted, in the features' order.
+
+    As many features as fill a batch share a call: where rows are few, the calls cost more
+    than what they compute.
+    """
+    features = model.encoding.features
+    rows = len(known)
+    together = max(1, min(BATCH_ROWS // max(rows, 1), _BATCH_VALUES // max(known.size, 1)))
+    for first in range(0, len(features), together):
+        part = features[first : first + together]
+        mixed = np.tile(known, (len(part), 1))
+        for place, entry in enumerate(part):
+            changed = mixed[place * rows : (place + 1) * rows, entry.start : entry.stop]
+            changed[:] = known[order, entry.start : entry.stop]
+        scores = model.head(mixed)
+        yield from (scores[place * rows : (place + 1) * rows] for place in range(len(part)))
 
 
 def _student(confidence: float, repeats: int) -> float:

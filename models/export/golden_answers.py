@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.data.dataset import records
-from models.data.representation import raw_input_specs
+from models.data.representation import parse_rows, raw_input_specs
 from models.export.golden_rows import GOLDEN_ROWS, MARGIN, write_golden
 from models.export.saved_model import Serving, answer, to_serving_columns
 
@@ -32,7 +32,7 @@ def write_answers(folder: Path, examples: list[bytes], serving: Serving) -> None
     """
     label = frozenset({serving.problem.label.name})
     with tf.device("/CPU:0"):
-        raw = tf.io.parse_example(examples, raw_input_specs(serving.schema, label))
+        raw = parse_rows(examples, raw_input_specs(serving.schema, label))
         outputs = answer(serving, serving.transform(raw))
         columns = to_serving_columns(serving.problem, serving.schema, raw)
     arrays = {name: value.numpy() for name, value in outputs.items()}

@@ -18,7 +18,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from models.data.representation import raw_input_specs
+from models.data.representation import parse_rows, raw_input_specs
 from models.export.encoding import Halves, cut, describe, mean_row
 from models.features.spec import MISSING_INT, FeaturesSpec, is_number, serving_name
 
@@ -164,14 +164,12 @@ def _signatures(serving: Serving) -> dict[str, Any]:
     input_name = examples_input(all_columns)
 
     def transformed(examples: tf.Tensor) -> Tensors:
-        return dict(serving.transform(tf.io.parse_example(examples, all_columns)))
+        return dict(serving.transform(parse_rows(examples, all_columns)))
 
     return {
         "serving_default": _columns_signature(serving),
         "examples": _examples_signature(
-            lambda examples: answer(
-                serving, serving.transform(tf.io.parse_example(examples, for_serving))
-            ),
+            lambda examples: answer(serving, serving.transform(parse_rows(examples, for_serving))),
             input_name,
         ),
         "transform_features": _examples_signature(transformed, input_name),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from models.training.optimizers import build_optimizer, control_callbacks
 
 _LOG = logging.getLogger(__name__)
 _STEPS_PER_EXECUTION = 32
+Unpack = Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,22 @@ def precision(mixed: bool) -> str:
 class MonitoredModel(keras.Model):
     """Fits a network and tracks the norm of its gradient, as it was before clipping."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: Any, unpack: Unpack | None = None) -> None:
+        """Wraps a network.
+
+        Args:
+          network: It takes features by name.
+          unpack: Gives them from what a batch holds; None where it holds them already.
+        """
         super().__init__(name="monitored")
         self.network = network
+        self._unpack = unpack
         self.gradient_norm = keras.metrics.Mean(name="gradient_norm")
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Calls the network."""
-        return self.network(inputs, training=training)
+        features = inputs if self._unpack is None else self._unpack(inputs)
+        return self.network(features, training=training)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step of Keras's own loop, with the norm on top."""
@@ -144,7 +154,12 @@ class Fit:
 
 
 def compile_model(
-    network: Any, task: Task, spec: TrainingSpec, steps_per_epoch: int, deviation: float
+    network: Any,
+    task: Task,
+    spec: TrainingSpec,
+    steps_per_epoch: int,
+    deviation: float,
+    unpack: Unpack | None = None,
 ) -> MonitoredModel:
     """Wraps the network and compiles it for its task.
 
@@ -154,6 +169,7 @@ def compile_model(
       spec: Decides the optimizer.
       steps_per_epoch: For the schedule.
       deviation: The label's standard deviation; regression only.
+      unpack: Gives the features of a batch; None where it holds them by name.
     """
     metrics = keras.metrics
     losses: dict[Task, tuple[Any, list[Any]]] = {
@@ -171,7 +187,7 @@ def compile_model(
         ),
     }
     loss, tracked = losses[task]
-    model = MonitoredModel(network)
+    model = MonitoredModel(network, unpack)
     model.compile(
         optimizer=build_optimizer(spec, steps_per_epoch),
         loss=loss,

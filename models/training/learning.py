@@ -59,19 +59,25 @@ def fit_network(
     """
     inputs = input_specs(spec.problem, graph)
     output = output_spec(spec.problem, splits["train"].labels)
-    steps = math.ceil(splits["train"].rows / spec.training.batch_size)
+    train, val = splits["train"], splits["val"]
+    steps = math.ceil(train.rows / spec.training.batch_size)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision(spec.training.mixed_precision))
     try:
         with device.strategy.scope():
             trained = build_network(spec.network, inputs, output, keras)
             model = compile_model(
-                trained, spec.problem.task, spec.training, steps, output.deviation
+                trained,
+                spec.problem.task,
+                spec.training,
+                steps,
+                output.deviation,
+                train.features,
             )
             outcome = fit(
                 model,
-                train_batches(splits["train"], spec.training.batch_size, spec.seed, weights),
-                ordered_batches(splits["val"]),
+                train_batches(train, spec.training.batch_size, spec.seed, weights, packed=True),
+                ordered_batches(val, packed=True),
                 spec.training,
                 log_dir,
             )
@@ -99,10 +105,10 @@ def predict(network: Any, split: Split) -> Array:
     """P(second class) `[rows]`, class probabilities `[rows, classes]` or numbers `[rows]`."""
 
     @tf.function(reduce_retracing=True)
-    def step(features: dict[str, tf.Tensor]) -> tf.Tensor:
-        return network(features, training=False)
+    def step(matrices: dict[str, tf.Tensor]) -> tf.Tensor:
+        return network(split.features(matrices), training=False)
 
     with tf.device("/CPU:0"):
-        parts = [step(features).numpy() for features, _ in ordered_batches(split)]
+        parts = [step(packed).numpy() for packed, _ in ordered_batches(split, packed=True)]
     predictions: Array = np.concatenate(parts)
     return predictions[:, 0] if predictions.shape[1] == 1 else predictions

@@ -20,6 +20,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from contracts.errors import ModelError
 from models.data.dataset import Source, Split, expand, load_split, ordered_batches
 from models.data.labels import check_labels, class_weights, constant_guess_loss
+from models.data.transform_layer import TransformLayer
 from models.export.golden_answers import golden_rows, write_answers
 from models.export.saved_model import Serving, export
 from models.training.config import TrainerSpec
@@ -79,7 +80,7 @@ def train(job: Job) -> None:
     keras.utils.set_random_seed(spec.seed)
     device = choose_device()
     _LOG.info("training on %s", device.name)
-    source = Source(job.schema, job.graph.transform_features_layer(), spec.problem.label.name)
+    source = Source(job.schema, TransformLayer(job.graph), spec.problem.label.name)
     splits = _load(job, source)
     weights = class_weights(spec.problem, splits["train"].labels, spec.training.class_weights)
     network, outcome = fit_network(
@@ -97,8 +98,8 @@ def train(job: Job) -> None:
     serving = Serving(spec.problem, job.schema, source.transform, network, threshold)
     write_answers(job.run_dir / "golden", golden_rows(job.val_files), serving)
     network.save(job.run_dir / NETWORK_FILE)
-    sample, _ = next(iter(ordered_batches(splits["val"])))
-    export(serving, job.model_dir, sample)
+    sample, _ = next(iter(ordered_batches(splits["val"], packed=True)))
+    export(serving, job.model_dir, splits["val"].features(sample))
     _write_report(job.run_dir, report | _describe_settled(spec, splits["val"], settled))
 
 

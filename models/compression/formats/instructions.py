@@ -113,14 +113,13 @@ def worked_examples(opened: Opened, preparation: Preparation) -> tuple[dict[str,
 
 def _ordinary_row(opened: Opened) -> Row:
     """The row of the first ones of val that has the fewest missing values."""
-    import tensorflow as tf
-
     from models.data.dataset import records
+    from models.data.representation import parse_rows
 
     examples = list(records(opened.material.val_files).take(_ROWS_TRIED).as_numpy_iterator())
     if not examples:
         return {}
-    raw = tf.io.parse_example(examples, _specs(opened))
+    raw = parse_rows(examples, _specs(opened))
     columns = {name: list(map(_plain, raw[name].numpy()[:, 0].tolist())) for name in raw}
     absent = np.array([[value is None for value in values] for values in columns.values()])
     place = int(absent.sum(axis=0).argmin())

@@ -27,7 +27,7 @@ from models.compression.formats.numeric import (
 )
 from models.compression.spec import Format
 from models.compression.training_artifacts import Opened
-from models.data.representation import raw_input_specs
+from models.data.representation import parse_rows, raw_input_specs
 from models.export.saved_model import (
     Serving,
     answer,
@@ -232,7 +232,7 @@ def _signatures(serving: Serving) -> dict[str, Any]:
 
     @tf.function(input_signature=[serialized], autograph=False)
     def serve_examples(examples: tf.Tensor) -> Tensors:
-        answers: Tensors = predict(tf.io.parse_example(examples, raw_specs))
+        answers: Tensors = predict(parse_rows(examples, raw_specs))
         return answers
 
     return {"serving_default": serve, "examples": serve_examples}
