@@ -20,6 +20,7 @@ from tfx_bsl.public import tfxio
 
 from contracts.errors import ModelError
 from models.data.representation import dense_schema, raw_input_specs
+from models.data.transform_layer import TransformLayer
 from models.export.golden_rows import golden_columns
 from models.export.saved_model_parity import compare, verify
 from models.features.preprocessing import preprocessing_fn
@@ -201,6 +202,26 @@ def _transformed(world, rows):
 
 def _numbers(values):
     return np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_the_transform_gives_what_the_layer_of_tf_transform_gives(worlds, labelled):
+    world = worlds("binary_int")
+    graph = tft.TFTransformOutput(str(world.folder / "transform"))
+    parsed = tf.io.parse_example(_serialize(world.rows["val"]), raw_input_specs(world.schema))
+    label = world.problem.label.name
+    columns = {name: value for name, value in parsed.items() if labelled or name != label}
+    given, expected = TransformLayer(graph)(columns), graph.transform_features_layer()(columns)
+    assert (label in given) == labelled
+    assert set(given) == set(expected)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(given[name], values)
+
+
+def test_the_transform_refuses_columns_that_it_does_not_know(worlds):
+    graph = tft.TFTransformOutput(str(worlds("binary_int").folder / "transform"))
+    with pytest.raises(ValueError, match=r"Received \['nowhere'\]"):
+        TransformLayer(graph)({"nowhere": tf.zeros([1, 1])})
 
 
 def test_the_transform_learns_from_known_train_values_alone(worlds):

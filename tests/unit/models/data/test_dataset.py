@@ -5,7 +5,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from contracts.errors import ConfigError, ModelError
 from models.data import dataset
-from models.data.representation import dense_schema, raw_input_specs
+from models.data.representation import dense_schema, parse_rows, raw_input_specs
 from models.features.spec import MISSING_INT, FeaturesSpec
 
 PROBLEM = FeaturesSpec.model_validate(
@@ -103,6 +103,40 @@ def test_only_the_problems_columns_become_tensors_with_missing_defaults():
     assert parsed["t"].numpy().tolist() == [[b""]]
     assert parsed["y"].numpy().tolist() == [[MISSING_INT]]
     assert "y" not in raw_input_specs(schema, frozenset({"y"}))
+
+
+def test_rows_are_parsed_as_tensorflow_parses_them():
+    specs = raw_input_specs(dense_schema(_schema(), PROBLEM))
+    full, wrong = tf.train.Example(), tf.train.Example()
+    full.features.feature["x"].float_list.value.append(1.5)
+    full.features.feature["t"].bytes_list.value.append(b"red")
+    full.features.feature["y"].int64_list.value.append(1)
+    rows = [example.SerializeToString() for example in (full, tf.train.Example())]
+    parsed, expected = parse_rows(rows, specs), tf.io.parse_example(rows, specs)
+    assert sorted(parsed) == sorted(expected)
+    for name, values in expected.items():
+        assert (parsed[name].dtype, parsed[name].shape) == (values.dtype, values.shape)
+        np.testing.assert_array_equal(parsed[name], values)
+    wrong.features.feature["x"].int64_list.value.append(1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Data types don't match"):
+        parse_rows([wrong.SerializeToString()], specs)
+
+
+@pytest.mark.parametrize("weights", [None, [1.0, 3.0]])
+def test_packed_batches_hold_the_same_rows(files, source, weights):
+    split = dataset.load_split("train", files, source, "memory", 1)
+    given, packed = (
+        [
+            *dataset.train_batches(split, 40, 1, weights, packed),
+            *dataset.ordered_batches(split, 40, packed),
+        ]
+        for packed in (False, True)
+    )
+    for (x, *rest), (matrices, *others) in zip(given, packed, strict=True):
+        np.testing.assert_array_equal(split.features(matrices)["x"], x["x"])
+        assert list(split.features(matrices)) == list(x)
+        for one, other in zip(rest, others, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_a_column_that_does_not_exist_is_named():

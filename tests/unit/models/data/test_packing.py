@@ -37,3 +37,10 @@ def test_packed_columns_are_unpacked_in_their_own_shapes(rows):
 
 def test_no_rows_are_no_chunks():
     assert list(chunks_of({"float32": np.zeros([0, 3], np.float32)}, 4)) == []
+
+
+@pytest.mark.parametrize("name", sorted(COLUMNS))
+def test_one_column_is_taken_out_in_its_own_shape(name):
+    layout = layout_of(_specs())
+    matrices = layout.pack({name: tf.constant(values) for name, values in COLUMNS.items()})
+    np.testing.assert_array_equal(layout.column(matrices, name), COLUMNS[name])

@@ -9,6 +9,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.export import explanation
 from models.export.encoding import EncodedFeature, Encoding
 from models.export.explanation import integrated_gradients, permutation_importance
 from models.export.loaded_model import LoadedModel, load_model
@@ -96,6 +97,29 @@ def _importance(weights, repeats=20, seed=0, noise=0.5):
         return float(np.mean((labels[rows] - predicted) ** 2))
 
     return permutation_importance(model_of(linear(weights)), encoded, loss, repeats, 0.95, seed)
+
+
+def test_features_share_calls_and_get_the_same_importance(monkeypatch):
+    calls = []
+
+    def importance():
+        def head(matrix):
+            calls.append(len(matrix))
+            return tf.tanh(matrix[:, :1] + matrix[:, 1:2] * matrix[:, 3:4])
+
+        encoded = np.random.default_rng(5).normal(size=(40, 5)).astype(np.float32)
+
+        def loss(rows, predicted):
+            return float(np.mean((encoded[rows, 0] - predicted) ** 2))
+
+        return permutation_importance(model_of(head), encoded, loss, 3, 0.95, seed=1)
+
+    together = importance()
+    assert calls == [40, *[len(FEATURES) * 40] * 3]
+    calls.clear()
+    monkeypatch.setattr(explanation, "BATCH_ROWS", 40)
+    assert importance() == together
+    assert calls == [40] * (1 + 3 * len(FEATURES))
 
 
 def test_importance_is_the_loss_that_permuting_costs():
