@@ -1,9 +1,9 @@
-"""Sees to promtool, by which the alert rules are checked: out of Debian's package prometheus.
+"""Sees to promtool, by which the alert rules are checked: out of a package of Debian's.
 
-Plain Python without dependencies. Ran by `make test`: where there is none and there is
-apt-get, unpacks it to .venv/tools/, without installing the package, which would start a
-server; says what to install anywhere else. With KELP_NO_PROMTOOL=1 it does nothing, and the
-tests that need it are skipped.
+Debian 13 has a package promtool; before, it was in the package prometheus. Plain Python without
+dependencies. Ran by `make test`: where there is none and there is apt-get, unpacks it to
+.venv/tools/, without installing the package, which would start a server; says what to install
+anywhere else. With KELP_NO_PROMTOOL=1 it does nothing, and the tests that need it are skipped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOL = ROOT / ".venv" / "tools" / "promtool"
-PACKAGE = "prometheus"
+PACKAGES = ("promtool", "prometheus")
 
 
 def main(environment: Mapping[str, str]) -> int:
@@ -26,12 +26,12 @@ def main(environment: Mapping[str, str]) -> int:
     if environment.get("KELP_NO_PROMTOOL") == "1" or find():
         return 0
     if shutil.which("apt-get") and shutil.which("dpkg"):
-        print(f"getting promtool, out of the package {PACKAGE}")
+        print("getting promtool, out of Debian's package")
         unpack(environment)
     if find():
         return 0
     print(
-        f"error: missing: promtool: apt-get install {PACKAGE}; "
+        f"error: missing: promtool: apt-get install {' or '.join(PACKAGES)}; "
         "or leave its tests out with KELP_NO_PROMTOOL=1",
         file=sys.stderr,
     )
@@ -60,21 +60,32 @@ def unpack(environment: Mapping[str, str]) -> None:
 
 
 def download(folder: str, environment: Mapping[str, str]) -> bool:
-    """Gets the package, where need be after root had apt-get look what there is."""
+    """Gets the first of the packages that there is; root has apt-get look again for them."""
 
-    def succeeds(*command: str) -> bool:
-        done = subprocess.run(
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", *command],
             cwd=folder,
             env=environment,
-            stdout=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
             check=False,
         )
-        return done.returncode == 0
 
-    if succeeds("download", PACKAGE):
-        return True
-    return os.geteuid() == 0 and succeeds("update") and succeeds("download", PACKAGE)
+    def get() -> list[subprocess.CompletedProcess[str]]:
+        tried = []
+        for package in PACKAGES:
+            tried.append(run("download", package))
+            if not tried[-1].returncode:
+                break
+        return tried
+
+    tried = get()
+    if tried[-1].returncode and os.geteuid() == 0 and not run("update").returncode:
+        tried = get()
+    if tried[-1].returncode:
+        print("".join(done.stderr for done in tried), end="", file=sys.stderr)
+    return not tried[-1].returncode
 
 
 if __name__ == "__main__":

@@ -10,61 +10,89 @@ import pytest
 from scripts import promtool
 
 
-@pytest.fixture
-def bare(monkeypatch, tmp_path):
-    """A machine with Debian's tools and without promtool; gives the commands it ran."""
-    ran = []
+class Machine:
+    """A machine with Debian's tools and without promtool.
 
-    def run(command, **more):
-        ran.append([str(word) for word in command])
-        if "--extract" in command:
-            found = Path(command[-1], "usr", "bin", "promtool")
+    Attributes:
+      packages: What can be downloaded; the keys say which of them holds promtool.
+      updated: What can be downloaded after `apt-get update`.
+      ran: The commands it ran, without options.
+    """
+
+    def __init__(self, tools):
+        self.tools = tools
+        self.packages = {"prometheus": True}
+        self.updated = {}
+        self.ran = []
+
+    def which(self, name):
+        if isinstance(name, str):
+            return name if name in ("apt-get", "dpkg") else None
+        return name if name.exists() else None
+
+    def run(self, command, **more):
+        words = [str(word) for word in command]
+        if words[0] == "dpkg":
+            self.extract(Path(words[-2]), Path(words[-1]))
+            return SimpleNamespace(returncode=0, stderr="")
+        self.ran.append(" ".join(words[4:]))
+        if words[-1] == "update":
+            self.packages |= self.updated
+        elif words[-1] not in self.packages:
+            return SimpleNamespace(returncode=100, stderr=f"E: no {words[-1]}\n")
+        else:
+            Path(more["cwd"], f"{words[-1]}_1_amd64.deb").touch()
+        return SimpleNamespace(returncode=0, stderr="")
+
+    def extract(self, package, folder):
+        self.ran.append("dpkg")
+        if self.packages[package.name.split("_")[0]]:
+            found = folder / "usr" / "bin" / "promtool"
             found.parent.mkdir(parents=True)
             found.write_text("#!/bin/sh\n")
             found.chmod(0o755)
-        elif "download" in command:
-            Path(more["cwd"], "prometheus_1_amd64.deb").touch()
-        return SimpleNamespace(returncode=0)
-
-    monkeypatch.setattr(promtool, "TOOL", tmp_path / "tools" / "promtool")
-    which = {"apt-get": "apt-get", "dpkg": "dpkg"}
-    monkeypatch.setattr(
-        promtool.shutil,
-        "which",
-        lambda name: which.get(name) if isinstance(name, str) else name if name.exists() else None,
-    )
-    monkeypatch.setattr(promtool.subprocess, "run", run)
-    return ran
 
 
-def test_takes_the_tool_out_of_the_package_and_installs_nothing(bare, tmp_path):
-    assert promtool.main({}) == 0
-    assert (tmp_path / "tools" / "promtool").stat().st_mode & 0o111
-    assert bare[0][-2:] == ["download", "prometheus"]
-    assert not any("install" in command for command in bare)
-    assert promtool.main({}) == 0
-    assert len(bare) == 2
-
-
-def test_looks_what_there_is_where_root_has_not_yet(bare, monkeypatch):
-    outcomes = iter([100, 0, 0])
-
-    def run(command, **more):
-        bare.append(command[-1])
-        return SimpleNamespace(returncode=next(outcomes))
-
-    monkeypatch.setattr(promtool.subprocess, "run", run)
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    made = Machine(tmp_path / "tools")
+    monkeypatch.setattr(promtool, "TOOL", made.tools / "promtool")
+    monkeypatch.setattr(promtool.shutil, "which", made.which)
+    monkeypatch.setattr(promtool.subprocess, "run", made.run)
     monkeypatch.setattr(promtool.os, "geteuid", lambda: 0)
-    assert promtool.download(".", {}) is True
-    assert bare == ["prometheus", "update", "prometheus"]
+    return made
 
 
-def test_others_than_root_do_not_look(bare, monkeypatch):
-    monkeypatch.setattr(
-        promtool.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=100)
-    )
+def test_takes_the_tool_out_of_the_package_and_installs_nothing(machine, capsys):
+    assert promtool.main({}) == 0
+    assert (machine.tools / "promtool").stat().st_mode & 0o111
+    before = ["download promtool", "download prometheus", "dpkg"]
+    assert machine.ran == before
+    assert promtool.main({}) == 0
+    assert machine.ran == before
+    assert capsys.readouterr().err == ""
+
+
+def test_takes_it_out_of_the_package_of_its_own_that_debian_13_has(machine):
+    """There, prometheus holds it no more."""
+    machine.packages = {"promtool": True, "prometheus": False}
+    assert promtool.main({}) == 0
+    assert machine.ran == ["download promtool", "dpkg"]
+    assert (machine.tools / "promtool").is_file()
+
+
+def test_looks_what_there_is_where_root_has_not_yet(machine):
+    machine.packages, machine.updated = {}, {"promtool": True}
+    assert promtool.main({}) == 0
+    assert machine.ran[2:] == ["update", "download promtool", "dpkg"]
+
+
+def test_others_than_root_do_not_look(machine, monkeypatch, capsys):
+    machine.packages = {}
     monkeypatch.setattr(promtool.os, "geteuid", lambda: 1000)
-    assert promtool.download(".", {}) is False
+    assert promtool.main({}) == 1
+    assert "update" not in machine.ran
+    assert "E: no prometheus" in capsys.readouterr().err
 
 
 def test_says_what_to_install(monkeypatch, capsys, tmp_path):
@@ -72,11 +100,11 @@ def test_says_what_to_install(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(promtool.shutil, "which", lambda name: None)
     assert promtool.main({}) == 1
     told = capsys.readouterr().err
-    assert "apt-get install prometheus" in told
+    assert "apt-get install promtool or prometheus" in told
     assert "KELP_NO_PROMTOOL=1" in told
     assert len(told.splitlines()) == 1
 
 
-def test_can_be_told_to_do_without(bare):
+def test_does_without_where_that_is_asked(machine):
     assert promtool.main({"KELP_NO_PROMTOOL": "1"}) == 0
-    assert bare == []
+    assert machine.ran == []
