@@ -6,7 +6,6 @@ so that one request costs a handful of numpy calls however many features there a
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
@@ -14,6 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
+
+from contracts.names import serving_name
 
 Array = np.ndarray[Any, Any]
 
@@ -71,9 +72,7 @@ class RawFeature(BaseModel):
     @property
     def port(self) -> str:
         """The input's name: TensorFlow takes parameter names only, so a column's may differ."""
-        plain = re.sub(r"[^A-Za-z0-9_]", "_", self.column)
-        usable = plain[:1].isalpha() and not keyword.iskeyword(plain)
-        return plain if usable else f"column_{plain}"
+        return serving_name(self.column)
 
     @property
     def dtype(self) -> str:

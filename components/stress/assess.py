@@ -14,6 +14,7 @@ import tensorflow as tf
 from components.predictions.predict import label_ids
 from components.stress.config import StressJob, stressed_features
 from components.stress.perturb import Inputs, perturb
+from contracts.names import serving_name
 from evidence.bootstrap import Draws, bootstrap, interval, number
 from evidence.clusters import clusters_of
 from evidence.config import AdversarialSpec, StressSpec
@@ -21,7 +22,6 @@ from evidence.groups import whole
 from evidence.measures import MAIN_METRIC, Outcome, measure, sign_of, values
 from models.export.explanation import permutation_importance
 from models.export.loaded_model import LoadedModel
-from models.features.spec import serving_name
 
 Array = np.ndarray[Any, Any]
 

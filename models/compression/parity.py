@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from contracts.errors import ModelError
+from contracts.names import serving_name
 from models.compression.formats.artifact import read_artifact
 from models.compression.runtimes import open_predictor, predict_table
 from models.compression.spec import Kind
 from models.data.text import text_of
 from models.export.golden_rows import golden_columns, golden_outputs
 from models.export.saved_model_parity import ParityReport, compare
-from models.features.spec import serving_name
 from models.processes.isolated import call
 
 _SCORES = ("probabilities", "predictions")

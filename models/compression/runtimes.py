@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.errors import ModelError
+from contracts.names import serving_name
 from models.compression.formats.artifact import Artifact, read_artifact
 from models.compression.preparation import prepare
 from models.compression.spec import Kind
-from models.features.spec import MISSING_INT, MISSING_TEXT, serving_name
+from models.features.spec import MISSING_INT, MISSING_TEXT
 from models.processes.isolated import call
 
 Array = np.ndarray[Any, Any]

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from models.features.spec import FeaturesSpec, Task, serving_name
+from contracts.names import serving_name
+from models.features.spec import FeaturesSpec, Task
 
 Array = np.ndarray[Any, Any]
 Tensors = dict[str, tf.Tensor]

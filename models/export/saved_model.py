@@ -18,9 +18,10 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from contracts.names import serving_name
 from models.data.representation import parse_rows, raw_input_specs
 from models.export.encoding import Halves, cut, describe, mean_row
-from models.features.spec import MISSING_INT, FeaturesSpec, is_number, serving_name
+from models.features.spec import MISSING_INT, FeaturesSpec, is_number
 
 Tensors = dict[str, tf.Tensor]
 

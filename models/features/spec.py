@@ -11,13 +11,11 @@ Conventions that training and serving share:
 
 from __future__ import annotations
 
-import hashlib
-import keyword
-import re
 from typing import Annotated, Literal, Union
 
 from pydantic import Field, model_validator
 
+from contracts.names import serving_name
 from contracts.spec import Spec
 
 MISSING_INT = -(2**63)
@@ -143,23 +141,6 @@ NUMBER_TYPES = ("numeric", "cyclic", "boolean")
 def is_number(spec: FeatureSpec) -> bool:
     """Whether the raw column must hold numbers (or booleans)."""
     return spec.type in NUMBER_TYPES
-
-
-def serving_name(feature: str) -> str:
-    """The input of `serving_default` for a feature: TensorFlow takes parameter names only.
-
-    A name that loses most of its characters on the way ends in a digest of what it was, so
-    that columns in other scripts stay apart.
-    """
-    plain = re.sub(r"[^A-Za-z0-9_]", "_", feature)
-    lost = sum(not character.isascii() for character in feature)
-    kept = sum(character.isascii() and character.isalnum() for character in feature)
-    if kept <= lost:
-        digest = hashlib.sha256(feature.encode("utf-8", "surrogatepass")).hexdigest()
-        plain = f"{plain.strip('_') or 'column'}_{digest[:8]}"
-    # TensorFlow hands inputs on as keyword arguments, beside a `self` of its own.
-    usable = plain[:1].isalpha() and not keyword.iskeyword(plain) and plain != "self"
-    return plain if usable else f"column_{plain}"
 
 
 def indicator_name(feature: str) -> str:

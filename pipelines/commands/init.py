@@ -17,8 +17,9 @@ from components.example_gen.config import DataSpec, DateSpec, IngestSpec
 from components.example_gen.files import Selection, select_files
 from contracts.errors import ConfigError
 from contracts.files import write_atomically
+from contracts.names import serving_name
 from contracts.text import count, did_you_mean, nearest, some
-from models.features.spec import indicator_name, serving_name
+from models.features.spec import indicator_name
 from pipelines.config.problem import load_config
 from pipelines.recognition.labels import LabelPlan, plan_label
 from pipelines.recognition.raw_formats import FormatGuess, guess_text, guess_values, with_parts

@@ -23,8 +23,8 @@ from components.example_gen.reading import (
     place,
 )
 from contracts.errors import DataError
+from contracts.names import serving_name
 from contracts.text import did_you_mean, shorten, some
-from models.features.spec import serving_name
 
 EXPECTED = {
     "number": "a number, true or false, or null",

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from contracts.errors import ModelError
+from contracts.names import serving_name
 from contracts.text import some
 from models.compression.runtimes import TYPES, serving_column
-from models.features.spec import serving_name
 from pipelines.prediction.answers import COLUMNS
 
 Array = np.ndarray[Any, Any]

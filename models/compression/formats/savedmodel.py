@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from contracts.errors import ModelError
+from contracts.names import serving_name
 from models.compression.formats.numeric import (
     OUTPUT,
     SIGNATURE,
@@ -35,7 +36,6 @@ from models.export.saved_model import (
     from_serving_columns,
     serving_inputs,
 )
-from models.features.spec import serving_name
 
 Array = np.ndarray[Any, Any]
 Tensors = dict[str, tf.Tensor]

@@ -19,12 +19,13 @@ from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx_bsl.public import tfxio
 
 from contracts.errors import ModelError
+from contracts.names import serving_name
 from models.data.representation import dense_schema, raw_input_specs
 from models.data.transform_layer import TransformLayer
 from models.export.golden_rows import golden_columns
 from models.export.saved_model_parity import compare, verify
 from models.features.preprocessing import preprocessing_fn
-from models.features.spec import FeaturesSpec, serving_name
+from models.features.spec import FeaturesSpec
 from models.features.vocabularies import read_vocabularies
 from models.training.config import TrainerSpec
 from models.training.train import run_fn

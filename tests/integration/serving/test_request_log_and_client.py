@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from models.features.spec import serving_name
+from contracts.names import serving_name
 from pipelines.commands.predict import predict
 from pipelines.commands.serve import asking
 from serving.client import Client

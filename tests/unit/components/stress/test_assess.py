@@ -7,8 +7,8 @@ from sklearn import metrics
 
 from components.stress.assess import assess
 from components.stress.config import StressJob
+from contracts.names import serving_name
 from models.export.loaded_model import load_model
-from models.features.spec import serving_name
 from tests import small_model
 
 ROWS = 1500

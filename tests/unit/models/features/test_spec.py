@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.features.spec import FeaturesSpec, serving_name
+from contracts.names import serving_name
+from models.features.spec import FeaturesSpec
 
 NUMERIC = {"type": "numeric"}
 

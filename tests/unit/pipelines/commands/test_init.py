@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import ConfigError, DataError, KelpError
+from contracts.names import serving_name
 from contracts.yaml import parse_value
-from models.features.spec import serving_name
 from pipelines.cli import main
 from pipelines.commands.init import write_config, yaml_text
 from pipelines.config.problem import KelpConfig, load_config
