@@ -16,7 +16,8 @@ from evidence.curves import confusion, curves
 from evidence.fairness import fairness
 from evidence.groups import whole
 from evidence.measures import Outcome, measure, outcome_of, sign_of
-from evidence.prediction_table import BASELINE, CANDIDATE, PredictionTable
+from evidence.permutation import LEVEL, MOST_ROWS, chance_of_luck
+from evidence.prediction_table import BASELINE, CANDIDATE, MAJORITY, PredictionTable
 from evidence.trial import gain
 
 Array = np.ndarray[Any, Any]
@@ -108,6 +109,9 @@ def against_baselines(
       baselines: The baselines' names in `table`.
       spec: The metric and the confidence.
       draws: The resamples.
+
+    Where the interval of the gain over the constant guess is above zero and its p value is not
+    small, a few rows may hold most of the error: then a permutation test is asked as well.
     """
     metric = main_metric(table, spec)
     sign = sign_of(table.task, metric)
@@ -122,10 +126,15 @@ def against_baselines(
     def told(name: str) -> Json:
         better, p = gain(metric, outcomes[CANDIDATE], outcomes[name], draws.clusters)
         apart = sign * (drawn[CANDIDATE] - drawn[name])[:, 0]
+        difference = interval(better, apart, spec.confidence)
+        unsure = p >= LEVEL and (difference["low"] or 0) > 0
+        shuffled = draws.clusters is None and table.rows <= MOST_ROWS
+        if name == MAJORITY and unsure and shuffled:
+            p = min(p, chance_of_luck(metric, outcomes[CANDIDATE], draws.seed))
         return {
             "name": name,
             "metric": interval(points[name], drawn[name][:, 0], spec.confidence),
-            "difference": {**interval(better, apart, spec.confidence), "p": number(p)},
+            "difference": {**difference, "p": number(p)},
         }
 
     return [told(name) for name in baselines]

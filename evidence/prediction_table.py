@@ -19,6 +19,7 @@ ROWS_FILE = "test.parquet"
 FACTS_FILE = "predictions.json"
 CANDIDATE = "candidate"
 BASELINE = "baseline"
+MAJORITY = "majority"
 _KEY, _MODEL = "key.", "model."
 
 Array = np.ndarray[Any, Any]

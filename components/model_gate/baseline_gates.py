@@ -13,12 +13,11 @@ from typing import Any, Literal
 
 from components.model_gate.gate import Evidence, Gate, Outcome, outcome_of
 from evidence.config import EvaluationSpec, Severity
+from evidence.permutation import LEVEL
 from evidence.wording import figure, with_interval
 
 Standing = Literal["better", "equal", "not worse", "unclear", "worse"]
 
-# Chance alone must not bless a model of shuffled labels.
-_MAJORITY_LEVEL = 0.001
 # Metrics in the label's unit, or without an upper end: equal is a share of the baseline's.
 _UNBOUNDED = ("mae", "rmse", "log_loss")
 _NAMES = {
@@ -99,7 +98,7 @@ def _against_majority(
     gain: Mapping[str, Any], severity: Severity, rows: int | None
 ) -> tuple[Outcome, str, str]:
     value, low, high, p = gain["value"], gain["low"], gain["high"], gain["p"]
-    if value > 0 and p is not None and p < _MAJORITY_LEVEL:
+    if value > 0 and p is not None and p < LEVEL:
         return "pass", "better than the constant guess", ""
     outcome = outcome_of(severity)
     of_test = "test" if rows is None else f"the {rows:,} rows of test"
@@ -107,7 +106,7 @@ def _against_majority(
         return outcome, "worse than the constant guess", " It has learned nothing of use."
     if low is not None and low > 0:
         advice = (
-            f" A p of at most {_MAJORITY_LEVEL:g} is asked, so that a model of noise is not "
+            f" A p of at most {LEVEL:g} is asked, so that a model of noise is not "
             f"blessed by luck, and {of_test} give {figure(p)}: bring more rows."
         )
         return outcome, "better than the constant guess, but not surely enough", advice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,8 @@ from contracts.errors import ModelError
 from evidence.config import EvaluationSpec, FairnessSpec
 from evidence.curves import POINTS
 from evidence.evidence import evidence
+from evidence.measures import outcome_of
+from evidence.permutation import chance_of_luck
 from evidence.prediction_table import PredictionTable
 
 KEYS = {
@@ -274,3 +277,33 @@ def test_nothing_to_judge_by_is_an_error():
         evidence(binary(10).take(np.zeros(0, np.int64)), {}, settings(), seed=1)
     with pytest.raises(ModelError, match="other rows"):
         evidence(binary(10), {"linear": np.zeros(9, np.float32)}, settings(), seed=1)
+
+
+def _heavy_tailed(seed: int) -> PredictionTable:
+    """Good predictions of 500 prices, but for one row that holds most of the error."""
+    random = np.random.default_rng(seed)
+    labels = random.lognormal(12, 0.5, 500).astype(np.float32)
+    good = (labels * random.normal(1, 0.15, 500)).astype(np.float32)
+    good[0] = labels[0] + 5 * labels.std() * np.sqrt(len(labels)) / 10
+    scores = {"candidate": good}
+    return PredictionTable("regression", (), {}, labels, pa.table({}), scores)
+
+
+def _against_a_constant(table: PredictionTable) -> dict[str, float]:
+    guess = np.full(table.rows, table.labels.mean(), np.float32)
+    spec = EvaluationSpec(resamples=400)
+    return evidence(table, {"majority": guess}, spec, 0)["baselines"][0]["difference"]
+
+
+def test_one_row_that_holds_most_of_the_error_does_not_hide_what_is_known():
+    gain = _against_a_constant(_heavy_tailed(0))
+    assert gain["low"] > 0
+    assert gain["p"] < 0.001
+
+
+def test_predictions_of_noise_are_not_sure_to_be_better():
+    table = _heavy_tailed(0)
+    noise = np.random.default_rng(1).permutation(table.scores["candidate"])
+    shuffled = replace(table, scores={"candidate": noise})
+    assert chance_of_luck("r2", outcome_of(shuffled, "candidate"), 0) > 0.01
+    assert _against_a_constant(shuffled)["p"] > 0.01
