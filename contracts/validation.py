@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from contracts.errors import ConfigError
+from contracts.spec import OpenChoice
 from contracts.text import nearest, shorten, some
 from contracts.yaml import KeyPath, dotted
 
@@ -237,9 +238,10 @@ def _branches(annotation: Any) -> list[Any]:
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
     return [
-        branch
+        model
         for branch in _branches(annotation)
         if isinstance(branch, type) and issubclass(branch, BaseModel)
+        for model in (branch.choices() if issubclass(branch, OpenChoice) else (branch,))
     ]
 
 

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from models.features.spec import FeatureSpec, FeaturesSpec, is_number
+from models.features.kind import FeatureKind
+from models.features.spec import FeaturesSpec, is_number
 
 Statistics = Mapping[str, statistics_pb2.DatasetFeatureStatistics]
 Anomalies = Mapping[str, anomalies_pb2.Anomalies]
@@ -87,7 +88,7 @@ def _feature_findings(
 
 
 def _type_findings(
-    name: str, spec: FeatureSpec, received: schema_pb2.FeatureType | None
+    name: str, spec: FeatureKind, received: schema_pb2.FeatureType | None
 ) -> Iterator[Finding]:
     allowed = {
         True: (schema_pb2.INT, schema_pb2.FLOAT),

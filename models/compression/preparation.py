@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.features.spec import MISSING_INT, MISSING_TOKEN, indicator_name
+from models.features.kind import indicator_name
+from models.features.spec import MISSING_INT, MISSING_TOKEN
 
 Array = np.ndarray[Any, Any]
 

@@ -8,14 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow_transform as tft
 
-from models.features.spec import (
-    CategoricalSpec,
-    CyclicSpec,
-    FeaturesSpec,
-    VocabularySpec,
-    indicator_name,
-)
-from models.features.vocabularies import read_vocabularies
+from models.features.learned import Learned
+from models.features.spec import FeaturesSpec
 from models.networks import InputSpec, OutputSpec
 
 Array = np.ndarray[Any, Any]
@@ -23,20 +17,8 @@ Array = np.ndarray[Any, Any]
 
 def input_specs(problem: FeaturesSpec, graph: tft.TFTransformOutput) -> list[InputSpec]:
     """Gives the network's inputs in the config's order, vocabularies at their learned size."""
-    vocabularies = read_vocabularies(problem, graph)
-    ports: list[InputSpec] = []
-    for name, spec in problem.features.items():
-        if isinstance(spec, (CategoricalSpec, VocabularySpec)):
-            # One id more than the vocabulary: the bucket of what train never showed.
-            size = len(vocabularies[name]) + 1
-            embedded = isinstance(spec, VocabularySpec)
-            dimension = spec.embedding if isinstance(spec, VocabularySpec) else None
-            ports.append(InputSpec(name, "embedding" if embedded else "one_hot", size, dimension))
-        else:
-            ports.append(InputSpec(name, "dense", 2 if isinstance(spec, CyclicSpec) else 1))
-        if getattr(spec, "missing_indicator", False):
-            ports.append(InputSpec(indicator_name(name), "dense", 1))
-    return ports
+    learned = Learned(problem, graph)
+    return [port for name, spec in problem.features.items() for port in spec.ports(name, learned)]
 
 
 def output_spec(problem: FeaturesSpec, labels: Array) -> OutputSpec:

@@ -5,69 +5,25 @@ Conventions that training and serving share:
 - A missing value is NaN in a float column, `MISSING_INT` in an integer column and
   `MISSING_TEXT` in a text column. The schema's dense representation fills them in when
   examples are parsed, so the graph sees one dense `[batch, 1]` tensor per column.
-- Numeric, cyclic and boolean features become float32; categorical and vocabulary
-  features become int64 ids, which the network one-hot encodes or embeds.
+- What a feature becomes, its kind says: see models/features/kind.py.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Union
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from contracts.names import serving_name
 from contracts.spec import Spec
+from models.features.kind import FeatureKind, RawValues, indicator_name
+from models.features.registry import FeatureSpec
 
 MISSING_INT = -(2**63)
 MISSING_TEXT = ""
 MISSING_TOKEN = "__missing__"
 
 Task = Literal["binary", "multiclass", "regression"]
-
-
-class NumericSpec(Spec):
-    """A number, scaled; what is missing is imputed."""
-
-    type: Literal["numeric"] = "numeric"
-    scale: Literal["z_score", "min_max", "none"] = "z_score"
-    impute: Literal["mean", "median"] = "mean"
-    missing_indicator: bool = False
-
-
-class CategoricalSpec(Spec):
-    """A category of low cardinality, one-hot encoded; missing is a category."""
-
-    type: Literal["categorical"] = "categorical"
-    min_count: int = Field(1, ge=1)
-
-
-class VocabularySpec(Spec):
-    """A category of high cardinality, embedded; rare values share one bucket."""
-
-    type: Literal["vocabulary"] = "vocabulary"
-    min_count: int = Field(5, ge=1)
-    embedding: int | None = Field(None, ge=1, le=1024)
-
-
-class CyclicSpec(Spec):
-    """A number on a circle (hour, month): becomes its sine and cosine."""
-
-    type: Literal["cyclic"] = "cyclic"
-    period: float = Field(gt=0)
-    missing_indicator: bool = False
-
-
-class BooleanSpec(Spec):
-    """A yes or no; missing becomes one half."""
-
-    type: Literal["boolean"] = "boolean"
-    missing_indicator: bool = False
-
-
-FeatureSpec = Annotated[
-    Union[NumericSpec, CategoricalSpec, VocabularySpec, CyclicSpec, BooleanSpec],
-    Field(discriminator="type"),
-]
 
 
 class LabelSpec(Spec):
@@ -98,6 +54,8 @@ class FeaturesSpec(Spec):
     def _consistent(self) -> FeaturesSpec:
         if self.label.name in self.features:
             raise ValueError(f"the label {self.label.name!r} is also listed as a feature")
+        if self.label.name in self.raw_columns():
+            raise ValueError(f"a feature is made of the label {self.label.name!r}")
         classes = self.label.classes
         if self.task == "binary" and classes is not None and len(classes) != 2:
             raise ValueError(f"a binary task has two classes, label.classes has {len(classes)}")
@@ -110,7 +68,7 @@ class FeaturesSpec(Spec):
 
     def _check_names(self) -> None:
         taken: dict[str, str] = {}
-        for name in self.features:
+        for name in self.raw_columns():
             other = taken.setdefault(serving_name(name), name)
             if other != name:
                 # A suffix for one of them would change the input's name of a model that is
@@ -119,14 +77,37 @@ class FeaturesSpec(Spec):
                     f"{other!r} and {name!r} would both be served as {serving_name(name)!r}: "
                     "rename one in the data, or leave it out of features"
                 )
+        made = {self.label.name, *self.features}
         for name, spec in self.features.items():
-            indicator = indicator_name(name)
-            if getattr(spec, "missing_indicator", False) and (
-                indicator in self.features or indicator == self.label.name
-            ):
-                raise ValueError(
-                    f"the missing indicator of {name!r} and a column are both named {indicator!r}"
-                )
+            for other in spec.outputs(name)[1:]:
+                if other in made:
+                    raise ValueError(
+                        f"the missing indicator of {name!r} and a column are both named {other!r}"
+                        if other == indicator_name(name)
+                        else f"{name!r} and another feature both give {other!r}"
+                    )
+                made.add(other)
+
+    def raw_columns(self) -> dict[str, RawValues]:
+        """What each raw column that the features are made of must hold, in their order."""
+        columns: dict[str, RawValues] = {}
+        for name, spec in self.features.items():
+            for column in spec.raw_columns(name):
+                if columns.get(column, "any") == "any":
+                    columns[column] = spec.raw_values
+        return columns
+
+    def audited(self) -> tuple[str, ...]:
+        """The features that the data audit looks at."""
+        return tuple(n for n, spec in self.features.items() if spec.audit_checks is not None)
+
+    def not_measured(self) -> dict[str, tuple[str, ...]]:
+        """What is not measured for some features: their kinds do not offer it."""
+        missing: dict[str, list[str]] = {}
+        for name, spec in self.features.items():
+            for what in spec.not_offered():
+                missing.setdefault(what, []).append(name)
+        return {what: tuple(names) for what, names in missing.items()}
 
     def label_classes(self) -> tuple[bool | int | str, ...]:
         """The classes in the order of their ids; empty for regression."""
@@ -135,14 +116,6 @@ class FeaturesSpec(Spec):
         return self.label.classes if self.label.classes is not None else (0, 1)
 
 
-NUMBER_TYPES = ("numeric", "cyclic", "boolean")
-
-
-def is_number(spec: FeatureSpec) -> bool:
+def is_number(spec: FeatureKind) -> bool:
     """Whether the raw column must hold numbers (or booleans)."""
-    return spec.type in NUMBER_TYPES
-
-
-def indicator_name(feature: str) -> str:
-    """The transformed feature that says whether `feature` was missing."""
-    return f"{feature}_missing"
+    return spec.raw_values == "numbers"

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import tensorflow_transform as tft
 
-from models.features.spec import CategoricalSpec, FeaturesSpec, VocabularySpec
+from models.features.spec import FeaturesSpec
+from models.features.words import WordsKind
 
 VOCABULARIES_FILE = "vocabularies"
 ESCAPED = b"\\"
@@ -21,13 +22,9 @@ ESCAPED = b"\\"
 ESCAPES = ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\r", b"\\r"))
 
 
-def categorical_features(problem: FeaturesSpec) -> dict[str, CategoricalSpec | VocabularySpec]:
+def categorical_features(problem: FeaturesSpec) -> dict[str, WordsKind]:
     """The features that have a vocabulary, in the config's order."""
-    return {
-        name: spec
-        for name, spec in problem.features.items()
-        if isinstance(spec, (CategoricalSpec, VocabularySpec))
-    }
+    return {name: spec for name, spec in problem.features.items() if isinstance(spec, WordsKind)}
 
 
 def read_vocabularies(

@@ -25,7 +25,7 @@ def joined_features(inputs: Sequence[InputSpec], keras_module: Any) -> tuple[dic
     """Gives the inputs by name, and one tensor of all features, encoded."""
     layers = keras_module.layers
     entries = {port.name: _entry(i, port, keras_module) for i, port in enumerate(inputs)}
-    joined = [_encode(port, entries[port.name], layers) for port in inputs]
+    joined = [port.encoding.encode(port, entries[port.name], keras_module) for port in inputs]
     # The SavedModel is cut at this layer for explanations: see models/export/encoding.py.
     join = layers.Concatenate if len(joined) > 1 else partial(layers.Activation, "linear")
     return entries, join(name="features")(joined if len(joined) > 1 else joined[0])
@@ -34,23 +34,12 @@ def joined_features(inputs: Sequence[InputSpec], keras_module: Any) -> tuple[dic
 def _entry(index: int, port: InputSpec, keras_module: Any) -> Any:
     # Keras warns of each entry that has another name than its key.
     name = port.name if _is_free(port.name) else f"input_{index}"
-    if port.kind == "dense":
-        return keras_module.Input(shape=(port.size,), dtype="float32", name=name)
-    return keras_module.Input(shape=(1,), dtype="int64", name=name)
+    return keras_module.Input(shape=port.row_shape, dtype=port.encoding.dtype, name=name)
 
 
 def _is_free(name: str) -> bool:
     """Whether Keras takes the name, and no other layer can have it."""
     return bool(name) and "/" not in name and not _TAKEN.fullmatch(name)
-
-
-def _encode(port: InputSpec, tensor: Any, layers: Any) -> Any:
-    if port.kind == "dense":
-        return tensor
-    if port.kind == "one_hot":
-        return layers.CategoryEncoding(num_tokens=port.size, output_mode="one_hot")(tensor)
-    table = layers.Embedding(port.size, port.embedding_dimension())
-    return layers.Flatten()(table(tensor))
 
 
 def dense_block(index: int, units: int, spec: HiddenSpec, keras_module: Any) -> Any:

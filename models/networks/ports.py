@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Literal
 
+from models.features.ports import InputSpec
 from models.features.spec import Task
 
-
-@dataclass(frozen=True)
-class InputSpec:
-    """One transformed feature as it enters a network.
-
-    Attributes:
-      name: The feature's name after the transform.
-      kind: Numbers that enter as they are, or ids to one-hot encode or to embed.
-      size: How many numbers a row has, or how many ids there are.
-      dimension: The embedding's width; None derives it from `size`.
-    """
-
-    name: str
-    kind: Literal["dense", "one_hot", "embedding"]
-    size: int
-    dimension: int | None = None
-
-    def embedding_dimension(self) -> int:
-        """The embedding's width: as configured, or grown slowly with the vocabulary."""
-        if self.dimension is not None:
-            return self.dimension
-        return max(1, min(50, round(1.6 * math.pow(self.size, 0.56))))
+__all__ = ["InputSpec", "OutputSpec"]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ from contracts.validation import validated
 from contracts.yaml import KeyPath
 from evidence.config import EvaluationSpec
 from models.compression.spec import NamedVariant, VariantSpec, VariantsSpec
-from models.features.spec import FeatureSpec, FeaturesSpec, LabelSpec, Task, is_number
+from models.features.registry import FeatureSpec
+from models.features.spec import FeaturesSpec, LabelSpec, Task, is_number
 from models.networks.spec import MlpSpec, NetworkSpec
 from models.training.config import TrainerSpec, TrainingSpec
 from models.user_code import FunctionSource, find_function

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -11,10 +12,10 @@ import pyarrow.compute as pc
 
 from components.example_gen import kinds
 from components.example_gen.dates import calendar_part
-from pipelines.recognition.cycles import guess_circle
+from models.features.kind import ColumnProfile, ConfigKeys, FeatureKind, Profiled
+from models.features.registry import KINDS
 from pipelines.recognition.sample import NESTED, TIME, Column, count_distinct
 
-_MANY_CATEGORIES = 50
 _ENOUGH_ROWS = 20
 _WORDS_OF_TEXT = 4.0
 _NEARLY_ALL = 0.9
@@ -26,11 +27,14 @@ _ID_NAME = re.compile(
     r"(^|[_\s-])(id|uuid|guid|key|index|rownames?|row|no|nr|num|number|serial)$|^(id|unnamed|$)",
     re.IGNORECASE,
 )
-_CODE_NAME = re.compile(r"(^|[_\s-])(id|code|zip|zipcode|type|category|group|flag)$", re.IGNORECASE)
-_NUMBER_NAME = re.compile(r"(^|[_\s-])(no|nr|number)$", re.IGNORECASE)
-_GAPPED = 0.5
 # The parts of a date that become features, with their periods.
 _PARTS = {"month": 12, "weekday": 7, "hour": 24}
+_PROFILES: Mapping[str, Profiled] = {
+    kinds.BOOL: "booleans",
+    kinds.INT: "integers",
+    kinds.FLOAT: "numbers",
+    kinds.TEXT: "text",
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Role:
     """
 
     name: str
-    spec: dict[str, str | int | bool]
+    spec: ConfigKeys
     note: str
     time: bool = False
     source: str = ""
@@ -66,11 +70,22 @@ def role_of(column: Column, rows: int, names: Sequence[str]) -> Role:
         return _left_out(column, "has one value only")
     if column.kind == TIME:
         return Role(column.name, {}, "a date or time", time=not column.missing)
-    if column.kind == kinds.BOOL:
-        return _with_indicator(column, {"type": "boolean"}, "true or false")
-    if column.kind == kinds.TEXT:
-        return _text(column, rows, distinct)
-    return _number(column, rows, distinct, names)
+    profile = _profile(column, rows, distinct, names)
+    left_out = _why_left_out(column, profile)
+    if left_out:
+        return _left_out(column, left_out)
+    for kind in KINDS.values():
+        found = kind.recognize(profile)
+        if found is not None:
+            note = _nearly_numbers(column) if profile.kind == "text" else ""
+            return _with_indicator(column, kind, found.keys, note or found.note)
+    return _left_out(column, "no kind of feature takes it")
+
+
+def _profile(column: Column, rows: int, distinct: int, names: Sequence[str]) -> ColumnProfile:
+    kind = _PROFILES[column.kind]
+    low, high = (math.nan, math.nan) if kind == "text" else _range(column.values)
+    return ColumnProfile(column.name, column.values, kind, rows, distinct, low, high, tuple(names))
 
 
 def calendar_roles(column: Column, names: Sequence[str]) -> list[Role]:
@@ -81,13 +96,12 @@ def calendar_roles(column: Column, names: Sequence[str]) -> list[Role]:
     for part, period in _PARTS.items():
         name = f"{column.name}_{part}"
         if name not in names and count_distinct(calendar_part(column.moments, part)) > 1:
-            spec: dict[str, str | int | bool] = {"type": "cyclic", "period": period}
+            keys: ConfigKeys = {"type": "cyclic", "period": period}
             note = f"the {part} of {column.name}"
+            role = Role(name, keys, note)
             # One indicator says that the date is missing, however many parts it has.
-            indicated = column.missing and not roles
-            role = Role(name, spec, note)
-            if indicated:
-                role = _with_indicator(replace(column, name=name), spec, note)
+            if not roles:
+                role = _with_indicator(replace(column, name=name), KINDS["cyclic"], keys, note)
             roles.append(replace(role, source=column.name, part=part))
     return roles
 
@@ -108,17 +122,16 @@ def _left_out(column: Column, note: str) -> Role:
     return Role(column.name, {}, note)
 
 
-def _text(column: Column, rows: int, distinct: int) -> Role:
-    present = rows - column.missing
-    numbers = _nearly_numbers(column)
-    if distinct <= min(_MANY_CATEGORIES, max(2, present // 5)):
-        return Role(column.name, {"type": "categorical"}, numbers or f"{distinct} values")
-    if distinct > _NEARLY_ALL * present:
-        spaces = pc.count_substring(column.values, " ")
-        free = float(pc.mean(spaces).as_py()) >= _WORDS_OF_TEXT
-        text = "free text" if free else "nearly every value is another"
-        return _left_out(column, numbers or text)
-    return Role(column.name, _vocabulary(rows), numbers or f"{distinct:,} values")
+def _why_left_out(column: Column, profile: ColumnProfile) -> str:
+    """Why a column that has values is no feature; empty where it may be one."""
+    if profile.kind == "integers" and not column.missing:
+        return _why_id(column, profile)
+    # Two values are a category, however few rows there are.
+    if profile.kind != "text" or profile.distinct <= max(2, _NEARLY_ALL * profile.present):
+        return ""
+    spaces = pc.count_substring(column.values, " ")
+    free = float(pc.mean(spaces).as_py()) >= _WORDS_OF_TEXT
+    return _nearly_numbers(column) or ("free text" if free else "nearly every value is another")
 
 
 def _nearly_numbers(column: Column) -> str:
@@ -151,55 +164,19 @@ def _unlike(words: pa.Array) -> tuple[str, str]:
     )
 
 
-def _vocabulary(rows: int) -> dict[str, str | int | bool]:
-    return {"type": "vocabulary", "min_count": 5 if rows >= 2_000 else 2}
-
-
-def _number(column: Column, rows: int, distinct: int, names: Sequence[str]) -> Role:
-    low, high = _range(column.values)
-    whole = column.kind == kinds.INT
-    if distinct == 2 and (low, high) == (0, 1):
-        return _with_indicator(column, {"type": "boolean"}, "0 or 1")
-    if whole and not column.missing:
-        identifies = _why_id(column, rows, distinct, high - low)
-        if identifies:
-            return _left_out(column, identifies)
-    circle = guess_circle(column.name, column.values, names)
-    if circle is not None and circle.period is not None:
-        spec: dict[str, str | int | bool] = {"type": "cyclic", "period": circle.period}
-        return _with_indicator(column, spec, circle.reason)
-    if whole and _is_code(column.name, distinct, high - low):
-        if distinct <= _MANY_CATEGORIES:
-            return Role(column.name, {"type": "categorical"}, f"a code of {distinct} values")
-        return Role(column.name, _vocabulary(rows), f"a code of {distinct:,} values")
-    few = whole and distinct <= 10 and rows >= 10 * distinct
-    note = f"{distinct:,} values from {low:g} to {high:g}"
-    note += ": categorical, if they are codes" if few else ""
-    return _with_indicator(
-        column, {"type": "numeric"}, circle.reason if circle is not None else note
-    )
-
-
-def _is_code(name: str, distinct: int, spread: float) -> bool:
-    if _CODE_NAME.search(name):
-        return True
-    # Many numbers with gaps between them are no counts.
-    gapped = distinct > _MANY_CATEGORIES and distinct < _GAPPED * spread
-    return bool(_NUMBER_NAME.search(name)) and gapped
-
-
-def _with_indicator(column: Column, spec: dict[str, str | int | bool], note: str) -> Role:
-    if not column.missing:
-        return Role(column.name, spec, note)
+def _with_indicator(column: Column, kind: type[FeatureKind], keys: ConfigKeys, note: str) -> Role:
+    if not column.missing or "missing_indicator" not in kind.model_fields:
+        return Role(column.name, keys, note)
     share = 100 * column.missing / len(column.values)
     missing = f"missing in {share:.1g} % of rows" if share < 1 else f"missing in {share:.0f} %"
-    notes = [one for one in (note, missing) if one]
-    return Role(column.name, {**spec, "missing_indicator": True}, "; ".join(notes))
+    notes = [text for text in (note, missing) if text]
+    return Role(column.name, {**keys, "missing_indicator": True}, "; ".join(notes))
 
 
-def _why_id(column: Column, rows: int, distinct: int, spread: float) -> str:
+def _why_id(column: Column, profile: ColumnProfile) -> str:
     """Why whole numbers identify the rows; empty where they do not."""
-    if rows < _ENOUGH_ROWS or distinct < rows:
+    rows, spread = profile.rows, profile.high - profile.low
+    if rows < _ENOUGH_ROWS or profile.distinct < rows:
         return ""
     if spread == rows - 1:
         return "numbers the rows"
@@ -207,10 +184,9 @@ def _why_id(column: Column, rows: int, distinct: int, spread: float) -> str:
         return "an id: its name says so, and no value comes twice"
     # The birthday paradox: as many draws, from an even distribution or any other.
     if rows * (rows - 1) / (2 * (spread + 1)) >= _ALLOTTED:
-        low, high = _range(column.values)
         return (
-            f"an id: {rows:,} whole numbers from {low:.0f} to {high:.0f}, and none comes twice; "
-            "numeric, if it is a quantity"
+            f"an id: {rows:,} whole numbers from {profile.low:.0f} to {profile.high:.0f}, and "
+            "none comes twice; numeric, if it is a quantity"
         )
     return ""
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 from components.data_gate.audit.columns import Codes, Floats, codes_of, is_text, numbers_of
 from components.data_gate.audit.labels import TRAIN
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
-from models.features.spec import FeatureSpec, is_number
+from models.features.kind import FeatureKind
+from models.features.spec import is_number
 
 # Of fewer values, nearly all are distinct by chance.
 _FEWEST_VALUES = 20
@@ -22,7 +23,7 @@ class _Column:
     """One feature in train."""
 
     name: str
-    spec: FeatureSpec
+    spec: FeatureKind
     values: pa.ChunkedArray
     codes: Codes
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.compression.preparation import Preparation, Prepared
-from models.features.spec import MISSING_INT, MISSING_TEXT, MISSING_TOKEN, Task, indicator_name
+from models.features.kind import indicator_name
+from models.features.spec import MISSING_INT, MISSING_TEXT, MISSING_TOKEN, Task
 
 if TYPE_CHECKING:
     from models.compression.training_artifacts import Opened

@@ -1,0 +1,165 @@
+"""What a kind of feature is: one class, whose fields are its keys in the config.
+
+A kind says what its raw columns hold, how TF Transform turns them into features, and how
+these enter a network. All else is optional: what a kind does not offer is reported as not
+measured for this kind. Nothing here imports TensorFlow, and neither does a kind where it is
+imported: its methods do, when they are called.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+import pyarrow as pa
+
+from contracts.spec import OpenChoice
+from models.features.ports import InputSpec
+
+if TYPE_CHECKING:
+    from models.features.learned import Learned
+    from models.features.tensors import RawColumns, Tensors
+
+RawValues = Literal["numbers", "categories", "any"]
+Profiled = Literal["booleans", "integers", "numbers", "text"]
+ConfigKeys = dict[str, str | int | bool]
+# Within the class, `type` is the key.
+Kinds: TypeAlias = Sequence["type[FeatureKind]"]
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """A column of unknown data, as `kelp init` shows it to each kind.
+
+    Attributes:
+      name: The column.
+      values: Its values; at least two are distinct.
+      kind: What they are.
+      rows: How many rows were read.
+      distinct: How many distinct values there are.
+      low: The least number; NaN for text.
+      high: The greatest number; NaN for text.
+      names: The names of all columns.
+    """
+
+    name: str
+    values: pa.Array
+    kind: Profiled
+    rows: int
+    distinct: int
+    low: float
+    high: float
+    names: tuple[str, ...]
+
+    @property
+    def present(self) -> int:
+        """How many rows have a value."""
+        return self.rows - int(self.values.null_count)
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What a kind makes of a column.
+
+    Attributes:
+      keys: The feature's keys and values in the config.
+      note: Why, for the comment.
+    """
+
+    keys: ConfigKeys
+    note: str
+
+
+class FeatureKind(OpenChoice):
+    """One feature of some kind; subclass it to add a kind.
+
+    Attributes:
+      raw_values: What the raw columns must hold: numbers (or booleans), categories (text, or
+        numbers that stand for something), or any.
+      audit_checks: The checks of the data audit that apply beside those for every column;
+        None where the column is not audited.
+      stresses: The stresses that a raw column can be put under, and whether one that names no
+        columns falls on it.
+      slice_key: Whether rows may be sliced by the raw column.
+    """
+
+    type: str
+
+    raw_values: ClassVar[RawValues] = "any"
+    audit_checks: ClassVar[frozenset[str] | None] = None
+    stresses: ClassVar[Mapping[str, bool]] = {}
+    slice_key: ClassVar[bool] = False
+
+    @classmethod
+    def choices(cls) -> Kinds:
+        """Kelp's own kinds."""
+        from models.features.registry import KINDS
+
+        return list(KINDS.values())
+
+    @property
+    def marks_missing(self) -> bool:
+        """Whether a second feature says that the value is missing."""
+        return bool(getattr(self, "missing_indicator", False))
+
+    def raw_columns(self, name: str) -> tuple[str, ...]:
+        """The raw columns that the feature is made of."""
+        return (name,)
+
+    def outputs(self, name: str) -> tuple[str, ...]:
+        """The names of what it becomes, one for each port."""
+        return (name, indicator_name(name)) if self.marks_missing else (name,)
+
+    @classmethod
+    @abstractmethod
+    def transform(cls, specs: Mapping[str, Any], raw: RawColumns) -> Tensors:
+        """Turns the raw columns of all features of the kind into what enters the network.
+
+        Args:
+          specs: The features of this kind, and of those that inherit this method.
+          raw: All raw columns.
+
+        Returns:
+          Tensors by the names of `outputs`; missing indicators are added by the caller.
+        """
+
+    @abstractmethod
+    def value_port(self, name: str, learned: Learned) -> InputSpec:
+        """How the transformed feature `name` enters a network."""
+
+    def ports(self, name: str, learned: Learned) -> list[InputSpec]:
+        """How what it becomes enters a network, in the order of `outputs`."""
+        first = self.value_port(name, learned)
+        others = self.outputs(name)[1:]
+        return [first, *(InputSpec(other, "dense", 1) for other in others)]
+
+    def preparation(self, name: str, learned: Learned) -> dict[str, Any] | None:
+        """How numpy prepares the raw column as the transform does.
+
+        Returns:
+          `kind`, a preparation that servers know, and its constants; None where there is no
+          such preparation: the feature cannot enter a TFLite or ONNX file.
+        """
+        return None
+
+    @classmethod
+    def recognize(cls, column: ColumnProfile) -> Recognition | None:
+        """The keys that `kelp init` writes for a column; None where it is of another kind."""
+        return None
+
+    def not_offered(self) -> tuple[str, ...]:
+        """What is not measured for this kind."""
+        offered = {
+            "data audit": self.audit_checks is not None,
+            "stress": bool(self.stresses),
+            "slices": self.slice_key,
+            "preparation": type(self).preparation is not FeatureKind.preparation,
+        }
+        return tuple(what for what, is_offered in offered.items() if not is_offered)
+
+
+def indicator_name(feature: str) -> str:
+    """The transformed feature that says whether `feature` was missing."""
+    return f"{feature}_missing"

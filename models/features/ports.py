@@ -1,0 +1,85 @@
+"""A transformed feature as it enters a network: plain data, free of TensorFlow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a port's values become a tensor `[batch, width]` of the network.
+
+    Attributes:
+      dtype: The values' type.
+      encode: From the port, its tensor and the Keras module to the encoded tensor.
+      design: What the values are to the baseline models: numbers, or ids below the port's
+        size; None where those models cannot take them.
+    """
+
+    dtype: Literal["float32", "int64"]
+    encode: Callable[[InputSpec, Any, Any], Any]
+    design: Literal["numbers", "ids"] | None = None
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One transformed feature as it enters a network.
+
+    Attributes:
+      name: The feature's name after the transform.
+      kind: A key of `ENCODINGS`, or a name for the port's own encoding.
+      size: How many numbers a row has, or how many ids there are.
+      dimension: The embedding's width; None derives it from `size`.
+      shape: The shape of a row's values; None is that of the kind.
+      own: An encoding that `ENCODINGS` lacks.
+    """
+
+    name: str
+    kind: str
+    size: int
+    dimension: int | None = None
+    shape: tuple[int, ...] | None = None
+    own: Encoding | None = None
+
+    @property
+    def encoding(self) -> Encoding:
+        """How the values become a tensor of the network."""
+        return self.own or ENCODINGS[self.kind]
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of a row's values: one id, or `size` numbers."""
+        if self.shape is not None:
+            return self.shape
+        return (1,) if self.encoding.dtype == "int64" else (self.size,)
+
+    def embedding_dimension(self) -> int:
+        """The embedding's width: as configured, or grown slowly with the vocabulary."""
+        if self.dimension is not None:
+            return self.dimension
+        return max(1, min(50, round(1.6 * math.pow(self.size, 0.56))))
+
+
+def _as_they_are(port: InputSpec, tensor: Any, keras_module: Any) -> Any:
+    return tensor
+
+
+def _one_hot(port: InputSpec, tensor: Any, keras_module: Any) -> Any:
+    layers = keras_module.layers
+    return layers.CategoryEncoding(num_tokens=port.size, output_mode="one_hot")(tensor)
+
+
+def _embed(port: InputSpec, tensor: Any, keras_module: Any) -> Any:
+    layers = keras_module.layers
+    return layers.Flatten()(layers.Embedding(port.size, port.embedding_dimension())(tensor))
+
+
+ENCODINGS: Mapping[str, Encoding] = {
+    "dense": Encoding("float32", _as_they_are, "numbers"),
+    "one_hot": Encoding("int64", _one_hot, "ids"),
+    "embedding": Encoding("int64", _embed, "ids"),
+}
+"""The encodings that kinds of features share."""
