@@ -39,6 +39,8 @@ class AcrossSpec(Spec):
 class NearSpec(Spec):
     """Rows of val or test that are nearly a row of train: copies, slightly altered.
 
+    They are not found in a dense table, where all rows have near neighbours.
+
     Attributes:
       severity: What a failure does.
       max_share: Of the rows of the later split, beyond those that chance makes.

@@ -4,6 +4,9 @@ Rows are near by chance too, the more so the fewer columns there are. Where they
 the distance holds more rows than the distance itself. So rows that have a neighbour within
 the distance and are alone but for it are compared with their opposite: rows that have their
 first neighbours between the distance and twice of it. Chance makes fewer of the first.
+
+Limit: in a dense table, where all rows have near neighbours, no row is alone with its copy, and
+altered copies are not found.
 """
 
 from __future__ import annotations
