@@ -30,6 +30,7 @@ from pipelines.execution.capture import captured, peak_memory_mib, terminal
 from pipelines.execution.execute import Execution, NodeDone
 from pipelines.execution.failures import explain
 from pipelines.execution.interruption import INTERRUPTED, Interruption, interruptible
+from pipelines.execution.lasting_imports import lasting_imports
 from pipelines.execution.progress import Progress
 from pipelines.execution.schedule import NODE_MIB, Step, default_jobs, free_memory_mib, from_step
 from pipelines.runs.conclusion import exit_status, last_line
@@ -201,9 +202,10 @@ def _keep(current: _Run, done: NodeDone, progress: Progress) -> None:
 
 def _prepare(current: _Run, use_cache: bool) -> tuple[NodeStore, list[Any]]:
     # Here and not above: TFX takes seconds to import, and says much while it does.
-    from pipelines.execution.compile import compile_nodes
-    from pipelines.execution.nodes import NodeStore
-    from pipelines.graph import create_pipeline
+    with lasting_imports():
+        from pipelines.execution.compile import compile_nodes
+        from pipelines.execution.nodes import NodeStore
+        from pipelines.graph import create_pipeline
 
     pipeline = create_pipeline(current.loaded, current.root)
     compiled = compile_nodes(pipeline, current.folder.name)
