@@ -34,8 +34,9 @@ _WIDEST = 0.2
 _BETTER = 1.92
 # Half the 99 % quantile of chi-squared with one degree of freedom.
 _BEYOND_OVERLAP = 3.32
-# Up to so many rows times classes, the folds are cut anew so often.
+# Up to so many rows times classes, and values of features, the folds are cut anew so often.
 _FEW_LABELS = 10_000
+_FEW_VALUES = 100_000
 _REPEATS = 4
 _FAR = 6.0
 _MAD_TO_SIGMA = 1.4826
@@ -103,7 +104,8 @@ def _predicted(
     columns: Columns, labels: Array, classes: int, folds: int, rng: np.random.Generator
 ) -> Floats:
     """Averages over several ways to cut few rows into folds: the verdict hangs on one else."""
-    repeats = _REPEATS if len(labels) * max(classes, 2) <= _FEW_LABELS else 1
+    few = len(labels) * max(classes, 2) <= _FEW_LABELS and columns.values.size <= _FEW_VALUES
+    repeats = _REPEATS if few else 1
     of_repeats = [
         out_of_fold(columns, labels, rng.permutation(len(labels)) % folds, classes)
         for _ in range(repeats)
