@@ -21,11 +21,12 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from contracts.prediction_log import LoggedRequest
 from serving.codec.requests import Decoder, Request
 from serving.errors import ServingError
 from serving.execution import Answer, execute
 from serving.pace import MOST_BYTES, Pace, shape_of, size_of
-from serving.servable import LoggedRequest, Servable
+from serving.servable import Servable
 from serving.waiting import Item, late
 
 _LOG = logging.getLogger(__name__)

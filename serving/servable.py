@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from contracts.artifact import ARTIFACT_FILE
 from contracts.errors import ModelError
 from serving.codec.signature import Signature
 from serving.logs import libraries_as_json
@@ -54,29 +54,6 @@ class Servable(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class LoggedRequest:
-    """One answered request, for the request log.
-
-    Attributes:
-      name: The model's name.
-      version: The version that answered.
-      signature: The signature that was called.
-      inputs: Its inputs as arrays, the batch dimension first.
-      outputs: Its outputs as arrays.
-      method: "predict", "classify" or "regress".
-      duration_s: From body to answer.
-    """
-
-    name: str
-    version: int
-    signature: str
-    inputs: Mapping[str, np.ndarray]
-    outputs: Mapping[str, np.ndarray]
-    method: str = "predict"
-    duration_s: float = 0.0
-
-
 def load_servable(path: Path) -> Servable:
     """Loads a version's folder: a SavedModel, or a model file beside `artifact.json`.
 
@@ -92,7 +69,7 @@ def load_servable(path: Path) -> Servable:
 
         set_threads(_THREADS, _CALLS)
         return SavedModelServable(path)
-    if (path / "artifact.json").is_file():
+    if (path / ARTIFACT_FILE).is_file():
         from serving.artifact import ArtifactServable
 
         return ArtifactServable(path)

@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
-from contracts.errors import ModelError
+from contracts.errors import DataError, ModelError
+from contracts.prediction_log import MOST_WARMUP_REQUESTS, WARMUP_FILE
+from contracts.tfrecord import read_records
 from serving.codec.requests import Request
 from serving.codec.signature import Signature
 from serving.errors import ServingError
 from serving.rpc import convert
 
-WARMUP = Path("assets.extra", "tf_serving_warmup_requests")
-MOST_RECORDS = 1000  # TensorFlow Serving refuses files with more
 _MOST_ROWS = 2**31
 _EXAMPLES = ("classify_log", "regress_log")
 _REFUSED = ("predict_streamed_log", "session_run_log")
@@ -39,21 +38,21 @@ def read_warmup(path: Path, signatures: Mapping[str, Signature]) -> Iterator[Rec
     Raises:
       ModelError: the file is damaged or too long, or has a request that the model refuses.
     """
-    file = path / WARMUP
+    file = path / WARMUP_FILE
     if not file.is_file():
         return
     count = 0
     try:
-        for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+        for record in read_records(file):
             count += 1
-            if count > MOST_RECORDS:
+            if count > MOST_WARMUP_REQUESTS:
                 raise _too_many(file)
             log = prediction_log_pb2.PredictionLog.FromString(record)
             for signature, inputs in _asked(log, signatures):
                 yield count, signature, inputs
     except ServingError as error:
         raise refused(path, count, error) from error
-    except (tf.errors.OpError, DecodeError, ValueError, TypeError) as error:
+    except (DataError, DecodeError, ValueError, TypeError) as error:
         raise ModelError(
             "The warm-up requests cannot be read.",
             where=f"{file}, record {count}" if count else str(file),
@@ -73,7 +72,7 @@ def refused(path: Path, record: int, error: ServingError) -> ModelError:
     """
     return ModelError(
         "A warm-up request is refused.",
-        where=f"{path / WARMUP}, record {record}",
+        where=f"{path / WARMUP_FILE}, record {record}",
         expected="requests that the model answers",
         received=error.message,
         fix="Remove the file, or write it anew for this model.",
@@ -84,7 +83,7 @@ def _too_many(file: Path) -> ModelError:
     return ModelError(
         "There are too many warm-up requests.",
         where=str(file),
-        expected=f"at most {MOST_RECORDS} records",
+        expected=f"at most {MOST_WARMUP_REQUESTS} records",
         received="more",
         fix="Write fewer: some ten are enough to warm a model.",
     )

@@ -7,9 +7,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from contracts.columns import MISSING_INT
 from models.data.representation import dense_schema
 from models.export.saved_model import Serving, export
-from models.features.spec import MISSING_INT, FeaturesSpec
+from models.features.spec import FeaturesSpec
 from models.networks import InputSpec, OutputSpec, build_network
 from models.networks.spec import MlpSpec
 

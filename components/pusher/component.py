@@ -18,6 +18,7 @@ from components.pusher.push import push
 from components.pusher.warmup import write_warmup
 from components.tracker.lineage import folder_digest, text_digest
 from contracts.files import write_json
+from contracts.prediction_log import WARMUP_FILE
 from models.data.raw_format_file import RAW_FORMAT_FILE
 from models.export.golden_rows import golden_columns
 from models.export.saved_model_parity import verify
@@ -54,7 +55,7 @@ def Pusher(  # noqa: N802 (a TFX component is named as a class)
     with tempfile.TemporaryDirectory() as folder:
         warmup = Path(folder) / "warmup"
         write_warmup(warmup, name, golden_columns(golden), settings.warmup_rows)
-        extra = {"tf_serving_warmup_requests": warmup, RAW_FORMAT_FILE: Path(folder) / "raw"}
+        extra = {WARMUP_FILE.name: warmup, RAW_FORMAT_FILE: Path(folder) / "raw"}
         extra[RAW_FORMAT_FILE].write_text(raw_format + "\n", encoding="utf-8")
         # As the registry tells models apart, so that its versions and these stay the same.
         facts = {"model": folder_digest(saved_model), "source": text_digest(model.uri)}

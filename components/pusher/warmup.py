@@ -1,7 +1,7 @@
 """TensorFlow Serving's warm-up file: requests it answers before it takes traffic.
 
-Format: TFRecords of `tensorflow.serving.PredictionLog`, at most 1,000, under
-`assets.extra/tf_serving_warmup_requests` (TensorFlow Serving, "SavedModel Warmup").
+Format: TFRecords of `tensorflow.serving.PredictionLog` (TensorFlow Serving, "SavedModel
+Warmup").
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+from contracts.prediction_log import LoggedRequest, to_warm_up
+from contracts.tfrecord import frame
 
 SIGNATURE = "serving_default"
 
@@ -29,15 +30,8 @@ def write_warmup(path: Path, name: str, columns: Mapping[str, np.ndarray], rows:
       How many requests were written.
     """
     count = min(rows, *(len(column) for column in columns.values()))
-    with tf.io.TFRecordWriter(str(path)) as writer:
+    with path.open("wb") as file:
         for row in range(count):
-            request = predict_pb2.PredictRequest()
-            request.model_spec.name = name
-            request.model_spec.signature_name = SIGNATURE
-            for key, column in columns.items():
-                request.inputs[key].CopyFrom(tf.make_tensor_proto(column[row : row + 1]))
-            log = prediction_log_pb2.PredictionLog(
-                predict_log=prediction_log_pb2.PredictLog(request=request)
-            )
-            writer.write(log.SerializeToString())
+            inputs = {key: column[row : row + 1] for key, column in columns.items()}
+            file.write(frame(to_warm_up(LoggedRequest(name, 0, SIGNATURE, inputs, {}))))
     return count

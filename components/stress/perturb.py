@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from contracts.columns import MISSING_INT, MISSING_TEXT
 from evidence.config import (
     MissingSpec,
     NoiseSpec,
     UnitsSpec,
     UnseenSpec,
 )
-from models.features.spec import MISSING_INT, MISSING_TEXT
 
 Array = np.ndarray[Any, Any]
 Columns = dict[str, Array]

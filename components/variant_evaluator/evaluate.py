@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from components.compressor.make import MODEL_FOLDER, VARIANT_FILE
 from components.variant_evaluator.gates import judge
+from contracts.artifact import ARTIFACT_FILE
 from contracts.errors import ModelError
 from contracts.files import read_json
 from evidence.compare import compare, main_metric
@@ -22,9 +23,8 @@ from evidence.config import EvaluationSpec
 from evidence.measures import sign_of
 from evidence.prediction_table import CANDIDATE, PredictionTable
 from models.compression.benchmark import Proof, Task, prove
-from models.compression.formats.artifact import ARTIFACT_FILE
 from models.compression.sizes import measured_bytes
-from models.compression.spec import VariantSpec, is_reference, kind_of, tolerance_of
+from models.compression.spec import VariantSpec, is_reference, tolerance_of
 from models.compression.weights import GOLDEN_FOLDER
 
 VERDICT_FILE = "verdict.json"
@@ -122,7 +122,6 @@ def _prove(
         pq.write_table(raw, rows)
         task = Task(
             name=variant.name,
-            kind=kind_of(variant.format),
             folder=folder / MODEL_FOLDER,
             golden=folder / GOLDEN_FOLDER,
             rows=rows,

@@ -17,6 +17,7 @@ from components.pusher.push import push, versions
 from components.pusher.warmup import write_warmup
 from components.tracker.lineage import folder_digest
 from contracts.files import read_json, write_json
+from contracts.prediction_log import WARMUP_FILE
 from models.compression.spec import VariantSpec, is_reference
 from models.compression.weights import GOLDEN_FOLDER
 from models.data.raw_format_file import RAW_FORMAT_FILE
@@ -90,7 +91,7 @@ def _serve(
         shutil.copytree(model, folder, dirs_exist_ok=True)
         (folder / _EXTRA).mkdir(exist_ok=True)
         columns = golden_columns(made.folder / GOLDEN_FOLDER)
-        warmup = folder / _EXTRA / "tf_serving_warmup_requests"
+        warmup = folder / WARMUP_FILE
         write_warmup(warmup, served_as, columns, spec.warmup_rows)
         _write_raw_format(folder / _EXTRA, raw_format)
         facts = _facts([made], lineage, raw_format)

@@ -13,7 +13,6 @@ from typing import Any
 
 from models.compression import parity, runtimes
 from models.compression.runtimes import Timing
-from models.compression.spec import Kind
 from models.export.saved_model_parity import ParityReport
 from models.processes.isolated import call
 
@@ -24,7 +23,6 @@ class Task:
 
     Attributes:
       name: The variant's name.
-      kind: What it is.
       folder: Where it is.
       golden: The golden rows with the answers of its network in Keras.
       rows: A Parquet file with raw rows.
@@ -35,7 +33,6 @@ class Task:
     """
 
     name: str
-    kind: Kind
     folder: Path
     golden: Path
     rows: Path
@@ -70,14 +67,12 @@ def prove(task: Task, timeout_s: float) -> Proof:
         timeout_s=timeout_s,
         what=what,
         threads=1,
-        bare=task.kind != "savedmodel",
+        bare=runtimes.has_model_file(task.folder),
     )
     reference = told["reference"]
     if reference is None:
         # A runtime without TensorFlow: the reference would add its memory and its threads.
-        reference = runtimes.measure(
-            "savedmodel", task.reference, task.rows, task.repeats, timeout_s
-        ).to_dict()
+        reference = runtimes.measure(task.reference, task.rows, task.repeats, timeout_s).to_dict()
     return Proof(Timing(**told["timing"]), Timing(**reference), ParityReport(**told["parity"]))
 
 
@@ -85,7 +80,7 @@ def run(request: Mapping[str, Any]) -> dict[str, Any]:
     """Does it in this process; see `prove`."""
     timing = runtimes.run_measure(request)
     reference = None
-    if request["kind"] == "savedmodel":
+    if not runtimes.has_model_file(Path(request["folder"])):
         reference = runtimes.run_measure({**request, "folder": request["reference"]})
     runtimes.run_predict(request)
     return {"timing": timing, "reference": reference, "parity": parity.run(request)}

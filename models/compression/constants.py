@@ -8,7 +8,7 @@ import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from contracts.errors import ModelError
-from models.compression.preparation import Preparation, Prepared
+from contracts.preparation import Preparation, RawFeature
 from models.features.learned import Learned
 from models.features.spec import FeaturesSpec
 
@@ -25,7 +25,7 @@ def learned_preparation(
     """Gives how raw columns are prepared, with every constant that the graph has learned."""
     kinds: dict[str, Any] = {column.name: _RAW[column.type] for column in schema.feature}
     learned = Learned(problem, graph)
-    features: list[Prepared] = []
+    features: list[RawFeature] = []
     for name, spec in problem.features.items():
         prepared = spec.preparation(name, learned)
         if prepared is None:
@@ -37,6 +37,8 @@ def learned_preparation(
                 fix="choose formats that hold the transform graph: savedmodel_...",
             )
         features.append(
-            Prepared(name, raw=kinds[name], missing_indicator=spec.marks_missing, **prepared)
+            RawFeature(
+                column=name, raw=kinds[name], missing_indicator=spec.marks_missing, **prepared
+            )
         )
-    return Preparation(tuple(features))
+    return Preparation(features=tuple(features))

@@ -7,7 +7,6 @@ TensorFlow: its peak memory is its own.
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,23 +16,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contracts.artifact import ARTIFACT_FILE, ArtifactModel
+from contracts.columns import TYPES, served_columns
 from contracts.errors import ModelError
-from contracts.names import serving_name
-from models.compression.formats.artifact import Artifact, read_artifact
-from models.compression.preparation import prepare
-from models.compression.spec import Kind
-from models.features.spec import MISSING_INT, MISSING_TEXT
 from models.processes.isolated import call
 
 Array = np.ndarray[Any, Any]
-Inputs = dict[str, Array]
+Columns = Mapping[str, Array]
 
 _WARM_UP = 20
 _BATCH = 64
 _ROWS_AT_ONCE = 1024
-_SCORES = ("probabilities", "predictions")
-# What raw values must be, by the type of the input that takes them.
-TYPES = {"float32": "number", "int64": "integer", "string": "text"}
+SCORES = ("probabilities", "predictions")
 
 
 @dataclass(frozen=True)
@@ -68,36 +62,45 @@ class Predictor(Protocol):
     Attributes:
       types: By raw column, what its values must be: a `number`, an `integer` or `text`. A
         SavedModel knows columns by the names of its inputs.
+      prepares: Whether rows are prepared outside of the runtime.
     """
 
     types: Mapping[str, str]
+    prepares: bool
 
-    def inputs(self, table: pa.Table) -> Inputs:
-        """Turns raw rows, missing values being null, into what the runtime takes."""
+    def inputs(self, table: pa.Table) -> dict[str, Array]:
+        """Turns raw rows, missing values being null, into what a request brings."""
 
-    def predict(self, inputs: Mapping[str, Array]) -> Array:
+    def tensors(self, columns: Columns) -> Columns:
+        """Turns what a request brings into what the runtime takes."""
+
+    def scores(self, tensors: Columns) -> Array:
         """Gives P(second class) `[n]`, class probabilities `[n, classes]` or predictions `[n]`."""
 
-    def answers(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def answers(self, columns: Columns) -> dict[str, Array]:
         """Gives all that a client of the SavedModel sees, by output.
 
         See `models.export.saved_model.answer`.
         """
 
 
-def open_predictor(kind: Kind, folder: Path) -> Predictor:
+def open_predictor(folder: Path) -> Predictor:
     """Loads an artifact in this process, with one thread.
 
     Raises:
-      ModelError: the file is not the one that its description tells of.
+      ModelError: it cannot be loaded, or the file is not the one that its description has.
     """
-    if kind == "savedmodel":
-        return _SavedModel(folder)
-    artifact = read_artifact(folder)
-    return _TfLite(folder, artifact) if kind == "tflite" else _Onnx(folder, artifact)
+    return _ModelFile(folder) if has_model_file(folder) else _SavedModel(folder)
+
+
+def has_model_file(folder: Path) -> bool:
+    """Whether a folder holds a model file with its description, which needs no TensorFlow."""
+    return (folder / ARTIFACT_FILE).is_file()
 
 
 class _SavedModel:
+    prepares = False
+
     def __init__(self, folder: Path) -> None:
         import tensorflow as tf
 
@@ -106,7 +109,7 @@ class _SavedModel:
         self._tf = tf
         self._module = open_saved_model(folder)
         self._serve = self._module.signatures.get("serving_default")
-        if self._serve is None or not set(_SCORES) & set(self._serve.structured_outputs):
+        if self._serve is None or not set(SCORES) & set(self._serve.structured_outputs):
             raise ModelError(
                 f"{folder} is no SavedModel of Kelp's",
                 where=str(folder),
@@ -114,154 +117,56 @@ class _SavedModel:
                 received=f"the signatures {', '.join(self._module.signatures) or 'none'}",
                 fix="`kelp run CONFIG` trains a model and pushes it to serving_models/",
             )
-        # A loaded SavedModel has its inputs in any order; what is told of them must not.
-        self._specs = dict(sorted(self._serve.structured_input_signature[1].items()))
-        self.types: Mapping[str, str] = {
-            name: TYPES[spec.dtype.name] for name, spec in self._specs.items()
-        }
+        # A loaded SavedModel has its inputs in any order; what is said of them must not.
+        specs = sorted(self._serve.structured_input_signature[1].items())
+        self._ports = {name: spec.dtype.name for name, spec in specs}
+        self.types: Mapping[str, str] = {name: TYPES[dtype] for name, dtype in self._ports.items()}
 
-    def inputs(self, table: pa.Table) -> Inputs:
-        columns = {serving_name(name): table[name] for name in table.column_names}
-        rows = table.num_rows
-        return {
-            name: serving_column(columns.get(name), spec.dtype.name, rows)
-            for name, spec in self._specs.items()
-        }
+    def inputs(self, table: pa.Table) -> dict[str, Array]:
+        return served_columns(table, self._ports)
 
-    def predict(self, inputs: Mapping[str, Array]) -> Array:
-        answers = self._call(inputs)
-        scores: Array = next(answers[name] for name in _SCORES if name in answers).numpy()
+    def tensors(self, columns: Columns) -> Columns:
+        return columns
+
+    def scores(self, tensors: Columns) -> Array:
+        answers = self._call(tensors)
+        scores: Array = next(answers[name] for name in SCORES if name in answers).numpy()
         return scores
 
-    def answers(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return {name: tensor.numpy() for name, tensor in self._call(inputs).items()}
+    def answers(self, columns: Columns) -> dict[str, Array]:
+        return {name: tensor.numpy() for name, tensor in self._call(columns).items()}
 
-    def _call(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
+    def _call(self, columns: Columns) -> dict[str, Any]:
         given: dict[str, Any] = self._serve(
-            **{name: self._tf.constant(value) for name, value in inputs.items()}
+            **{name: self._tf.constant(value) for name, value in columns.items()}
         )
         return given
 
 
-def serving_column(column: pa.ChunkedArray | None, dtype: str, rows: int) -> Array:
-    """A raw column as a SavedModel's input takes it, missing values in the model's own form.
+class _ModelFile:
+    """A TFLite or ONNX file, by the code that serves it."""
 
-    Args:
-      column: The column; None where the rows lack it.
-      dtype: The input's: float32, int64 or string.
-      rows: How many rows there are.
-    """
-    kind, missing = {
-        "float32": (pa.float32(), float("nan")),
-        "int64": (pa.int64(), MISSING_INT),
-        "string": (pa.string(), MISSING_TEXT),
-    }[dtype]
-    if column is None:
-        column = pa.chunked_array([pa.nulls(rows, kind)])
-    cast = column.cast(kind, safe=dtype != "float32")
-    values: Array = cast.fill_null(missing).to_numpy()
-    return values
+    prepares = True
 
-
-class _Prepared(ABC):
-    """What TFLite and ONNX share: rows are prepared outside of the model."""
-
-    def __init__(self, artifact: Artifact) -> None:
-        self._artifact = artifact
+    def __init__(self, folder: Path) -> None:
+        model = ArtifactModel(folder)
+        self._model = model
+        self._ports = model.artifact.ports
         self.types: Mapping[str, str] = {
-            one.column: TYPES["float32" if one.vocabulary is None else one.raw]
-            for one in artifact.preparation.features
+            feature.column: TYPES[feature.dtype] for feature in model.artifact.preparation.features
         }
+        self.tensors, self.scores = model.tensors, model.scores
 
-    def inputs(self, table: pa.Table) -> Inputs:
-        features = prepare(table, self._artifact.preparation)
-        return {
-            entry["tensor"]: features[entry["feature"]].astype(entry["dtype"])
-            for entry in self._artifact.inputs
-        }
+    def inputs(self, table: pa.Table) -> dict[str, Array]:
+        return served_columns(table, self._ports)
 
-    @abstractmethod
-    def predict(self, inputs: Mapping[str, Array]) -> Array: ...
-
-    def answers(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        return _answers(self._artifact, self.predict(inputs))
-
-    def _scores(self, output: Array) -> Array:
-        return output if self._artifact.task == "multiclass" else output[:, 0]
-
-
-def _answers(artifact: Artifact, scores: Array) -> dict[str, Array]:
-    """What the SavedModel of the same network would answer, from its scores."""
-    if artifact.task == "regression":
-        return {"predictions": scores}
-    classes = np.array(artifact.classes)
-    if artifact.task == "multiclass":
-        return {
-            "probabilities": scores,
-            "classes": classes[scores.argmax(axis=1)],
-            "scores": scores.max(axis=1),
-        }
-    positive = scores >= np.float32(artifact.threshold)
-    return {
-        "probabilities": scores,
-        "classes": classes[positive.astype(np.int64)],
-        "decisions": positive.astype(np.float32),
-    }
-
-
-class _TfLite(_Prepared):
-    def __init__(self, folder: Path, artifact: Artifact) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        super().__init__(artifact)
-        self._interpreter = Interpreter(str(folder / artifact.file), num_threads=1)
-        self._run = self._interpreter.get_signature_runner()
-
-    def predict(self, inputs: Mapping[str, Array]) -> Array:
-        return self._scores(self._run(**inputs)[self._artifact.output])
-
-
-class _Onnx(_Prepared):
-    def __init__(self, folder: Path, artifact: Artifact) -> None:
-        import onnxruntime
-
-        super().__init__(artifact)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            str(folder / artifact.file), options, providers=["CPUExecutionProvider"]
-        )
-
-    def predict(self, inputs: Mapping[str, Array]) -> Array:
-        return self._scores(self._session.run([self._artifact.output], dict(inputs))[0])
-
-
-def predict_rows(kind: Kind, folder: Path, rows: Path, answers: Path, timeout_s: float) -> None:
-    """Predicts raw rows with an artifact in a fresh process.
-
-    Args:
-      kind: What the artifact is.
-      folder: Where it is.
-      rows: A Parquet file with the raw columns.
-      answers: Where the scores are written, as `.npy`.
-      timeout_s: How long the process may take.
-
-    Raises:
-      ModelError: the artifact does not load, crashes, or takes too long.
-    """
-    request = {"kind": kind, "folder": str(folder), "rows": str(rows), "answers": str(answers)}
-    call(
-        "models.compression.runtimes:run_predict",
-        request,
-        timeout_s=timeout_s,
-        what=f"predicting with {folder.name}",
-        bare=kind != "savedmodel",
-    )
+    def answers(self, columns: Columns) -> dict[str, Array]:
+        return self._model.answers(self.scores(self.tensors(columns)))
 
 
 def run_predict(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Predicts in this process; see `predict_rows`."""
-    predictor = open_predictor(request["kind"], Path(request["folder"]))
+    """Writes the scores of raw rows as `.npy`, and gives how many there are."""
+    predictor = open_predictor(Path(request["folder"]))
     table = pq.read_table(request["rows"])
     np.save(request["answers"], predict_table(predictor, table), allow_pickle=False)
     return {"rows": table.num_rows}
@@ -270,17 +175,16 @@ def run_predict(request: Mapping[str, Any]) -> dict[str, Any]:
 def predict_table(predictor: Predictor, table: pa.Table) -> Array:
     """Predicts in batches."""
     parts = [
-        predictor.predict(predictor.inputs(table.slice(start, _ROWS_AT_ONCE)))
+        predictor.scores(predictor.tensors(predictor.inputs(table.slice(start, _ROWS_AT_ONCE))))
         for start in range(0, max(1, table.num_rows), _ROWS_AT_ONCE)
     ]
     return np.concatenate(parts)
 
 
-def measure(kind: Kind, folder: Path, rows: Path, repeats: int, timeout_s: float) -> Timing:
+def measure(folder: Path, rows: Path, repeats: int, timeout_s: float) -> Timing:
     """Times an artifact in a fresh process with one thread.
 
     Args:
-      kind: What the artifact is.
       folder: Where it is.
       rows: A Parquet file with raw rows, 64 or more of them.
       repeats: How many single rows, and how many batches, are timed.
@@ -289,14 +193,14 @@ def measure(kind: Kind, folder: Path, rows: Path, repeats: int, timeout_s: float
     Raises:
       ModelError: the artifact does not load, crashes, or takes too long.
     """
-    request = {"kind": kind, "folder": str(folder), "rows": str(rows), "repeats": repeats}
+    request = {"folder": str(folder), "rows": str(rows), "repeats": repeats}
     timing = call(
         "models.compression.runtimes:run_measure",
         request,
         timeout_s=timeout_s,
         what=f"timing {folder.name}",
         threads=1,
-        bare=kind != "savedmodel",
+        bare=has_model_file(folder),
     )
     return Timing(**timing)
 
@@ -305,16 +209,17 @@ def run_measure(request: Mapping[str, Any]) -> dict[str, float]:
     """Times in this process; see `measure`."""
     table = pq.read_table(request["rows"])
     started = time.perf_counter()
-    predictor = open_predictor(request["kind"], Path(request["folder"]))
+    predictor = open_predictor(Path(request["folder"]))
     load_s = time.perf_counter() - started
     repeats, batch, row = int(request["repeats"]), table.slice(0, _BATCH), table.slice(0, 1)
     single, many = predictor.inputs(row), predictor.inputs(batch)
-    one = _times(lambda: predictor.predict(single), repeats)
-    whole = _times(lambda: predictor.predict(many), repeats)
+    prepared, prepared_batch = predictor.tensors(single), predictor.tensors(many)
+    one = _times(lambda: predictor.scores(prepared), repeats)
+    whole = _times(lambda: predictor.scores(prepared_batch), repeats)
     prepare_ms = 0.0
-    if request["kind"] != "savedmodel":
-        prepare_ms = float(np.median(_times(lambda: predictor.inputs(row), repeats)))
-        whole += _times(lambda: predictor.inputs(batch), repeats)
+    if predictor.prepares:
+        prepare_ms = float(np.median(_times(lambda: predictor.tensors(single), repeats)))
+        whole += _times(lambda: predictor.tensors(many), repeats)
     return Timing(
         p50_ms=float(np.percentile(one, 50)),
         p95_ms=float(np.percentile(one, 95)),

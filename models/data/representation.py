@@ -13,8 +13,9 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from contracts.columns import MISSING_INT, MISSING_TEXT
 from contracts.errors import ConfigError
-from models.features.spec import MISSING_INT, MISSING_TEXT, FeaturesSpec
+from models.features.spec import FeaturesSpec
 
 _GROUP = ""
 

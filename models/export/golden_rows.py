@@ -1,4 +1,4 @@
-"""Golden rows: raw examples of val with what Keras answered, to hold a SavedModel against.
+"""Golden rows: raw examples of val with what Keras answered, to compare a SavedModel with.
 
 Three files, none of which needs pickle: the serialized examples, the same rows as named
 raw columns, and the outputs. Text is kept as bytes and lengths: numpy's own text of fixed
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from contracts.tfrecord import frame, read_records
 
 Array = np.ndarray[Any, Any]
 
@@ -36,12 +38,8 @@ def write_golden(
       columns: The same rows as the inputs of `serving_default`; text is an array of bytes.
       outputs: What the trained network answered, by output name.
     """
-    import tensorflow as tf
-
     folder.mkdir(parents=True, exist_ok=True)
-    with tf.io.TFRecordWriter(str(folder / EXAMPLES_FILE)) as writer:
-        for example in examples:
-            writer.write(example)
+    (folder / EXAMPLES_FILE).write_bytes(b"".join(map(frame, examples)))
     for file, arrays in ((_COLUMNS_FILE, columns), (_OUTPUTS_FILE, outputs)):
         named: dict[str, Any] = {}
         for name, values in arrays.items():
@@ -61,10 +59,7 @@ def golden_outputs(folder: Path) -> dict[str, Array]:
 
 def golden_examples(folder: Path) -> list[bytes]:
     """Reads the golden rows as serialized `tf.Example`s."""
-    import tensorflow as tf
-
-    records = tf.data.TFRecordDataset(str(folder / EXAMPLES_FILE))
-    return [bytes(record) for record in records.as_numpy_iterator()]
+    return list(read_records(folder / EXAMPLES_FILE))
 
 
 def _packed(name: str, values: Array) -> dict[str, Array]:

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
+from contracts.columns import MISSING_INT, MISSING_TEXT
 from contracts.errors import ModelError
 from models.export.encoding import Encoding, encoding_from_json
-from models.features.spec import MISSING_INT, MISSING_TEXT
 
 Array = np.ndarray[Any, Any]
 Columns = dict[str, Array]

@@ -18,10 +18,11 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from contracts.columns import MISSING_INT
 from contracts.names import serving_name
 from models.data.representation import parse_rows, raw_input_specs
 from models.export.encoding import Halves, cut, describe, mean_row
-from models.features.spec import MISSING_INT, FeaturesSpec, is_number
+from models.features.spec import FeaturesSpec, is_number
 
 Tensors = dict[str, tf.Tensor]
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import pyarrow as pa
 
+from contracts.columns import indicator_name
 from contracts.spec import OpenChoice
 from models.features.ports import InputSpec
 
@@ -158,8 +159,3 @@ class FeatureKind(OpenChoice):
             "preparation": type(self).preparation is not FeatureKind.preparation,
         }
         return tuple(what for what, is_offered in offered.items() if not is_offered)
-
-
-def indicator_name(feature: str) -> str:
-    """The transformed feature that says whether `feature` was missing."""
-    return f"{feature}_missing"

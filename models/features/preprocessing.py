@@ -10,8 +10,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from contracts.columns import indicator_name
 from contracts.errors import ConfigError
-from models.features.kind import FeatureKind, indicator_name
+from models.features.kind import FeatureKind
 from models.features.spec import FeaturesSpec
 from models.features.tensors import (
     RawColumns,

@@ -14,14 +14,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from contracts.columns import indicator_name
 from contracts.names import serving_name
 from contracts.spec import Spec
-from models.features.kind import FeatureKind, RawValues, indicator_name
+from models.features.kind import FeatureKind, RawValues
 from models.features.registry import FeatureSpec
-
-MISSING_INT = -(2**63)
-MISSING_TEXT = ""
-MISSING_TOKEN = "__missing__"
 
 Task = Literal["binary", "multiclass", "regression"]
 

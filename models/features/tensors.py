@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from contracts.columns import MISSING_INT, MISSING_TEXT, MISSING_TOKEN
 from contracts.errors import ConfigError
-from models.features.spec import MISSING_INT, MISSING_TEXT, MISSING_TOKEN
 
 Tensors = dict[str, tf.Tensor]
 

@@ -15,11 +15,11 @@ import yaml
 from components.example_gen import kinds
 from components.example_gen.config import DataSpec, DateSpec, IngestSpec
 from components.example_gen.files import Selection, select_files
+from contracts.columns import indicator_name
 from contracts.errors import ConfigError
 from contracts.files import write_atomically
 from contracts.names import serving_name
 from contracts.text import count, did_you_mean, nearest, some
-from models.features.kind import indicator_name
 from pipelines.config.problem import load_config
 from pipelines.recognition.labels import LabelPlan, plan_label
 from pipelines.recognition.raw_formats import FormatGuess, guess_text, guess_values, with_parts

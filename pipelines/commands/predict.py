@@ -10,11 +10,10 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from contracts.artifact import ARTIFACT_FILE
 from contracts.errors import ConfigError, DataError
 from contracts.text import some
-from models.compression.formats.artifact import ARTIFACT_FILE, read_artifact
 from models.compression.runtimes import open_predictor
-from models.compression.spec import Kind, kind_of
 from pipelines.commands.explain import find_model
 from pipelines.execution.capture import captured
 from pipelines.prediction.answers import COLUMNS, AnswerFile, answer_table
@@ -77,8 +76,8 @@ def predict(
     with TemporaryDirectory() as scratch, AnswerFile(out) as answers:
         log = Path(scratch) / "log"
         with captured(log):
-            predictor = open_predictor(*found) if isinstance(found, tuple) else found
-        folder = found[1] if isinstance(found, tuple) else None
+            predictor = open_predictor(found) if isinstance(found, Path) else found
+        folder = found if isinstance(found, Path) else None
         raw = raw_format(folder, config, delimiter)
         with format_explained(data, known=(folder or config) is not None):
             rows = open_rows(data, predictor.types, raw, keep)
@@ -91,8 +90,8 @@ def predict(
     return rows.missing
 
 
-def find_artifact(artifact: str) -> tuple[Kind, Path]:
-    """What is meant, by what is in it, and where it is.
+def find_artifact(artifact: str) -> Path:
+    """The folder that is meant: a SavedModel, or a model file with `artifact.json`.
 
     Raises:
       ConfigError: there is none, or several.
@@ -101,7 +100,7 @@ def find_artifact(artifact: str) -> tuple[Kind, Path]:
     if folder.is_file() and (folder.parent / ARTIFACT_FILE).is_file():
         folder = folder.parent
     if (folder / ARTIFACT_FILE).is_file():
-        return kind_of(read_artifact(folder).format), folder
+        return folder
     inside = sorted(
         str(path.parent) for depth in ("*", "*/*") for path in folder.glob(f"{depth}/artifact.json")
     )
@@ -112,7 +111,7 @@ def find_artifact(artifact: str) -> tuple[Kind, Path]:
             expected=f"one of: {some(inside)}",
             received="a folder of them",
         )
-    return "savedmodel", find_model(artifact)
+    return find_model(artifact)
 
 
 def _require_other_names(keep: Sequence[str]) -> None:

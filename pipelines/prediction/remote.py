@@ -8,10 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from contracts.columns import TYPES, served_columns
 from contracts.errors import ModelError
-from contracts.names import serving_name
 from contracts.text import some
-from models.compression.runtimes import TYPES, serving_column
 from pipelines.prediction.answers import COLUMNS
 
 Array = np.ndarray[Any, Any]
@@ -78,11 +77,8 @@ class RemotePredictor:
 
     def inputs(self, table: pa.Table) -> dict[str, Array]:
         """Turns raw rows, missing values being null, into what the model takes."""
-        columns = {serving_name(name): table[name] for name in table.column_names}
-        return {
-            name: serving_column(columns.get(name), port.dtype, table.num_rows)
-            for name, port in self._client.inputs.items()
-        }
+        dtypes = {name: port.dtype for name, port in self._client.inputs.items()}
+        return served_columns(table, dtypes)
 
     def answers(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Gives all outputs, by name."""

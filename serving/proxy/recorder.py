@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from contracts.errors import EnvironmentProblem
+from contracts.prediction_log import LoggedRequest
 from serving._columns import loads, read_outputs
 from serving.codec.requests import Decoder
 from serving.codec.signature import Signature
@@ -20,7 +21,6 @@ from serving.errors import ServingError
 from serving.metadata import signatures_of
 from serving.proxy.upstream import Upstream
 from serving.request_log.log import RequestLog
-from serving.servable import LoggedRequest
 
 _LOGGER = logging.getLogger(__name__)
 # What the server has may change: a version may come, a label move.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from serving.request_log.framing import whole_bytes
+from contracts.tfrecord import whole_bytes
 
 SUFFIX = ".tfrecord"
 _OPEN = ".open"

@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from contracts.prediction_log import LoggedRequest, to_record
+from contracts.tfrecord import frame
 from serving.request_log.config import RequestLogSpec
 from serving.request_log.files import LogFiles
-from serving.request_log.framing import frame
-from serving.request_log.records import to_record
-from serving.servable import LoggedRequest
 
 _LOGGER = logging.getLogger(__name__)
 _Entry = tuple[LoggedRequest, float]

@@ -9,13 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from contracts.errors import DataError
+from contracts.prediction_log import MOST_WARMUP_REQUESTS, LoggedRequest, from_record, to_warm_up
+from contracts.tfrecord import frame, read_records
 from serving.codec.signature import STRING, Port, Signature
-from serving.request_log.framing import frame, read_records
-from serving.request_log.records import from_record, to_warm_up
-from serving.servable import LoggedRequest
-
-# More than these TensorFlow Serving refuses to load.
-MOST_RECORDS = 1000
 
 
 def read_log(files: Iterable[Path]) -> Iterator[LoggedRequest]:
@@ -33,7 +29,7 @@ def write_warm_up(
     files: Iterable[Path],
     path: Path,
     signatures: Mapping[str, Signature],
-    most: int = MOST_RECORDS,
+    most: int = MOST_WARMUP_REQUESTS,
 ) -> int:
     """Writes requests of a log as `assets.extra/tf_serving_warmup_requests` wants them.
 
@@ -53,7 +49,7 @@ def write_warm_up(
     count = 0
     with path.open("wb") as file:
         for request in read_log(files):
-            if count == min(most, MOST_RECORDS):
+            if count == min(most, MOST_WARMUP_REQUESTS):
                 break
             file.write(frame(to_warm_up(_filled(request, signatures))))
             count += 1

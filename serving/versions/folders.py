@@ -6,10 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.artifact import ARTIFACT_FILE
+
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 _LARGEST_VERSION = 2**63 - 1
-_DESCRIPTION = "artifact.json"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def artifacts_in(root: Path) -> dict[str, dict[int, Found]]:
     models: dict[str, dict[int, Found]] = {}
     for name, folder in models_in(root).items():
         for version, found in (versions_in(folder) or {}).items():
-            for path in sorted(found.path.glob(f"*/{_DESCRIPTION}")):
+            for path in sorted(found.path.glob(f"*/{ARTIFACT_FILE}")):
                 variant = f"{name}-{path.parent.name}"
                 models.setdefault(variant, {})[version] = Found(version, path.parent)
     return models

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.compression.preparation import Preparation, Prepared
-from models.features.kind import indicator_name
-from models.features.spec import MISSING_INT, MISSING_TEXT, MISSING_TOKEN, Task
+from contracts.columns import MISSING_INT, MISSING_TEXT, MISSING_TOKEN, indicator_name
+from contracts.preparation import Preparation, RawFeature
+from models.features.spec import Task
 
 if TYPE_CHECKING:
     from models.compression.training_artifacts import Opened
@@ -164,7 +164,7 @@ def _filled(value: Any, dtype: Any) -> Any:
     return float("nan") if dtype.is_floating else MISSING_TEXT
 
 
-def _unknown(feature: Prepared) -> str | int | float:
+def _unknown(feature: RawFeature) -> str | int | float:
     """A value of the column's type that is in no entry of its vocabulary."""
     words = set(feature.vocabulary or ())
     if feature.raw == "string":

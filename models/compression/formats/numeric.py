@@ -3,43 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from contracts.artifact import TensorInput
 from models.compression.training_artifacts import Opened
 
 SIGNATURE = "serving_default"
 OUTPUT = "output"
 
 
-@dataclass(frozen=True)
-class Port:
-    """One input of a converted network.
-
-    Attributes:
-      feature: The transformed feature.
-      tensor: Its name in the file: features have names that formats do not take.
-      dtype: `float32`, or `int32` for ids.
-      width: How many numbers a row has.
-    """
-
-    feature: str
-    tensor: str
-    dtype: str
-    width: int
-
-
-def ports(opened: Opened) -> list[Port]:
+def ports(opened: Opened) -> list[TensorInput]:
     """The inputs in the network's order."""
     return [
-        Port(
-            port.name,
-            f"input_{index}",
-            "float32" if port.kind == "dense" else "int32",
-            port.size if port.kind == "dense" else 1,
+        TensorInput(
+            feature=port.name,
+            tensor=f"input_{index}",
+            dtype="float32" if port.kind == "dense" else "int32",
+            width=port.size if port.kind == "dense" else 1,
         )
         for index, port in enumerate(opened.inputs)
     ]
@@ -103,7 +86,9 @@ def _consumer(network: Any, entry: Any) -> Any:
     return next(layer for layer in layers if layer.input is entry)
 
 
-def to_features(entries: list[Port], tensors: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+def to_features(
+    entries: list[TensorInput], tensors: Mapping[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
     """Turns tensors by name into the network's inputs; ids are 64 bits wide there."""
     return {
         port.feature: tf.cast(tensors[port.tensor], tf.int64)
@@ -113,7 +98,9 @@ def to_features(entries: list[Port], tensors: Mapping[str, tf.Tensor]) -> dict[s
     }
 
 
-def to_tensors(entries: list[Port], features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+def to_tensors(
+    entries: list[TensorInput], features: Mapping[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
     """Turns transformed features into tensors by name."""
     return {port.tensor: tf.cast(features[port.feature], port.dtype) for port in entries}
 

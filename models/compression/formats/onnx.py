@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from models.compression.formats.artifact import write_artifact
+from models.compression.formats.description import write_artifact
 from models.compression.formats.numeric import OUTPUT, plain_network, ports, to_features
 from models.compression.training_artifacts import Opened
 
@@ -36,8 +35,9 @@ def write_onnx(opened: Opened, folder: Path, lineage: Mapping[str, Any]) -> dict
     )
     # The order of the inputs is kept; their names get an ending.
     named = [
-        replace(one, tensor=port.name) for one, port in zip(entries, model.graph.input, strict=True)
+        one.model_copy(update={"tensor": port.name})
+        for one, port in zip(entries, model.graph.input, strict=True)
     ]
     output = model.graph.output[0].name
-    write_artifact("onnx_float32", opened, folder / MODEL_FILE, named, output, lineage)
+    write_artifact("onnx_float32", "onnx", opened, folder / MODEL_FILE, named, output, lineage)
     return {"operators": dict(Counter(node.op_type for node in model.graph.node))}

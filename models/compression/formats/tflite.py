@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from contracts.errors import ModelError
-from models.compression.formats.artifact import write_artifact
+from models.compression.formats.description import write_artifact
 from models.compression.formats.numeric import (
     OUTPUT,
     SIGNATURE,
@@ -45,7 +45,7 @@ def write_tflite(
     model.write_bytes(content)
     operators = _operators(content)
     _require_built_in(operators)
-    write_artifact(form, opened, model, ports(opened), OUTPUT, lineage)
+    write_artifact(form, "tflite", opened, model, ports(opened), OUTPUT, lineage)
     return {"operators": operators}
 
 

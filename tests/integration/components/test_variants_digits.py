@@ -13,11 +13,11 @@ from components.compressor.make import MODEL_FOLDER, VARIANT_FILE, Sources, make
 from components.pusher.config import PushSpec
 from components.variant_evaluator.evaluate import Setting, evaluate_variant
 from components.variant_pusher.deliver import Made, deliver
+from contracts.artifact import ARTIFACT_FILE, digest
 from evidence.config import EvaluationSpec
 from evidence.prediction_table import CANDIDATE, PredictionTable
 from models.compression import weights
 from models.compression.formats import conversion, tflite
-from models.compression.formats.artifact import ARTIFACT_FILE, digest
 from models.compression.runtimes import open_predictor, predict_table
 from models.compression.spec import VariantsSpec
 from models.data.raw_table import read_table
@@ -61,7 +61,7 @@ class Judged:
             {},
             rows["y"].to_numpy(),
             rows.drop_columns(["y"]),
-            {CANDIDATE: predict_table(open_predictor("savedmodel", self.candidate), rows)},
+            {CANDIDATE: predict_table(open_predictor(self.candidate), rows)},
         )
         spec = EvaluationSpec.model_validate({"metric": "accuracy", "resamples": 400})
         self.setting = Setting(spec, 7, (), 240)
@@ -157,7 +157,7 @@ def test_one_layers_scale_blocks_int8_alone_and_the_others_are_pushed(judged, tm
     flatbuffer_utils.write_model(model, str(path))
     description = folder / MODEL_FOLDER / ARTIFACT_FILE
     facts = json.loads(description.read_text())
-    description.write_text(json.dumps(facts | {"sha256": digest(path)}))
+    description.write_text(json.dumps(facts | {"sha256": digest(path.read_bytes())}))
     verdict = judged.judge("tflite_int8", folder)
     assert verdict["status"] == "refused"
     assert "variant_drop" in _blocked(verdict)

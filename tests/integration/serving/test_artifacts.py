@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 import tempfile
@@ -11,22 +10,53 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from contracts.artifact import Artifact, digest
 from contracts.errors import KelpError
-from models.compression.formats.artifact import Artifact, digest
-from models.compression.preparation import Preparation, Prepared
+from contracts.preparation import Preparation, RawFeature
 from serving.artifact import ArtifactServable
 from serving.errors import ServingError
 from serving.servable import load_servable
 
 TASKS = ("binary", "multiclass", "regression")
 # What tests/small_model.py's transform does, as the constants of an artifact.
-PREPARED = (
-    Prepared("x", "numeric", "float32", True, filler=0.0),
-    Prepared("the count", "numeric", "int64", filler=0.0, offset=0.0, scale=10.0),
-    Prepared("hour", "cyclic", "float32", angle=float(np.float32(2 * np.pi / 24))),
-    Prepared("flag", "boolean", "int64", filler=0.5),
-    Prepared("color", "categorical", "string", vocabulary=("red", "green", "unseen")),
-    Prepared("code", "vocabulary", "int64", vocabulary=("0", "1", "2", "3", "4")),
+PREPARED = tuple(
+    RawFeature.model_validate(fields)
+    for fields in (
+        {
+            "column": "x",
+            "kind": "numeric",
+            "raw": "float32",
+            "missing_indicator": True,
+            "filler": 0.0,
+        },
+        {
+            "column": "the count",
+            "kind": "numeric",
+            "raw": "int64",
+            "filler": 0.0,
+            "offset": 0.0,
+            "scale": 10.0,
+        },
+        {
+            "column": "hour",
+            "kind": "cyclic",
+            "raw": "float32",
+            "angle": float(np.float32(2 * np.pi / 24)),
+        },
+        {"column": "flag", "kind": "boolean", "raw": "int64", "filler": 0.5},
+        {
+            "column": "color",
+            "kind": "categorical",
+            "raw": "string",
+            "vocabulary": ("red", "green", "unseen"),
+        },
+        {
+            "column": "code",
+            "kind": "vocabulary",
+            "raw": "int64",
+            "vocabulary": ("0", "1", "2", "3", "4"),
+        },
+    )
 )
 
 
@@ -43,20 +73,19 @@ def write_lite(folder, task, net, quantised=False):
         if quantised:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         (folder / "model.tflite").write_bytes(converter.convert())
-    artifact = Artifact(
+    Artifact(
+        runtime="tflite",
         format="tflite_int8_dynamic" if quantised else "tflite_float32",
         file="model.tflite",
-        sha256=digest(folder / "model.tflite"),
+        sha256=digest((folder / "model.tflite").read_bytes()),
         task=task,
         label="y",
         classes=tuple(small_model.LABELS[task].get("classes", ())),
         threshold=0.4 if task == "binary" else None,
-        inputs=tuple(dataclasses.asdict(port) for port in ports(opened)),
+        inputs=tuple(ports(opened)),
         output=OUTPUT,
-        preparation=Preparation(PREPARED),
-        lineage={},
-    )
-    (folder / "artifact.json").write_text(json.dumps(dataclasses.asdict(artifact)))
+        preparation=Preparation(features=PREPARED),
+    ).write(folder)
     return folder
 
 
@@ -81,15 +110,16 @@ def write_onnx(folder, lite, task, net):
         predict, input_signature=specs, opset=18, output_path=str(folder / "model.onnx")
     )
     inputs = [
-        dataclasses.asdict(one) | {"tensor": port.name}
+        one.model_dump() | {"tensor": port.name}
         for one, port in zip(entries, model.graph.input, strict=True)
     ]
     (folder / "artifact.json").write_bytes((lite / "artifact.json").read_bytes())
     edit(
         folder,
         format="onnx_float32",
+        runtime="onnx",
         file="model.onnx",
-        sha256=digest(folder / "model.onnx"),
+        sha256=digest((folder / "model.onnx").read_bytes()),
         inputs=inputs,
         output=model.graph.output[0].name,
     )
@@ -220,16 +250,16 @@ def test_a_quantised_file_answers_as_the_runtime_that_judged_it(tmp_path):
     given = columns(200)
     given["code"][:] = np.clip(given["code"], 0, 8)
     table = pa.table({**given, "color": [value.decode() for value in given["color"]]})
-    judged = open_predictor("tflite", folder)
+    judged = open_predictor(folder)
     wanted = judged.answers(judged.inputs(table.rename_columns({"the_count": "the count"})))
     servable = ArtifactServable(folder)
     assert servable.steady
     got = servable.run("serving_default", given)
     for name, values in wanted.items():
         if name == "classes":
-            assert [each.decode() for each in got[name]] == values.tolist()
+            assert got[name].tolist() == values.tolist()
         else:
-            np.testing.assert_allclose(got[name], values, atol=1e-6)
+            np.testing.assert_array_equal(got[name], values)
 
 
 def test_warm_up_and_close(pairs):
@@ -251,7 +281,7 @@ def test_a_tampered_file_is_refused(lite):
     with pytest.raises(KelpError, match="is not the file") as caught:
         load_servable(lite)
     assert caught.value.expected.startswith("SHA-256 ")
-    assert caught.value.received == digest(lite / "model.tflite")
+    assert caught.value.received == digest((lite / "model.tflite").read_bytes())
 
 
 def test_a_file_that_is_not_there_yet_is_refused(lite):
@@ -262,7 +292,7 @@ def test_a_file_that_is_not_there_yet_is_refused(lite):
 
 def test_what_litert_cannot_load_is_refused(lite):
     (lite / "model.tflite").write_bytes(b"TFL3 is what this is not")
-    edit(lite, sha256=digest(lite / "model.tflite"))
+    edit(lite, sha256=digest((lite / "model.tflite").read_bytes()))
     with pytest.raises(KelpError, match="cannot be loaded"):
         load_servable(lite)
 
@@ -271,8 +301,10 @@ def test_what_litert_cannot_load_is_refused(lite):
     ("changes", "told"),
     [
         ({"file": "../model.tflite"}, "not the name of a file"),
-        ({"format": "coreml_float32"}, "cannot be served"),
-        ({"format": "onnx_float32"}, "a file that ONNX Runtime runs"),
+        ({"runtime": "coreml"}, "one of: tflite, onnx"),
+        ({"runtime": "onxx"}, "did you mean 'onnx'?"),
+        ({"version": 2}, "version"),
+        ({"runtime": "onnx"}, "a file that ONNX Runtime runs"),
         ({"task": "ranking"}, "task"),
         ({"classes": ["no"]}, "two classes"),
         ({"classes": ["no", 1]}, "integers and text"),

@@ -13,14 +13,14 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from contracts.names import serving_name
+from contracts.prediction_log import LoggedRequest, to_record
+from contracts.tfrecord import frame
 from pipelines.commands.predict import predict
 from pipelines.commands.serve import asking
 from serving.client import Client
 from serving.request_log.files import log_files
-from serving.request_log.framing import frame
-from serving.request_log.records import to_record
 from serving.request_log.warm_up import read_log, write_warm_up
-from serving.servable import LoggedRequest, load_servable
+from serving.servable import load_servable
 from tests.integration.serving.stack import Stack
 
 ROWS = 1000

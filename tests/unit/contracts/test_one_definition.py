@@ -30,6 +30,13 @@ def files_with(mark: str) -> list[str]:
         ("mkstemp(", "contracts/files.py"),
         ("yaml.SafeLoader", "contracts/yaml.py"),
         ("get_close_matches", "contracts/text.py"),
+        ('"artifact.json"', "contracts/artifact.py"),
+        ("get_signature_runner(", "contracts/runtimes.py"),
+        ("InferenceSession(", "contracts/runtimes.py"),
+        ("np.sin(", "contracts/preparation.py"),
+        ('"__missing__"', "contracts/columns.py"),
+        ("google_crc32c", "contracts/tfrecord.py"),
+        ('"tf_serving_warmup_requests"', "contracts/prediction_log.py"),
     ],
 )
 def test_is_defined_in_contracts_alone(mark, home):

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from contracts.prediction_log import LoggedRequest
 from serving.batching import BatchLimits, Predictor
 from serving.errors import ServingError
-from serving.servable import LoggedRequest
 from tests.unit.serving.conformance.model import ModelOfNumpy
 
 

@@ -9,16 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import KelpError
+from contracts.prediction_log import LoggedRequest, from_record, to_record
+from contracts.tfrecord import frame, read_records, whole_bytes
 from serving.codec.signature import Port, Signature
 from serving.request_log import files as files_module
 from serving.request_log import log as log_module
 from serving.request_log.config import RequestLogSpec
 from serving.request_log.files import LogFiles, log_files
-from serving.request_log.framing import frame, read_records, whole_bytes
 from serving.request_log.log import RequestLog
-from serving.request_log.records import from_record, to_record
 from serving.request_log.warm_up import read_log, write_warm_up
-from serving.servable import LoggedRequest
 
 
 def _text(*values):

@@ -17,6 +17,7 @@ import pytest
 import serving.saved_model
 from bench.serving_model import columns, rows, write_model
 from contracts.errors import KelpError
+from contracts.prediction_log import WARMUP_FILE
 from serving.batching import BatchLimits, Predictor
 from serving.codec.signature import CLASSIFY, DEFAULT_SIGNATURE, PREDICT, REGRESS, Port
 from serving.errors import ServingError
@@ -24,7 +25,6 @@ from serving.saved_model import SavedModelServable
 from serving.servable import load_servable
 from serving.versions.loading import Loader
 from serving.versions.slot import Slot
-from serving.warmup import WARMUP
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,7 @@ def test_warm_up(wide: Path, odd: Path, classic: Path) -> None:
 def write_warm_up(path: Path, logs: list[Any]) -> None:
     import tensorflow as tf
 
-    file = path / WARMUP
+    file = path / WARMUP_FILE
     file.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(file)) as writer:
         for log in logs:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.stress.perturb import UNSEEN_INT, UNSEEN_TEXT, Inputs, perturb
+from contracts.columns import MISSING_INT
 from evidence.config import MissingSpec, NoiseSpec, UnitsSpec, UnseenSpec
-from models.features.spec import MISSING_INT
 
 ROWS = 20_000
 

@@ -17,8 +17,8 @@ from mlflow import MlflowClient
 from components.tracker import loader
 from components.tracker.registry import Registry, open_registry
 from components.tracker.track import DataRecord, Tracked, log_report, log_run
+from contracts.columns import MISSING_INT, MISSING_TEXT
 from contracts.errors import ConfigError, EnvironmentProblem
-from models.features.spec import MISSING_INT, MISSING_TEXT
 from tests.registry_fixture import gates, run_record, tracking_in, write_saved_model
 
 FIRST = "/runs/demo/artifacts/Trainer/model/7"

@@ -3,10 +3,11 @@ import pytest
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from contracts.columns import MISSING_INT
 from contracts.errors import ConfigError, ModelError
 from models.data import dataset
 from models.data.representation import dense_schema, parse_rows, raw_input_specs
-from models.features.spec import MISSING_INT, FeaturesSpec
+from models.features.spec import FeaturesSpec
 
 PROBLEM = FeaturesSpec.model_validate(
     {

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
+from contracts.columns import MISSING_INT
 from contracts.errors import ModelError
 from models.export.encoding import (
     EncodedFeature,
@@ -16,7 +17,7 @@ from models.export.encoding import (
     mean_row,
 )
 from models.export.loaded_model import load_model
-from models.features.spec import MISSING_INT, FeaturesSpec
+from models.features.spec import FeaturesSpec
 from models.networks import InputSpec, OutputSpec, build_network
 from models.networks.spec import MlpSpec
 from tests import small_model

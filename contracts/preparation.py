@@ -14,12 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from contracts.columns import MISSING_INT, MISSING_TOKEN, indicator_name
 from contracts.names import serving_name
 
 Array = np.ndarray[Any, Any]
 
-_MISSING_INT = -(2**63)
-_MISSING_TOKEN = "__missing__"
 _TOO_LARGE = np.float32(2**63)
 _NAN = np.float32("nan")
 _NEEDS = {
@@ -80,14 +79,29 @@ class RawFeature(BaseModel):
         return "float32" if self.vocabulary is None else self.raw
 
 
-class Preparation:
+class Preparation(BaseModel):
+    """How raw columns become features, in the config's order."""
+
+    model_config = ConfigDict(frozen=True)
+
+    features: tuple[RawFeature, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The features that it gives."""
+        indicators = [indicator_name(one.column) for one in self.features if one.missing_indicator]
+        return frozenset([*(one.column for one in self.features), *indicators])
+
+
+class RowPreparation:
     """Prepares columns as the transform graph does.
 
     Args:
-      features: How each raw column becomes a feature, in the config's order.
+      preparation: How each raw column becomes a feature.
     """
 
-    def __init__(self, features: Sequence[RawFeature]) -> None:
+    def __init__(self, preparation: Preparation) -> None:
+        features = preparation.features
         numbers = [one for one in features if one.vocabulary is None]
         self._ports = [one.port for one in numbers]
         self._whole = np.array([one.raw == "int64" for one in numbers], bool)[:, None]
@@ -97,7 +111,7 @@ class Preparation:
         self._flags = _Rows(numbers, "boolean")
         self._half = self._flags.constants(lambda one: one.filler)
         self._indicators = [
-            (place, f"{one.column}_missing")
+            (place, indicator_name(one.column))
             for place, one in enumerate(numbers)
             if one.missing_indicator
         ]
@@ -183,15 +197,15 @@ class _Lookup:
 
 def _text_ids(vocabulary: Sequence[str]) -> _Lookup:
     ids = {word.encode(): place for place, word in enumerate(vocabulary)}
-    ids[b""] = ids.get(_MISSING_TOKEN.encode(), len(vocabulary))
+    ids[b""] = ids.get(MISSING_TOKEN.encode(), len(vocabulary))
     return _Lookup(ids, len(vocabulary))
 
 
 def _integer_ids(vocabulary: Sequence[str]) -> _Lookup:
     places = {word: place for place, word in enumerate(vocabulary)}
-    missing = places.pop(_MISSING_TOKEN, len(vocabulary))
+    missing = places.pop(MISSING_TOKEN, len(vocabulary))
     ids = {int(word): place for word, place in places.items() if _is_integer(word)}
-    return _Lookup({**ids, _MISSING_INT: missing}, len(vocabulary))
+    return _Lookup({**ids, MISSING_INT: missing}, len(vocabulary))
 
 
 def _is_integer(word: str) -> bool:
@@ -211,7 +225,7 @@ class _FloatIds:
         bits = np.ascontiguousarray(column, np.float32).view(np.int32)
         distinct, where = np.unique(bits, return_inverse=True)
         texts = [
-            _MISSING_TOKEN if value != value else f"{value:g}"  # noqa: PLR0124 - NaN
+            MISSING_TOKEN if value != value else f"{value:g}"  # noqa: PLR0124 - NaN
             for value in distinct.view(np.float32).tolist()
         ]
         ids = np.array([self._places.get(text, self._size) for text in texts], np.int64)

@@ -1,22 +1,26 @@
 """`tensorflow.serving.PredictionLog` without TensorFlow.
 
-The generated modules of these messages import TensorFlow, which a proxy has no other use
-for. The parts of them that the log has are declared here, in a pool of their own, with the
-numbers and types that make the bytes the same.
+The generated modules of these messages import TensorFlow, which a proxy or a pusher has no
+other use for. The parts of them that the log has are declared here, in a pool of their own,
+with the numbers and types that make the bytes the same.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from serving.servable import LoggedRequest
-
 Arrays = Mapping[str, np.ndarray]
+
+# Where requests travel with a SavedModel; TensorFlow Serving refuses a file with more of them.
+WARMUP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
+MOST_WARMUP_REQUESTS = 1000
 
 _F = descriptor_pb2.FieldDescriptorProto
 _PACKAGE = "tensorflow.serving"
@@ -66,6 +70,29 @@ DTYPES: dict[str, int] = {
     "uint64": 23,
 }
 _NAMES = {number: name for name, number in DTYPES.items()}
+
+
+@dataclass(frozen=True)
+class LoggedRequest:
+    """One answered request, for the request log.
+
+    Attributes:
+      name: The model's name.
+      version: The version that answered.
+      signature: The signature that was called.
+      inputs: Its inputs as arrays, the batch dimension first.
+      outputs: Its outputs as arrays.
+      method: "predict", "classify" or "regress".
+      duration_s: From body to answer.
+    """
+
+    name: str
+    version: int
+    signature: str
+    inputs: Mapping[str, np.ndarray]
+    outputs: Mapping[str, np.ndarray]
+    method: str = "predict"
+    duration_s: float = 0.0
 
 
 @functools.cache

@@ -78,3 +78,22 @@ def load_onnx(content: bytes) -> Loaded:
     steady = not any(mark in content for mark in marks)
     inputs = frozenset(one.name for one in session.get_inputs())
     return Loaded(inputs, frozenset(names), run, steady)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What executes a model file.
+
+    Attributes:
+      title: What people call it.
+      load: Loads the bytes of a file; raises ValueError where it cannot.
+    """
+
+    title: str
+    load: Callable[[bytes], Loaded]
+
+
+RUNTIMES: dict[str, Runtime] = {
+    "tflite": Runtime("LiteRT", load_lite),
+    "onnx": Runtime("ONNX Runtime", load_onnx),
+}

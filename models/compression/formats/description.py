@@ -1,0 +1,55 @@
+"""Describes a model file, beside it: `artifact.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from contracts.artifact import Artifact, TensorInput, digest
+from models.compression.constants import learned_preparation
+from models.compression.formats.instructions import instructions_of, worked_examples
+from models.compression.spec import Format
+from models.compression.training_artifacts import Opened
+from models.export.saved_model import served_classes
+
+
+def write_artifact(
+    form: Format,
+    runtime: str,
+    opened: Opened,
+    model: Path,
+    inputs: Sequence[TensorInput],
+    output: str,
+    lineage: Mapping[str, Any],
+) -> None:
+    """Describes a model file, beside it.
+
+    Args:
+      form: The format.
+      runtime: What executes the file.
+      opened: The material; its transform graph gives the constants.
+      model: The model file.
+      inputs: The inputs, in order.
+      output: The output's name.
+      lineage: Where the network comes from.
+    """
+    material = opened.material
+    problem = material.trainer.problem
+    preparation = learned_preparation(problem, opened.schema, opened.graph)
+    Artifact(
+        format=form,
+        runtime=runtime,
+        file=model.name,
+        sha256=digest(model.read_bytes()),
+        task=problem.task,
+        label=problem.label.name,
+        classes=served_classes(problem, opened.schema),
+        threshold=material.threshold,
+        inputs=tuple(inputs),
+        output=output,
+        preparation=preparation,
+        lineage=dict(lineage),
+        instructions=instructions_of(preparation, problem.task),
+        examples=worked_examples(opened, preparation),
+    ).write(model.parent)
