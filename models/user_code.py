@@ -149,6 +149,14 @@ def call_function(path: str, *arguments: Any, **options: Any) -> Any:
         return function(*arguments, **options)
 
 
+def describe_place(path: str) -> str:
+    """File and line of a function that can be loaded."""
+    code = inspect.unwrap(load_function(path))
+    file = find_function(path, code_folder()).file
+    line = getattr(getattr(code, "__code__", None), "co_firstlineno", None)
+    return _shown(file) if line is None else f"{_shown(file)}, line {line}"
+
+
 @contextmanager
 def reporting(source: FunctionSource) -> Iterator[None]:
     """Turns what user code raises meanwhile into an error that names its file and line."""
@@ -176,13 +184,10 @@ def _check_signature(
     try:
         inspect.signature(function).bind(*arguments, **options)
     except TypeError as error:
-        code = inspect.unwrap(function)
-        line = getattr(getattr(code, "__code__", None), "co_firstlineno", 0)
-        file = Path(inspect.getsourcefile(code) or path)
         given = [*(f"argument {i + 1}" for i in range(len(arguments))), *options]
         raise ConfigError(
             f"{path} cannot be called as it is configured: {error}",
-            where=f"{_shown(file)}, line {line}",
+            where=describe_place(path),
             expected=f"a function of {', '.join(given)}",
             received=f"{path.partition(':')[2]}{inspect.signature(function)}",
             fix="correct the function's parameters, or the options in the config",

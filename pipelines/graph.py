@@ -62,8 +62,8 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
     data, schema = _data(loaded)
     examples = data["ExampleGen"].outputs["examples"]
     transform = _transform(config, examples, schema)
-    trainer = _trainer(config, examples, schema, transform)
-    evidence = _evidence(config, examples, schema, transform, trainer)
+    trainer = _trainer(loaded, examples, schema, transform)
+    evidence = _evidence(loaded, examples, schema, transform, trainer)
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_run=trainer.outputs["model_run"],
@@ -79,7 +79,7 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
         "transform_graph": transform.outputs["transform_graph"],
         "model_run": trainer.outputs["model_run"],
     }
-    variants = _variants(config, sources, trainer, evidence, pusher)
+    variants = _variants(loaded, sources, trainer, evidence, pusher)
     nodes = [*data.values(), transform, trainer, *evidence.values(), pusher, *variants.values()]
     if config.tracking.enabled:
         nodes.append(_tracker(loaded, data, trainer, evidence, pusher, variants))
@@ -136,7 +136,7 @@ def _transform(config: KelpConfig, examples: Channel, schema: Channel) -> BaseNo
 
 
 def _trainer(
-    config: KelpConfig, examples: Channel, schema: Channel, transform: BaseNode
+    loaded: LoadedConfig, examples: Channel, schema: Channel, transform: BaseNode
 ) -> BaseNode:
     return Trainer(
         examples=examples,
@@ -146,16 +146,26 @@ def _trainer(
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["val"]),
         custom_config={
-            "spec": config.trainer().model_dump_json(),
-            "source": source_digest("models.training.train"),
+            "spec": loaded.config.trainer().model_dump_json(),
+            "source": _with_network("models.training.train", loaded),
         },
     )
 
 
+def _with_network(module: str, loaded: LoadedConfig) -> str:
+    """The digest of what runs `module`, and in it the user's own network, where there is one."""
+    return source_digest(module, functions=loaded.user_functions("network"))
+
+
 def _evidence(
-    config: KelpConfig, examples: Channel, schema: Channel, transform: BaseNode, trainer: BaseNode
+    loaded: LoadedConfig,
+    examples: Channel,
+    schema: Channel,
+    transform: BaseNode,
+    trainer: BaseNode,
 ) -> dict[str, BaseNode]:
     """What is held for and against the candidate, and the gate that weighs it."""
+    config = loaded.config
     model = trainer.outputs["model"]
     problem = config.problem().model_dump_json()
     baseline = Resolver(
@@ -189,7 +199,7 @@ def _evidence(
     )
     nodes = {"Baseline": baseline, "Predictions": predictions, "Stress": stress}
     nodes |= {"Evaluator": evaluator}
-    nodes = {**_optional_evidence(config, examples, schema, transform), **nodes}
+    nodes = {**_optional_evidence(loaded, examples, schema, transform), **nodes}
     gate_inputs = {
         name: nodes[component].outputs[output]
         for name, component, output in (
@@ -218,8 +228,9 @@ _NOT_OF_THE_GATE = {"stress", "importance", "cross_validation"}
 
 
 def _optional_evidence(
-    config: KelpConfig, examples: Channel, schema: Channel, transform: BaseNode
+    loaded: LoadedConfig, examples: Channel, schema: Channel, transform: BaseNode
 ) -> dict[str, BaseNode]:
+    config = loaded.config
     graph = transform.outputs["transform_graph"]
     nodes: dict[str, BaseNode] = {}
     folds = config.evaluation.cross_validation
@@ -229,7 +240,7 @@ def _optional_evidence(
             schema=schema,
             transform_graph=graph,
             spec=config.cross_validation(folds).model_dump_json(),
-            source_digest=source_digest("components.cross_validation.component"),
+            source_digest=_with_network("components.cross_validation.component", loaded),
         )
     if config.evaluation.baselines.enabled:
         nodes["BaselineModels"] = BaselineModels(
@@ -243,13 +254,14 @@ def _optional_evidence(
 
 
 def _variants(
-    config: KelpConfig,
+    loaded: LoadedConfig,
     sources: Mapping[str, Channel],
     trainer: BaseNode,
     evidence: Mapping[str, BaseNode],
     pusher: BaseNode,
 ) -> dict[str, BaseNode]:
     """Weights, Compressor and VariantEvaluator of each variant, and the one VariantPusher."""
+    config = loaded.config
     variants = config.compressed()
     if not variants:
         return {}
@@ -257,7 +269,7 @@ def _variants(
     for variant in variants:
         weights = weights_name(variant, variants)
         if weights not in nodes:
-            nodes[weights] = _weights(config, variant, sources).with_id(weights)
+            nodes[weights] = _weights(loaded, variant, sources).with_id(weights)
         nodes[f"Compressor.{variant.name}"] = Compressor(
             **sources,
             model=trainer.outputs["model"],
@@ -265,7 +277,7 @@ def _variants(
             spec=variant.model_dump_json(exclude={"gates"}),
             trainer=config.trainer().model_dump_json(),
             timeout_s=_VARIANT_TIMEOUT_S,
-            source_digest=source_digest("components.compressor.component"),
+            source_digest=_with_network("components.compressor.component", loaded),
         ).with_id(f"Compressor.{variant.name}")
     made = {one.name: nodes[f"Compressor.{one.name}"].outputs["variant"] for one in variants}
     (reference,) = (made[one.name] for one in variants if is_reference(one))
@@ -310,13 +322,15 @@ def _of_variants(evaluation: EvaluationSpec) -> EvaluationSpec:
     return evaluation.model_copy(update={"resamples": resamples})
 
 
-def _weights(config: KelpConfig, variant: VariantSpec, sources: Mapping[str, Channel]) -> BaseNode:
+def _weights(
+    loaded: LoadedConfig, variant: VariantSpec, sources: Mapping[str, Channel]
+) -> BaseNode:
     return Weights(
         **sources,
         spec=variant.weights.model_dump_json(),
-        trainer=config.trainer().model_dump_json(),
+        trainer=loaded.config.trainer().model_dump_json(),
         timeout_s=_VARIANT_TIMEOUT_S,
-        source_digest=source_digest("components.weights.component"),
+        source_digest=_with_network("components.weights.component", loaded),
     )
 
 
@@ -350,7 +364,7 @@ def _tracker(
         overrides=json.dumps(loaded.overrides),
         **of_variants,
         # MLflow tells of the source of the whole run, not of the Tracker's own.
-        source_digest=source_digest("pipelines.graph"),
+        source_digest=source_digest("pipelines.graph", functions=loaded.user_functions()),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import BeforeValidator, Field, TypeAdapter, model_validator
 
 from contracts.spec import Spec
-from models.networks.spec import CnnSpec, NetworkSpec
+from models.networks.spec import CnnSpec, NetworkSpec, PythonSpec
 
 Kind = Literal["savedmodel", "tflite", "onnx"]
 Format = Literal[
@@ -252,6 +252,8 @@ def unsupported(variant: VariantSpec, network: NetworkSpec) -> str | None:
       One sentence, or None where nothing is known against it.
     """
     weights = variant.weights
+    if isinstance(network, PythonSpec):
+        return _unsupported_by_users(weights)
     if isinstance(weights, PrunedSpec) and weights.pattern == "2:4":
         widths = (*network.units, *(network.filters if isinstance(network, CnnSpec) else ()))
         odd = [width for width in widths if width % _SMALLEST_BLOCK]
@@ -262,6 +264,18 @@ def unsupported(variant: VariantSpec, network: NetworkSpec) -> str | None:
         if small:
             return f"a layer of {small[0]} units has nothing left at scale {weights.scale:g}"
     return None
+
+
+def _unsupported_by_users(weights: WeightsSpec) -> str | None:
+    """Why a technique cannot be applied to a network of the user's own."""
+    if isinstance(weights, OriginalSpec):
+        return None
+    if isinstance(weights, DistilledSpec):
+        return "a student is a narrower network, and only our own kinds can be made narrower"
+    return (
+        f"{weights.weights} weights need a network that tf_keras can build: your function builds "
+        "it under Keras 3, so its formats can be changed and its weights cannot"
+    )
 
 
 def is_reference(variant: VariantSpec) -> bool:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from contracts.spec import Spec
+from models.networks.spec import PythonSpec
 from models.training.config import TrainerSpec
+from models.user_code import load_function
 
 if TYPE_CHECKING:
     from models.data.dataset import Source, Split
@@ -68,6 +70,9 @@ class Opened:
         """Loads the network, in Keras 3."""
         import keras
 
+        spec = self.material.trainer.network
+        if isinstance(spec, PythonSpec):
+            load_function(spec.function)  # its module registers the layers that it defines
         return keras.models.load_model(self.material.network_path, compile=False)
 
     def split(self, name: Literal["train", "val"]) -> Split:

@@ -16,11 +16,10 @@ import tensorflow as tf
 
 from contracts.names import serving_name
 from models.features.spec import FeaturesSpec, Task
+from models.networks.parts import FEATURES_LAYER
 
 Array = np.ndarray[Any, Any]
 Tensors = dict[str, tf.Tensor]
-
-FEATURES_LAYER = "features"
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 from models.networks.ports import InputSpec, OutputSpec
 from models.networks.spec import HiddenSpec
 
+FEATURES_LAYER = "features"
 # Layers' own names, those that Keras gives, and those given here to columns.
 _TAKEN = re.compile(
     r"features|image|flat|probability|probabilities|standardised|prediction"
@@ -24,14 +25,15 @@ _TAKEN = re.compile(
 def joined_features(inputs: Sequence[InputSpec], keras_module: Any) -> tuple[dict[str, Any], Any]:
     """Gives the inputs by name, and one tensor of all features, encoded."""
     layers = keras_module.layers
-    entries = {port.name: _entry(i, port, keras_module) for i, port in enumerate(inputs)}
+    entries = {port.name: entry(i, port, keras_module) for i, port in enumerate(inputs)}
     joined = [port.encoding.encode(port, entries[port.name], keras_module) for port in inputs]
     # The SavedModel is cut at this layer for explanations: see models/export/encoding.py.
     join = layers.Concatenate if len(joined) > 1 else partial(layers.Activation, "linear")
-    return entries, join(name="features")(joined if len(joined) > 1 else joined[0])
+    return entries, join(name=FEATURES_LAYER)(joined if len(joined) > 1 else joined[0])
 
 
-def _entry(index: int, port: InputSpec, keras_module: Any) -> Any:
+def entry(index: int, port: InputSpec, keras_module: Any) -> Any:
+    """The input of one transformed feature."""
     # Keras warns of each entry that has another name than its key.
     name = port.name if _is_free(port.name) else f"input_{index}"
     return keras_module.Input(shape=port.row_shape, dtype=port.encoding.dtype, name=name)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import BeforeValidator, Field
 
 from contracts.spec import Spec
+from models.user_code import ImportPath
 
 
 class HiddenSpec(Spec):
@@ -44,14 +45,28 @@ class CnnSpec(HiddenSpec):
     units: tuple[int, ...] = Field((64,), min_length=1)
 
 
+class PythonSpec(Spec):
+    """A network of the user's own.
+
+    Attributes:
+      function: `package.module:function`, beside the config or installed; it is called with
+        the inputs, the output and the options, and gives a functional Keras model.
+      options: Its keyword arguments.
+    """
+
+    kind: Literal["python"]
+    function: ImportPath
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
 def _with_kind(value: Any) -> Any:
-    """A perceptron where no kind is told: a discriminator has no default of its own."""
+    """A perceptron where no kind is given: a discriminator has no default of its own."""
     if isinstance(value, Mapping) and "kind" not in value:
         return {"kind": "mlp", **value}
     return value
 
 
 NetworkSpec = Annotated[
-    Annotated[Union[MlpSpec, CnnSpec], Field(discriminator="kind")],
+    Annotated[Union[MlpSpec, CnnSpec, PythonSpec], Field(discriminator="kind")],
     BeforeValidator(_with_kind),
 ]

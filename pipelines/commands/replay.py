@@ -149,7 +149,8 @@ def deviations(recording: Recording) -> list[str]:
     summary, found = recording.summary, []
     if config_digest(recording.config) != summary["digests"]["config"]:
         found.append("this version of Kelp knows config keys that the run did not have")
-    source = source_digest("pipelines.graph")
+    functions = replay_config(recording, recording.folder).user_functions()
+    source = source_digest("pipelines.graph", functions=functions)
     if source != summary["digests"]["source"]:
         found.append(f"digests.source was {summary['digests']['source']}, is {source}")
     now = package_versions()

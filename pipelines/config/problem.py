@@ -33,7 +33,7 @@ from evidence.config import EvaluationSpec
 from models.compression.spec import NamedVariant, VariantSpec, VariantsSpec
 from models.features.registry import FeatureSpec
 from models.features.spec import FeaturesSpec, LabelSpec, Task, is_number
-from models.networks.spec import MlpSpec, NetworkSpec
+from models.networks.spec import MlpSpec, NetworkSpec, PythonSpec
 from models.training.config import TrainerSpec, TrainingSpec
 from models.user_code import FunctionSource, find_function
 from pipelines.config.consistency import consistency_errors
@@ -80,6 +80,8 @@ class KelpConfig(Spec):
 
     def user_functions(self) -> dict[KeyPath, str]:
         """The import paths of the users' functions, by key."""
+        if isinstance(self.network, PythonSpec):
+            return {("network", "function"): self.network.function}
         return {}
 
     def ingest(self, where: str) -> IngestSpec:

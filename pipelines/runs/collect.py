@@ -160,7 +160,7 @@ def complete(
         "digests": {
             "config": loaded.digest,
             "data": told.get("data_digest"),
-            "source": source_digest("pipelines.graph"),
+            "source": source_digest("pipelines.graph", functions=loaded.user_functions()),
         },
         "seed": loaded.config.seed,
         "config": str(loaded.path),

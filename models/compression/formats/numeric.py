@@ -54,8 +54,9 @@ def plain_network(opened: Opened, network: Any) -> Callable[[Mapping[str, tf.Ten
     starts, sizes = dict(network.input), {}
     for port in opened.inputs:
         if port.kind == "one_hot":
-            layer = _consumer(network, starts[port.name])
-            starts[port.name], sizes[port.name] = layer.output, port.size
+            layer = _one_hot_layer(network, starts[port.name])
+            if layer is not None:
+                starts[port.name], sizes[port.name] = layer.output, port.size
     body = keras.Model(starts, network.output, name=network.name)
 
     def predict(features: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -79,11 +80,18 @@ def _one_hot(ids: tf.Tensor, size: int) -> tf.Tensor:
     return tf.cast(1 - tf.minimum(distance * distance, 1), tf.float32)
 
 
-def _consumer(network: Any, entry: Any) -> Any:
+def _one_hot_layer(network: Any, entry: Any) -> Any:
+    """The one-hot layer that is all that reads an input; a user's network may read it elsewhere."""
     import keras
 
-    layers = [one for one in network.layers if isinstance(one, keras.layers.CategoryEncoding)]
-    return next(layer for layer in layers if layer.input is entry)
+    readers = [
+        layer
+        for layer in network.layers
+        if any(tensor is entry for tensor in keras.tree.flatten(layer.input))
+        and not isinstance(layer, keras.layers.InputLayer)
+    ]
+    alone = len(readers) == 1 and isinstance(readers[0], keras.layers.CategoryEncoding)
+    return readers[0] if alone else None
 
 
 def to_features(

@@ -18,7 +18,7 @@ from models.data.labels import class_weights
 from models.data.transformed import output_spec
 from models.features.spec import Task
 from models.networks import InputSpec, build_network
-from models.networks.spec import CnnSpec, NetworkSpec
+from models.networks.spec import CnnSpec, NetworkSpec, PythonSpec
 from models.training.config import StoppingSpec, TrainingSpec
 from models.training.fitting import MonitoredModel, fit
 from models.training.optimizers import build_optimizer
@@ -65,6 +65,8 @@ def distil(opened: Opened, teacher: Any, spec: DistilledSpec) -> tuple[Any, list
 
 def student_network(network: NetworkSpec, scale: float) -> NetworkSpec:
     """The student's network: as many layers, each of them narrower."""
+    if isinstance(network, PythonSpec):
+        raise TypeError("a user's own network has no student: see `unsupported`")
     narrower = {"units": _scaled(network.units, scale)}
     if isinstance(network, CnnSpec):
         narrower["filters"] = _scaled(network.filters, scale)

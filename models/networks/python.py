@@ -1,0 +1,155 @@
+"""A network of the user's own: a function from inputs and output to a Keras model.
+
+The model must take the inputs by name and end as the task asks, so that every gate, format
+and explanation works as it does for our own networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from contracts.errors import ModelError
+from models.networks import parts
+from models.networks.ports import InputSpec, OutputSpec
+from models.networks.spec import PythonSpec
+from models.user_code import call_function, describe_place
+
+_ACTIVATIONS = {"binary": "sigmoid", "multiclass": "softmax", "regression": None}
+_CHECKED_ROWS = 2
+_HELPERS = "models.networks.joined_features and models.networks.head do it"
+
+
+def build(
+    spec: PythonSpec, inputs: Sequence[InputSpec], output: OutputSpec, keras_module: Any
+) -> Any:
+    """Calls the user's function and checks what it gives.
+
+    Raises:
+      ConfigError: there is no such function, or it takes other arguments.
+      ModelError: it raised, or gave something else than a model for these inputs and output.
+    """
+    network = call_function(spec.function, tuple(inputs), output, **spec.options)
+    _check_model(spec, network, keras_module)
+    _check_inputs(spec, network, inputs)
+    _check_output(spec, network, output)
+    _check_saving(spec, network)
+    _check_answers(spec, network, inputs, keras_module)
+    return network
+
+
+def _check_model(spec: PythonSpec, network: Any, keras_module: Any) -> None:
+    functional = isinstance(network, keras_module.Model) and getattr(network, "inputs", None)
+    if not functional:
+        raise _wrong(
+            spec,
+            "does not return a functional Keras model",
+            "keras.Model(inputs=..., outputs=...)",
+            type(network).__name__,
+            "build it of keras.Input and layers: subclasses of keras.Model cannot be converted",
+        )
+    if not any(layer.name == parts.FEATURES_LAYER for layer in network.layers):
+        raise _wrong(
+            spec,
+            f"returns a model without a layer {parts.FEATURES_LAYER!r} that joins its features",
+            "one layer that all features go through, so that the model can be explained",
+            f"layers {', '.join(layer.name for layer in network.layers)}",
+            _HELPERS,
+        )
+
+
+def _check_inputs(spec: PythonSpec, network: Any, inputs: Sequence[InputSpec]) -> None:
+    names = [port.name for port in inputs]
+    received = network.input
+    if not isinstance(received, dict) or set(received) != set(names):
+        given = sorted(received) if isinstance(received, dict) else "no dict of inputs"
+        raise _wrong(
+            spec,
+            "returns a model with other inputs than its features",
+            f"a dict of {', '.join(names)}",
+            str(given),
+            _HELPERS,
+        )
+
+
+def _check_output(spec: PythonSpec, network: Any, output: OutputSpec) -> None:
+    width = output.classes if output.task == "multiclass" else 1
+    shape = getattr(network.output, "shape", None)
+    if shape is None or tuple(shape) != (None, width):
+        raise _wrong(
+            spec,
+            f"returns a model with another output than a {output.task} task needs",
+            f"one output of shape (None, {width})",
+            "several outputs" if shape is None else f"shape {tuple(shape)}",
+            _HELPERS,
+        )
+    wanted = _ACTIVATIONS[output.task]
+    last = network.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", "none")
+    if wanted is not None and (activation != wanted or not hasattr(last, "kernel")):
+        raise _wrong(
+            spec,
+            f"returns a model that does not end as a {output.task} task needs",
+            f"a last layer Dense({width}, activation={wanted!r})",
+            f"{type(last).__name__} {last.name!r} with activation {activation}",
+            _HELPERS,
+        )
+    if network.output.dtype != "float32":
+        raise _wrong(
+            spec,
+            "returns a model whose output is not float32",
+            "float32, also with training.mixed_precision",
+            str(network.output.dtype),
+            _HELPERS,
+        )
+
+
+def _check_saving(spec: PythonSpec, network: Any) -> None:
+    """Variants are made of the network as Keras saves it."""
+    try:
+        type(network).from_config(network.get_config())
+    except Exception as error:
+        raise _wrong(
+            spec,
+            "returns a model that Keras cannot save and load",
+            "layers of Keras, or registered classes of your own with get_config()",
+            str(error),
+            "decorate your layers with @keras.saving.register_keras_serializable(); no Lambda",
+        ) from error
+
+
+def _check_answers(
+    spec: PythonSpec, network: Any, inputs: Sequence[InputSpec], keras_module: Any
+) -> None:
+    entries = {port.name: parts.entry(i, port, keras_module) for i, port in enumerate(inputs)}
+    rows = {
+        name: np.zeros([_CHECKED_ROWS, *entry.shape[1:]], entry.dtype)
+        for name, entry in entries.items()
+    }
+    try:
+        answers = np.asarray(network(rows, training=False))
+    except Exception as error:
+        shapes = ", ".join(f"{name} {tuple(entry.shape)}" for name, entry in entries.items())
+        raise _wrong(
+            spec,
+            "returns a model that does not take its features",
+            f"inputs of these shapes: {shapes}",
+            str(error),
+            _HELPERS,
+        ) from error
+    if not np.isfinite(answers).all():
+        raise _wrong(
+            spec, "returns a model that answers with no number", "finite answers", str(answers), ""
+        )
+
+
+def _wrong(spec: PythonSpec, what: str, expected: str, received: str, fix: str) -> ModelError:
+    return ModelError(
+        f"Your function {spec.function} {what}.",
+        where=f"{describe_place(spec.function)}, key network.function",
+        expected=expected,
+        received=received,
+        fix=fix,
+    )
