@@ -24,7 +24,6 @@ _VARIANTS = (
 _SMALL = (
     f"variants={_VARIANTS}",
     "training.epochs=6",
-    "evaluation.baselines.enabled=false",
     "evaluation.importance.enabled=false",
     "evaluation.found_slices.enabled=false",
     "tracking.enabled=false",
