@@ -77,6 +77,11 @@ def code_folder() -> Path | None:
     return Path(folder) if folder else None
 
 
+def use_code_folder(folder: Path) -> None:
+    """Makes this process, and those that it starts, take users' code from a folder."""
+    os.environ[CODE_FOLDER_VARIABLE] = str(folder.resolve())
+
+
 def find_function(path: str, folder: Path | None) -> FunctionSource:
     """Finds a function without running any of its code.
 

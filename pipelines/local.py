@@ -23,7 +23,7 @@ from components.tracker.track import log_report
 from contracts.errors import ConfigError, EnvironmentProblem, KelpError
 from contracts.files import write_json
 from contracts.text import nearest
-from models.user_code import CODE_FOLDER_VARIABLE
+from models.user_code import use_code_folder
 from pipelines.commands import summary
 from pipelines.config.problem import LoadedConfig
 from pipelines.execution.capture import captured, peak_memory_mib, terminal
@@ -146,7 +146,7 @@ def _run_nodes(
 ) -> None:
     progress = Progress(console)
     record(current.loaded, current.folder)
-    os.environ[CODE_FOLDER_VARIABLE] = str(current.loaded.code_folder.resolve())
+    use_code_folder(current.loaded.code_folder)
     os.environ[RUN_VARIABLE] = f"{current.root.name}/{current.folder.name}"
     began = datetime.fromisoformat(current.started).timestamp()
     os.environ[STARTED_VARIABLE] = str(round(began * 1000))

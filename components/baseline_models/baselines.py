@@ -49,9 +49,8 @@ def fit_baselines(
         name: _read(problem, name, files[name], source, keep if name == "train" else None)
         for name in ("train", "val", "test")
     }
-    about = Problem(
-        problem.task, len(problem.label_classes()), input_specs(problem, graph), spec.seed
-    )
+    ports = [port for port in input_specs(problem, graph) if port.encoding.design is not None]
+    about = Problem(problem.task, len(problem.label_classes()), ports, spec.seed)
     scores: dict[str, Array] = {}
     facts: dict[str, Any] = {}
     for name, fit in ESTIMATORS.items():

@@ -35,7 +35,7 @@ class LinearDesign:
         """Gives `[rows, width]`: as many entries in every row, so that it is built at once."""
         dense = (_dense(self.ports, columns) - self.mean) / self.deviation
         rows, width = dense.shape
-        ids = [port for port in self.ports if port.kind != "dense"]
+        ids = [port for port in self.ports if _is_ids(port)]
         starts = width + np.cumsum([0] + [port.size for port in ids])
         places = [np.broadcast_to(np.arange(width, dtype=np.int32), (rows, width))]
         places += [
@@ -79,14 +79,14 @@ class TreeDesign:
 
     def categorical(self) -> Array:
         """Tells of each column of the matrix whether it holds categories."""
-        flags = [port.kind != "dense" and port.name not in self.frequencies for port in self.ports]
-        widths = [port.size if port.kind == "dense" else 1 for port in self.ports]
+        flags = [_is_ids(port) and port.name not in self.frequencies for port in self.ports]
+        widths = [1 if _is_ids(port) else port.size for port in self.ports]
         return np.repeat(np.array(flags), widths)
 
 
 def learn_trees(ports: Sequence[InputSpec], train: Columns) -> TreeDesign:
     """Counts the ids of the features that have too many for categories."""
-    many = [port for port in ports if port.kind != "dense" and port.size > MAX_CATEGORIES]
+    many = [port for port in ports if _is_ids(port) and port.size > MAX_CATEGORIES]
     counts = {
         port.name: np.bincount(train[port.name].reshape(-1), minlength=port.size).astype(np.float32)
         for port in many
@@ -96,5 +96,9 @@ def learn_trees(ports: Sequence[InputSpec], train: Columns) -> TreeDesign:
 
 def _dense(ports: Sequence[InputSpec], columns: Columns) -> Array:
     rows = len(columns[ports[0].name])
-    parts = [columns[port.name] for port in ports if port.kind == "dense"]
+    parts = [columns[port.name] for port in ports if not _is_ids(port)]
     return np.concatenate([np.zeros([rows, 0]), *parts], axis=1, dtype=np.float64)
+
+
+def _is_ids(port: InputSpec) -> bool:
+    return port.encoding.design == "ids"

@@ -84,7 +84,7 @@ def make_variant(
         "status": "made",
         "reason": "",
     }
-    reason = unsupported(spec, material.trainer.network)
+    reason = unsupported(spec, material.trainer.network) or _unprepared(spec, material)
     lost = sources.weights / FAILURE_FILE
     if reason is not None:
         facts |= {"status": "unsupported", "reason": reason}
@@ -94,6 +94,14 @@ def make_variant(
         facts |= _make(spec, material, sources, folder, timeout_s)
     facts["seconds"] = round(time.monotonic() - began, 1)
     write_json(folder / VARIANT_FILE, facts)
+
+
+def _unprepared(spec: VariantSpec, material: Material) -> str | None:
+    """Why the features cannot enter a format that lacks the transform graph."""
+    features = material.trainer.problem.not_offered().get("preparation", ())
+    if not features or kind_of(spec.format) == "savedmodel":
+        return None
+    return f"{', '.join(features)}: servers cannot prepare a feature of this kind for {spec.format}"
 
 
 def _make(

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from models.features.kind import FeatureKind
-from models.features.spec import FeaturesSpec, is_number
+from models.features.kind import FeatureKind, RawValues
+from models.features.spec import FeaturesSpec
 
 Statistics = Mapping[str, statistics_pb2.DatasetFeatureStatistics]
 Anomalies = Mapping[str, anomalies_pb2.Anomalies]
@@ -71,7 +71,7 @@ def _feature_findings(
 ) -> Iterator[Finding]:
     types = {feature.name: feature.type for feature in schema.feature}
     by_split = {split: _by_name(dataset) for split, dataset in statistics.items()}
-    for name, spec in problem.features.items():
+    for name, spec in problem.raw_columns().items():
         for split, dataset in statistics.items():
             if _present(by_split[split], name) == 0:
                 yield Finding(
@@ -87,13 +87,17 @@ def _feature_findings(
             yield from _type_findings(name, spec, types.get(name))
 
 
+_ALLOWED: Mapping[RawValues, tuple[schema_pb2.FeatureType, ...]] = {
+    "numbers": (schema_pb2.INT, schema_pb2.FLOAT),
+    "categories": (schema_pb2.INT, schema_pb2.BYTES),
+    "any": (schema_pb2.INT, schema_pb2.FLOAT, schema_pb2.BYTES),
+}
+
+
 def _type_findings(
     name: str, spec: FeatureKind, received: schema_pb2.FeatureType | None
 ) -> Iterator[Finding]:
-    allowed = {
-        True: (schema_pb2.INT, schema_pb2.FLOAT),
-        False: (schema_pb2.INT, schema_pb2.BYTES),
-    }[is_number(spec)]
+    allowed = _ALLOWED[spec.raw_values]
     if received is not None and received not in allowed:
         yield Finding(
             "block",
@@ -154,7 +158,7 @@ def _single_value(feature: statistics_pb2.FeatureNameStatistics | None) -> str |
 def _anomaly_findings(
     anomalies: Anomalies, schema: schema_pb2.Schema, problem: FeaturesSpec
 ) -> Iterator[Finding]:
-    used = {*problem.features, problem.label.name}
+    used = {*problem.raw_columns(), problem.label.name}
     for split, result in anomalies.items():
         for name, info in sorted(result.anomaly_info.items()):
             severe = info.severity == anomalies_pb2.AnomalyInfo.ERROR

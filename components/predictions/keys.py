@@ -16,11 +16,13 @@ class KeysSpec(Spec):
       named: Those that the config names.
       search: Whether weak slices are searched for in all columns.
       min_rows: The fewest rows of a slice.
+      left_out: The columns whose kinds of feature offer no slices.
     """
 
     named: tuple[str, ...] = ()
     search: bool = True
     min_rows: int = Field(1, ge=1)
+    left_out: tuple[str, ...] = ()
 
 
 def slice_keys(table: pa.Table, spec: KeysSpec) -> pa.Table:
@@ -32,7 +34,8 @@ def slice_keys(table: pa.Table, spec: KeysSpec) -> pa.Table:
     kept = [
         name
         for name in table.column_names
-        if name in spec.named or (spec.search and _makes_slices(table[name], spec.min_rows))
+        if name in spec.named
+        or (spec.search and name not in spec.left_out and _makes_slices(table[name], spec.min_rows))
     ]
     return table.select(kept)
 

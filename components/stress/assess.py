@@ -20,7 +20,7 @@ from evidence.clusters import clusters_of
 from evidence.config import AdversarialSpec, StressSpec
 from evidence.groups import whole
 from evidence.measures import MAIN_METRIC, Outcome, measure, sign_of, values
-from models.export.explanation import permutation_importance
+from models.export.explanation import permutation_importance, raw_permutation_importance
 from models.export.loaded_model import LoadedModel
 
 Array = np.ndarray[Any, Any]
@@ -159,9 +159,15 @@ def _importance(test: _Test) -> list[dict[str, Any]]:
         return -sign * float(values(test.metric, outcome, every)[0])
 
     columns = {name: column[rows] for name, column in test.inputs.columns.items()}
-    found = permutation_importance(
-        test.model, test.model.encode(columns), loss, spec.repeats, job.confidence, job.seed
-    )
+    draws = (spec.repeats, job.confidence, job.seed)
+    if test.model.is_explainable:
+        found = permutation_importance(test.model, test.model.encode(columns), loss, *draws)
+    else:
+        features = {
+            name: [serving_name(column) for column in kind.raw_columns(name)]
+            for name, kind in job.problem.features.items()
+        }
+        found = raw_permutation_importance(test.model, columns, features, loss, *draws)
     found.sort(key=lambda one: -one.value)
     return [
         {

@@ -33,7 +33,7 @@ def Stress(  # noqa: N802 (a TFX component is named as a class)
       ModelError: the candidate cannot be taken apart.
     """
     job = StressJob.model_validate_json(spec)
-    needed = (*job.problem.features, job.problem.label.name, *job.together)
+    needed = (*job.problem.raw_columns(), job.problem.label.name, *job.together)
     columns = list(dict.fromkeys(needed))
     held = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
     table = read_table(split_files(examples, "test"), held, columns)

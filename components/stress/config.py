@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from contracts.errors import ConfigError
 from contracts.spec import Spec
 from evidence.config import ImportanceSpec, StressSpec
+from models.features.registry import KINDS
 from models.features.spec import FeaturesSpec
-
-_DEFAULT_TYPES: Mapping[str, tuple[str, ...]] = {
-    "noise": ("numeric",),
-    "missing": ("numeric", "cyclic", "boolean", "categorical", "vocabulary"),
-    "unseen": ("categorical", "vocabulary"),
-    "units": (),
-    "adversarial": ("numeric",),
-}
-_NAMED_TYPES = {
-    **_DEFAULT_TYPES,
-    "noise": ("numeric", "cyclic"),
-    "units": ("numeric", "cyclic"),
-}
 
 
 class StressJob(Spec):
@@ -53,13 +41,13 @@ def stressed_features(name: str, stress: StressSpec, problem: FeaturesSpec) -> t
     Raises:
       ConfigError: it names what is no feature or of another type, or applies to none.
     """
-    types = _NAMED_TYPES[stress.kind]
+    types = [kind for kind, spec in KINDS.items() if stress.kind in spec.stresses]
     for column in stress.columns:
         _check(name, stress, column, problem, types)
     found = stress.columns or tuple(
         feature
         for feature, spec in problem.features.items()
-        if spec.type in _DEFAULT_TYPES[stress.kind]
+        if spec.stresses.get(stress.kind, False)
     )
     if not found:
         raise ConfigError(
@@ -73,7 +61,7 @@ def stressed_features(name: str, stress: StressSpec, problem: FeaturesSpec) -> t
 
 
 def _check(
-    name: str, stress: StressSpec, column: str, problem: FeaturesSpec, types: tuple[str, ...]
+    name: str, stress: StressSpec, column: str, problem: FeaturesSpec, types: Sequence[str]
 ) -> None:
     spec = problem.features.get(column)
     if spec is None:
@@ -84,7 +72,7 @@ def _check(
             received=column,
             fix="correct the name",
         )
-    if spec.type not in types:
+    if stress.kind not in spec.stresses:
         raise ConfigError(
             f"the stress {name!r} cannot fall on {column!r}",
             where=f"evaluation.stress.{name}.columns",

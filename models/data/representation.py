@@ -38,13 +38,13 @@ def dense_schema(schema: schema_pb2.Schema, problem: FeaturesSpec) -> schema_pb2
     """
     dense = schema_pb2.Schema()
     dense.CopyFrom(schema)
-    wanted = [*problem.features, problem.label.name]
+    wanted = [*problem.raw_columns(), problem.label.name]
     columns = {column.name: column for column in dense.feature}
     missing = [name for name in wanted if name not in columns]
     if missing:
         raise ConfigError(
             "a column that the config names is not in the schema",
-            where=f"features.{missing[0]}" if missing[0] in problem.features else "label.name",
+            where="label.name" if missing[0] == problem.label.name else f"features.{missing[0]}",
             expected=f"one of: {', '.join(sorted(columns))}",
             received=", ".join(missing),
             fix="correct the name in the config, or bring the column into the data",

@@ -7,8 +7,8 @@ without the pipeline that made it. Nothing here is a signature: servers do not s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,8 @@ class EncodedFeature:
     """Where one raw feature lies among the encoded columns.
 
     Attributes:
-      feature: Its name in the data.
-      input: Its name among the inputs of `serving_default`.
+      feature: Its name in the config.
+      columns: The raw columns that it is made of.
       kind: Its type in the config.
       start: Its first encoded column.
       stop: One past its last encoded column.
@@ -36,7 +36,7 @@ class EncodedFeature:
     """
 
     feature: str
-    input: str
+    columns: tuple[str, ...]
     kind: str
     start: int
     stop: int
@@ -51,7 +51,9 @@ class Encoding:
       task: The task.
       label: The label's name.
       classes: The label's classes as text, by id; empty for regression.
-      features: The raw features, in the order of their encoded columns.
+      inputs: By raw column, its name among the inputs of `serving_default`.
+      features: The features, in the order of their encoded columns; empty where the network
+        does not join them in one flat layer.
       reference: The mean encoded row of rows of val: what attributions are told against.
       threshold: The operating threshold; binary only.
     """
@@ -62,6 +64,7 @@ class Encoding:
     features: tuple[EncodedFeature, ...]
     reference: tuple[float, ...]
     threshold: float | None
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Gives the text that the SavedModel keeps."""
@@ -75,10 +78,19 @@ def encoding_from_json(text: str) -> Encoding:
         task=fields["task"],
         label=fields["label"],
         classes=tuple(fields["classes"]),
-        features=tuple(EncodedFeature(**entry) for entry in fields["features"]),
+        features=tuple(map(_feature, fields["features"])),
         reference=tuple(fields["reference"]),
         threshold=fields["threshold"],
+        inputs=fields.get("inputs")
+        or {entry["feature"]: entry["input"] for entry in fields["features"]},
     )
+
+
+def _feature(entry: Mapping[str, Any]) -> EncodedFeature:
+    """Models of older versions name the input of the one column that a feature was made of."""
+    known = {key: value for key, value in entry.items() if key != "input"}
+    columns = tuple(entry.get("columns", (entry["feature"],)))
+    return EncodedFeature(**{**known, "columns": columns})
 
 
 @dataclass(frozen=True)
@@ -124,19 +136,38 @@ def cut(network: Any, task: Task) -> Halves:
     )
 
 
-def describe(
-    problem: FeaturesSpec, network: Any, reference: Array, threshold: float | None
-) -> Encoding:
-    """Maps the encoded columns of a network to the features of its problem."""
-    joined = network.get_layer(FEATURES_LAYER).input
+def joined_widths(problem: FeaturesSpec, network: Any) -> list[int]:
+    """The widths of the tensors that the layer `features` joins, one for each port.
+
+    Empty where the network has no such layer, or it joins anything else: such a network is
+    trained, exported and measured, and its encoded features are not explained.
+    """
+    layer = next((layer for layer in network.layers if layer.name == FEATURES_LAYER), None)
+    joined = [] if layer is None else layer.input
     tensors = joined if isinstance(joined, (list, tuple)) else [joined]
-    widths = iter([int(tensor.shape[-1]) for tensor in tensors])
+    widths = [tensor.shape[-1] for tensor in tensors if len(tensor.shape) == 2]
+    ports = sum(len(spec.outputs(name)) for name, spec in problem.features.items())
+    return list(map(int, widths)) if len(widths) == len(tensors) == ports else []
+
+
+def describe(
+    problem: FeaturesSpec, widths: Sequence[int], reference: Array, threshold: float | None
+) -> Encoding:
+    """Maps the encoded columns of a network to the features of its problem.
+
+    Args:
+      problem: The features and the label.
+      widths: What `joined_widths` gave.
+      reference: The mean encoded row of some rows.
+      threshold: The operating threshold; binary only.
+    """
+    remaining = list(widths)
     features: list[EncodedFeature] = []
     start = 0
-    for name, spec in problem.features.items():
-        indicator = bool(getattr(spec, "missing_indicator", False))
-        stop = start + next(widths) + (next(widths) if indicator else 0)
-        features.append(EncodedFeature(name, serving_name(name), spec.type, start, stop, indicator))
+    for name, spec in problem.features.items() if widths else ():
+        stop = start + sum(remaining.pop(0) for _ in spec.outputs(name))
+        columns = spec.raw_columns(name)
+        features.append(EncodedFeature(name, columns, spec.type, start, stop, spec.marks_missing))
         start = stop
     return Encoding(
         problem.task,
@@ -145,6 +176,7 @@ def describe(
         tuple(features),
         tuple(float(value) for value in reference),
         threshold,
+        {column: serving_name(column) for column in problem.raw_columns()},
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from models.export.loaded_model import BATCH_ROWS, LoadedModel
+from models.export.loaded_model import BATCH_ROWS, Columns, LoadedModel
 
 Array = np.ndarray[Any, Any]
 
@@ -132,21 +132,80 @@ def permutation_importance(
     Returns:
       One entry a feature, in the features' order.
     """
+    names = [entry.feature for entry in model.encoding.features]
+
+    def permuted(rows: Array, order: Array) -> Iterator[Array]:
+        return _permuted_scores(model, encoded[rows], order)
+
+    losses = _Losses(loss, model.head(encoded), permuted)
+    return _importance(names, losses, repeats, confidence, seed)
+
+
+def raw_permutation_importance(
+    model: LoadedModel,
+    columns: Columns,
+    features: Mapping[str, Sequence[str]],
+    loss: Callable[[Array, Array], float],
+    repeats: int,
+    confidence: float,
+    seed: int,
+) -> list[Importance]:
+    """Permutes the raw columns of each feature; see `permutation_importance`.
+
+    It takes any kind of feature and any network, and runs the transform for each feature.
+
+    Args:
+      model: The model.
+      columns: The inputs of `serving_default`.
+      features: By feature, the inputs that it is made of.
+      loss: From places of rows and their predictions to a figure where more is worse.
+      repeats: How often.
+      confidence: Of the intervals.
+      seed: Of all draws.
+    """
+
+    def permuted(rows: Array, order: Array) -> Iterator[Array]:
+        known = {name: column[rows] for name, column in columns.items()}
+        for inputs in features.values():
+            mixed = {name: known[name][order] for name in inputs}
+            yield model.predict({**known, **mixed})
+
+    losses = _Losses(loss, model.predict(columns), permuted)
+    return _importance(list(features), losses, repeats, confidence, seed)
+
+
+@dataclass(frozen=True)
+class _Losses:
+    """What importance is measured with.
+
+    Attributes:
+      loss: From places of rows and their predictions to a figure where more is worse.
+      predictions: The predictions for the rows as they are.
+      permuted: From places of rows and an order to the predictions with each feature permuted.
+    """
+
+    loss: Callable[[Array, Array], float]
+    predictions: Array
+    permuted: Callable[[Array, Array], Iterator[Array]]
+
+
+def _importance(
+    names: Sequence[str], losses: _Losses, repeats: int, confidence: float, seed: int
+) -> list[Importance]:
     generator = np.random.default_rng(seed)
-    predictions = model.head(encoded)
-    drops = np.empty([repeats, len(model.encoding.features)])
+    count = len(losses.predictions)
+    drops = np.empty([repeats, len(names)])
     for repeat in range(repeats):
-        rows = generator.integers(0, len(encoded), len(encoded))
-        order = generator.permutation(len(encoded))
-        known = encoded[rows]
-        before = loss(rows, predictions[rows])
-        for index, scores in enumerate(_permuted_scores(model, known, order)):
-            drops[repeat, index] = loss(rows, scores) - before
+        rows = generator.integers(0, count, count)
+        order = generator.permutation(count)
+        before = losses.loss(rows, losses.predictions[rows])
+        for index, scores in enumerate(losses.permuted(rows, order)):
+            drops[repeat, index] = losses.loss(rows, scores) - before
     value = drops.mean(axis=0)
     reach = _student(confidence, repeats) * drops.std(axis=0, ddof=1)
     return [
-        Importance(entry.feature, *map(float, (value[i], value[i] - reach[i], value[i] + reach[i])))
-        for i, entry in enumerate(model.encoding.features)
+        Importance(name, *map(float, (value[i], value[i] - reach[i], value[i] + reach[i])))
+        for i, name in enumerate(names)
     ]
 
 

@@ -42,20 +42,25 @@ class LoadedModel:
     encoding: Encoding
     model: Any
 
+    @property
+    def is_explainable(self) -> bool:
+        """Whether the network joins its encoded features in one flat layer."""
+        return bool(self.encoding.features)
+
     def types(self) -> dict[str, str]:
-        """By feature, what a raw value must be: a `number`, an `integer` or `text`."""
+        """By raw column, what a value must be: a `number`, an `integer` or `text`."""
         specs = self._specs()
-        return {entry.feature: _TYPES[specs[entry.input].dtype] for entry in self.encoding.features}
+        return {column: _TYPES[specs[name].dtype] for column, name in self.encoding.inputs.items()}
 
     def columns(self, table: pa.Table) -> Columns:
         """Turns raw columns into the inputs of `serving_default`; null becomes "missing".
 
-        A feature that the table lacks is missing in every row.
+        A column that the table lacks is missing in every row.
         """
         specs = self._specs()
         return {
-            entry.input: _column(table, entry.feature, specs[entry.input].dtype)
-            for entry in self.encoding.features
+            name: _column(table, column, specs[name].dtype)
+            for column, name in self.encoding.inputs.items()
         }
 
     def answers(self, columns: Columns) -> Columns:
@@ -109,14 +114,14 @@ def load_model(folder: Path) -> LoadedModel:
     """Opens a SavedModel.
 
     Raises:
-      ModelError: it is no SavedModel, or one without the functions for explanations.
+      ModelError: it is no SavedModel, or one that does not describe itself.
     """
     model = open_saved_model(folder)
-    if not all(hasattr(model, name) for name in ("encode", "head", "score", "encoding")):
+    if not hasattr(model, "encoding"):
         raise ModelError(
-            f"{folder} cannot be explained: it lacks the two halves of its network",
+            f"{folder} does not describe its features",
             where=str(folder),
-            expected="a SavedModel with the functions encode, head, score and encoding",
+            expected="a SavedModel with the function encoding",
             received="one that an older version of Kelp, or another program, wrote",
             fix="train again: `kelp run CONFIG --from Trainer`",
         )

@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from contracts.columns import MISSING_INT
 from contracts.names import serving_name
 from models.data.representation import parse_rows, raw_input_specs
-from models.export.encoding import Halves, cut, describe, mean_row
-from models.features.spec import FeaturesSpec, is_number
+from models.export.encoding import Halves, cut, describe, joined_widths, mean_row
+from models.features.spec import FeaturesSpec
 
 Tensors = dict[str, tf.Tensor]
 
@@ -51,14 +52,16 @@ class _Saved(tf.Module):
         super().__init__()
         self.variables_of_network = [variable.value for variable in serving.network.variables]
         self.transform = serving.transform
-        halves = cut(serving.network, serving.problem.task)
-        reference = mean_row(halves, sample)
-        about = describe(serving.problem, serving.network, reference, serving.threshold)
-        matrix = tf.TensorSpec([None, len(about.reference)], tf.float32, name="encoded")
-        self.encode = _encode_function(serving, halves)
-        self.head = tf.function(halves.head, input_signature=[matrix], autograph=False)
-        self.score = tf.function(halves.score, input_signature=[matrix], autograph=False)
-        text = about.to_json()
+        widths = joined_widths(serving.problem, serving.network)
+        reference = np.zeros(0)
+        if widths:
+            halves = cut(serving.network, serving.problem.task)
+            reference = mean_row(halves, sample)
+            matrix = tf.TensorSpec([None, len(reference)], tf.float32, name="encoded")
+            self.encode = _encode_function(serving, halves)
+            self.head = tf.function(halves.head, input_signature=[matrix], autograph=False)
+            self.score = tf.function(halves.score, input_signature=[matrix], autograph=False)
+        text = describe(serving.problem, widths, reference, serving.threshold).to_json()
         self.encoding = tf.function(lambda: tf.constant(text), input_signature=[], autograph=False)
 
 
@@ -107,8 +110,9 @@ def serving_inputs(problem: FeaturesSpec, schema: schema_pb2.Schema) -> dict[str
     A number is float32 whatever its raw type, so that NaN can say "missing".
     """
     raw = raw_input_specs(schema, frozenset({problem.label.name}))
+    columns = problem.raw_columns()
     return {
-        name: tf.float32 if is_number(problem.features[name]) else spec.dtype
+        name: spec.dtype if columns[name].is_category(spec.dtype == tf.string) else tf.float32
         for name, spec in raw.items()
     }
 

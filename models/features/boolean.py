@@ -25,6 +25,7 @@ class BooleanSpec(FeatureKind):
     audit_checks = frozenset()
     stresses = {"missing": True}
     slice_key = True
+    few_values = True
 
     @classmethod
     def transform(cls, specs: Mapping[str, Any], raw: RawColumns) -> Tensors:

@@ -23,6 +23,7 @@ class CategoricalSpec(WordsKind):
     min_count: int = Field(1, ge=1)
 
     audit_checks = frozenset({"cardinality"})
+    few_values = True
 
     def value_port(self, name: str, learned: Learned) -> InputSpec:
         """An id of a word, or of the bucket of what train never showed."""

@@ -83,7 +83,9 @@ class FeatureKind(OpenChoice):
         None where the column is not audited.
       stresses: The stresses that a raw column can be put under, and whether one that names no
         columns falls on it.
-      slice_key: Whether rows may be sliced by the raw column.
+      slice_key: Whether rows may be sliced by the raw columns.
+      few_values: Whether the raw column has few values, so that `kelp init` slices by it.
+      new_values: Whether values that train never showed are no anomaly.
     """
 
     type: str
@@ -92,6 +94,8 @@ class FeatureKind(OpenChoice):
     audit_checks: ClassVar[frozenset[str] | None] = None
     stresses: ClassVar[Mapping[str, bool]] = {}
     slice_key: ClassVar[bool] = False
+    few_values: ClassVar[bool] = False
+    new_values: ClassVar[bool] = False
 
     @classmethod
     def choices(cls) -> Kinds:
@@ -99,6 +103,10 @@ class FeatureKind(OpenChoice):
         from models.features.registry import KINDS
 
         return list(KINDS.values())
+
+    def is_category(self, holds_text: bool) -> bool:
+        """Whether a raw column stands for categories; one of any values does where it is text."""
+        return holds_text if self.raw_values == "any" else self.raw_values == "categories"
 
     @property
     def marks_missing(self) -> bool:
@@ -108,6 +116,10 @@ class FeatureKind(OpenChoice):
     def raw_columns(self, name: str) -> tuple[str, ...]:
         """The raw columns that the feature is made of."""
         return (name,)
+
+    def user_code(self) -> dict[str, str]:
+        """The import paths of what users have written for it, by key."""
+        return {"type": self.type} if ":" in self.type else {}
 
     def outputs(self, name: str) -> tuple[str, ...]:
         """The names of what it becomes, one for each port."""

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from contracts.columns import indicator_name
 from contracts.names import serving_name
 from contracts.spec import Spec
-from models.features.kind import FeatureKind, RawValues
+from models.features.kind import FeatureKind
 from models.features.registry import FeatureSpec
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -41,11 +41,20 @@ class LabelSpec(Spec):
 
 
 class FeaturesSpec(Spec):
-    """All that Transform needs to know: the task, the label and the features."""
+    """All that Transform needs to know: the task, the label and the features.
+
+    Attributes:
+      task: The task.
+      label: The label.
+      features: The features by name.
+      code: The digest of the users' code that the features name: it is part of the keys of
+        the cache, and nothing else.
+    """
 
     task: Task
     label: LabelSpec
     features: dict[str, FeatureSpec] = Field(min_length=1)
+    code: str = ""
 
     @model_validator(mode="after")
     def _consistent(self) -> FeaturesSpec:
@@ -85,21 +94,20 @@ class FeaturesSpec(Spec):
                     )
                 made.add(other)
 
-    def raw_columns(self) -> dict[str, RawValues]:
-        """What each raw column that the features are made of must hold, in their order."""
-        columns: dict[str, RawValues] = {}
+    def raw_columns(self) -> dict[str, FeatureKind]:
+        """The raw columns that the features are made of, in their order.
+
+        Each comes with its feature: the first one that asks for values of some kind.
+        """
+        columns: dict[str, FeatureKind] = {}
         for name, spec in self.features.items():
             for column in spec.raw_columns(name):
-                if columns.get(column, "any") == "any":
-                    columns[column] = spec.raw_values
+                if column not in columns or columns[column].raw_values == "any":
+                    columns[column] = spec
         return columns
 
-    def audited(self) -> tuple[str, ...]:
-        """The features that the data audit looks at."""
-        return tuple(n for n, spec in self.features.items() if spec.audit_checks is not None)
-
-    def not_measured(self) -> dict[str, tuple[str, ...]]:
-        """What is not measured for some features: their kinds do not offer it."""
+    def not_offered(self) -> dict[str, tuple[str, ...]]:
+        """What the kinds of some features do not offer: it is not measured for these."""
         missing: dict[str, list[str]] = {}
         for name, spec in self.features.items():
             for what in spec.not_offered():
@@ -111,8 +119,3 @@ class FeaturesSpec(Spec):
         if self.task == "regression":
             return ()
         return self.label.classes if self.label.classes is not None else (0, 1)
-
-
-def is_number(spec: FeatureKind) -> bool:
-    """Whether the raw column must hold numbers (or booleans)."""
-    return spec.raw_values == "numbers"

@@ -32,6 +32,11 @@ class RawColumns:
     def __getitem__(self, name: str) -> tf.Tensor:
         return self._inputs[name]
 
+    def values(self, name: str) -> tf.Tensor:
+        """Gives `[batch, 1]`: float32 with NaN where a number is missing, or text."""
+        column = self._inputs[name]
+        return column if column.dtype == tf.string else to_number(name, column)
+
     def numbers(self, names: Sequence[str]) -> tf.Tensor:
         """Gives float32 `[batch, names]`, NaN where a value is missing."""
         parts: list[tf.Tensor] = []

@@ -24,6 +24,7 @@ class VocabularySpec(WordsKind):
     embedding: int | None = Field(None, ge=1, le=1024)
 
     audit_checks = frozenset()
+    new_values = True
 
     def value_port(self, name: str, learned: Learned) -> InputSpec:
         """An id of a word, or of the bucket of rare ones."""

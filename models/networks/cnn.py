@@ -42,7 +42,7 @@ def _block(index: int, filters: int, spec: CnnSpec, keras_module: Any) -> Any:
 
 def _check_pixels(spec: CnnSpec, inputs: Sequence[InputSpec]) -> None:
     width = sum(port.size for port in inputs)
-    others = [port.name for port in inputs if port.kind != "dense"]
+    others = [port.name for port in inputs if port.encoding.design != "numbers"]
     if others or width != math.prod(spec.shape):
         raise ConfigError(
             "the features are not the pixels that network.shape tells of",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from contracts.errors import ConfigError
+from contracts.errors import ConfigError, ModelError
 from contracts.text import did_you_mean, some
 from pipelines.execution.capture import captured
 from pipelines.prediction.raw_format import raw_format
@@ -104,10 +104,22 @@ def _explained(model: Any, row: Mapping[str, Any]) -> dict[str, Any]:
         probabilities = answers["probabilities"]
         target = probabilities.index(max(probabilities))
         told = f"log-odds that {about.label} is {about.classes[target]}"
+    if not model.is_explainable:
+        raise ModelError(
+            f"{model.folder} cannot be explained: its network does not join its features",
+            where=str(model.folder),
+            expected="a network with a flat layer `features`, as models.networks.joined_features "
+            "builds",
+            fix="the report of its run shows the importance of each feature",
+        )
     found = integrated_gradients(model, model.encode(columns)[0], target)
     entries = [
-        {"feature": name, "value": row[name], "attribution": part}
-        for name, part in found.by_feature.items()
+        {
+            "feature": entry.feature,
+            "value": _raw_value(row, entry.columns),
+            "attribution": found.by_feature[entry.feature],
+        }
+        for entry in about.features
     ]
     entries.sort(key=lambda entry: -abs(entry["attribution"]))
     return {
@@ -122,6 +134,13 @@ def _explained(model: Any, row: Mapping[str, Any]) -> dict[str, Any]:
         "attributions": entries,
         "residual": found.residual,
     }
+
+
+def _raw_value(row: Mapping[str, Any], columns: Sequence[str]) -> Any:
+    """The value of a feature's one raw column, or those of several by name."""
+    if len(columns) == 1:
+        return row[columns[0]]
+    return {column: row[column] for column in columns}
 
 
 def _plain(value: Any) -> Any:

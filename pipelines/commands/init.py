@@ -20,6 +20,7 @@ from contracts.errors import ConfigError
 from contracts.files import write_atomically
 from contracts.names import serving_name
 from contracts.text import count, did_you_mean, nearest, some
+from models.features.registry import KINDS
 from pipelines.config.problem import load_config
 from pipelines.recognition.labels import LabelPlan, plan_label
 from pipelines.recognition.raw_formats import FormatGuess, guess_text, guess_values, with_parts
@@ -207,7 +208,7 @@ def _slices(features: Sequence[Role], sample: Sample) -> list[str]:
         for column in sample.columns
         if column.kind in (kinds.TEXT, kinds.INT, kinds.BOOL)
     }
-    groups = [role.name for role in features if role.spec["type"] in ("categorical", "boolean")]
+    groups = [role.name for role in features if KINDS[str(role.spec["type"])].few_values]
     few = [name for name in groups if counts.get(name, _SLICE_VALUES + 1) <= _SLICE_VALUES]
     return sorted(few, key=lambda name: (counts[name], name))[:_SLICES]
 

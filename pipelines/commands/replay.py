@@ -19,6 +19,7 @@ from components.package_versions import package_versions
 from components.source_digest import source_digest
 from contracts.errors import ConfigError, DataError, KelpError
 from contracts.files import read_json
+from models.user_code import use_code_folder
 from pipelines.config.problem import KelpConfig, LoadedConfig, config_digest
 from pipelines.execution.capture import captured
 from pipelines.runs.find import LATEST, SUMMARY
@@ -114,6 +115,8 @@ def read_recording(folder: Path) -> Recording:
             received=_digest(content),
         )
     place = folder / MACHINE_FILE
+    if (folder / CODE_FOLDER).is_dir():
+        use_code_folder(folder / CODE_FOLDER)
     config = KelpConfig.model_validate(content)
     return Recording(folder, summary, config, read_json(place) if place.is_file() else {})
 

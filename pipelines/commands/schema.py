@@ -50,7 +50,7 @@ def opened(schema: schema_pb2.Schema, problem: FeaturesSpec) -> schema_pb2.Schem
     result.CopyFrom(schema)
     for feature in result.feature:
         spec = problem.features.get(feature.name)
-        if spec is not None and spec.type == "vocabulary":
+        if spec is not None and spec.new_values:
             _open(result, feature)
     return result
 

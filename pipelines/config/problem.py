@@ -32,10 +32,10 @@ from contracts.yaml import KeyPath
 from evidence.config import EvaluationSpec
 from models.compression.spec import NamedVariant, VariantSpec, VariantsSpec
 from models.features.registry import FeatureSpec
-from models.features.spec import FeaturesSpec, LabelSpec, Task, is_number
+from models.features.spec import FeaturesSpec, LabelSpec, Task
 from models.networks.spec import MlpSpec, NetworkSpec, PythonSpec
 from models.training.config import TrainerSpec, TrainingSpec
-from models.user_code import FunctionSource, find_function
+from models.user_code import FunctionSource, code_folder, find_function, use_code_folder
 from pipelines.config.consistency import consistency_errors
 from pipelines.config.overrides import apply_overrides
 from report.config import CardSpec
@@ -76,18 +76,32 @@ class KelpConfig(Spec):
 
     def problem(self) -> FeaturesSpec:
         """What Transform needs to know."""
-        return FeaturesSpec(task=self.task, label=self.label, features=self.features)
+        return FeaturesSpec(
+            task=self.task, label=self.label, features=self.features, code=self._features_code()
+        )
+
+    def _features_code(self) -> str:
+        """The digest of the users' code that features name; empty where there is none."""
+        paths = sorted(path for key, path in self.user_functions().items() if key[0] == "features")
+        digests = [find_function(path, code_folder()).digest() for path in paths]
+        return hashlib.sha256("".join(digests).encode()).hexdigest()[:32] if digests else ""
 
     def user_functions(self) -> dict[KeyPath, str]:
         """The import paths of the users' functions, by key."""
+        functions: dict[KeyPath, str] = {
+            ("features", name, key): path
+            for name, spec in self.features.items()
+            for key, path in spec.user_code().items()
+        }
         if isinstance(self.network, PythonSpec):
-            return {("network", "function"): self.network.function}
-        return {}
+            functions["network", "function"] = self.network.function
+        return functions
 
     def ingest(self, where: str) -> IngestSpec:
         """What ExampleGen needs to know; `where` names the config in its errors."""
         data = self.data
-        numbers = [name for name, spec in self.features.items() if is_number(spec)]
+        columns = self.problem().raw_columns()
+        numbers = [name for name, spec in columns.items() if spec.raw_values == "numbers"]
         if self.task == "regression":
             numbers.append(self.label.name)
         return IngestSpec(
@@ -107,7 +121,14 @@ class KelpConfig(Spec):
         """Every raw column that a run needs, once, in a fixed order."""
         sliced = (column for group in self.evaluation.slices for column in group)
         data, told = self.data, self.evaluation.fairness.sensitive
-        names = (*self.features, self.label.name, *data.split.columns, *sliced, *told, *data.keep)
+        names = (
+            *self.problem().raw_columns(),
+            self.label.name,
+            *data.split.columns,
+            *sliced,
+            *told,
+            *data.keep,
+        )
         return tuple(dict.fromkeys(names))
 
     def trainer(self) -> TrainerSpec:
@@ -148,6 +169,9 @@ class KelpConfig(Spec):
             named=tuple(sorted(named)),
             search=evaluation.found_slices.enabled,
             min_rows=evaluation.min_slice_rows,
+            left_out=tuple(
+                name for name, kind in self.problem().raw_columns().items() if not kind.slice_key
+            ),
         )
 
     def compressed(self) -> list[VariantSpec]:
@@ -235,6 +259,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
                 return f"command line, override {override.text}"
         return document.place(key)
 
+    # A feature of a user's own kind is validated by its class.
+    use_code_folder(path.parent)
     config = validated(KelpConfig, changed.value, place)
     _require_functions(config, path.parent, place)
     return LoadedConfig(config, path, config_digest(config), document.text, tuple(overrides))

@@ -20,7 +20,7 @@ from components.data_gate.audit.columns import (
     numbers_of,
 )
 from components.data_gate.audit.label_noise import Terms
-from models.features.spec import FeaturesSpec, is_number
+from models.features.spec import FeaturesSpec
 
 _TREES = {"max_iter": 60, "max_leaf_nodes": 15, "learning_rate": 0.1, "early_stopping": False}
 _THREADS = 2
@@ -45,8 +45,10 @@ class Columns:
 
 def columns_of(table: pa.Table, names: list[str], problem: FeaturesSpec) -> Columns:
     """Encodes the features: numbers as they are, categories by rank, rare ones together."""
+    kinds = problem.raw_columns()
+    are_text = [is_text(table[name]) for name in names]
     categorical = tuple(
-        not is_number(problem.features[name]) or is_text(table[name]) for name in names
+        text or kinds[name].is_category(text) for name, text in zip(names, are_text, strict=True)
     )
     columns = [
         _ranks(codes_of(table[name])) if category else numbers_of(table[name])

@@ -12,7 +12,6 @@ from components.data_gate.audit.columns import Codes, Floats, codes_of, is_text,
 from components.data_gate.audit.labels import TRAIN
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
 from models.features.kind import FeatureKind
-from models.features.spec import is_number
 
 # Of fewer values, nearly all are distinct by chance.
 _FEWEST_VALUES = 20
@@ -26,6 +25,10 @@ class _Column:
     spec: FeatureKind
     values: pa.ChunkedArray
     codes: Codes
+
+    @property
+    def checks(self) -> frozenset[str]:
+        return self.spec.audit_checks or frozenset()
 
     @property
     def rows(self) -> int:
@@ -58,14 +61,14 @@ def check_constant(data: AuditData) -> Part:
 
 def check_outliers(data: AuditData) -> Part:
     """Finds numeric features with too many values far from the others."""
-    numeric = [column for column in _columns(data) if column.spec.type == "numeric"]
+    numeric = [column for column in _columns(data) if "outliers" in column.checks]
     return Part([_outliers(data, column) for column in numeric if not is_text(column.values)])
 
 
 def check_cardinality(data: AuditData) -> Part:
     """Finds categorical features with so many values that they need an embedding."""
     columns = _columns(data)
-    checks = [_cardinality(data, one) for one in columns if one.spec.type == "categorical"]
+    checks = [_cardinality(data, one) for one in columns if "cardinality" in one.checks]
     return Part(checks, {"features": [_profile(column) for column in columns]})
 
 
@@ -83,15 +86,15 @@ def _columns(data: AuditData) -> list[_Column]:
     table = data.tables.get(TRAIN)
     if table is None or not table.num_rows:
         return []
+    kinds = data.problem.raw_columns()
     return [
-        _Column(name, data.problem.features[name], table[name], codes_of(table[name]))
-        for name in data.features()
+        _Column(name, kinds[name], table[name], codes_of(table[name])) for name in data.features()
     ]
 
 
 def _missing(data: AuditData, name: str, shares: dict[str, float]) -> Checked:
-    spec, feature = data.spec.missing, data.problem.features[name]
-    marked = not is_number(feature) or bool(getattr(feature, "missing_indicator", False))
+    spec = data.spec.missing
+    marked = not data.holds_numbers(name) or data.problem.raw_columns()[name].marks_missing
     bound = spec.max_marked_share if marked else spec.max_share
     split = max(shares, key=lambda key: shares[key])
     hint = "" if marked else ", or give it a missing_indicator"
@@ -192,7 +195,7 @@ def _cardinality(data: AuditData, column: _Column) -> Checked:
 
 
 def _may_be_id(column: _Column) -> bool:
-    if is_text(column.values) or not is_number(column.spec):
+    if is_text(column.values) or column.spec.is_category(holds_text=False):
         return True
     if not pa.types.is_integer(column.values.type):
         return False

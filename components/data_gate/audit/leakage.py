@@ -20,7 +20,7 @@ from components.data_gate.audit.columns import (
 )
 from components.data_gate.audit.labels import TRAIN
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
-from models.features.spec import Task, is_number
+from models.features.spec import Task
 
 FOLDS = 5
 _BINS = 64
@@ -63,7 +63,7 @@ def check_leakage(data: AuditData) -> Part:
         return Part()
     target = _Target(data.problem.task, labels, rng.permutation(len(labels)) % FOLDS)
     powers = {
-        name: feature_power(table[name], is_number(data.problem.features[name]), target)
+        name: feature_power(table[name], data.holds_numbers(name), target)
         for name in data.features()
     }
     ranked = sorted(powers, key=lambda name: -powers[name])

@@ -28,7 +28,6 @@ from components.data_gate.audit.columns import (
     numbers_of,
 )
 from components.data_gate.audit.outcome import AuditData
-from models.features.spec import is_number
 
 # Numbers that were altered by 1 % are within the first, where each varies by itself the second.
 _RADII = (0.0125, 0.03)
@@ -91,16 +90,14 @@ def find_near_copies(data: AuditData, earlier: str, later: str) -> NearCopies | 
 def _numbers(data: AuditData) -> list[str]:
     table = next(iter(data.tables.values()))
     names = [
-        name
-        for name in data.features()
-        if is_number(data.problem.features[name]) and not is_text(table[name])
+        name for name in data.features() if data.holds_numbers(name) and not is_text(table[name])
     ]
     return names + ([data.problem.label.name] if data.problem.task == "regression" else [])
 
 
 def _groups(data: AuditData, table: pa.Table, numbers: list[str]) -> Ints:
     """A code a row: equal where categories, classes and what is missing are."""
-    names = [*data.features(), data.problem.label.name]
+    names = [*data.columns(), data.problem.label.name]
     groups = np.zeros(table.num_rows, np.int64)
     for name in names:
         column = table[name]

@@ -35,10 +35,20 @@ class AuditData:
     split: SplitSpec
     spans: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
 
-    def features(self) -> list[str]:
-        """The features that every table has, in the config's order."""
+    def columns(self) -> list[str]:
+        """The raw columns of features that every table has, in the config's order."""
         held = [set(table.column_names) for table in self.tables.values()]
-        return [name for name in self.problem.features if all(name in names for names in held)]
+        return [name for name in self.problem.raw_columns() if all(name in names for names in held)]
+
+    def features(self) -> list[str]:
+        """Those of `columns` whose kind offers an audit."""
+        kinds = self.problem.raw_columns()
+        return [name for name in self.columns() if kinds[name].audit_checks is not None]
+
+    def holds_numbers(self, name: str) -> bool:
+        """Whether a feature's raw column holds numbers that are no codes of categories."""
+        is_text = any(pa.types.is_string(table[name].type) for table in self.tables.values())
+        return not self.problem.raw_columns()[name].is_category(is_text)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ EXAMPLES = 5
 
 def check_duplicates(data: AuditData) -> Part:
     """Counts rows that equal an earlier one of their split, or one of another split."""
-    names = [*data.features(), data.problem.label.name]
+    names = [*data.columns(), data.problem.label.name]
     hashes = {split: row_hashes(table, names) for split, table in data.tables.items()}
     spec = data.spec.duplicates
     within: dict[str, int] = {}
@@ -45,7 +45,7 @@ def check_contradictions(data: AuditData) -> Part:
 
     Of a regression's labels, another one is one that is further off than their deviation.
     """
-    names, spec = data.features(), data.spec.contradictions
+    names, spec = data.columns(), data.spec.contradictions
     if not data.tables or not names:
         return Part()
     origin, hashes, labels = _all_rows(data, names)

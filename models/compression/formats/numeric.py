@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ def ports(opened: Opened) -> list[TensorInput]:
         TensorInput(
             feature=port.name,
             tensor=f"input_{index}",
-            dtype="float32" if port.kind == "dense" else "int32",
-            width=port.size if port.kind == "dense" else 1,
+            dtype="float32" if port.encoding.dtype == "float32" else "int32",
+            width=math.prod(port.row_shape),
         )
         for index, port in enumerate(opened.inputs)
     ]

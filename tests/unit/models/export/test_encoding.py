@@ -14,6 +14,7 @@ from models.export.encoding import (
     cut,
     describe,
     encoding_from_json,
+    joined_widths,
     mean_row,
 )
 from models.export.loaded_model import load_model
@@ -69,7 +70,8 @@ def test_encoded_columns_are_mapped_to_raw_features(models):
     assert [entry.kind for entry in about.features] == [
         spec["type"] for spec in small_model.FEATURES.values()
     ]
-    assert about.features[1].input == "the_count"
+    assert about.features[1].columns == ("the count",)
+    assert about.inputs["the count"] == "the_count"
     assert (about.classes, about.threshold, about.label) == (("no", "yes"), 0.4, "y")
     assert encoding_from_json(about.to_json()) == about
 
@@ -138,8 +140,8 @@ def test_a_network_of_one_feature_is_cut_too():
     encoded = halves.encode(features)
     np.testing.assert_array_equal(encoded, np.eye(4)[[1, 3]])
     np.testing.assert_allclose(halves.head(encoded), net(features), atol=1e-6)
-    about = describe(one, net, np.zeros(4), 0.5)
-    assert about.features == (EncodedFeature("color", "color", "categorical", 0, 4, False),)
+    about = describe(one, joined_widths(one, net), np.zeros(4), 0.5)
+    assert about.features == (EncodedFeature("color", ("color",), "categorical", 0, 4, False),)
     assert isinstance(about, Encoding)
 
 
@@ -163,7 +165,7 @@ def test_what_cannot_be_explained_is_refused_with_a_remedy(tmp_path):
     with pytest.raises(ModelError, match="no SavedModel"):
         load_model(tmp_path)
     tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
-    with pytest.raises(ModelError, match="lacks the two halves") as caught:
+    with pytest.raises(ModelError, match="does not describe its features") as caught:
         load_model(tmp_path / "other")
     assert "--from Trainer" in caught.value.fix
     (tmp_path / "other" / "saved_model.pb").write_bytes(b"cut short")

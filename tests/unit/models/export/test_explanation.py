@@ -16,9 +16,9 @@ from models.export.loaded_model import LoadedModel, load_model
 from tests import small_model
 
 FEATURES = (
-    EncodedFeature("a", "a", "numeric", 0, 1, False),
-    EncodedFeature("b", "b", "cyclic", 1, 3, False),
-    EncodedFeature("idle", "idle", "numeric", 3, 5, True),
+    EncodedFeature("a", ("a",), "numeric", 0, 1, False),
+    EncodedFeature("b", ("b",), "cyclic", 1, 3, False),
+    EncodedFeature("idle", ("idle",), "numeric", 3, 5, True),
 )
 
 
