@@ -1,7 +1,8 @@
 """A network of the user's own: a function from inputs and output to a Keras model.
 
-The model must take the inputs by name and end as the task asks, so that every gate, format
-and explanation works as it does for our own networks.
+The model must take the inputs by name and end as the task asks, so that every gate and format
+works as it does for our own networks. Where all features go through one flat layer `features`,
+`kelp explain` works too.
 """
 
 from __future__ import annotations
@@ -49,14 +50,6 @@ def _check_model(spec: PythonSpec, network: Any, keras_module: Any) -> None:
             "keras.Model(inputs=..., outputs=...)",
             type(network).__name__,
             "build it of keras.Input and layers: subclasses of keras.Model cannot be converted",
-        )
-    if not any(layer.name == parts.FEATURES_LAYER for layer in network.layers):
-        raise _wrong(
-            spec,
-            f"returns a model without a layer {parts.FEATURES_LAYER!r} that joins its features",
-            "one layer that all features go through, so that the model can be explained",
-            f"layers {', '.join(layer.name for layer in network.layers)}",
-            _HELPERS,
         )
 
 

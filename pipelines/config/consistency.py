@@ -87,7 +87,7 @@ def _class_weights(config: KelpConfig) -> Iterator[KeyProblem]:
     if weights != "none" and config.task == "regression":
         yield KeyProblem(path, "a regression task has no classes to weigh", expected="'none'")
     elif isinstance(weights, dict):
-        classes = [str(name) for name in config.problem().label_classes()]
+        classes = [str(name) for name in config.declared_problem().label_classes()]
         for name in weights:
             if name not in classes:
                 yield KeyProblem(
@@ -225,7 +225,7 @@ def _resampling(config: KelpConfig) -> Iterator[KeyProblem]:
 def _stresses(config: KelpConfig) -> Iterator[KeyProblem]:
     for name, stress in config.evaluation.stress.items():
         try:
-            stressed_features(name, stress, config.problem())
+            stressed_features(name, stress, config.declared_problem())
         except ConfigError as error:
             yield KeyProblem(
                 ("evaluation", "stress", name),

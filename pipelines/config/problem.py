@@ -76,9 +76,11 @@ class KelpConfig(Spec):
 
     def problem(self) -> FeaturesSpec:
         """What Transform needs to know."""
-        return FeaturesSpec(
-            task=self.task, label=self.label, features=self.features, code=self._features_code()
-        )
+        return self.declared_problem().model_copy(update={"code": self._features_code()})
+
+    def declared_problem(self) -> FeaturesSpec:
+        """The same without the digest of users' code, which may not be there."""
+        return FeaturesSpec(task=self.task, label=self.label, features=self.features)
 
     def _features_code(self) -> str:
         """The digest of the users' code that features name; empty where there is none."""
@@ -100,7 +102,7 @@ class KelpConfig(Spec):
     def ingest(self, where: str) -> IngestSpec:
         """What ExampleGen needs to know; `where` names the config in its errors."""
         data = self.data
-        columns = self.problem().raw_columns()
+        columns = self.declared_problem().raw_columns()
         numbers = [name for name, spec in columns.items() if spec.raw_values == "numbers"]
         if self.task == "regression":
             numbers.append(self.label.name)
@@ -122,7 +124,7 @@ class KelpConfig(Spec):
         sliced = (column for group in self.evaluation.slices for column in group)
         data, told = self.data, self.evaluation.fairness.sensitive
         names = (
-            *self.problem().raw_columns(),
+            *self.declared_problem().raw_columns(),
             self.label.name,
             *data.split.columns,
             *sliced,
@@ -170,7 +172,9 @@ class KelpConfig(Spec):
             search=evaluation.found_slices.enabled,
             min_rows=evaluation.min_slice_rows,
             left_out=tuple(
-                name for name, kind in self.problem().raw_columns().items() if not kind.slice_key
+                name
+                for name, kind in self.declared_problem().raw_columns().items()
+                if not kind.slice_key
             ),
         )
 

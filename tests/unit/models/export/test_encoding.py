@@ -171,3 +171,18 @@ def test_what_cannot_be_explained_is_refused_with_a_remedy(tmp_path):
     (tmp_path / "other" / "saved_model.pb").write_bytes(b"cut short")
     with pytest.raises(ModelError, match="does not load"):
         load_model(tmp_path / "other")
+
+
+def test_a_network_without_a_flat_join_is_exported_and_answers(tmp_path):
+    entries = {
+        port.name: keras.Input(port.row_shape, dtype=port.encoding.dtype)
+        for port in small_model.PORTS
+    }
+    dense = [entries[name] for name in ("x", "the count", "hour")]
+    joined = keras.layers.Concatenate()(dense)
+    network = keras.Model(entries, keras.layers.Dense(1, activation="sigmoid")(joined))
+    model = load_model(small_model.write(tmp_path, net=network))
+    assert not model.is_explainable
+    assert model.encoding.threshold == 0.4
+    answers = model.predict(model.columns(pa.table({"x": [1.0, None], "hour": [3.0, 4.0]})))
+    assert answers.shape == (2,)

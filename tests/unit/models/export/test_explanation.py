@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from models.export import explanation
 from models.export.encoding import EncodedFeature, Encoding
-from models.export.explanation import integrated_gradients, permutation_importance
+from models.export.explanation import (
+    integrated_gradients,
+    permutation_importance,
+    raw_permutation_importance,
+)
 from models.export.loaded_model import LoadedModel, load_model
 from tests import small_model
 
@@ -162,3 +166,31 @@ def test_more_rows_make_the_interval_narrower():
         return found[0].high - found[0].low
 
     assert width(20_000) < width(500) / 3
+
+
+def test_permuting_raw_columns_costs_what_permuting_encoded_ones_does(tmp_path):
+    model = load_model(small_model.write(tmp_path))
+    generator = np.random.default_rng(7)
+    columns = {
+        "x": generator.normal(size=50).astype(np.float32),
+        "the_count": generator.integers(0, 50, 50).astype(np.float32),
+        "hour": generator.uniform(0, 24, 50).astype(np.float32),
+        "flag": generator.integers(0, 2, 50).astype(np.float32),
+        "color": generator.choice(["red", "green", "blue"], 50).astype(object),
+        "code": generator.integers(0, 8, 50),
+    }
+    labels = generator.integers(0, 2, 50)
+
+    def loss(rows, predicted):
+        return float(np.mean((labels[rows] - predicted) ** 2))
+
+    features = {
+        entry.feature: (model.encoding.inputs[entry.feature],) for entry in model.encoding.features
+    }
+    encoded = permutation_importance(model, model.encode(columns), loss, 3, 0.95, seed=2)
+    raw = raw_permutation_importance(model, columns, features, loss, 3, 0.95, seed=2)
+    assert [one.feature for one in raw] == [one.feature for one in encoded]
+    for one, other in zip(raw, encoded, strict=True):
+        assert (one.value, one.low, one.high) == pytest.approx(
+            (other.value, other.low, other.high), abs=1e-6
+        )

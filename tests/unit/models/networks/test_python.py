@@ -26,7 +26,9 @@ GOOD = """
         hidden = keras.layers.Dense(units)(features)
         return keras.Model(entries, head(output, keras.layers)(hidden))
 """
-_OWN_ENTRIES = """entries = {one.name: keras.Input([one.size]) for one in inputs}
+_OWN_ENTRIES = """entries = {
+            one.name: keras.Input(one.row_shape, dtype=one.encoding.dtype) for one in inputs
+        }
         features = keras.layers.Concatenate()(list(entries.values()))"""
 
 
@@ -65,12 +67,6 @@ def test_it_is_built_for_each_task_with_its_options(function, task, classes, wid
         ),
         ("keras.Model(entries,", "keras.Model([*entries.values()],", "other inputs", "no dict"),
         (
-            "entries, features = joined_features(inputs, keras)",
-            _OWN_ENTRIES,
-            "without a layer 'features'",
-            "dense",
-        ),
-        (
             "keras.layers.Dense(units)(features)",
             "keras.layers.Lambda(lambda x: x)(features)",
             "that Keras cannot save and load",
@@ -85,6 +81,12 @@ def test_another_model_is_refused_with_the_line_of_the_function(function, old, n
     assert received in caught.value.received
     assert f"{spec.function.partition(':')[0]}.py, line 4" in caught.value.where
     assert len(caught.value.lines()) <= 10
+
+
+def test_features_need_not_be_joined_in_a_layer_of_ours(function):
+    own = GOOD.replace("entries, features = joined_features(inputs, keras)", _OWN_ENTRIES)
+    network = build_network(function(own), INPUTS, OutputSpec("binary", 2), keras)
+    assert "features" not in [layer.name for layer in network.layers]
 
 
 def test_an_exception_and_an_unknown_option_name_the_line(function):
