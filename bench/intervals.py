@@ -121,8 +121,8 @@ def _ours(columns: dict[str, NDArray[Any]]) -> tuple[float, dict[str, float]]:
     began = time.perf_counter()
     found = compare(table, "candidate", "baseline", spec, SEED, find=False)
     seconds = time.perf_counter() - began
-    by_slice = {_name(one["slice"]): one["metrics"]["roc_auc"]["value"] for one in found["slices"]}
-    return seconds, by_slice | {"": found["metrics"]["roc_auc"]["candidate"]["value"]}
+    by_slice = {_name(one.slice): one.metrics["roc_auc"].value or 0.0 for one in found.slices}
+    return seconds, by_slice | {"": found.metrics["roc_auc"].candidate.value or 0.0}
 
 
 def _tfma(columns: dict[str, NDArray[Any]]) -> tuple[float, dict[str, float]]:

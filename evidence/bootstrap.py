@@ -22,9 +22,10 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from contracts.results.evidence import Interval
+
 Array = np.ndarray[Any, Any]
 Key = TypeVar("Key", bound=Hashable)
-Interval = dict[str, float | None]
 
 _BLOCK_ELEMENTS = 2_000_000
 _WORKERS = 4
@@ -106,7 +107,7 @@ def draw(rows: int, seed: int, start: int, resamples: int) -> Array:
 def interval(value: float, resampled: Array, confidence: float) -> Interval:
     """Gives a value and its percentile interval, None where there is none."""
     low, high = bounds(resampled, confidence)
-    return {"value": number(value), "low": number(low), "high": number(high)}
+    return Interval(value=number(value), low=number(low), high=number(high))
 
 
 def bounds(resampled: Array, confidence: float) -> tuple[float, float]:

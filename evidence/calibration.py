@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
+from contracts.results.evidence import Calibration, CalibrationBin, Interval
 from evidence.bootstrap import Draws, bootstrap, bounds, number
 from evidence.groups import Groups, groups_by_code
 from evidence.measures import Outcome
 from evidence.moments import Figure, Moments
 
 Array = np.ndarray[Any, Any]
-Json = dict[str, Any]
 
 
-def calibration(outcome: Outcome, bins: int, confidence: float, draws: Draws) -> Json | None:
+def calibration(outcome: Outcome, bins: int, confidence: float, draws: Draws) -> Calibration | None:
     """Gives the reliability bins and the expected calibration error.
 
     Bins are equally wide; one without rows is left out. Many classes are judged by the
@@ -39,9 +39,11 @@ def calibration(outcome: Outcome, bins: int, confidence: float, draws: Draws) ->
     rows = len(predicted)
     value = float(error.at(np.ones((1, rows), np.uint8))[0])
     low, high = bounds(bootstrap({"error": error}, draws)["error"], confidence)
-    mirrored = {"low": number(max(0.0, 2 * value - high)), "high": number(2 * value - low)}
+    mirrored = Interval(
+        value=number(value), low=number(max(0.0, 2 * value - high)), high=number(2 * value - low)
+    )
     entries = _bins(predicted, observed, groups, places / bins, 1 / bins, confidence)
-    return {"bins": entries, "error": {"value": number(value), **mirrored}}
+    return Calibration(bins=entries, error=mirrored)
 
 
 def wilson(hits: Array, rows: Array, confidence: float) -> tuple[Array, Array]:
@@ -86,20 +88,20 @@ def _chances(outcome: Outcome) -> tuple[Array, Array]:
 
 def _bins(
     predicted: Array, observed: Array, groups: Groups, lows: Array, width: float, confidence: float
-) -> list[Json]:
+) -> list[CalibrationBin]:
     rows = groups.sizes
     hits = groups.sums(observed[groups.rows])
     means = groups.sums(predicted[groups.rows]) / rows
     low, high = wilson(hits, rows, confidence)
     return [
-        {
-            "low": float(lows[place]),
-            "high": float(lows[place] + width),
-            "rows": int(rows[place]),
-            "predicted": float(means[place]),
-            "observed": float(hits[place] / rows[place]),
-            "observed_low": float(low[place]),
-            "observed_high": float(high[place]),
-        }
+        CalibrationBin(
+            low=float(lows[place]),
+            high=float(lows[place] + width),
+            rows=int(rows[place]),
+            predicted=float(means[place]),
+            observed=float(hits[place] / rows[place]),
+            observed_low=float(low[place]),
+            observed_high=float(high[place]),
+        )
         for place in range(len(groups))
     ]

@@ -13,11 +13,13 @@ from evidence.slicing import code, column_of
 Array = np.ndarray[Any, Any]
 
 
-def clusters_of(keys: pa.Table, together: Sequence[str]) -> Array | None:
-    """Gives by row, from 0, the cluster of rows alike in `together`; None without columns."""
+def clusters_of(keys: pa.Table, cluster_columns: Sequence[str]) -> Array | None:
+    """Gives by row, from 0, its cluster: rows alike in `cluster_columns`; None without them."""
     clusters = None
-    for name in together:
-        one = code(column_of(keys, name, "data.split.columns"), keys.num_rows)
-        codes = one.codes if clusters is None else clusters * len(one.values) + one.codes
+    for name in cluster_columns:
+        coding = code(column_of(keys, name, "data.split.columns"), keys.num_rows)
+        codes = coding.codes
+        if clusters is not None:
+            codes = clusters * len(coding.values) + codes
         clusters = np.unique(codes, return_inverse=True)[1]
     return clusters

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from evidence.bootstrap import Draws, Interval, Resampling, bootstrap, interval, number
+from contracts.results.evidence import Interval, Loss, MetricEvidence, SliceEvidence
+from evidence.bootstrap import Draws, Resampling, bootstrap, interval, number
 from evidence.clusters import clusters_of
 from evidence.config import EvaluationSpec
 from evidence.groups import Groups, groups_of, whole
@@ -30,14 +31,27 @@ from evidence.slicing import Slice, configured
 from evidence.trial import Trial, joined
 
 Array = np.ndarray[Any, Any]
-Json = dict[str, Any]
 
 _RARE = "too few rows: many resamples cannot compute it"
 
 
 def main_metric(table: PredictionTable, spec: EvaluationSpec) -> str:
-    """The metric that slices, baselines and stresses are told in."""
+    """The metric that slices, baselines and stresses are judged by."""
     return spec.metric or MAIN_METRIC[table.task]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One model compared with another on the same rows.
+
+    Attributes:
+      metrics: By name; `candidate` is the model that is judged, `baseline` the reference.
+      slices: Positive gaps (the whole minus the slice) and changes (reference minus model)
+        are worse.
+    """
+
+    metrics: dict[str, MetricEvidence]
+    slices: list[SliceEvidence]
 
 
 def compare(
@@ -48,40 +62,34 @@ def compare(
     seed: int,
     *,
     find: bool = True,
-    together: Sequence[str] = (),
-) -> Json:
+    cluster_columns: Sequence[str] = (),
+) -> Comparison:
     """Compares two models of `table` on its rows, overall and by slice.
 
     Args:
       table: The rows and what the models say of them.
       model: The model that is judged.
-      reference: The model it is held against; None: there is none.
+      reference: The model it is compared with; None without one.
       spec: Slices, bounds, resamples and confidence.
       seed: Of the resamples.
       find: Whether to search for slices that the config does not list.
-      together: Columns whose equal values mark rows that depend on each other.
-
-    Returns:
-      `metrics` by name: an interval by model, and `difference` (model minus reference, in
-      the metric's own unit; None without a reference). `slices`: each with its metrics,
-      `gap` (the whole minus the slice) and `change` (reference minus model), both signed
-      so that positive is worse.
+      cluster_columns: Columns whose equal values mark rows that depend on each other.
     """
     outcomes = {name: outcome_of(table, name) for name in (model, reference) if name is not None}
-    draws = draws_of(table, spec, seed, together)
+    draws = draws_of(table, spec, seed, cluster_columns)
     other = None if reference is None else outcomes[reference]
     trial = Trial(main_metric(table, spec), outcomes[model], other, draws.clusters)
-    return {
-        "metrics": overall_metrics(outcomes, model, reference, spec.confidence, draws),
-        "slices": _slices(table, trial, spec, draws, find=find),
-    }
+    return Comparison(
+        overall_metrics(outcomes, model, reference, spec.confidence, draws),
+        _slices(table, trial, spec, draws, find=find),
+    )
 
 
 def draws_of(
-    table: PredictionTable, spec: EvaluationSpec, seed: int, together: Sequence[str]
+    table: PredictionTable, spec: EvaluationSpec, seed: int, cluster_columns: Sequence[str]
 ) -> Draws:
-    """Gives the resamples of a table; rows alike in `together` are drawn together."""
-    return Draws(table.rows, spec.resamples, seed, clusters_of(table.keys, together))
+    """Gives the resamples of a table; rows alike in `cluster_columns` are drawn together."""
+    return Draws(table.rows, spec.resamples, seed, clusters_of(table.keys, cluster_columns))
 
 
 def overall_metrics(
@@ -90,25 +98,25 @@ def overall_metrics(
     reference: str | None,
     confidence: float,
     draws: Draws,
-) -> dict[str, Json]:
+) -> dict[str, MetricEvidence]:
     """Gives every metric of the task on all rows, with intervals."""
     names = metric_names(outcomes[model].task)
     keys = [(name, which) for name in names for which in outcomes]
     points, drawn = _all_rows(keys, outcomes, draws)
 
-    def told(name: str) -> Json:
-        entry: Json = {
-            which: interval(points[name, which], drawn[name, which], confidence)
-            for which in outcomes
-        }
-        entry["difference"] = None
-        if reference is not None:
-            apart = drawn[name, model] - drawn[name, reference]
-            value = points[name, model] - points[name, reference]
-            entry["difference"] = interval(value, apart, confidence)
-        return entry
+    def compared(name: str) -> MetricEvidence:
+        own = interval(points[name, model], drawn[name, model], confidence)
+        if reference is None:
+            return MetricEvidence(candidate=own)
+        value = points[name, model] - points[name, reference]
+        differences = drawn[name, model] - drawn[name, reference]
+        return MetricEvidence(
+            candidate=own,
+            baseline=interval(points[name, reference], drawn[name, reference], confidence),
+            difference=interval(value, differences, confidence),
+        )
 
-    return {name: told(name) for name in names}
+    return {name: compared(name) for name in names}
 
 
 def _all_rows(
@@ -122,12 +130,12 @@ def _all_rows(
     }
     ready[None] = Stacked([figure(name, outcomes[which]) for name, which in summed])
 
-    def by_key(found: Mapping[Any, Array]) -> dict[tuple[str, str], Array]:
-        together = {key: found[None][:, place] for place, key in enumerate(summed)}
-        return together | {key: found[key][:, 0] for key in found if key is not None}
+    def by_key(values: Mapping[Any, Array]) -> dict[tuple[str, str], Array]:
+        stacked = {key: values[None][:, place] for place, key in enumerate(summed)}
+        return stacked | {key: values[key][:, 0] for key in values if key is not None}
 
     ones = np.ones((1, rows), np.uint8)
-    points = by_key({key: one.at(ones) for key, one in ready.items()})
+    points = by_key({key: resampling.at(ones) for key, resampling in ready.items()})
     drawn = by_key(bootstrap(ready, draws))
     return {key: float(value[0]) for key, value in points.items()}, drawn
 
@@ -144,28 +152,28 @@ class _Judged:
 
 def _slices(
     table: PredictionTable, trial: Trial, spec: EvaluationSpec, draws: Draws, *, find: bool
-) -> list[Json]:
+) -> list[SliceEvidence]:
     listed = configured(table.keys, spec) if table.rows else []
     reasons = _reasons(listed, trial, spec.min_slice_rows)
-    usable = [one for one, reason in zip(listed, reasons, strict=True) if reason is None]
+    usable = [slice_ for slice_, reason in zip(listed, reasons, strict=True) if reason is None]
     wanted = find and spec.found_slices.enabled and table.rows > 0
     searched = search(table.keys, trial, spec) if wanted else None
     judged = _judge(usable, searched, trial, spec)
-    told = iter(_told(judged, trial, spec.confidence, draws))
-    entries = [
-        next(told) if reason is None else _thin(one, reason, table.rows)
-        for one, reason in zip(listed, reasons, strict=True)
+    entries = iter(_slice_entries(judged, trial, spec.confidence, draws))
+    of_config = [
+        next(entries) if reason is None else _thin_entry(slice_, reason, table.rows)
+        for slice_, reason in zip(listed, reasons, strict=True)
     ]
-    return entries + [entry for entry in told if entry["insufficient"] is None]
+    return of_config + [entry for entry in entries if entry.insufficient is None]
 
 
 def _reasons(listed: Sequence[Slice], trial: Trial, min_rows: int) -> list[str | None]:
     """Says by slice why it cannot be judged."""
-    said = trial.why_not(groups_of([one.rows for one in listed]))
+    reasons = trial.why_not(groups_of([slice_.rows for slice_ in listed]))
     few = f"fewer than {min_rows} rows"
     return [
-        few if len(one.rows) < min_rows else reason
-        for one, reason in zip(listed, said, strict=True)
+        few if len(slice_.rows) < min_rows else reason
+        for slice_, reason in zip(listed, reasons, strict=True)
     ]
 
 
@@ -176,76 +184,77 @@ def _judge(
 
     The correction counts all of them: the worst of thousands is bad by chance alone.
     """
-    parts = [trial.losses(groups_of([one.rows for one in listed]))]
+    parts = [trial.losses(groups_of([slice_.rows for slice_ in listed]))]
     parts += [searched.losses] if searched else []
     everything = joined(parts)
     losses = {"gap": everything.gap}
     bounds = {"gap": spec.slice_gate.max_gap or 0.0, "change": spec.slice_gate.max_loss}
     if everything.change is not None:
         losses["change"] = everything.change
-    p = {kind: found.p(bounds[kind]) for kind, found in losses.items()}
-    q = {kind: benjamini_hochberg(values_of) for kind, values_of in p.items()}
+    p = {kind: tested.p(bounds[kind]) for kind, tested in losses.items()}
+    q = {kind: benjamini_hochberg(p_values) for kind, p_values in p.items()}
     found: list[Taken] = []
     if searched is not None:
         level = 1 - spec.confidence
-        came = {
-            kind: verdicts(some, p[kind], q[kind], bounds[kind], level)
-            for kind, some in losses.items()
+        tests = {
+            kind: verdicts(tested, p[kind], q[kind], bounds[kind], level)
+            for kind, tested in losses.items()
         }
-        found = _worst(listed, came, searched, spec.found_slices.keep)
-    kept = np.array([*range(len(listed)), *(one.place for one in found)], np.intp)
+        found = _worst(listed, tests, searched, spec.found_slices.keep)
+    kept = np.array([*range(len(listed)), *(taken.place for taken in found)], np.intp)
     return _Judged(
-        [*listed, *(one.slice for one in found)],
-        {kind: some.take(kept) for kind, some in losses.items()},
-        {kind: some[kept] for kind, some in p.items()},
-        {kind: some[kept] for kind, some in q.items()},
+        [*listed, *(taken.slice for taken in found)],
+        {kind: tested.take(kept) for kind, tested in losses.items()},
+        {kind: p_values[kept] for kind, p_values in p.items()},
+        {kind: q_values[kept] for kind, q_values in q.items()},
     )
 
 
 def _worst(
-    listed: Sequence[Slice], came: Mapping[str, Verdicts], searched: Searched, keep: int
+    listed: Sequence[Slice], tests: Mapping[str, Verdicts], searched: Searched, keep: int
 ) -> list[Taken]:
     """Half of them by change where there is a reference, the others by gap."""
     found: list[Taken] = []
     for kind, most in (("change", (keep + 1) // 2), ("gap", keep)):
-        if kind not in came:
+        if kind not in tests:
             continue
-        told = [came[kind].at(place, one) for place, one in enumerate(listed)]
-        told += [came[kind].at(one.place, one.slice) for one in found]
-        found += worst(searched, came[kind], most - len(found), told)
+        taken = [tests[kind].at(place, slice_) for place, slice_ in enumerate(listed)]
+        taken += [tests[kind].at(earlier.place, earlier.slice) for earlier in found]
+        found += worst(searched, tests[kind], most - len(found), taken)
     return found
 
 
-def _told(judged: _Judged, trial: Trial, confidence: float, draws: Draws) -> list[Json]:
-    """Tells each slice as JSON; intervals are the bootstrap's."""
+def _slice_entries(
+    judged: _Judged, trial: Trial, confidence: float, draws: Draws
+) -> list[SliceEvidence]:
+    """Gives each slice with its metrics and losses; intervals are the bootstrap's."""
     rows = len(trial.model.labels)
-    groups = groups_of([one.rows for one in judged.slices])
+    groups = groups_of([slice_.rows for slice_ in judged.slices])
     points = {name: values(name, trial.model, groups) for name in metric_names(trial.model.task)}
     drawn = _resampled(trial, groups, draws)
 
-    def loss(kind: str, place: int) -> Json | None:
+    def loss(kind: str, place: int) -> Loss | None:
         if kind not in judged.losses:
             return None
         value = judged.losses[kind].value[place]
-        told: Json = dict(interval(value, drawn[kind][:, place], confidence))
-        told["p"], told["q"] = number(judged.p[kind][place]), number(judged.q[kind][place])
-        return told
+        ends = interval(value, drawn[kind][:, place], confidence)
+        p, q = number(judged.p[kind][place]), number(judged.q[kind][place])
+        return Loss(**dict(ends), p=p, q=q)
 
     def metrics(place: int) -> dict[str, Interval]:
-        main = drawn["main"][:, place]
-        told = {trial.metric: interval(points[trial.metric][place], main, confidence)}
+        main = interval(points[trial.metric][place], drawn["main"][:, place], confidence)
         others = (name for name in points if name != trial.metric)
-        bare: Interval = {"low": None, "high": None}
-        return told | {name: {"value": number(points[name][place]), **bare} for name in others}
+        bare = {name: Interval(value=number(points[name][place])) for name in others}
+        return {trial.metric: main, **bare}
 
-    def told(place: int, one: Slice) -> Json:
+    def entry(place: int, slice_: Slice) -> SliceEvidence:
         gap, change = loss("gap", place), loss("change", place)
-        if any(some is not None and some["low"] is None for some in (gap, change)):
-            return _thin(one, _RARE, rows)
-        entry: Json = {**_head(one, rows), "insufficient": None, "metrics": metrics(place)}
-        return {**entry, "gap": gap, "change": change}
+        if any(some is not None and some.low is None for some in (gap, change)):
+            return _thin_entry(slice_, _RARE, rows)
+        head = _thin_entry(slice_, None, rows)
+        return head.model_copy(update={"metrics": metrics(place), "gap": gap, "change": change})
 
-    return [told(place, one) for place, one in enumerate(judged.slices)]
+    return [entry(place, slice_) for place, slice_ in enumerate(judged.slices)]
 
 
 def _resampled(trial: Trial, groups: Groups, draws: Draws) -> dict[str, Array]:
@@ -264,11 +273,12 @@ def _resampled(trial: Trial, groups: Groups, draws: Draws) -> dict[str, Array]:
     return drawn
 
 
-def _head(one: Slice, rows: int) -> Json:
-    share = len(one.rows) / rows
-    return {"slice": dict(one.key), "source": one.source, "rows": len(one.rows), "share": share}
-
-
-def _thin(one: Slice, reason: str, rows: int) -> Json:
-    empty: Json = {"metrics": {}, "gap": None, "change": None}
-    return {**_head(one, rows), "insufficient": reason, **empty}
+def _thin_entry(slice_: Slice, reason: str | None, rows: int) -> SliceEvidence:
+    """A slice without its figures."""
+    return SliceEvidence(
+        slice=dict(slice_.key),
+        source=slice_.source,
+        rows=len(slice_.rows),
+        share=len(slice_.rows) / rows,
+        insufficient=reason,
+    )

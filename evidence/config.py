@@ -6,10 +6,9 @@ from typing import Annotated, Literal, Union
 
 from pydantic import Field, model_validator
 
+from contracts.results.evidence import Severity
 from contracts.spec import Spec
 from models.training.operating_point import CostSpec
-
-Severity = Literal["block", "warn", "off"]
 
 
 class BoundSpec(Spec):
@@ -186,7 +185,7 @@ class EvaluationSpec(Spec):
     `slices` lists groups of columns: `[carrier]` makes a slice a carrier,
     `[origin, carrier]` a slice a pair. `bounds` and `change` are keyed by metric.
     `metric` is the main one, by default roc_auc, accuracy or r2: slices, baseline
-    models, stresses and importance are told in it.
+    models, stresses and importance are judged by it.
 
     `resample` says what the bootstrap draws: `rows`, each for itself, or `keys`, all rows
     of one key of the split together, such as the flights of a day. Intervals by keys are

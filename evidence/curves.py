@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from contracts.results.evidence import Confusion, Curves
 from evidence.measures import Outcome
 from evidence.prediction_table import CANDIDATE, PredictionTable
 
@@ -18,7 +19,7 @@ POINTS = 200
 _CLASSES = 10
 
 
-def curves(table: PredictionTable, outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, Points]]:
+def curves(table: PredictionTable, outcomes: Mapping[str, Outcome]) -> Curves:
     """Gives the curves of each model; of each class against the rest for many classes.
 
     Of more than ten classes, the most frequent ones are drawn, for the candidate alone.
@@ -55,13 +56,13 @@ def pr_curve(scores: Array, positive: Array) -> Points:
     return _thinned(hits / hits[-1], hits / (hits + false))
 
 
-def confusion(table: PredictionTable, outcome: Outcome) -> dict[str, Any] | None:
+def confusion(table: PredictionTable, outcome: Outcome) -> Confusion | None:
     """Gives counts by class and decision: rows are labels, columns decisions."""
     if table.task == "regression":
         return None
     size = len(table.classes)
     cells = np.bincount(table.labels * size + outcome.decisions, minlength=size * size)
-    return {"labels": list(table.classes), "matrix": cells.reshape(size, size).tolist()}
+    return Confusion(labels=list(table.classes), matrix=cells.reshape(size, size).tolist())
 
 
 def _counts(scores: Array, positive: Array) -> tuple[Array, Array]:

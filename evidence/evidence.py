@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from contracts.errors import ModelError
+from contracts.results.evidence import BaselineEvidence, Decisions, Evidence, Gain
 from evidence.bootstrap import Draws, bootstrap, interval, number
 from evidence.calibration import calibration
 from evidence.compare import compare, draws_of, main_metric
@@ -21,7 +22,6 @@ from evidence.prediction_table import BASELINE, CANDIDATE, MAJORITY, PredictionT
 from evidence.trial import gain
 
 Array = np.ndarray[Any, Any]
-Json = dict[str, Any]
 
 
 def evidence(
@@ -29,10 +29,10 @@ def evidence(
     baseline_scores: Mapping[str, Array],
     spec: EvaluationSpec,
     seed: int,
-    together: Sequence[str] = (),
+    cluster_columns: Sequence[str] = (),
     *,
     baseline_thresholds: Mapping[str, float] | None = None,
-) -> Json:
+) -> Evidence:
     """Gives all that the predictions say of the candidate.
 
     Args:
@@ -41,13 +41,13 @@ def evidence(
       baseline_thresholds: The baselines' own operating thresholds; binary only.
       spec: What is asked.
       seed: Of the resamples; the same one gives the same evidence.
-      together: Columns whose equal values mark rows that depend on each other, such as the
+      cluster_columns: Columns whose equal values mark rows that depend on each other, such as the
         columns that the split keeps together: resamples draw such rows together, and
         every interval and p value accounts for it.
 
     Returns:
-      The content of `evidence.json` but robustness, importance and cross-validation. A
-      figure that cannot be computed is None.
+      The evidence without robustness, importance and cross-validation. A figure that
+      cannot be computed is None.
 
     Raises:
       ModelError: there is nothing to judge by.
@@ -57,51 +57,50 @@ def evidence(
     reference = BASELINE if BASELINE in table.scores else None
     names = [CANDIDATE, BASELINE] if reference else [CANDIDATE]
     outcomes = {name: outcome_of(table, name) for name in names}
-    compared = compare(table, CANDIDATE, reference, spec, seed, together=together)
-    draws = draws_of(table, spec, seed, together)
-    for entry in compared["metrics"].values():
-        entry.setdefault(BASELINE, None)
+    compared = compare(table, CANDIDATE, reference, spec, seed, cluster_columns=cluster_columns)
+    draws = draws_of(table, spec, seed, cluster_columns)
     metric = main_metric(table, spec)
-    return {
-        "task": table.task,
-        "metric": metric,
-        "higher_is_better": sign_of(table.task, metric) > 0,
-        "rows": table.rows,
-        "resamples": spec.resamples,
-        "confidence": spec.confidence,
-        "seed": seed,
-        "together": list(together),
-        **compared,
-        "curves": curves(table, outcomes),
-        "confusion": confusion(table, candidate),
-        "decisions": decisions(table, candidate),
-        "calibration": calibration(candidate, spec.calibration.bins, spec.confidence, draws),
-        "baselines": against_baselines(
+    return Evidence(
+        task=table.task,
+        metric=metric,
+        higher_is_better=sign_of(table.task, metric) > 0,
+        rows=table.rows,
+        resamples=spec.resamples,
+        confidence=spec.confidence,
+        seed=seed,
+        cluster_columns=list(cluster_columns),
+        metrics=compared.metrics,
+        slices=compared.slices,
+        curves=curves(table, outcomes),
+        confusion=confusion(table, candidate),
+        decisions=decisions(table, candidate),
+        calibration=calibration(candidate, spec.calibration.bins, spec.confidence, draws),
+        baselines=against_baselines(
             table.with_models(baseline_scores, baseline_thresholds or {}),
             list(baseline_scores),
             spec,
             draws,
         ),
-        "fairness": fairness(table, candidate, spec, draws),
-    }
+        fairness=fairness(table, candidate, spec, draws),
+    )
 
 
-def decisions(table: PredictionTable, outcome: Outcome) -> Json | None:
+def decisions(table: PredictionTable, outcome: Outcome) -> Decisions | None:
     """How many rows the candidate calls positive at its threshold; None unless binary."""
     if table.task != "binary":
         return None
-    return {
-        "threshold": 0.5 if outcome.threshold is None else outcome.threshold,
-        "positive": str(table.classes[1]),
-        "rows": table.rows,
-        "called": int(outcome.decisions.sum()),
-        "positives": int((outcome.labels == 1).sum()),
-    }
+    return Decisions(
+        threshold=0.5 if outcome.threshold is None else outcome.threshold,
+        positive=str(table.classes[1]),
+        rows=table.rows,
+        called=int(outcome.decisions.sum()),
+        positives=int((outcome.labels == 1).sum()),
+    )
 
 
 def against_baselines(
     table: PredictionTable, baselines: Sequence[str], spec: EvaluationSpec, draws: Draws
-) -> list[Json]:
+) -> list[BaselineEvidence]:
     """Gives how much better the candidate is than each baseline model (positive is good).
 
     Args:
@@ -123,21 +122,21 @@ def against_baselines(
     points = {name: float(ready.at(ones)[0, 0]) for name, ready in measures.items()}
     drawn = bootstrap(measures, draws) if baselines else {}
 
-    def told(name: str) -> Json:
+    def against(name: str) -> BaselineEvidence:
         better, p = gain(metric, outcomes[CANDIDATE], outcomes[name], draws.clusters)
-        apart = sign * (drawn[CANDIDATE] - drawn[name])[:, 0]
-        difference = interval(better, apart, spec.confidence)
-        unsure = p >= LEVEL and (difference["low"] or 0) > 0
+        gains = sign * (drawn[CANDIDATE] - drawn[name])[:, 0]
+        difference = interval(better, gains, spec.confidence)
+        unsure = p >= LEVEL and (difference.low or 0) > 0
         shuffled = draws.clusters is None and table.rows <= MOST_ROWS
         if name == MAJORITY and unsure and shuffled:
             p = min(p, chance_of_luck(metric, outcomes[CANDIDATE], draws.seed))
-        return {
-            "name": name,
-            "metric": interval(points[name], drawn[name][:, 0], spec.confidence),
-            "difference": {**difference, "p": number(p)},
-        }
+        return BaselineEvidence(
+            name=name,
+            metric=interval(points[name], drawn[name][:, 0], spec.confidence),
+            difference=Gain(**difference.ends(), p=number(p)),
+        )
 
-    return [told(name) for name in baselines]
+    return [against(name) for name in baselines]
 
 
 def _check(table: PredictionTable, baseline_scores: Mapping[str, Array]) -> None:

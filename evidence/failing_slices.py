@@ -1,35 +1,44 @@
-"""Which slices fail the slice gate: a rule over `evidence.json`."""
+"""Which slices fail the slice gate."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
+from contracts.results.evidence import Loss, SliceEvidence
 from evidence.config import EvaluationSpec
+
+SliceLoss = Literal["change", "gap"]
+
+
+def loss_of(entry: SliceEvidence, kind: SliceLoss) -> Loss | None:
+    """What the gate checks of a slice: its change, or, of one that the config lists, its gap."""
+    if kind == "gap":
+        return entry.gap if entry.source == "config" else None
+    return entry.change
 
 
 def blocked_slices(
-    slices: Sequence[Mapping[str, Any]], kind: Literal["change", "gap"], spec: EvaluationSpec
-) -> list[Mapping[str, Any]]:
-    """Gives the entries of `evidence["slices"]` that fail, the worst first.
+    slices: Sequence[SliceEvidence], kind: SliceLoss, spec: EvaluationSpec
+) -> list[SliceEvidence]:
+    """Gives the slices that fail, the worst first.
 
     A slice fails where its loss is above the bound, and beyond chance: its q value is at
-    most what `confidence` leaves. A change is asked of every slice, a gap of the slices
-    that the config lists. A slice with too few rows neither fails nor passes.
+    most what `confidence` leaves. Every slice is checked for its change, those
+    that the config lists for their gap too. A slice with too few rows neither fails nor passes.
     """
     gate = spec.slice_gate
     bound = gate.max_loss if kind == "change" else gate.max_gap
     if bound is None:
         return []
-    asked = [
-        entry
-        for entry in slices
-        if entry.get(kind) and (kind == "change" or entry["source"] == "config")
+    level = 1 - spec.confidence
+    failed = [
+        (-loss.value, place)
+        for place, entry in enumerate(slices)
+        if (loss := loss_of(entry, kind)) is not None
+        and loss.value is not None
+        and loss.value > bound
+        and loss.q is not None
+        and loss.q <= level
     ]
-    failed = [entry for entry in asked if _fails(entry[kind], bound, 1 - spec.confidence)]
-    return sorted(failed, key=lambda entry: -entry[kind]["value"])
-
-
-def _fails(loss: Mapping[str, float | None], bound: float, level: float) -> bool:
-    value, q = loss["value"], loss["q"]
-    return value is not None and q is not None and value > bound and q <= level
+    return [slices[place] for _, place in sorted(failed)]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from contracts.results.evidence import RATES, FairnessEvidence, GroupRates, Interval, RateGap
 from evidence.bootstrap import Draws, bootstrap, interval
 from evidence.config import EvaluationSpec
 from evidence.groups import Groups, groups_by_code
@@ -15,24 +16,20 @@ from evidence.prediction_table import PredictionTable
 from evidence.slicing import code, column_of
 
 Array = np.ndarray[Any, Any]
-Json = dict[str, Any]
-
-RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
 # A rate of fewer rows than this is no rate.
 _MIN_ROWS = 20
 _FEW_NUMBERS = 12
 _GROUPS = 100
-_NONE = {"value": None, "low": None, "high": None}
 
 
 def fairness(
     table: PredictionTable, outcome: Outcome, spec: EvaluationSpec, draws: Draws
-) -> list[Json]:
+) -> list[FairnessEvidence]:
     """Gives the rates of each group and the largest gap of each rate, with intervals.
 
     The gap is between the groups whose rates are highest and lowest on the rows at hand;
     its interval is that of the difference between these two. Of many groups, the largest
-    are told. Nothing is told of a task that is not binary: nobody is selected there.
+    are reported. A task that is not binary has no rates: nobody is selected there.
     """
     if table.task != "binary" or not table.rows:
         return []
@@ -41,7 +38,7 @@ def fairness(
 
 def _column(
     table: PredictionTable, outcome: Outcome, name: str, spec: EvaluationSpec, draws: Draws
-) -> Json:
+) -> FairnessEvidence:
     coding = code(column_of(table.keys, name, "evaluation.fairness.sensitive"), _FEW_NUMBERS)
     groups, codes = _largest(coding.codes)
     figures = _figures(outcome)
@@ -52,28 +49,28 @@ def _column(
     drawn = bootstrap(moments, draws)
     values = [coding.values[code] for code in codes]
     few = f"fewer than {spec.min_slice_rows} rows"
-    told = [
-        {
-            "value": values[place],
-            "rows": int(rows),
-            "insufficient": few if rows < spec.min_slice_rows else None,
-            **{
-                rate: interval(points[rate][place], drawn[rate][:, place], spec.confidence)
-                if known[rate][place]
-                else dict(_NONE)
-                for rate in RATES
-            },
-        }
+
+    def rate_of(rate: str, place: int) -> Interval:
+        if not known[rate][place]:
+            return Interval()
+        return interval(points[rate][place], drawn[rate][:, place], spec.confidence)
+
+    rates = [
+        GroupRates(
+            value=values[place],
+            rows=int(rows),
+            insufficient=few if rows < spec.min_slice_rows else None,
+            **{rate: rate_of(rate, place) for rate in RATES},
+        )
         for place, rows in enumerate(groups.sizes)
     ]
     gaps = {
-        rate: {
-            **_gap(points[rate], drawn[rate], values, spec.confidence),
-            "bound": getattr(spec.fairness, rate),
-        }
+        rate: _gap(points[rate], drawn[rate], values, spec.confidence).model_copy(
+            update={"bound": getattr(spec.fairness, rate)}
+        )
         for rate in RATES
     }
-    return {"column": name, "groups": told, "gaps": gaps}
+    return FairnessEvidence(column=name, groups=rates, gaps=gaps)
 
 
 def _largest(codes: Array) -> tuple[Groups, Array]:
@@ -97,9 +94,9 @@ def _enough(figure: Figure, groups: Groups, min_rows: int) -> Array:
     return enough
 
 
-def _gap(points: Array, drawn: Array, values: list[Any], confidence: float) -> Json:
+def _gap(points: Array, drawn: Array, values: list[Any], confidence: float) -> RateGap:
     if np.isfinite(points).sum() < 2:
-        return {**_NONE, "between": None}
+        return RateGap()
     high, low = int(np.nanargmax(points)), int(np.nanargmin(points))
     apart = interval(points[high] - points[low], drawn[:, high] - drawn[:, low], confidence)
-    return {**apart, "between": [values[high], values[low]]}
+    return RateGap(**dict(apart), between=(values[high], values[low]))

@@ -34,6 +34,14 @@ value is 1, so neither direction is better, and only a bound on it makes sense.
 """
 
 
+_ANY_TASK = {name: better for names in HIGHER_IS_BETTER.values() for name, better in names.items()}
+
+
+def direction_of(metric: str) -> bool | None:
+    """Whether higher is better, in whatever task; None where neither is, or it is not known."""
+    return _ANY_TASK.get(metric)
+
+
 def metric_names(task: Task) -> tuple[str, ...]:
     """The metrics of `task`, in the order in which they are reported."""
     return tuple(HIGHER_IS_BETTER[task])

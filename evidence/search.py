@@ -91,7 +91,7 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class Taken:
-    """A slice that is told, its place among all that were tested, and what came of it."""
+    """A slice that is reported, its place among all that were tested, and what came of it."""
 
     slice: Slice
     place: int
@@ -133,7 +133,7 @@ def search(keys: pa.Table, trial: Trial, spec: EvaluationSpec) -> Searched | Non
 
 
 def verdicts(losses: Losses, p: Array, q: Array, bound: float, level: float) -> Verdicts:
-    """Holds losses against their bound: `p` and `q` are theirs, `level` is what q may be."""
+    """Checks losses against their bound: `p` and `q` are theirs, `level` is what q may be."""
     return Verdicts(losses.at_least(_LEVEL), p, (losses.value > bound) & (q <= level))
 
 
@@ -147,7 +147,7 @@ def worst(searched: Searched, found: Verdicts, keep: int, taken: Sequence[Taken]
       searched: The slices.
       found: What came of slices that are taken anyway, and then of those searched.
       keep: How many to give.
-      taken: Slices that are told already.
+      taken: Slices that are reported already.
     """
     first = len(found.margin) - len(searched.code)
     margin, fails = found.margin[first:], found.fails[first:]
@@ -158,7 +158,7 @@ def worst(searched: Searched, found: Verdicts, keep: int, taken: Sequence[Taken]
         if len(kept) == keep or not np.isfinite(margin[place]):
             break
         one = found.at(first + int(place), searched.slice_at(int(place)))
-        if not any(_is_told(one, other) for other in (*taken, *kept)):
+        if not any(_covers(other, one) for other in (*taken, *kept)):
             kept.append(one)
     return kept
 
@@ -247,7 +247,7 @@ def _badness(losses: SliceLosses) -> float:
     return float(np.max(margins[np.isfinite(margins)], initial=-np.inf))
 
 
-def _is_told(found: Taken, other: Taken) -> bool:
+def _covers(other: Taken, found: Taken) -> bool:
     """Whether `other` says what `found` would."""
     narrow, wide = found.slice, other.slice
     if len(wide.key) < len(narrow.key) and wide.key.items() <= narrow.key.items():

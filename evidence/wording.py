@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+
+from contracts.results.evidence import Cell, Interval
+from contracts.results.gates import Gate
 
 
 def figure(value: float | None, sign: str = "") -> str:
@@ -15,14 +17,18 @@ def figure(value: float | None, sign: str = "") -> str:
     return format(value, f"{sign}.4f") if abs(value) < 1000 else format(value, f"{sign},.1f")
 
 
-def with_interval(value: float, interval: Mapping[str, Any], sign: str = "") -> str:
+def with_interval(value: float | None, interval: Interval | Gate, sign: str = "") -> str:
     """A figure with its interval, where it has one."""
-    low, high = interval.get("low"), interval.get("high")
-    if low is None or high is None:
-        return figure(value, sign)
-    return f"{figure(value, sign)} [{figure(low, sign)}, {figure(high, sign)}]"
+    return figure(value, sign) + interval_text(interval, sign)
 
 
-def name_of(slice_: Mapping[str, Any]) -> str:
+def interval_text(interval: Interval | Gate, sign: str = "") -> str:
+    """The ends of an interval in brackets; empty where there is none."""
+    if interval.low is None or interval.high is None:
+        return ""
+    return f" [{figure(interval.low, sign)}, {figure(interval.high, sign)}]"
+
+
+def name_of(slice_: Mapping[str, Cell]) -> str:
     """A slice as text, such as `origin=JFK, carrier=AA`."""
     return ", ".join(f"{column}={value}" for column, value in slice_.items())

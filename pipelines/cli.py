@@ -207,8 +207,7 @@ def why(target: tuple[str, ...], as_json: bool) -> int:
 
     from rich.console import Console
 
-    from pipelines.commands.why import explain as explain_verdict
-    from pipelines.commands.why import render
+    from pipelines.commands.why import explain_verdict, render
 
     verdict = explain_verdict(target)
     if as_json:

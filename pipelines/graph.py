@@ -216,7 +216,7 @@ def _evidence(
         baseline_model=baseline.outputs["model"],
         spec=config.evaluation.model_dump_json(exclude=_NOT_OF_THE_GATE),
         seed=config.seed,
-        together=json.dumps(config.together()),
+        cluster_columns=json.dumps(config.cluster_columns()),
         source_digest=source_digest("components.model_gate.component"),
         **gate_inputs,
     )
@@ -291,7 +291,7 @@ def _variants(
             spec=variant.model_dump_json(),
             evaluation=_of_variants(config.evaluation).model_dump_json(include=_OF_VARIANTS),
             seed=config.seed,
-            together=json.dumps(config.together()),
+            cluster_columns=json.dumps(config.cluster_columns()),
             timeout_s=_VARIANT_TIMEOUT_S,
             source_digest=source_digest("components.variant_evaluator.component"),
         ).with_id(f"VariantEvaluator.{variant.name}")

@@ -22,6 +22,8 @@ from components.tracker.config import RUN_VARIABLE, STARTED_VARIABLE
 from components.tracker.track import log_report
 from contracts.errors import ConfigError, EnvironmentProblem, KelpError
 from contracts.files import write_json
+from contracts.results.files import write_result
+from contracts.results.summary import MlflowRun, Summary
 from contracts.text import nearest
 from models.user_code import use_code_folder
 from pipelines.commands import summary
@@ -114,7 +116,7 @@ def run(
             console = Console(file=stream)
             try:
                 _run_nodes(current, console, use_cache, interruption)
-            except BaseException as error:  # noqa: BLE001 (told to the reader; its trace is kept)
+            except BaseException as error:  # noqa: BLE001 (reported to the reader; its trace is kept)
                 return _fail(current, error)
             return _succeed(current, console, require_blessing)
 
@@ -307,32 +309,31 @@ def _write_failure(current: _Run, status: str, problem: KelpError) -> None:
     _point_latest(current.folder)
 
 
-def _write_summary(current: _Run, facts: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
+def _write_summary(current: _Run, facts: dict[str, Any]) -> tuple[Summary, dict[str, Path]]:
     """Writes summary and report, and gives the summary and where both are."""
     from pipelines.runs.collect import complete
     from report.render import write_report
 
     with captured(current.log("Summary")):
-        content = complete(current.loaded, facts, current.outputs)
         kept = current.folder / _AUDIT_FOLDER
-        if kept.is_dir():
-            content["folders"]["data_verdict"] = str(kept)
-        places = {"summary": summary.write(current.folder, content)}
+        more = {"data_verdict": kept} if kept.is_dir() else {}
+        content = complete(current.loaded, facts, current.outputs, more)
+        places = {"summary": write_result(current.folder, content)}
         try:
-            places["report"] = write_report(current.folder, content, content["folders"])
+            places["report"] = write_report(current.folder, content, content.folders)
         except Exception:  # a page must cost neither the run nor the sight of its error
             logging.getLogger(__name__).exception("the report could not be written")
         else:
-            _track_report(current, content["mlflow"], places["report"])
+            _track_report(current, content.mlflow, places["report"])
     return content, places
 
 
-def _track_report(current: _Run, tracked: dict[str, Any] | None, page: Path) -> None:
+def _track_report(current: _Run, tracked: MlflowRun | None, page: Path) -> None:
     """Adds the report to the run that the Tracker has logged to MLflow, if it has."""
-    if current.cached.get("Tracker", True) or not tracked or not tracked["run_id"]:
+    if current.cached.get("Tracker", True) or not tracked or not tracked.run_id:
         return
     try:
-        log_report(tracked["uri"], tracked["run_id"], tracked["artifacts"], page)
+        log_report(tracked.uri, tracked.run_id, tracked.artifacts, page)
     except Exception:  # MLflow raises its own, its server's and its database's
         logging.getLogger(__name__).exception("MLflow took no report")
 

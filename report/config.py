@@ -6,7 +6,7 @@ from contracts.spec import Spec
 
 
 class CardSpec(Spec):
-    """The model card's facts (Mitchell et al., 2019); what is not given is told as missing.
+    """The model card's facts (Mitchell et al., 2019); what is not given is reported as missing.
 
     Attributes:
       owner: Who answers for the model.

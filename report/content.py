@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from contracts.results.summary import Summary
+from contracts.results.training import TrainingReport
 from report.config import CardSpec
 from report.formats import count, duration, moment, number, title
 from report.sections.data import data_of
@@ -34,7 +35,6 @@ _KEYS = {
 
 def gather(sources: Sources) -> Report:
     """Gathers the whole report."""
-    summary = sources.summary
     gates, data, model = gates_of(sources), data_of(sources), model_of(sources)
     variants = variants_of(sources)
     return Report(
@@ -47,47 +47,41 @@ def gather(sources: Sources) -> Report:
         variants=variants,
         record=_record(sources),
         card=_card(sources.card),
-        warnings=[str(text) for text in summary.get("warnings") or []],
+        warnings=sources.summary.warnings,
     )
 
 
 def _head(sources: Sources) -> Head:
     summary = sources.summary
     return Head(
-        name=str(summary.get("name") or "a model"),
-        run_id=str(summary.get("run_id") or "unknown"),
-        started=moment(str(summary.get("started") or "")),
-        seconds=summary.get("total_seconds"),
-        task=str((sources.files.get("evidence") or {}).get("task") or ""),
+        name=summary.name,
+        run_id=summary.run_id,
+        started=moment(summary.started),
+        seconds=summary.total_seconds,
+        task=sources.evidence.task if sources.evidence else "",
     )
 
 
 def _training(sources: Sources) -> Part[Training]:
-    raw = sources.files.get("training")
-    if not raw:
+    report = sources.training
+    if report is None:
         return Part(absent=sources.why_not("training"))
-    diagnosis = [
-        (str(one["name"]), str(one["evidence"]), str(one["remedy"]))
-        for one in raw.get("diagnosis") or []
-    ]
-    facts = [(name, value) for name, value in _training_facts(raw) if value]
-    return Part(Training(facts, diagnosis, raw.get("history") or [], raw.get("best_epoch")))
+    return Part(Training([(name, text) for name, text in _training_facts(report) if text], report))
 
 
-def _training_facts(raw: Mapping[str, Any]) -> list[tuple[str, str]]:
-    early = ", stopped early" if raw.get("stopped_early") else ""
-    point = raw.get("operating_point") or {}
-    weights = raw.get("class_weights") or {}
+def _training_facts(report: TrainingReport) -> list[tuple[str, str]]:
+    early = ", stopped early" if report.stopped_early else ""
+    point, weights = report.operating_point, report.class_weights or {}
     return [
-        ("Epochs", f"{raw.get('epochs', 'n/a')}{early}; the best was {raw.get('best_epoch')}"),
-        ("Parameters", count(raw.get("parameters"))),
-        ("Device", " · ".join(str(raw[key]) for key in ("device", "precision") if raw.get(key))),
-        ("Seconds of the fit", duration(raw.get("seconds"))),
-        ("Rows", ", ".join(f"{k} {count(v)}" for k, v in (raw.get("rows") or {}).items())),
-        ("Temperature", number(raw["temperature"]) if raw.get("temperature") else ""),
+        ("Epochs", f"{report.epochs}{early}; the best was {report.best_epoch}"),
+        ("Parameters", count(report.parameters)),
+        ("Device", f"{report.device} · {report.precision}"),
+        ("Seconds of the fit", duration(report.seconds)),
+        ("Rows", ", ".join(f"{k} {count(v)}" for k, v in report.rows.items())),
+        ("Temperature", number(report.calibration.temperature) if report.calibration else ""),
         ("Class weights", ", ".join(f"{k}: {number(v)}" for k, v in weights.items())),
-        ("Operating threshold", number(point["threshold"]) if point.get("threshold") else ""),
-        ("Cost a row on val", number(point["cost"]) if point.get("cost") is not None else ""),
+        ("Operating threshold", number(point.threshold) if point else ""),
+        ("Cost a row on val", number(point.cost) if point else ""),
     ]
 
 
@@ -98,58 +92,50 @@ def _place(folder: str | Path) -> str:
 
 
 def _record(sources: Sources) -> Record:
-    summary = sources.summary
-    versions = (summary.get("versions") or {}).items()
     return Record(
-        steps=_steps(summary),
+        steps=_steps(sources.summary),
         lineage=_lineage(sources),
         artifacts=[(_KEYS.get(key, key), _place(path)) for key, path in sources.folders.items()],
-        versions=[(str(name), str(version)) for name, version in versions],
+        versions=list(sources.summary.versions.items()),
         config=sources.config,
     )
 
 
-def _steps(summary: Mapping[str, Any]) -> list[Step]:
-    seconds: Mapping[str, float] = summary.get("seconds") or {}
-    longest = max(seconds.values(), default=0.0)
-    cached, memory = summary.get("cached") or {}, summary.get("peak_memory_mib") or {}
+def _steps(summary: Summary) -> list[Step]:
+    longest = max(summary.seconds.values(), default=0.0)
     return [
-        Step(name, taken, taken / longest if longest else 0.0, bool(cached.get(name)), memory_of)
-        for name, taken in seconds.items()
-        for memory_of in (memory.get(name),)
+        Step(
+            name,
+            seconds,
+            seconds / longest if longest else 0.0,
+            summary.cached.get(name, False),
+            summary.peak_memory_mib.get(name),
+        )
+        for name, seconds in summary.seconds.items()
     ]
 
 
 def _lineage(sources: Sources) -> list[tuple[str, str]]:
-    summary = sources.summary
-    tracked = summary.get("mlflow") or {}
-    mlflow = f"run {tracked['run_id']} at {tracked.get('uri')}" if tracked.get("run_id") else ""
-    parity = sources.files.get("parity") or {}
-    worst = parity.get("max_difference")
-    told = (
-        f"largest difference {number(worst)} on {count(parity.get('rows'))} rows"
-        if worst is not None
-        else ""
-    )
-    digests = [
-        (f"{title(name)} digest", str(value))
-        for name, value in (summary.get("digests") or {}).items()
-        if value
-    ]
+    summary, parity, tracked = sources.summary, sources.parity, sources.summary.mlflow
+    mlflow = f"run {tracked.run_id} at {tracked.uri}" if tracked and tracked.run_id else ""
+    compared = ""
+    if parity is not None:
+        worst, rows = number(parity.max_difference), count(parity.rows)
+        compared = f"largest difference {worst} on {rows} rows"
     lineage = [
-        ("Run", str(summary.get("run_id") or "")),
-        ("Config", str(summary.get("config") or "")),
-        ("Overrides", ", ".join(map(str, summary.get("overrides") or []))),
-        ("Seed", str(summary.get("seed", ""))),
-        *digests,
-        ("Pushed to", str(summary.get("pushed_to") or "")),
-        ("Served against trained", told),
+        ("Run", summary.run_id),
+        ("Config", summary.config),
+        ("Overrides", ", ".join(summary.overrides)),
+        ("Seed", str(summary.seed)),
+        *((f"{title(name)} digest", digest or "") for name, digest in summary.digests),
+        ("Pushed to", summary.pushed_to or ""),
+        ("Served against trained", compared),
         ("MLflow", mlflow),
     ]
-    return [(name, value) for name, value in lineage if value]
+    return [(name, text) for name, text in lineage if text]
 
 
-def _card(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _card(card: Mapping[str, str | None]) -> list[tuple[str, str]]:
     return [
         (_CARD_TITLES.get(name, title(name)), str(card.get(name) or ""))
         for name in CardSpec.model_fields

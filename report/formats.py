@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from datetime import datetime, timezone
 
+from contracts.results.evidence import Interval
 from evidence import variant_choice
-from report.view import Interval
 
 NOT_AVAILABLE = "n/a"
 _MINUS = "\N{MINUS SIGN}"
@@ -54,7 +54,7 @@ def number(value: float | None) -> str:
 
 
 def plain(value: float | None) -> str:
-    """A raw value of the data: as short as it can be told."""
+    """A raw value of the data, as short as it can be."""
     if value is None or not math.isfinite(value):
         return NOT_AVAILABLE
     text = f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:,.4g}"
@@ -140,3 +140,10 @@ def short(text: object, width: int = 60) -> str:
     """The text, cut to `width` characters."""
     whole = str(text)
     return whole if len(whole) <= width else whole[: width - 1] + "…"
+
+
+def cell(value: object) -> str:
+    """A value of a row."""
+    if value is None:
+        return "missing"
+    return short(f"{value:.6g}" if isinstance(value, float) else value)

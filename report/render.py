@@ -7,15 +7,16 @@ import hashlib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from contracts.files import write_atomically
+from contracts.results.summary import Summary
 from report import formats
 from report.charts.charts import charts_of
 from report.content import gather
+from report.sections.model import slice_name
 from report.sources import Sources, read_sources
 
 REPORT_FILE = "report.html"
@@ -36,15 +37,15 @@ _WORDS = {
 
 
 def write_report(
-    folder: Path, summary: Mapping[str, Any], folders: Mapping[str, Path | str]
+    folder: Path, summary: Summary, folders: Mapping[str, Path] | Mapping[str, str]
 ) -> Path:
     """Writes `report.html` into a run folder, all of it or nothing, and gives its path.
 
     Args:
       folder: The run folder; its `config.yaml` is shown where there is one.
-      summary: The run's summary, as in `summary.json`; of a failed run too.
+      summary: The run's summary; of a failed run too.
       folders: By key (evidence, data_verdict, model_run, statistics, baselines, stress,
-        folds, pushed), the folder of the artifact; what is not there is told as missing.
+        folds, pushed), the folder of the artifact; what is not there is reported as missing.
     """
     page = render(read_sources(folder, summary, folders))
     target = folder / REPORT_FILE
@@ -92,6 +93,7 @@ def _environment() -> jinja2.Environment:
         name: getattr(formats, name)
         for name in (
             "bounds",
+            "cell",
             "chance",
             "count",
             "duration",
@@ -106,6 +108,7 @@ def _environment() -> jinja2.Environment:
         )
     }
     environment.filters |= {"heading": formats.title, "tone": _tone, "word": _word}
+    environment.filters["slice_name"] = slice_name
     return environment
 
 

@@ -2,59 +2,72 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from contracts.files import read_json
+from contracts.results.audit import FINDINGS_FILE, AuditReport, DataFinding, read_findings
+from contracts.results.baselines import BaselineReport
+from contracts.results.evidence import Evidence, FoldMetrics, StressResult
+from contracts.results.files import ResultError, ResultFile, read_result
+from contracts.results.gates import GateReport
+from contracts.results.summary import Summary
+from contracts.results.training import TrainingReport
+from contracts.results.variant import PushParity
 
 if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
 CONFIG_TEXT = "config.yaml"
 CONFIG_FILE = "config.json"
-_FILES = {
-    "evidence": ("evidence", "evidence.json"),
-    "gates": ("evidence", "gates.json"),
-    "findings": ("data_verdict", "findings.json"),
-    "audit": ("data_verdict", "audit.json"),
-    "training": ("model_run", "training.json"),
-    "baselines": ("baselines", "baselines.json"),
-    "stress": ("stress", "stress.json"),
-    "folds": ("folds", "folds.json"),
-    "parity": ("pushed", "parity.json"),
-}
-_MAKERS = {
-    "evidence": "ModelGate",
-    "gates": "ModelGate",
-    "findings": "DataGate",
-    "audit": "DataGate",
-    "statistics": "StatisticsGen",
-    "training": "Trainer",
-    "baselines": "BaselineModels",
-    "stress": "Stress",
-    "folds": "CrossValidation",
-    "parity": "Pusher",
+
+
+def _result(key: str, component: str, kind: type[ResultFile]) -> tuple[str, str, str, Reader]:
+    return key, component, kind.FILE, functools.partial(read_result, kind=kind)
+
+
+Reader = Callable[[Path], Any]
+# By field of `Sources`: the key of the folder, the component, its file, and what reads it.
+_FILES: Mapping[str, tuple[str, str, str, Reader]] = {
+    "evidence": _result("evidence", "ModelGate", Evidence),
+    "gates": _result("evidence", "ModelGate", GateReport),
+    "findings": ("data_verdict", "DataGate", FINDINGS_FILE, read_findings),
+    "audit": _result("data_verdict", "DataGate", AuditReport),
+    "training": _result("model_run", "Trainer", TrainingReport),
+    "baselines": _result("baselines", "BaselineModels", BaselineReport),
+    "stress": _result("stress", "Stress", StressResult),
+    "folds": _result("folds", "CrossValidation", FoldMetrics),
+    "parity": _result("pushed", "Pusher", PushParity),
 }
 _SPLIT_ORDER = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class Sources:
-    """A run's own records.
+    """A run's own records; a file that is not there or cannot be read is None.
 
     Attributes:
-      summary: The run's `summary.json`.
-      files: By name, the content of the JSON files that are there.
+      summary: The run's summary.
       statistics: By split, TFDV's statistics.
       config: The config's text.
       card: What the config says of the model in words.
       folders: By key, the artifacts' folders that are there.
-      broken: By name, what is wrong with a file that is there and cannot be read.
+      broken: By field, what is wrong with a file that is there and cannot be read.
     """
 
-    summary: Mapping[str, Any]
-    files: Mapping[str, Any] = field(default_factory=dict)
+    summary: Summary
+    evidence: Evidence | None = None
+    gates: GateReport | None = None
+    findings: list[DataFinding] | None = None
+    audit: AuditReport | None = None
+    training: TrainingReport | None = None
+    baselines: BaselineReport | None = None
+    stress: StressResult | None = None
+    folds: FoldMetrics | None = None
+    parity: PushParity | None = None
     statistics: Mapping[str, statistics_pb2.DatasetFeatureStatistics] = field(default_factory=dict)
     config: str = ""
     card: Mapping[str, str | None] = field(default_factory=dict)
@@ -62,80 +75,74 @@ class Sources:
     broken: Mapping[str, str] = field(default_factory=dict)
 
     def why_not(self, name: str, otherwise: str = "") -> str:
-        """Why a part that `name` would tell cannot be told.
+        """Why a part of the report that needs a file is missing.
 
         Args:
-          name: A key of `files`, or `statistics`.
+          name: The field of the file.
           otherwise: The reason where the run did not stop before and the file is there.
         """
-        maker = _MAKERS[name]
+        component, file = _maker_of(name)
         if name in self.broken:
-            return f"Not readable: {_file_of(name)} of {maker}: {self.broken[name]}."
-        if name in self.files or (name == "statistics" and self.statistics):
-            return otherwise or f"Not measured: {maker} had nothing to tell."
+            return f"Not readable: {file} of {component}: {self.broken[name]}."
+        if getattr(self, name) not in (None, {}):
+            return otherwise or f"Not measured: {component} measured nothing."
         stopped = self.stopped_at()
-        done = maker in (self.summary.get("seconds") or {})
-        if stopped and not done:
-            before = "" if stopped == maker else f", before {maker} was done"
+        if stopped and component not in self.summary.seconds:
+            before = "" if stopped == component else f", before {component} was done"
             return f"Not measured: the run stopped at {stopped}{before}."
-        return f"Not recorded: this run has no {_file_of(name)} of {maker}."
+        return f"Not recorded: this run has no {file} of {component}."
 
     def stopped_at(self) -> str:
         """The component at which the run stopped; empty for a run that succeeded."""
-        if self.summary.get("status", "succeeded") == "succeeded":
+        if self.summary.status == "succeeded":
             return ""
-        if self.summary.get("stopped_at"):
-            return str(self.summary["stopped_at"])
-        told = dict(error_fields(self.summary.get("error")))
-        place = told.get("where", "").split(",")[0].strip()
-        if place in _MAKERS.values() or place.isidentifier():
-            return place
-        seconds = list(self.summary.get("seconds") or {})
-        return f"the component after {seconds[-1]}" if seconds else "Setup"
+        return self.summary.stopped_at or "Setup"
+
+
+def _maker_of(name: str) -> tuple[str, str]:
+    """The component that makes a file, and the file's name."""
+    if name == "statistics":
+        return "StatisticsGen", "FeatureStats.pb"
+    _, component, file, _ = _FILES[name]
+    return component, file
 
 
 def read_sources(
-    folder: Path, summary: Mapping[str, Any], folders: Mapping[str, Path | str]
+    folder: Path, summary: Summary, folders: Mapping[str, Path] | Mapping[str, str]
 ) -> Sources:
     """Reads the files of a run.
 
     Args:
       folder: The run folder.
-      summary: The content of its `summary.json`.
+      summary: Its summary.
       folders: By key (evidence, data_verdict, model_run, statistics, baselines, stress,
-        folds, pushed), the folder of the artifact; a failed or an old run has fewer.
+        folds, pushed), the folder of the artifact; a failed run has fewer.
     """
     there = {key: Path(path) for key, path in folders.items() if Path(path).is_dir()}
     files: dict[str, Any] = {}
     broken: dict[str, str] = {}
-    for name, (key, file) in _FILES.items():
+
+    for name, (key, _, file, read) in _FILES.items():
         if key in there and (there[key] / file).is_file():
             try:
-                files[name] = json.loads((there[key] / file).read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                broken[name] = str(error)
-    if "training" not in files and summary.get("training"):
-        files["training"] = summary["training"]
+                files[name] = read(there[key])
+            except ResultError as error:
+                broken[name] = f"{error.what} (expected {error.expected}, got {error.received})"
+    if "training" not in files:
+        files["training"] = summary.training
     statistics, wrong = _statistics(there.get("statistics"))
     if wrong:
         broken["statistics"] = wrong
-    text = folder / CONFIG_TEXT
+    text, resolved = folder / CONFIG_TEXT, folder / CONFIG_FILE
     return Sources(
         summary=summary,
-        files=files,
         statistics=statistics,
         config=text.read_text(encoding="utf-8", errors="replace") if text.is_file() else "",
-        card=summary.get("card") or _card(folder / CONFIG_FILE),
+        card=(read_json(resolved).get("card") or {}) if resolved.is_file() else {},
         folders=there,
         broken=broken,
+        **files,
     )
-
-
-def _card(resolved: Path) -> Mapping[str, str | None]:
-    """The key `card` of the config as it was resolved, where the run folder has it."""
-    if not resolved.is_file():
-        return {}
-    return json.loads(resolved.read_text(encoding="utf-8")).get("card") or {}
 
 
 def error_fields(lines: list[str] | None) -> list[tuple[str, str]]:
@@ -145,10 +152,6 @@ def error_fields(lines: list[str] | None) -> list[tuple[str, str]]:
         name, _, text = line.partition(":")
         fields.append((name.strip(), text.strip()))
     return fields
-
-
-def _file_of(name: str) -> str:
-    return "FeatureStats.pb" if name == "statistics" else _FILES[name][1]
 
 
 def _statistics(

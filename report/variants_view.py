@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from report.view import Gate, Interval, Tone
+from contracts.results.evidence import Interval
+from contracts.results.variant import PlacedVariant
+from report.view import GateRow, Tone
 
 
 @dataclass(frozen=True)
@@ -19,26 +21,27 @@ class Relative:
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant: what was made, what it costs, what it is worth, and the verdict."""
+    """One variant: its verdict, and what the table shows beside it.
 
-    name: str
-    weights: str
+    Attributes:
+      verdict: The verdict.
+      place: Where it was pushed to, or why it was not.
+      settings: Of its weights.
+      tone: Of its status.
+      sizes: Figures by name.
+      distinct: Values a layer, of clustered weights.
+      worst: The slice that lost most.
+      worst_loss: What it lost.
+    """
+
+    verdict: PlacedVariant
+    place: str
     settings: str
-    format: str
-    status: str
     tone: Tone
-    told: str
     sizes: Mapping[str, Relative]
-    sparsity: float | None
     distinct: int | None
-    preparing_ms: float | None
-    metric: Interval
-    difference: Interval
     worst: str
     worst_loss: Interval
-    parity: float | None
-    tolerance: float | None
-    is_reference: bool
 
 
 @dataclass(frozen=True)
@@ -59,4 +62,4 @@ class Variants:
     variants: list[Variant]
     advice: list[Advice]
     fronts: Mapping[str, list[str]]
-    gates: list[Gate]
+    gates: list[GateRow]

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+
+from contracts.results.audit import AuditCheck, DataFinding, FeaturePower, LabelErrors, Shift
+from contracts.results.evidence import (
+    Calibration,
+    Confusion,
+    Curves,
+    FairnessEvidence,
+    FoldMetrics,
+    Gain,
+    Importance,
+    Interval,
+    MetricEvidence,
+    SliceEvidence,
+    StressEvidence,
+)
+from contracts.results.gates import Gate, Outcome
+from contracts.results.training import TrainingReport
 
 if TYPE_CHECKING:
     from report.variants_view import Variants
@@ -26,26 +42,8 @@ class Part(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A measured value with its interval; None where it could not be computed."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    p: float | None = None
-    q: float | None = None
-
-    @classmethod
-    def of(cls, raw: Mapping[str, Any] | None) -> Interval | None:
-        """Reads one as the evidence has it; None for none."""
-        if raw is None:
-            return None
-        return cls(*(raw.get(name) for name in ("value", "low", "high", "p", "q")))
-
-
-@dataclass(frozen=True)
 class Head:
-    """What is told above everything else."""
+    """The head of the page."""
 
     name: str
     run_id: str
@@ -78,52 +76,20 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Gate:
-    """One gate: what it looked at, the bound, and how it came out."""
+class GateRow:
+    """One gate, and what it is about: a slice, a subject or a variant."""
 
-    gate: str
-    metric: str
+    gate: Gate
     where: str
-    figure: Interval
-    bound: float | None
-    outcome: str
-    reason: str
 
 
 @dataclass(frozen=True)
 class Gates:
     """All gates: those that need attention apart from those that passed."""
 
-    counts: dict[str, int]
-    attention: list[Gate]
-    passed: list[Gate]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check of the audit."""
-
-    check: str
-    feature: str
-    split: str
-    severity: str
-    figure: float | None
-    bound: float | None
-    outcome: str
-    what: str
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing about the data that somebody should know."""
-
-    severity: str
-    feature: str
-    split: str
-    what: str
-    expected: str
-    received: str
-    example: str
+    counts: dict[Outcome, int]
+    attention: list[GateRow]
+    passed: list[GateRow]
 
 
 @dataclass(frozen=True)
@@ -154,53 +120,14 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Suspect:
-    """A row whose label looks wrong."""
-
-    row: int
-    split: str
-    label: str
-    probability: float | None
-    values: list[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class LabelErrors:
-    """The estimated share of wrong labels and the most suspect rows."""
-
-    share: Interval
-    suspects: list[Suspect]
-
-
-@dataclass(frozen=True)
-class Shift:
-    """How far apart a feature lies in two splits or spans, and from where on that counts."""
-
-    feature: str
-    start: str
-    end: str
-    measure: str
-    distance: float | None
-    limit: float | None
-    shifted: bool
-
-    @property
-    def of_limit(self) -> float | None:
-        """The distance as a share of its limit."""
-        if self.distance is None or not self.limit:
-            return None
-        return self.distance / self.limit
-
-
-@dataclass(frozen=True)
 class Data:
-    """All that is told of the data."""
+    """The data's part."""
 
     rows: Part[dict[str, int]]
-    checks: Part[list[Check]]
-    findings: Part[list[Finding]]
+    checks: Part[list[AuditCheck]]
+    findings: Part[list[DataFinding]]
     statistics: Part[list[Column]]
-    leakage: Part[list[tuple[str, float]]]
+    leakage: Part[list[FeaturePower]]
     labels: Part[LabelErrors]
     shift: Part[list[Shift]]
 
@@ -210,9 +137,7 @@ class Training:
     """One fit."""
 
     facts: list[tuple[str, str]]
-    diagnosis: list[tuple[str, str, str]]
-    history: list[Mapping[str, Any]]
-    best_epoch: int | None
+    report: TrainingReport
 
 
 @dataclass(frozen=True)
@@ -222,39 +147,7 @@ class Metric:
     name: str
     main: bool
     better: str
-    candidate: Interval
-    baseline: Interval | None
-    difference: Interval | None
-
-
-@dataclass(frozen=True)
-class Slice:
-    """One group of test rows."""
-
-    name: str
-    source: str
-    rows: int
-    share: float | None
-    insufficient: str
-    metric: Interval
-    gap: Interval
-    change: Interval
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """Actual classes by row, predicted ones by column."""
-
-    labels: list[str]
-    matrix: list[list[float]]
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """The reliability curve and the expected calibration error."""
-
-    bins: list[Mapping[str, Any]]
-    error: Interval
+    figures: MetricEvidence
 
 
 @dataclass(frozen=True)
@@ -263,63 +156,10 @@ class Rival:
 
     name: str
     metric: Interval
-    difference: Interval
+    difference: Gain
     seconds: float | None
     verdict: str
     tone: Tone
-
-
-@dataclass(frozen=True)
-class Group:
-    """One group of a sensitive column."""
-
-    value: str
-    rows: int
-    insufficient: str
-    rates: dict[str, Interval]
-
-
-@dataclass(frozen=True)
-class Gap:
-    """The largest difference of a rate between two groups."""
-
-    rate: str
-    figure: Interval
-    bound: float | None
-    between: list[str]
-
-
-@dataclass(frozen=True)
-class Fairness:
-    """The rates of all groups of one sensitive column."""
-
-    column: str
-    groups: list[Group]
-    gaps: list[Gap]
-
-
-@dataclass(frozen=True)
-class Stress:
-    """One stress and what it cost."""
-
-    name: str
-    kind: str
-    columns: str
-    metric: Interval
-    drop: Interval
-    bound: float | None
-    severity: str
-
-
-@dataclass(frozen=True)
-class Folds:
-    """Cross-validation: metrics by fold, their mean and spread."""
-
-    metrics: list[str]
-    folds: list[list[float | None]]
-    mean: list[float | None]
-    deviation: list[float | None]
-    rows: int | None
 
 
 @dataclass(frozen=True)
@@ -327,20 +167,19 @@ class Model:
     """All that was measured of the candidate on test."""
 
     metric: str
-    higher_is_better: bool
     rows: int | None
     resamples: int | None
     confidence: float | None
     metrics: Part[list[Metric]]
-    curves: Part[dict[str, dict[str, list[list[float]]]]]
+    curves: Part[Curves]
     confusion: Part[Confusion]
     calibration: Part[Calibration]
-    slices: Part[list[Slice]]
+    slices: Part[list[SliceEvidence]]
     baselines: Part[list[Rival]]
-    fairness: Part[list[Fairness]]
-    robustness: Part[list[Stress]]
-    importance: Part[list[tuple[str, Interval]]]
-    cross_validation: Part[Folds]
+    fairness: Part[list[FairnessEvidence]]
+    robustness: Part[list[StressEvidence]]
+    importance: Part[list[Importance]]
+    cross_validation: Part[FoldMetrics]
 
 
 @dataclass(frozen=True)

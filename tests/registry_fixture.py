@@ -12,26 +12,39 @@ from components.tracker.config import TrackingSpec
 from components.tracker.lineage import describe_uri, folder_digest, lineage_tags
 from components.tracker.track import ModelRecord, RunRecord
 from components.tracker.verdict import metrics_of, verdict_tags
+from contracts.results.evidence import Evidence
+from contracts.results.gates import Gate, GateReport
 
 INTERVAL = {"value": 0.75, "low": 0.74, "high": 0.76}
-EVIDENCE = {
-    "task": "binary",
-    "metric": "roc_auc",
-    "rows": 5000,
-    "resamples": 1000,
-    "confidence": 0.95,
-    "metrics": {
-        "roc_auc": {"candidate": INTERVAL, "baseline": None, "difference": None},
-        "log_loss": {
-            "candidate": {"value": 0.4, "low": None, "high": None},
-            "baseline": {"value": 0.5, "low": 0.45, "high": 0.55},
-            "difference": {"value": -0.1, "low": -0.2, "high": -0.05},
+EVIDENCE = Evidence.model_validate(
+    {
+        "task": "binary",
+        "metric": "roc_auc",
+        "rows": 5000,
+        "resamples": 1000,
+        "confidence": 0.95,
+        "metrics": {
+            "roc_auc": {"candidate": INTERVAL, "baseline": None, "difference": None},
+            "log_loss": {
+                "candidate": {"value": 0.4, "low": None, "high": None},
+                "baseline": {"value": 0.5, "low": 0.45, "high": 0.55},
+                "difference": {"value": -0.1, "low": -0.2, "high": -0.05},
+            },
         },
-    },
-}
+        "higher_is_better": True,
+        "seed": 7,
+        "slices": [],
+        "curves": {},
+        "confusion": None,
+        "decisions": None,
+        "calibration": None,
+        "baselines": [],
+        "fairness": [],
+    }
+)
 
 
-def gate(outcome: str, **fields: Any) -> dict[str, Any]:
+def gate(outcome: Any, **fields: Any) -> Gate:
     """One gate, as ModelGate writes it."""
     content = {
         "gate": "bound",
@@ -45,10 +58,10 @@ def gate(outcome: str, **fields: Any) -> dict[str, Any]:
         "reason": f"roc_auc is 0.7500 on test: {outcome}.",
         "subject": "",
     }
-    return {**content, **fields}
+    return Gate.model_validate({**content, **fields})
 
 
-def gates(blessed: bool) -> dict[str, Any]:
+def gates(blessed: bool) -> GateReport:
     """A verdict: one bound that holds, and one slice that does or does not."""
     outcome = "pass" if blessed else "block"
     slice_gate = gate(
@@ -61,7 +74,7 @@ def gates(blessed: bool) -> dict[str, Any]:
         bound=0.03,
         reason="Slice origin=JFK is worse than the baseline by 0.1.",
     )
-    return {"blessed": blessed, "gates": [slice_gate, gate("pass")]}
+    return GateReport(blessed=blessed, gates=[slice_gate, gate("pass")])
 
 
 def write_saved_model(folder: Path, factor: float = 1.0) -> Path:
@@ -113,14 +126,16 @@ def run_record(
 ) -> RunRecord:
     """A run of `saved_model` as the Tracker would log it."""
     verdict, origin = gates(blessed), lineage(saved_model, model_uri)
-    files = {"gates.json": verdict, "evidence.json": EVIDENCE, "lineage.json": origin}
+    files = {"gates.json": verdict.to_json(), "evidence.json": EVIDENCE.to_json()}
     return RunRecord(
         name=name,
         params={"seed": 7},
         metrics=metrics_of({"roc_auc": 0.75, "rows": 5000.0, "confusion": [[1.0]]}, EVIDENCE),
         history=[{"epoch": 1, "loss": 0.5}],
         tags=verdict_tags(verdict, EVIDENCE) | lineage_tags(origin),
-        files={file: json.dumps(content) for file, content in files.items()},
+        files={
+            file: json.dumps(content) for file, content in {**files, "lineage.json": origin}.items()
+        },
         model=ModelRecord(saved_model, blessed, pushed_to),
     )
 

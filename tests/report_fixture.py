@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from contracts.results.summary import Digests, Summary
+from contracts.results.variant import PlacedVariant
 from evidence.variant_choice import recommend
 from tests.variant_verdicts import unmade, verdicts
 
@@ -50,6 +52,15 @@ COMPONENTS = {
     "Tracker": 3.62,
 }
 SUSPECTS = 50
+CONFIG = {"name": "flights", "task": "binary", "seed": 2013, "training": {"epochs": 5}}
+CARD = {
+    "owner": "Operations research, delay desk",
+    "intended_use": "Ranking tomorrow's departures for the staffing of the delay desk.",
+    "out_of_scope": "Decisions about single passengers; airports other than New York's.",
+    "limits": "Trained on the year 2013. Diversions and cancellations are not in it.",
+    "ethics": "No personal data. The carrier is known, and slices are judged by carrier.",
+    "contact": "delay-desk@example.org",
+}
 
 
 @dataclass
@@ -60,9 +71,15 @@ class Run:
     summary: dict[str, Any]
     folders: dict[str, Path]
 
-    def change(self, key: str, file: str, content: object) -> None:
+    def typed(self) -> Summary:
+        """The summary as readers get it."""
+        return Summary.model_validate(self.summary)
+
+    def change(self, key: str, file: str, content: Any) -> None:
         """Writes another content into one of the artifacts."""
         path = self.folders[key] / file
+        if isinstance(content, dict):
+            content = {"version": 1, **content}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content), encoding="utf-8")
 
@@ -85,6 +102,7 @@ def full_run(root: Path, run_id: str = "20261121-065411", seed: int = 7) -> Run:
     run = Run(folder, {}, folders)
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text("name: flights\ntask: binary\nseed: 2013\n")
+    (folder / "config.json").write_text(json.dumps(CONFIG | {"card": CARD}))
     stress = stress_of(rng)
     run.change("stress", "stress.json", stress)
     run.change("evidence", "evidence.json", evidence_of(rng, stress))
@@ -94,7 +112,7 @@ def full_run(root: Path, run_id: str = "20261121-065411", seed: int = 7) -> Run:
     run.change("model_run", "training.json", training())
     run.change("baselines", "baselines.json", baselines())
     run.change("folds", "folds.json", folds())
-    run.change("pushed", "parity.json", {"rows": 100, "max_difference": 8.9e-08})
+    run.change("pushed", "parity.json", {"rows": 100, "max_difference": 8.9e-08, "differences": {}})
     write_statistics(folders["statistics"], rng)
     run.summary = summary(run_id, folders)
     run.write_summary()
@@ -102,7 +120,11 @@ def full_run(root: Path, run_id: str = "20261121-065411", seed: int = 7) -> Run:
 
 
 def summary(run_id: str, folders: Mapping[str, Path]) -> dict[str, Any]:
+    recommended = {
+        place: choice and choice.model_dump() for place, choice in recommend(variants()).items()
+    }
     return {
+        "version": 1,
         "name": "flights",
         "run_id": run_id,
         "status": "succeeded",
@@ -118,9 +140,9 @@ def summary(run_id: str, folders: Mapping[str, Path]) -> dict[str, Any]:
         "blessed": True,
         "reasons": [],
         "pushed_to": "serving_models/flights/4",
-        "variants": variants(),
-        "recommended": recommend(variants()),
-        "training": training(),
+        "variants": [variant.to_json() for variant in variants()],
+        "recommended": recommended,
+        "training": {**training(), "folder": str(folders["model_run"])},
         "warnings": [],
         "mlflow": {"uri": "sqlite:///runs/mlflow.db", "run_id": "c3260fec", "warning": ""},
         "digests": {
@@ -133,24 +155,34 @@ def summary(run_id: str, folders: Mapping[str, Path]) -> dict[str, Any]:
         "overrides": ["training.epochs=5"],
         "versions": {"python": "3.11.7", "tensorflow": "2.21.0", "keras": "3.15.1"},
         "folders": {key: str(path) for key, path in folders.items()},
-        "card": {
-            "owner": "Operations research, delay desk",
-            "intended_use": "Ranking tomorrow's departures for the staffing of the delay desk.",
-            "out_of_scope": "Decisions about single passengers; airports other than New York's.",
-            "limits": "Trained on the year 2013. Diversions and cancellations are not in it.",
-            "ethics": "No personal data. The carrier is known, and slices are told by carrier.",
-            "contact": "delay-desk@example.org",
-        },
     }
 
 
-def variants() -> list[dict[str, Any]]:
+def summary_of(**fields: Any) -> Summary:
+    """A summary with little in it."""
+    return Summary(
+        **{
+            "name": "flights",
+            "run_id": "20261121-065411",
+            "status": "succeeded",
+            "started": "2026-11-21T06:54:11+00:00",
+            "total_seconds": 148.0,
+            "digests": Digests(config="c", data="d", source="s"),
+            "seed": 2013,
+            "config": "configs/flights.yaml",
+            **fields,
+        }
+    )
+
+
+def variants() -> list[PlacedVariant]:
     """The twelve, and two of which nothing could be measured."""
     halved = {"weights": "pruned", "sparsity": 0.5, "pattern": "2:4"}
     wide = unmade("pruned80", "unsupported", "2:4 needs layers in blocks of 4, and one is 30 wide.")
     crashed = unmade("int8", "failed", "The process that trained qat was killed by signal 11.")
-    wide |= {"name": "pruned24", "weights": halved}
-    return [*verdicts(), wide, crashed | {"name": "qat", "weights": {"weights": "qat"}}]
+    wide = wide.model_copy(update={"name": "pruned24", "weights": halved})
+    crashed = crashed.model_copy(update={"name": "qat", "weights": {"weights": "qat"}})
+    return [*verdicts(), wide, crashed]
 
 
 def interval(rng: np.random.Generator, value: float, width: float) -> dict[str, float]:
@@ -171,6 +203,7 @@ def evidence_of(rng: np.random.Generator, stress: Mapping[str, Any]) -> dict[str
         "slices": slices(rng),
         "curves": curves(),
         "confusion": {"labels": ["0", "1"], "matrix": [[36353, 6090], [5557, 6190]]},
+        "decisions": None,
         "calibration": calibration(rng),
         "baselines": [
             {
@@ -297,7 +330,7 @@ def fairness(rng: np.random.Generator) -> dict[str, Any]:
             }
         )
     thin = {"value": "(missing)", "rows": 12, "insufficient": "fewer than 100 rows"}
-    groups.append({**thin, **dict.fromkeys(rates)})
+    groups.append({**thin, **{name: {} for name in rates}})
     gaps = {
         name: {**interval(rng, 0.07, 0.013), "bound": bound, "between": ["EWR", "LGA"]}
         for name, bound in zip(rates, (0.1, None, 0.08), strict=True)
@@ -452,7 +485,12 @@ def audit(rng: np.random.Generator) -> dict[str, Any]:
                     "from": "train",
                     "to": split,
                     "measure": "L-infinity" if name in TEXT else "Jensen-Shannon",
+                    "kind": "splits",
                     "distance": float(rng.uniform(0, 0.12)),
+                    "chance": 0.02,
+                    "usual": None,
+                    "bound": 0.25,
+                    "shifted": False,
                 }
                 for name in columns
                 for split in ("val", "test")
@@ -470,6 +508,7 @@ def _suspect(rng: np.random.Generator, place: int) -> dict[str, Any]:
         "split": "train",
         "label": int(place % 2),
         "probability": 0.004 + 0.002 * place,
+        "expected": int(1 - place % 2),
         "values": values,
     }
 
@@ -492,7 +531,9 @@ def training() -> dict[str, Any]:
         for place, (loss, val) in enumerate((*curve, (0.4402, 0.4317)))
     ]
     return {
+        "version": 1,
         "device": "CPU",
+        "strategy": "_DefaultDistributionStrategy",
         "precision": "float32",
         "rows": {"train": 248630, "val": 24526},
         "epochs": 5,
@@ -527,16 +568,22 @@ def baselines() -> dict[str, Any]:
         return {"val_metrics": {"roc_auc": value}, "seconds": seconds, "settings": {}}
 
     names = {"majority": model(0.5, 0.01), "linear": model(0.728, 4.2), "trees": model(0.767, 16.9)}
-    return {"models": names}
+    return {"models": names, "rows": ROWS, "train_rows": ROWS["train"], "seed": 2013}
 
 
 def folds() -> dict[str, Any]:
     values = (0.7571, 0.7633, 0.7508, 0.7602, 0.7590)
     return {
+        "version": 1,
         "folds": [{"roc_auc": value, "log_loss": 1.19 - value} for value in values],
         "mean": {"roc_auc": 0.7581, "log_loss": 0.4319},
         "deviation": {"roc_auc": 0.0046, "log_loss": 0.0046},
         "rows": 273_156,
+        "k": 5,
+        "by": "row",
+        "fits": [],
+        "caveat": "",
+        "seed": 2013,
     }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from contracts.results.variant import PlacedVariant
+
 AUC = 0.7599
 REFERENCE = {
     "bytes": 460_800,
@@ -61,12 +63,12 @@ UNMADE = (
 )
 
 
-def verdicts(pushed: bool = True) -> list[dict[str, Any]]:
+def verdicts(pushed: bool = True) -> list[PlacedVariant]:
     """Eleven blessed variants and one that lost too much, in the config's order."""
     return [verdict(name, pushed=pushed) for name in _MADE]
 
 
-def verdict(name: str, /, pushed: bool = True, **fields: Any) -> dict[str, Any]:
+def verdict(name: str, /, pushed: bool = True, **fields: Any) -> PlacedVariant:
     """The verdict on one of the twelve, with other fields if so wished."""
     weights, form, size, zipped, p50, prepare, rows, memory, change = _MADE[name]
     small = weights["weights"] == "distilled"
@@ -113,21 +115,22 @@ def verdict(name: str, /, pushed: bool = True, **fields: Any) -> dict[str, Any]:
     # float32 is the candidate, which the Pusher has pushed already.
     goes_out = pushed and content["status"] == "blessed" and name != "float32"
     content["pushed_to"] = _folder(name, kind) if goes_out else None
-    return content | fields
+    return PlacedVariant.model_validate(content | {"version": 1} | fields)
 
 
-def unmade(name: str, status: str, reason: str) -> dict[str, Any]:
+def unmade(name: str, status: str, reason: str) -> PlacedVariant:
     """The verdict on a variant that could not be made: nothing of it was measured."""
     empty: dict[str, Any] = {"ratios": {}, "metrics": {}, "difference": {}}
-    return verdict(name) | {
-        "status": status,
-        "reasons": [reason],
-        "gates": [],
-        "slices": [],
-        "pushed_to": None,
+    return verdict(
+        name,
+        status=status,
+        reasons=[reason],
+        gates=[],
+        slices=[],
+        pushed_to=None,
         **dict.fromkeys(UNMADE),
         **empty,
-    }
+    )
 
 
 def _judged(name: str, change: float) -> dict[str, Any]:

@@ -11,12 +11,14 @@ import tensorflow_transform as tft
 
 from components.baseline_models.config import BaselineFitSpec
 from components.baseline_models.estimators import ESTIMATORS, Outcome, Problem, Rows
+from contracts.results.baselines import BaselineModel, BaselineReport
+from contracts.results.training import OperatingPoint
 from models.data.dataset import Source, load_columns
 from models.data.labels import check_labels
 from models.data.transform_layer import TransformLayer
 from models.data.transformed import input_specs
 from models.features.spec import FeaturesSpec
-from models.training.operating_point import OperatingPoint, choose_threshold
+from models.training.operating_point import choose_threshold
 from models.training.validation_metrics import score
 
 Array = np.ndarray[Any, Any]
@@ -28,7 +30,7 @@ def fit_baselines(
     rows: int,
     schema: Any,
     graph: tft.TFTransformOutput,
-) -> tuple[dict[str, Array], dict[str, Any]]:
+) -> tuple[dict[str, Array], BaselineReport]:
     """Fits every baseline on train and asks it about test.
 
     Args:
@@ -39,8 +41,7 @@ def fit_baselines(
       graph: The transform graph.
 
     Returns:
-      By baseline, its scores on test in the order of the files; and the facts about each:
-      metrics on val, seconds, settings.
+      By baseline, its scores on test in the order of the files; and the report on the fits.
     """
     problem = spec.problem
     source = Source(schema, TransformLayer(graph), problem.label.name)
@@ -52,20 +53,20 @@ def fit_baselines(
     ports = [port for port in input_specs(problem, graph) if port.encoding.design is not None]
     about = Problem(problem.task, len(problem.label_classes()), ports, spec.seed)
     scores: dict[str, Array] = {}
-    facts: dict[str, Any] = {}
+    models: dict[str, BaselineModel] = {}
     for name, fit in ESTIMATORS.items():
         started = time.monotonic()
         outcome = fit(about, splits)
         scores[name] = outcome.scores["test"]
         point = _operating_point(spec, outcome, splits["val"].labels)
-        facts[name] = {
-            "threshold": None if point is None else point.threshold,
-            "val_metrics": score(problem.task, splits["val"].labels, outcome.scores["val"], point),
-            "seconds": time.monotonic() - started,
-            "settings": dict(outcome.settings),
-        }
+        models[name] = BaselineModel(
+            threshold=None if point is None else point.threshold,
+            val_metrics=score(problem.task, splits["val"].labels, outcome.scores["val"], point),
+            seconds=time.monotonic() - started,
+            settings=dict(outcome.settings),
+        )
     used = {name: len(split.labels) for name, split in splits.items()}
-    return scores, {"models": facts, "rows": used, "train_rows": rows, "seed": spec.seed}
+    return scores, BaselineReport(models=models, rows=used, train_rows=rows, seed=spec.seed)
 
 
 def _read(

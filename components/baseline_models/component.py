@@ -25,11 +25,11 @@ def BaselineModels(  # noqa: N802 (a TFX component is named as a class)
     source_digest: Parameter[str],
 ) -> None:
     """Fits majority, linear and trees on train, and writes what they say of test."""
-    scores, facts = fit_baselines(
+    scores, report = fit_baselines(
         BaselineFitSpec.model_validate_json(spec),
         {name: split_files(examples, name) for name in ("train", "val", "test")},
         rows_of(examples)["train"],
         io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
         tft.TFTransformOutput(transform_graph.uri),
     )
-    write_baselines(Path(baselines.uri), scores, facts)
+    write_baselines(Path(baselines.uri), scores, report)

@@ -1,4 +1,4 @@
-"""The files of the baseline models: their scores on test, and the facts about each."""
+"""The files of the baseline models: their scores on test, and the report on the fits."""
 
 from __future__ import annotations
 
@@ -8,24 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from contracts.files import read_json, write_json
+from contracts.results.baselines import BaselineReport
+from contracts.results.files import read_result, write_result
 from evidence.prediction_table import ROWS_FILE, read_scores, write_scores
 
 Array = np.ndarray[Any, Any]
 
-FACTS_FILE = "baselines.json"
 
-
-def write_baselines(folder: Path, scores: Mapping[str, Array], facts: Mapping[str, Any]) -> None:
+def write_baselines(folder: Path, scores: Mapping[str, Array], report: BaselineReport) -> None:
     """Writes `test.parquet` and `baselines.json`."""
     write_scores(folder / ROWS_FILE, scores)
-    write_json(folder / FACTS_FILE, dict(facts))
+    write_result(folder, report)
 
 
 def read_baselines(folder: Path) -> tuple[dict[str, Array], dict[str, float]]:
     """Reads by baseline its scores on test, and its operating threshold (binary only)."""
-    facts = read_json(folder / FACTS_FILE)["models"]
-    thresholds = {name: one["threshold"] for name, one in facts.items()}
+    models = read_result(folder, BaselineReport).models
     return read_scores(folder / ROWS_FILE), {
-        name: threshold for name, threshold in thresholds.items() if threshold is not None
+        name: model.threshold for name, model in models.items() if model.threshold is not None
     }

@@ -13,6 +13,8 @@ from typing import Any
 from components.artifacts import split_files
 from contracts.errors import KelpError, ModelError
 from contracts.files import read_json, write_json
+from contracts.results.files import read_result
+from contracts.results.training import TrainingReport
 from models.compression.formats.conversion import convert
 from models.compression.sizes import measured_bytes
 from models.compression.spec import VariantSpec, is_reference, kind_of, unsupported
@@ -48,11 +50,11 @@ def material_of(
 ) -> Material:
     """Gives the candidate's network and the data that it learned from, by path."""
     run = Path(model_run.uri)
-    point = read_json(run / "training.json")["operating_point"]
+    point = read_result(run, TrainingReport).operating_point
     return Material(
         trainer=TrainerSpec.model_validate_json(trainer),
         network_path=str(run / "network.keras"),
-        threshold=None if point is None else point["threshold"],
+        threshold=None if point is None else point.threshold,
         train_files=tuple(split_files(examples, "train")),
         val_files=tuple(split_files(examples, "val")),
         schema_path=str(Path(schema.uri) / "schema.pbtxt"),

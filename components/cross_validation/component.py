@@ -11,8 +11,8 @@ from tfx.utils import io_utils
 from components.artifacts import CrossValidation as CrossValidationArtifact
 from components.artifacts import split_files
 from components.cross_validation.config import CrossValidationSpec
-from components.cross_validation.validate import FOLDS_FILE, validate
-from contracts.files import write_json
+from components.cross_validation.validate import validate
+from contracts.results.files import write_result
 
 
 @component
@@ -30,10 +30,10 @@ def CrossValidation(  # noqa: N802 (a TFX component is named as a class)
       ConfigError: train has too few rows, keys or moments for the folds.
       ModelError: in some fold the loss is not a number.
     """
-    found = validate(
+    metrics = validate(
         CrossValidationSpec.model_validate_json(spec),
         {name: split_files(examples, name) for name in ("train", "val")},
         io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
         tft.TFTransformOutput(transform_graph.uri),
     )
-    write_json(Path(folds.uri) / FOLDS_FILE, found)
+    write_result(Path(folds.uri), metrics)

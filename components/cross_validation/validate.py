@@ -11,6 +11,7 @@ import tensorflow_transform as tft
 
 from components.cross_validation.config import CrossValidationSpec
 from components.cross_validation.folds import key_folds, row_folds, time_folds
+from contracts.results.evidence import FoldMetrics
 from models.data.dataset import Source, load_columns
 from models.data.labels import check_labels
 from models.data.raw_table import read_table
@@ -19,7 +20,6 @@ from models.training.cross_validation import cross_validate, summarise
 
 Array = np.ndarray[Any, Any]
 
-FOLDS_FILE = "folds.json"
 _CAVEAT = (
     "The transform graph was learned on all of train, the rows that a fold holds out among "
     "them; val stopped the fit and chose the threshold in every fold."
@@ -31,8 +31,8 @@ def validate(
     files: Mapping[str, list[str]],
     schema: Any,
     graph: tft.TFTransformOutput,
-) -> dict[str, Any]:
-    """Gives what `folds.json` holds.
+) -> FoldMetrics:
+    """Trains and scores once a fold.
 
     Args:
       spec: The Trainer's spec, the split's, and how many folds.
@@ -49,20 +49,19 @@ def validate(
     for name, split in columns.items():
         check_labels(problem, split[source.label], name)
     folds = _folds(spec, files["train"], schema, columns["train"][source.label])
-    found = cross_validate(spec.trainer, graph, columns["train"], columns["val"], folds)
-    mean, deviation = summarise([fold.metrics for fold in found])
-    fits = [asdict(fold) for fold in found]
-    return {
-        "folds": [fit.pop("metrics") for fit in fits],
-        "mean": mean,
-        "deviation": deviation,
-        "rows": len(folds),
-        "k": spec.folds,
-        "by": spec.split.by,
-        "fits": fits,
-        "caveat": _CAVEAT,
-        "seed": spec.trainer.seed,
-    }
+    fits = cross_validate(spec.trainer, graph, columns["train"], columns["val"], folds)
+    mean, deviation = summarise([fit.metrics for fit in fits])
+    return FoldMetrics(
+        folds=[fit.metrics for fit in fits],
+        mean=mean,
+        deviation=deviation,
+        rows=len(folds),
+        k=spec.folds,
+        by=spec.split.by,
+        fits=[{k: value for k, value in asdict(fit).items() if k != "metrics"} for fit in fits],
+        caveat=_CAVEAT,
+        seed=spec.trainer.seed,
+    )
 
 
 def _folds(spec: CrossValidationSpec, files: list[str], schema: Any, labels: Array) -> Array:

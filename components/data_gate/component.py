@@ -1,9 +1,6 @@
 """The DataGate component: nothing learns from data that it did not let through."""
 
-import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 from tfx.components.statistics_gen import stats_artifact_utils
@@ -13,20 +10,19 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
 from components.artifacts import DataVerdict, spans_of, split_files, splits_of
-from components.data_gate.audit.audit import run_audit, to_findings, to_json
+from components.data_gate.audit.audit import report_of, run_audit, to_findings
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.config import AuditSpec
-from components.data_gate.findings import Finding, find_all
+from components.data_gate.findings import find_all
 from components.data_gate.rows import example_row
 from components.example_gen.config import SplitSpec
 from contracts.errors import GateError
-from contracts.files import write_json
+from contracts.results.audit import AuditReport, DataFinding, write_findings
+from contracts.results.files import write_result
 from models.data.raw_table import read_table
 from models.data.representation import dense_schema
 from models.features.spec import FeaturesSpec
 
-FINDINGS_FILE = "findings.json"
-AUDIT_FILE = "audit.json"
 _NAMED = 10
 
 
@@ -49,7 +45,7 @@ def DataGate(  # noqa: N802 (a TFX component is named as a class)
       examples: The rows, in splits.
       statistics: Of the same rows.
       anomalies: Of the statistics, against `inferred`.
-      inferred: The schema that the data were held against.
+      inferred: The schema that the data were checked against.
       schema: The same for those who learn; not written where the data are unfit.
       verdict: `findings.json` and `audit.json`.
       problem: FeaturesSpec as JSON.
@@ -61,17 +57,20 @@ def DataGate(  # noqa: N802 (a TFX component is named as a class)
       GateError: at least one finding blocks.
     """
     spec = FeaturesSpec.model_validate_json(problem)
-    held = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(inferred.uri))
-    findings = find_all(read_statistics(statistics), read_anomalies(anomalies), held, spec)
+    checked = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(inferred.uri))
+    findings = find_all(read_statistics(statistics), read_anomalies(anomalies), checked, spec)
     findings = [
-        dataclasses.replace(finding, example=_example(examples, held, finding))
+        finding.model_copy(update={"example": _example(examples, checked, finding)})
         for finding in findings
     ]
     # Columns that are missing or of another type than expected cannot be audited.
     refuse(findings)
     part = run_audit(
         AuditData(
-            {name: read_table(split_files(examples, name), held) for name in splits_of(examples)},
+            {
+                name: read_table(split_files(examples, name), checked)
+                for name in splits_of(examples)
+            },
             spec,
             AuditSpec.model_validate_json(audit),
             SplitSpec.model_validate_json(split),
@@ -79,18 +78,19 @@ def DataGate(  # noqa: N802 (a TFX component is named as a class)
         )
     )
     findings = [*to_findings(part), *findings]
-    refuse(findings, to_json(part))
-    write_json(Path(verdict.uri) / FINDINGS_FILE, [finding.to_dict() for finding in findings])
-    write_json(Path(verdict.uri) / AUDIT_FILE, to_json(part))
-    io_utils.write_pbtxt_file(str(Path(schema.uri) / "schema.pbtxt"), dense_schema(held, spec))
+    report = report_of(part)
+    refuse(findings, report)
+    write_findings(Path(verdict.uri), findings)
+    write_result(Path(verdict.uri), report)
+    io_utils.write_pbtxt_file(str(Path(schema.uri) / "schema.pbtxt"), dense_schema(checked, spec))
 
 
-def refuse(findings: list[Finding], audit: Mapping[str, Any] | None = None) -> None:
+def refuse(findings: list[DataFinding], audit: AuditReport | None = None) -> None:
     """Raises a GateError about the first blocking finding; it names and counts the others.
 
     Args:
       findings: Blocking ones or not.
-      audit: The content of `audit.json`, which a failed run has no artifact for.
+      audit: All checks, which a failed run has no artifact for.
     """
     blocking = [finding for finding in findings if finding.severity == "block"]
     if not blocking:
@@ -106,14 +106,14 @@ def refuse(findings: list[Finding], audit: Mapping[str, Any] | None = None) -> N
         expected=first.expected,
         received=first.received,
         fix=first.fix
-        or "mend the data; or, if they are right, the schema (`kelp schema freeze` writes it) "
+        or "correct the data; or, if they are right, the schema (`kelp schema freeze` writes it) "
         "or the feature's entry in the config",
     )
-    error.audit = audit
+    error.audit = None if audit is None else audit.to_json()
     raise error
 
 
-def _name(finding: Finding) -> str:
+def _name(finding: DataFinding) -> str:
     about = f"{finding.feature} ({finding.split})" if finding.feature else f"({finding.split})"
     return about if finding.check == "schema" else f"{finding.check} {about}"
 
@@ -138,7 +138,7 @@ def read_anomalies(artifact: object) -> dict[str, anomalies_pb2.Anomalies]:
     }
 
 
-def _example(examples: object, schema: object, finding: Finding) -> str:
+def _example(examples: object, schema: object, finding: DataFinding) -> str:
     if finding.split not in splits_of(examples):
         return ""
     return example_row(split_files(examples, finding.split), schema, finding)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
+from contracts.results.audit import DataFinding
 from models.features.kind import FeatureKind, RawValues
 from models.features.spec import FeaturesSpec
 
@@ -15,48 +15,21 @@ Statistics = Mapping[str, statistics_pb2.DatasetFeatureStatistics]
 Anomalies = Mapping[str, anomalies_pb2.Anomalies]
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing about the data that a person should know.
-
-    `kind` says what an example row of it looks like: a `missing` value, a value `unknown`
-    to the domain, or neither (`other`). `check` names the test that found it, `figure` and
-    `bound` are that test's number and the one that it must not pass; `fix` is what to do.
-    """
-
-    severity: Literal["block", "warn"]
-    feature: str
-    split: str
-    what: str
-    expected: str
-    received: str
-    kind: Literal["missing", "unknown", "other"] = "other"
-    example: str = ""
-    check: str = "schema"
-    figure: float | None = None
-    bound: float | None = None
-    fix: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The finding as JSON."""
-        return asdict(self)
-
-
 def find_all(
     statistics: Statistics,
     anomalies: Anomalies,
     schema: schema_pb2.Schema,
     problem: FeaturesSpec,
-) -> list[Finding]:
+) -> list[DataFinding]:
     """Gives every finding, blocking ones first, one a feature and split.
 
     Args:
       statistics: By split, one dataset each.
       anomalies: By split, as ExampleValidator wrote them.
-      schema: The schema that the data were held against.
+      schema: The schema that the data were checked against.
       problem: The task, the label and the features.
     """
-    found: dict[tuple[str, str], Finding] = {}
+    found: dict[tuple[str, str], DataFinding] = {}
     for finding in (
         *_feature_findings(statistics, schema, problem),
         *_label_findings(statistics, problem),
@@ -68,19 +41,19 @@ def find_all(
 
 def _feature_findings(
     statistics: Statistics, schema: schema_pb2.Schema, problem: FeaturesSpec
-) -> Iterator[Finding]:
+) -> Iterator[DataFinding]:
     types = {feature.name: feature.type for feature in schema.feature}
     by_split = {split: _by_name(dataset) for split, dataset in statistics.items()}
     for name, spec in problem.raw_columns().items():
         for split, dataset in statistics.items():
             if _present(by_split[split], name) == 0:
-                yield Finding(
-                    "block",
-                    name,
-                    split,
-                    f"Feature {name!r} is entirely missing in split {split}.",
-                    "values in at least some rows",
-                    f"none in {dataset.num_examples:,} rows",
+                yield DataFinding(
+                    severity="block",
+                    feature=name,
+                    split=split,
+                    what=f"Feature {name!r} is entirely missing in split {split}.",
+                    expected="values in at least some rows",
+                    received=f"none in {dataset.num_examples:,} rows",
                 )
                 break
         else:
@@ -96,32 +69,32 @@ _ALLOWED: Mapping[RawValues, tuple[schema_pb2.FeatureType, ...]] = {
 
 def _type_findings(
     name: str, spec: FeatureKind, received: schema_pb2.FeatureType | None
-) -> Iterator[Finding]:
+) -> Iterator[DataFinding]:
     allowed = _ALLOWED[spec.raw_values]
     if received is not None and received not in allowed:
-        yield Finding(
-            "block",
-            name,
-            "all",
-            f"Feature {name!r} is {spec.type} and cannot hold what the schema says.",
-            " or ".join(schema_pb2.FeatureType.Name(kind) for kind in allowed),
-            schema_pb2.FeatureType.Name(received),
+        yield DataFinding(
+            severity="block",
+            feature=name,
+            split="all",
+            what=f"Feature {name!r} is {spec.type} and cannot hold what the schema says.",
+            expected=" or ".join(schema_pb2.FeatureType.Name(kind) for kind in allowed),
+            received=schema_pb2.FeatureType.Name(received),
         )
 
 
-def _label_findings(statistics: Statistics, problem: FeaturesSpec) -> Iterator[Finding]:
+def _label_findings(statistics: Statistics, problem: FeaturesSpec) -> Iterator[DataFinding]:
     name = problem.label.name
     for split, dataset in statistics.items():
         present = _present(_by_name(dataset), name)
         if present < dataset.num_examples:
-            yield Finding(
-                "block",
-                name,
-                split,
-                f"The label {name!r} is missing in {dataset.num_examples - present:,} rows.",
-                "a label in every row",
-                f"{present:,} labels in {dataset.num_examples:,} rows of split {split}",
-                "missing",
+            yield DataFinding(
+                severity="block",
+                feature=name,
+                split=split,
+                what=f"The label {name!r} is missing in {dataset.num_examples - present:,} rows.",
+                expected="a label in every row",
+                received=f"{present:,} labels in {dataset.num_examples:,} rows of split {split}",
+                kind="missing",
             )
         elif problem.task != "regression":
             yield from _class_findings(split, dataset, problem)
@@ -129,18 +102,18 @@ def _label_findings(statistics: Statistics, problem: FeaturesSpec) -> Iterator[F
 
 def _class_findings(
     split: str, dataset: statistics_pb2.DatasetFeatureStatistics, problem: FeaturesSpec
-) -> Iterator[Finding]:
+) -> Iterator[DataFinding]:
     name = problem.label.name
     expected = " and ".join(repr(value) for value in problem.label_classes())
     only = _single_value(_by_name(dataset).get(name))
     if only is not None:
-        yield Finding(
-            "block",
-            name,
-            split,
-            f"The label {name!r} has one class in split {split}: there is nothing to learn.",
-            f"the classes {expected}",
-            f"only {only} in {dataset.num_examples:,} rows",
+        yield DataFinding(
+            severity="block",
+            feature=name,
+            split=split,
+            what=f"The label {name!r} has one class in split {split}: there is nothing to learn.",
+            expected=f"the classes {expected}",
+            received=f"only {only} in {dataset.num_examples:,} rows",
         )
 
 
@@ -157,21 +130,21 @@ def _single_value(feature: statistics_pb2.FeatureNameStatistics | None) -> str |
 
 def _anomaly_findings(
     anomalies: Anomalies, schema: schema_pb2.Schema, problem: FeaturesSpec
-) -> Iterator[Finding]:
+) -> Iterator[DataFinding]:
     used = {*problem.raw_columns(), problem.label.name}
     for split, result in anomalies.items():
         for name, info in sorted(result.anomaly_info.items()):
             severe = info.severity == anomalies_pb2.AnomalyInfo.ERROR
             reason = info.reason[0] if info.reason else None
             kinds = {item.type for item in info.reason}
-            yield Finding(
-                "block" if severe and name in used else "warn",
-                name,
-                split,
-                f"{info.short_description or 'Anomaly'} ({name!r}, split {split}).",
-                _expected(schema, name),
-                (reason.description if reason else "") or info.description,
-                _kind(kinds),
+            yield DataFinding(
+                severity="block" if severe and name in used else "warn",
+                feature=name,
+                split=split,
+                what=f"{info.short_description or 'Anomaly'} ({name!r}, split {split}).",
+                expected=_expected(schema, name),
+                received=(reason.description if reason else "") or info.description,
+                kind=_kind(kinds),
             )
 
 

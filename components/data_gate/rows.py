@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.data_gate.findings import Finding, domain_of
+from components.data_gate.findings import domain_of
+from contracts.results.audit import DataFinding
 
 _BATCH = 8192
 _DTYPES = {
@@ -18,7 +19,7 @@ _DTYPES = {
 }
 
 
-def example_row(files: Sequence[str], schema: schema_pb2.Schema, finding: Finding) -> str:
+def example_row(files: Sequence[str], schema: schema_pb2.Schema, finding: DataFinding) -> str:
     """Describes the first row that `finding` is about, empty where a row shows nothing."""
     if finding.kind == "other":
         return ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,44 +14,34 @@ import tensorflow_model_analysis as tfma  # isort: skip
 
 from components.evaluator.eval_config import REPORTED
 from components.evaluator.tfma_metrics import f1_by_class
-
-Metrics = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class ModelEvaluation:
-    """The candidate on test: the overall slice, and the others as rows of a table."""
-
-    metrics: Metrics
-    slices: list[dict[str, Any]] = field(default_factory=list)
+from contracts.results.summary import CandidateMetrics, Metrics, SliceMetrics
 
 
-def read_evaluation(uri: str, min_slice_rows: int = 0) -> ModelEvaluation:
+def read_evaluation(uri: str, min_slice_rows: int = 0) -> CandidateMetrics:
     """Gives the candidate's metrics.
 
     A slice of fewer than `min_slice_rows` rows says `insufficient` instead of metrics.
     """
     result = tfma.load_eval_result(uri)
     overall: Metrics = {}
-    slices: list[dict[str, Any]] = []
+    slices: list[SliceMetrics] = []
     for key, outputs in result.slicing_metrics:
         metrics = _ordered(dict(_flat(outputs)))
         if not key:
             overall = metrics
             continue
         rows = int(metrics.pop("rows", 0))
-        entry: dict[str, Any] = {"slice": {name: _plain(value) for name, value in key}}
-        entry["rows"] = rows
+        columns = {name: _plain(value) for name, value in key}
         if rows < min_slice_rows:
-            entry["insufficient"] = f"fewer than {min_slice_rows} rows"
+            few = f"fewer than {min_slice_rows} rows"
+            slices.append(SliceMetrics(slice=columns, rows=rows, insufficient=few))
         else:
-            entry["metrics"] = metrics
-        slices.append(entry)
-    slices.sort(key=lambda entry: (list(entry["slice"]), -entry["rows"]))
-    return ModelEvaluation(overall, slices)
+            slices.append(SliceMetrics(slice=columns, rows=rows, metrics=metrics))
+    slices.sort(key=lambda entry: (list(entry.slice), -entry.rows))
+    return CandidateMetrics(metrics=overall, slices=slices)
 
 
-def _ordered(metrics: Metrics) -> Metrics:
+def _ordered(metrics: dict[str, Any]) -> dict[str, Any]:
     """TFMA's order varies; this is the one in which metrics are reported."""
     return {name: metrics[name] for name in (*REPORTED, *metrics) if name in metrics}
 

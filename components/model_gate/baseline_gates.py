@@ -8,11 +8,13 @@ that is surely smaller than what `equal_within` counts as none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
-from components.model_gate.gate import Evidence, Gate, Outcome, outcome_of
-from evidence.config import EvaluationSpec, Severity
+from components.model_gate.gate import outcome_of
+from contracts.results.evidence import BaselineEvidence, Evidence, Gain, Interval, Severity
+from contracts.results.gates import Gate, Outcome
+from evidence.config import EvaluationSpec
 from evidence.permutation import LEVEL
 from evidence.wording import figure, with_interval
 
@@ -34,57 +36,56 @@ def baseline_gates(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
         "linear": spec.baselines.linear,
         "trees": spec.baselines.trees,
     }
-    for entry in evidence["baselines"]:
-        severity = severities[entry["name"]]
+    for entry in evidence.baselines:
+        severity = severities[entry.name]
         if severity != "off":
             yield _baseline(evidence, entry, severity, spec.baselines.equal_within)
 
 
 def _baseline(
-    evidence: Evidence, entry: Mapping[str, Any], severity: Severity, equal_within: float
+    evidence: Evidence, entry: BaselineEvidence, severity: Severity, equal_within: float
 ) -> Gate:
-    name, metric, gain = entry["name"], evidence["metric"], entry["difference"]
+    name, metric, gain = entry.name, evidence.metric, entry.difference
     key = f"evaluation.baselines.{name}"
-    if gain["value"] is None:
+    if gain.value is None:
         text = f"{metric} could not be compared with {_NAMES[name]}."
-        return Gate("baseline", metric, "block", text, subject=name, key=key)
+        return Gate(
+            gate="baseline", metric=metric, outcome="block", reason=text, subject=name, key=key
+        )
     if name == "majority":
-        outcome, verdict, advice = _against_majority(gain, severity, evidence.get("rows"))
+        outcome, verdict, advice = _against_majority(gain, severity, evidence.rows)
     else:
         equal = equal_within
         if metric in _UNBOUNDED:
-            equal *= abs(entry["metric"]["value"])
+            equal *= abs(entry.metric.value or 0.0)
         standing = standing_of(gain, equal)
         outcome, verdict, advice = _against_rival(name, standing, severity, equal)
-    own = evidence["metrics"][metric]["candidate"]["value"]
+    own = evidence.interval_of(metric).value
     text = (
         f"The candidate is {verdict}: {metric} is {figure(own)}, compared with "
-        f"{figure(entry['metric']['value'])}, a gain of "
-        f"{with_interval(gain['value'], gain, '+')}.{advice}"
+        f"{figure(entry.metric.value)}, a gain of "
+        f"{with_interval(gain.value, gain, '+')}.{advice}"
     )
     return Gate(
-        "baseline",
-        metric,
-        outcome,
-        text,
-        None,
-        gain["value"],
-        gain["low"],
-        gain["high"],
-        0.0,
-        name,
-        key,
+        gate="baseline",
+        metric=metric,
+        outcome=outcome,
+        reason=text,
+        **gain.ends(),
+        bound=0.0,
+        subject=name,
+        key=key,
     )
 
 
-def standing_of(gain: Mapping[str, Any], equal: float) -> Standing:
+def standing_of(gain: Interval, equal: float) -> Standing:
     """How a model stands to another by the interval of its gain.
 
     Args:
       gain: The interval; positive is better.
       equal: Gains and losses smaller than this count as none.
     """
-    low, high = gain["low"], gain["high"]
+    low, high = gain.low, gain.high
     if low is None or high is None:
         return "unclear"
     if low > 0:
@@ -94,14 +95,12 @@ def standing_of(gain: Mapping[str, Any], equal: float) -> Standing:
     return "equal" if high < equal else "not worse"
 
 
-def _against_majority(
-    gain: Mapping[str, Any], severity: Severity, rows: int | None
-) -> tuple[Outcome, str, str]:
-    value, low, high, p = gain["value"], gain["low"], gain["high"], gain["p"]
-    if value > 0 and p is not None and p < LEVEL:
+def _against_majority(gain: Gain, severity: Severity, rows: int) -> tuple[Outcome, str, str]:
+    low, high, p = gain.low, gain.high, gain.p
+    if (gain.value or 0) > 0 and p is not None and p < LEVEL:
         return "pass", "better than the constant guess", ""
     outcome = outcome_of(severity)
-    of_test = "test" if rows is None else f"the {rows:,} rows of test"
+    of_test = f"the {rows:,} rows of test"
     if high is not None and high < 0:
         return outcome, "worse than the constant guess", " It has learned nothing of use."
     if low is not None and low > 0:

@@ -19,15 +19,14 @@ from components.artifacts import (
 )
 from components.baseline_models.files import read_baselines
 from components.evaluator.results import read_evaluation
-from components.model_gate.agreement import agreement
 from components.model_gate.gates import is_blessed, judge
-from contracts.files import read_json, write_json
+from components.model_gate.tfma_parity import tfma_parity
+from contracts.results.evidence import FoldMetrics, StressResult
+from contracts.results.files import read_result, write_result
+from contracts.results.gates import GateReport
 from evidence.config import EvaluationSpec
 from evidence.evidence import evidence
 from evidence.prediction_table import read_predictions
-
-GATES_FILE = "gates.json"
-EVIDENCE_FILE = "evidence.json"
 
 
 @component
@@ -39,7 +38,7 @@ def ModelGate(  # noqa: N802 (a TFX component is named as a class)
     verdict: OutputArtifact[ModelVerdict],
     spec: Parameter[str],
     seed: Parameter[int],
-    together: Parameter[str],
+    cluster_columns: Parameter[str],
     source_digest: Parameter[str],
     stress: InputArtifact[List[StressReport]] = None,  # noqa: UP006
     baseline_models: InputArtifact[List[BaselineModels]] = None,  # noqa: UP006
@@ -51,25 +50,26 @@ def ModelGate(  # noqa: N802 (a TFX component is named as a class)
     scores, thresholds = (
         read_baselines(Path(baseline_models[0].uri)) if baseline_models else ({}, {})
     )
-    found = evidence(
+    measured = evidence(
         read_predictions(Path(predictions.uri)),
         scores,
         settings,
         seed,
-        json.loads(together),
+        json.loads(cluster_columns),
         baseline_thresholds=thresholds,
     )
-    stressed = read_json(Path(stress[0].uri) / "stress.json") if stress else {}
-    found["robustness"] = stressed.get("robustness", [])
-    found["importance"] = stressed.get("importance", [])
-    found["cross_validation"] = read_json(Path(folds[0].uri) / "folds.json") if folds else None
+    more: dict[str, Any] = {}
+    if stress:
+        stressed = read_result(Path(stress[0].uri), StressResult)
+        more |= {"robustness": stressed.robustness, "importance": stressed.importance}
+    if folds:
+        more["cross_validation"] = read_result(Path(folds[0].uri), FoldMetrics)
+    measured = measured.model_copy(update=more)
     record = read_evaluation(evaluation.uri)
-    gates = judge(found, record.metrics, settings)
-    gates += agreement(found, record)
+    gates = judge(measured, record.metrics, settings) + tfma_parity(measured, record)
     blessed = is_blessed(gates)
-    write_json(Path(verdict.uri) / EVIDENCE_FILE, found)
-    content = {"blessed": blessed, "gates": [gate.to_dict() for gate in gates]}
-    write_json(Path(verdict.uri) / GATES_FILE, content)
+    write_result(Path(verdict.uri), measured)
+    write_result(Path(verdict.uri), GateReport(blessed=blessed, gates=gates))
     _bless(blessing, blessed, model, baseline_model)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.model_gate.gate import Evidence, Gate
+from contracts.results.evidence import Evidence
+from contracts.results.gates import Gate
 from evidence.config import EvaluationSpec
 
 # A class that is called on a smaller share of the rows that have it is as good as never said.
@@ -13,29 +14,29 @@ _NEARLY_NEVER = 0.1
 
 def decision_gates(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
     """Warns of a candidate that says nearly always the same, and of the costs behind it."""
-    made = evidence.get("decisions")
+    made = evidence.decisions
     if made is None:
         return
-    rows, called, positives = made["rows"], made["called"], made["positives"]
+    rows, called, positives = made.rows, made.called, made.positives
     too_few = called < _NEARLY_NEVER * positives
     too_many = rows - called < _NEARLY_NEVER * (rows - positives)
     if not (too_few or too_many):
         return
     never, always = ("never", "always") if called in (0, rows) else ("hardly ever", "nearly always")
-    says, share, real = made["positive"], called / rows, positives / rows
+    says, share, real = made.positive, called / rows, positives / rows
     costs = spec.costs
     text = (
-        f"At its threshold of {made['threshold']:.4g} the candidate "
+        f"At its threshold of {made.threshold:.4g} the candidate "
         f"{never if too_few else always} says {says}: of {called:,} of the {rows:,} rows of test "
         f"({share:.1%}), where {positives:,} ({real:.1%}) are. It is the cheapest threshold on "
         f"val if a false positive costs {costs.false_positive:g} and a false negative "
         f"{costs.false_negative:g}. If that is not what errors cost you, change it."
     )
     yield Gate(
-        "decisions",
-        "selection_rate",
-        "warn",
-        text,
+        gate="decisions",
+        metric="selection_rate",
+        outcome="warn",
+        reason=text,
         value=share,
         key="evaluation.costs",
     )

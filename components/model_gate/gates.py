@@ -1,28 +1,30 @@
 """The gates that a candidate must pass: plain functions over the evidence.
 
 Each gate says its metric, its bound, the value and the value's interval. A gate whose
-severity is `warn` is told and does not block.
+severity is `warn` is reported and does not block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import get_args
 
 from components.model_gate.baseline_gates import baseline_gates
 from components.model_gate.decision_gates import decision_gates
-from components.model_gate.gate import Evidence, Gate, Outcome, in_order, outcome_of
+from components.model_gate.gate import in_order, outcome_of
+from contracts.results.evidence import Evidence, Loss, SliceEvidence
+from contracts.results.gates import Gate, Outcome
+from contracts.results.summary import Metrics
 from evidence.config import EvaluationSpec
-from evidence.failing_slices import blocked_slices
-from evidence.metric_names import HIGHER_IS_BETTER
+from evidence.failing_slices import SliceLoss, blocked_slices, loss_of
+from evidence.metric_names import direction_of
 from evidence.wording import figure, name_of, with_interval
 
-SliceLoss = Literal["change", "gap"]
 # A change of exactly the allowed size passes.
 _SLACK = 1e-9
 
 
-def judge(evidence: Evidence, record: Mapping[str, Any], spec: EvaluationSpec) -> list[Gate]:
+def judge(evidence: Evidence, record: Metrics, spec: EvaluationSpec) -> list[Gate]:
     """Gives every gate, those that block first.
 
     Args:
@@ -52,202 +54,194 @@ def is_blessed(gates: Sequence[Gate]) -> bool:
 
 def _nothing_asked() -> Gate:
     return Gate(
-        "bound",
-        "",
-        "block",
-        "Nothing is asked of a candidate that these rows could answer, so nothing can be "
+        gate="bound",
+        outcome="block",
+        reason="Nothing is asked of a candidate that these rows could answer, so nothing can be "
         "blessed: configure evaluation.bounds, or leave evaluation.baselines on.",
         key="evaluation.bounds",
     )
 
 
-def _bounds(evidence: Evidence, record: Mapping[str, Any], spec: EvaluationSpec) -> Iterator[Gate]:
+def _bounds(evidence: Evidence, record: Metrics, spec: EvaluationSpec) -> Iterator[Gate]:
     for metric, bound in spec.bounds.items():
-        interval = evidence["metrics"].get(metric, {}).get("candidate") or {}
-        value = record.get(metric)
         for limit, sign, words in ((bound.min, 1, "at least"), (bound.max, -1, "at most")):
-            if limit is None:
-                continue
-            key = f"evaluation.bounds.{metric}.{'min' if sign > 0 else 'max'}"
-            if value is None:
-                text = f"{metric} could not be computed on test; the bound is {words} {limit:g}."
-                yield Gate("bound", metric, "block", text, bound=limit, key=key)
-                continue
-            shown = with_interval(value, interval)
-            yield Gate(
-                "bound",
-                metric,
-                "pass" if sign * (value - limit) >= 0 else "block",
-                f"{metric} is {shown} on test; the bound is {words} {limit:g}.",
-                None,
-                value,
-                interval.get("low"),
-                interval.get("high"),
-                limit,
-                key=key,
-            )
+            if limit is not None:
+                yield _bound(evidence, metric, record.get(metric), limit, sign, words)
+
+
+def _bound(
+    evidence: Evidence, metric: str, value: object, limit: float, sign: int, words: str
+) -> Gate:
+    key = f"evaluation.bounds.{metric}.{'min' if sign > 0 else 'max'}"
+    if not isinstance(value, int | float):
+        text = f"{metric} could not be computed on test; the bound is {words} {limit:g}."
+        return Gate(gate="bound", metric=metric, outcome="block", reason=text, bound=limit, key=key)
+    interval = evidence.interval_of(metric)
+    return Gate(
+        gate="bound",
+        metric=metric,
+        outcome="pass" if sign * (value - limit) >= 0 else "block",
+        reason=f"{metric} is {with_interval(value, interval)} on test; "
+        f"the bound is {words} {limit:g}.",
+        value=value,
+        low=interval.low,
+        high=interval.high,
+        bound=limit,
+        key=key,
+    )
 
 
 def _changes(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
     for metric, change in spec.change.items():
-        difference = evidence["metrics"].get(metric, {}).get("difference")
-        if difference is None:
+        entry = evidence.metrics.get(metric)
+        if entry is None or entry.difference is None:
             continue  # nothing was blessed before
-        value, key = difference["value"], f"evaluation.change.{metric}.max_loss"
+        value, key = entry.difference.value, f"evaluation.change.{metric}.max_loss"
         if value is None:
             text = f"{metric}: its change against the baseline could not be computed."
-            yield Gate("change", metric, "block", text, bound=change.max_loss, key=key)
-            continue
-        higher = HIGHER_IS_BETTER[evidence["task"]][metric]
-        loss = -value if higher else value
+            outcome: Outcome = "block"
+        else:
+            loss = -value if direction_of(metric) else value
+            outcome = "pass" if loss <= change.max_loss + _SLACK else "block"
+            text = (
+                f"{metric} changed by {with_interval(value, entry.difference, '+')} against the "
+                f"baseline; at most {change.max_loss:g} for the worse is allowed."
+            )
         yield Gate(
-            "change",
-            metric,
-            "pass" if loss <= change.max_loss + _SLACK else "block",
-            f"{metric} changed by {with_interval(value, difference, '+')} against the baseline; "
-            f"at most {change.max_loss:g} for the worse is allowed.",
-            None,
-            value,
-            difference["low"],
-            difference["high"],
-            change.max_loss,
+            gate="change",
+            metric=metric,
+            outcome=outcome,
+            reason=text,
+            **entry.difference.ends(),
+            bound=change.max_loss,
             key=key,
         )
 
 
 def _slices(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
-    gate_spec = spec.slice_gate
-    if gate_spec.severity == "off":
+    if spec.slice_gate.severity == "off":
         return
-    bounds: dict[SliceLoss, float | None] = {
-        "change": gate_spec.max_loss,
-        "gap": gate_spec.max_gap,
-    }
-    for kind, bound in bounds.items():
-        judged = [
-            entry
-            for entry in evidence["slices"]
-            if entry.get(kind) and (kind == "change" or entry["source"] == "config")
-        ]
-        if bound is None or not judged:
-            continue
-        failed = blocked_slices(evidence["slices"], kind, spec)
-        for entry in failed:
-            yield _slice_gate(evidence, kind, entry, bound, outcome_of(gate_spec.severity))
-        if not failed:
-            worst = max(judged, key=lambda entry: entry[kind]["value"])
-            yield _slice_gate(evidence, kind, worst, bound, "pass", len(judged))
-        thin = [entry for entry in evidence["slices"] if entry["insufficient"]]
-        if thin:
-            yield Gate(
-                f"slice_{kind}",
-                evidence["metric"],
-                "insufficient",
-                f"{len(thin)} slices have too few rows to judge, among them "
-                f"{name_of(thin[0]['slice'])}: {thin[0]['insufficient']}.",
-                thin[0]["slice"],
-            )
+    for kind in get_args(SliceLoss):
+        yield from _slices_by(kind, evidence, spec)
+
+
+def _slices_by(kind: SliceLoss, evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
+    bound = spec.slice_gate.max_loss if kind == "change" else spec.slice_gate.max_gap
+    judged = [
+        (loss.value or 0.0, place)
+        for place, entry in enumerate(evidence.slices)
+        if (loss := loss_of(entry, kind)) is not None
+    ]
+    if bound is None or not judged:
+        return
+    failed = blocked_slices(evidence.slices, kind, spec)
+    for entry in failed:
+        yield _slice_gate(evidence, kind, entry, bound, outcome_of(spec.slice_gate.severity))
+    if not failed:
+        worst = evidence.slices[max(judged, key=lambda pair: pair[0])[1]]
+        yield _slice_gate(evidence, kind, worst, bound, "pass", len(judged))
+    thin = [entry for entry in evidence.slices if entry.insufficient]
+    if thin:
+        yield Gate(
+            gate=f"slice_{kind}",
+            metric=evidence.metric,
+            outcome="insufficient",
+            reason=f"{len(thin)} slices have too few rows to judge, among them "
+            f"{name_of(thin[0].slice)}: {thin[0].insufficient}.",
+            slice=thin[0].slice,
+        )
 
 
 def _slice_gate(
     evidence: Evidence,
     kind: SliceLoss,
-    entry: Mapping[str, Any],
+    entry: SliceEvidence,
     bound: float,
     outcome: Outcome,
     judged: int = 0,
 ) -> Gate:
-    loss, metric = entry[kind], evidence["metric"]
+    loss, metric = loss_of(entry, kind) or Loss(), evidence.metric
     against = "the baseline" if kind == "change" else "the whole of test"
     head = f"Of {judged} slices, the worst is" if outcome == "pass" else "Slice"
-    text = (
-        f"{head} {name_of(entry['slice'])} ({entry['rows']:,} rows): {metric} is worse than "
-        f"{against} by {with_interval(loss['value'], loss)}; at most {bound:g} beyond chance is "
-        f"allowed (q {figure(loss['q'])})."
-    )
     return Gate(
-        f"slice_{kind}",
-        metric,
-        outcome,
-        text,
-        entry["slice"],
-        loss["value"],
-        loss["low"],
-        loss["high"],
-        bound,
+        gate=f"slice_{kind}",
+        metric=metric,
+        outcome=outcome,
+        reason=f"{head} {name_of(entry.slice)} ({entry.rows:,} rows): {metric} is worse than "
+        f"{against} by {with_interval(loss.value, loss)}; at most {bound:g} beyond chance is "
+        f"allowed (q {figure(loss.q)}).",
+        slice=entry.slice,
+        **loss.ends(),
+        bound=bound,
         key=f"evaluation.slice_gate.{'max_loss' if kind == 'change' else 'max_gap'}",
     )
 
 
 def _fairness(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
-    for entry in evidence["fairness"]:
-        for rate, gap in entry["gaps"].items():
-            bound = gap["bound"]
-            if bound is None or spec.fairness.severity == "off":
+    for entry in evidence.fairness:
+        for rate, gap in entry.gaps.items():
+            if gap.bound is None or spec.fairness.severity == "off":
                 continue
-            column = entry["column"]
-            if gap["value"] is None:
+            column, outcome = entry.column, outcome_of(spec.fairness.severity)
+            if gap.value is None or gap.between is None:
                 text = f"{rate} of the groups of {column}: too few rows to judge."
-                yield Gate("fairness", rate, "insufficient", text, bound=bound, subject=column)
-                continue
-            first, second = gap["between"]
+                outcome = "insufficient"
+            else:
+                first, second = gap.between
+                text = (
+                    f"{rate} differs by {with_interval(gap.value, gap)} between {column} {first} "
+                    f"and {second}; at most {gap.bound:g} is allowed."
+                )
+                outcome = "pass" if gap.value <= gap.bound else outcome
             yield Gate(
-                "fairness",
-                rate,
-                "pass" if gap["value"] <= bound else outcome_of(spec.fairness.severity),
-                f"{rate} differs by {with_interval(gap['value'], gap)} between {column} "
-                f"{first} and {second}; at most {bound:g} is allowed.",
-                None,
-                gap["value"],
-                gap["low"],
-                gap["high"],
-                bound,
-                column,
-                f"evaluation.fairness.{rate}",
+                gate="fairness",
+                metric=rate,
+                outcome=outcome,
+                reason=text,
+                **gap.ends(),
+                bound=gap.bound,
+                subject=column,
+                key="" if outcome == "insufficient" else f"evaluation.fairness.{rate}",
             )
 
 
 def _robustness(evidence: Evidence) -> Iterator[Gate]:
-    for entry in evidence["robustness"]:
-        bound, drop, name = entry["bound"], entry["drop"], entry["name"]
-        key = f"evaluation.stress.{name}.max_drop"
-        if bound is None or entry["severity"] == "off":
+    metric = evidence.metric
+    for entry in evidence.robustness:
+        bound, drop = entry.bound, entry.drop
+        if bound is None or entry.severity == "off":
             continue
-        if drop["value"] is None:
-            text = f"Under stress {name}, {evidence['metric']} could not be computed."
-            yield Gate("robustness", evidence["metric"], "block", text, subject=name, key=key)
-            continue
+        if drop.value is None:
+            text, outcome = f"{metric} could not be computed.", outcome_of("block")
+        else:
+            text = f"{metric} drops by {with_interval(drop.value, drop)}; "
+            text += f"at most {bound:g} is allowed."
+            outcome = "pass" if drop.value <= bound else outcome_of(entry.severity)
         yield Gate(
-            "robustness",
-            evidence["metric"],
-            "pass" if drop["value"] <= bound else outcome_of(entry["severity"]),
-            f"Under stress {name}, {evidence['metric']} drops by "
-            f"{with_interval(drop['value'], drop)}; at most {bound:g} is allowed.",
-            None,
-            drop["value"],
-            drop["low"],
-            drop["high"],
-            bound,
-            name,
-            key,
+            gate="robustness",
+            metric=metric,
+            outcome=outcome,
+            reason=f"Under stress {entry.name}, {text}",
+            **drop.ends(),
+            bound=bound,
+            subject=entry.name,
+            key=f"evaluation.stress.{entry.name}.max_drop",
         )
 
 
 def _calibration(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
-    bound, found = spec.calibration.max_error, evidence["calibration"]
-    if bound is None or found is None or spec.calibration.severity == "off":
+    bound = spec.calibration.max_error
+    if bound is None or evidence.calibration is None or spec.calibration.severity == "off":
         return
-    error = found["error"]
+    error = evidence.calibration.error
+    off = error.value is None or error.value > bound
     yield Gate(
-        "calibration",
-        "expected_calibration_error",
-        "pass" if error["value"] <= bound else outcome_of(spec.calibration.severity),
-        f"The expected calibration error is {with_interval(error['value'], error)}; "
+        gate="calibration",
+        metric="expected_calibration_error",
+        outcome=outcome_of(spec.calibration.severity) if off else "pass",
+        reason=f"The expected calibration error is {with_interval(error.value, error)}; "
         f"at most {bound:g} is allowed.",
-        None,
-        error["value"],
-        error["low"],
-        error["high"],
-        bound,
+        **error.ends(),
+        bound=bound,
         key="evaluation.calibration.max_error",
     )

@@ -17,13 +17,13 @@ from components.pusher.config import PushSpec
 from components.pusher.push import push
 from components.pusher.warmup import write_warmup
 from components.tracker.lineage import folder_digest, text_digest
-from contracts.files import write_json
 from contracts.prediction_log import WARMUP_FILE
+from contracts.results.files import write_result
+from contracts.results.variant import PushParity
 from models.data.raw_format_file import RAW_FORMAT_FILE
 from models.export.golden_rows import golden_columns
 from models.export.saved_model_parity import verify
 
-PARITY_FILE = "parity.json"
 _TIMEOUT_S = 300
 
 
@@ -61,7 +61,7 @@ def Pusher(  # noqa: N802 (a TFX component is named as a class)
         facts = {"model": folder_digest(saved_model), "source": text_digest(model.uri)}
         facts["raw_format"] = text_digest(raw_format)
         version = push(saved_model, Path(settings.root) / name, extra, facts)
-    write_json(Path(pushed_model.uri) / PARITY_FILE, parity.to_dict())
+    write_result(Path(pushed_model.uri), PushParity(**parity.to_dict()))
     pushed_model.set_int_custom_property("pushed", 1)
     pushed_model.set_string_custom_property("pushed_destination", str(version))
     pushed_model.set_string_custom_property("pushed_version", version.name)

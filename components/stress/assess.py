@@ -15,6 +15,7 @@ from components.predictions.predict import label_ids
 from components.stress.config import StressJob, stressed_features
 from components.stress.perturb import Inputs, perturb
 from contracts.names import serving_name
+from contracts.results.evidence import Importance, Interval, StressEvidence, StressResult
 from evidence.bootstrap import Draws, bootstrap, interval, number
 from evidence.clusters import clusters_of
 from evidence.config import AdversarialSpec, StressSpec
@@ -46,16 +47,13 @@ class _Test:
         return Outcome(task, self.labels[rows], scores, threshold)
 
 
-def assess(model: LoadedModel, table: pa.Table, job: StressJob) -> dict[str, Any]:
-    """Gives the content of `stress.json`.
+def assess(model: LoadedModel, table: pa.Table, job: StressJob) -> StressResult:
+    """Measures what the main metric loses; a positive drop is a loss.
 
     Args:
       model: The candidate.
-      table: Raw test rows: the features, the label, and `job.together`.
+      table: Raw test rows: the features, the label, and `job.cluster_columns`.
       job: The stresses and how to judge.
-
-    Returns:
-      `metric`, `rows`, `robustness` and `importance`; a positive drop is a loss.
     """
     columns = model.columns(table)
     test = _Test(
@@ -64,14 +62,14 @@ def assess(model: LoadedModel, table: pa.Table, job: StressJob) -> dict[str, Any
         Inputs(columns, _whole_numbers(table, columns)),
         label_ids(table[job.problem.label.name], job.problem),
         model.predict(columns),
-        clusters_of(table, job.together),
+        clusters_of(table, job.cluster_columns),
     )
-    return {
-        "metric": test.metric,
-        "rows": table.num_rows,
-        "robustness": _robustness(test),
-        "importance": _importance(test) if job.importance.enabled else [],
-    }
+    return StressResult(
+        metric=test.metric,
+        rows=table.num_rows,
+        robustness=_robustness(test),
+        importance=_importance(test) if job.importance.enabled else [],
+    )
 
 
 def _whole_numbers(table: pa.Table, columns: Mapping[str, Array]) -> frozenset[str]:
@@ -81,7 +79,7 @@ def _whole_numbers(table: pa.Table, columns: Mapping[str, Array]) -> frozenset[s
     return frozenset(name for name in integers & set(columns) if columns[name].dtype == np.float32)
 
 
-def _robustness(test: _Test) -> list[dict[str, Any]]:
+def _robustness(test: _Test) -> list[StressEvidence]:
     job, rows = test.job, whole(len(test.labels))
     scores = {name: _under(name, stress, test) for name, stress in job.stress.items()}
     # The empty name is the model on rows as they are.
@@ -93,19 +91,19 @@ def _robustness(test: _Test) -> list[dict[str, Any]]:
     )
     sign = sign_of(job.problem.task, test.metric)
     return [
-        {
-            "name": name,
-            "kind": stress.kind,
-            "columns": list(stressed_features(name, stress, job.problem)),
-            "metric": interval(figures[name], drawn[name][:, 0], job.confidence),
-            "drop": interval(
+        StressEvidence(
+            name=name,
+            kind=stress.kind,
+            columns=list(stressed_features(name, stress, job.problem)),
+            metric=interval(figures[name], drawn[name][:, 0], job.confidence),
+            drop=interval(
                 sign * (figures[""] - figures[name]),
                 sign * (drawn[""] - drawn[name])[:, 0],
                 job.confidence,
             ),
-            "bound": stress.max_drop,
-            "severity": stress.severity,
-        }
+            bound=stress.max_drop,
+            severity=stress.severity,
+        )
         for name, stress in job.stress.items()
     ]
 
@@ -147,7 +145,7 @@ def _loss(test: _Test, scores: tf.Tensor, labels: Array) -> tf.Tensor:
     return tf.square(scores[:, 0] - truth)
 
 
-def _importance(test: _Test) -> list[dict[str, Any]]:
+def _importance(test: _Test) -> list[Importance]:
     job, spec = test.job, test.job.importance
     rows = np.arange(len(test.labels))
     if len(rows) > spec.rows:
@@ -161,18 +159,22 @@ def _importance(test: _Test) -> list[dict[str, Any]]:
     columns = {name: column[rows] for name, column in test.inputs.columns.items()}
     draws = (spec.repeats, job.confidence, job.seed)
     if test.model.is_explainable:
-        found = permutation_importance(test.model, test.model.encode(columns), loss, *draws)
+        importances = permutation_importance(test.model, test.model.encode(columns), loss, *draws)
     else:
         features = {
             name: [serving_name(column) for column in kind.raw_columns(name)]
             for name, kind in job.problem.features.items()
         }
-        found = raw_permutation_importance(test.model, columns, features, loss, *draws)
-    found.sort(key=lambda one: -one.value)
+        importances = raw_permutation_importance(test.model, columns, features, loss, *draws)
+    importances.sort(key=lambda importance: -importance.value)
     return [
-        {
-            "feature": one.feature,
-            "drop": {"value": number(one.value), "low": number(one.low), "high": number(one.high)},
-        }
-        for one in found
+        Importance(
+            feature=importance.feature,
+            drop=Interval(
+                value=number(importance.value),
+                low=number(importance.low),
+                high=number(importance.high),
+            ),
+        )
+        for importance in importances
     ]

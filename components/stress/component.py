@@ -10,11 +10,9 @@ from tfx.utils import io_utils, path_utils
 from components.artifacts import StressReport, split_files
 from components.stress.assess import assess
 from components.stress.config import StressJob
-from contracts.files import write_json
+from contracts.results.files import write_result
 from models.data.raw_table import read_table
 from models.export.loaded_model import load_model
-
-STRESS_FILE = "stress.json"
 
 
 @component
@@ -33,9 +31,9 @@ def Stress(  # noqa: N802 (a TFX component is named as a class)
       ModelError: the candidate cannot be taken apart.
     """
     job = StressJob.model_validate_json(spec)
-    needed = (*job.problem.raw_columns(), job.problem.label.name, *job.together)
+    needed = (*job.problem.raw_columns(), job.problem.label.name, *job.cluster_columns)
     columns = list(dict.fromkeys(needed))
-    held = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
-    table = read_table(split_files(examples, "test"), held, columns)
+    schema_proto = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
+    table = read_table(split_files(examples, "test"), schema_proto, columns)
     candidate = load_model(Path(path_utils.serving_model_path(model.uri)))
-    write_json(Path(report.uri) / STRESS_FILE, assess(candidate, table, job))
+    write_result(Path(report.uri), assess(candidate, table, job))

@@ -1,4 +1,4 @@
-"""What the Stress component is told, and which features a stress falls on."""
+"""The config of the Stress component, and which features a stress falls on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StressJob(Spec):
       resamples: Of the bootstrap.
       confidence: Of the intervals.
       seed: Of every random draw.
-      together: Columns whose equal values mark rows that the bootstrap draws together.
+      cluster_columns: Columns whose equal values mark rows that the bootstrap draws together.
     """
 
     problem: FeaturesSpec
@@ -32,7 +32,7 @@ class StressJob(Spec):
     resamples: int = 1000
     confidence: float = 0.95
     seed: int = 0
-    together: tuple[str, ...] = ()
+    cluster_columns: tuple[str, ...] = ()
 
 
 def stressed_features(name: str, stress: StressSpec, problem: FeaturesSpec) -> tuple[str, ...]:

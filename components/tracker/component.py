@@ -37,7 +37,13 @@ from components.tracker.variants import (
     variant_tags,
 )
 from components.tracker.verdict import metrics_of, verdict_tags
-from contracts.files import read_json, write_json
+from contracts.files import write_json
+from contracts.results.evidence import Evidence
+from contracts.results.files import read_result
+from contracts.results.gates import GateReport
+from contracts.results.summary import MlflowRun
+from contracts.results.training import TrainingReport
+from contracts.results.variant import PlacedVariant
 
 TRACKED_FILE = "tracked.json"
 
@@ -79,17 +85,16 @@ def Tracker(  # noqa: N802 (a TFX component is named as a class)
     }
     verdicts = _verdicts(content, variants or [], pushed_variants or [], pushed_model)
     record = _record(content, artifacts, lineage, verdicts)
-    result: dict[str, Any] = {"uri": tracking_uri(spec), "run_id": "", "warning": ""}
-    result |= {"model_version": None, "aliases": [], "artifacts": ""}
+    uri = tracking_uri(spec)
     try:
         logged = log_run(record, spec)
-        result |= {"run_id": logged.run_id, "model_version": logged.model_version}
-        result |= {"aliases": list(logged.aliases), "artifacts": logged.artifacts}
+        result = MlflowRun(uri=uri, **{**vars(logged), "aliases": list(logged.aliases)})
     except Exception as error:  # MLflow raises its own, its server's and its database's
         logging.getLogger(__name__).exception("this run is not in MLflow")
-        result["warning"] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        warning = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        result = MlflowRun(uri=uri, warning=warning)
         tracked.set_int_custom_property("redo", 1)
-    write_json(Path(tracked.uri) / TRACKED_FILE, result)
+    write_json(Path(tracked.uri) / TRACKED_FILE, result.model_dump(mode="json"))
 
 
 def _lineage(content: dict[str, Any], artifacts: dict[str, Artifact]) -> dict[str, Any]:
@@ -117,10 +122,10 @@ def _verdicts(
     variants: list[Artifact],
     pushed_variants: list[Artifact],
     pushed_model: Artifact,
-) -> list[dict[str, Any]]:
+) -> list[PlacedVariant]:
     return read_verdicts(
-        [Path(one.uri) for one in variants],
-        [Path(one.uri) for one in pushed_variants],
+        [Path(verdict.uri) for verdict in variants],
+        [Path(pushed.uri) for pushed in pushed_variants],
         list(content.get("variants") or {}),
         _pushed_to(pushed_model),
     )
@@ -130,11 +135,11 @@ def _record(
     content: dict[str, Any],
     artifacts: dict[str, Artifact],
     lineage: dict[str, Any],
-    variants: list[dict[str, Any]],
+    variants: list[PlacedVariant],
 ) -> RunRecord:
     folder = Path(artifacts["verdict"].uri)
-    gates, evidence = read_json(folder / "gates.json"), read_json(folder / "evidence.json")
-    training = read_json(Path(artifacts["model_run"].uri) / "training.json")
+    gates, evidence = read_result(folder, GateReport), read_result(folder, Evidence)
+    training = read_result(Path(artifacts["model_run"].uri), TrainingReport)
     measured = read_evaluation(artifacts["evaluation"].uri)
     pushed_to = _pushed_to(artifacts["pushed_model"])
     files = {
@@ -145,16 +150,16 @@ def _record(
     for source in (folder, Path(artifacts["data_verdict"].uri)):
         files |= {path.name: path.read_text(encoding="utf-8") for path in source.glob("*.json")}
     if variants:
-        files[VARIANTS_FILE] = json.dumps(variants, indent=2)
+        files[VARIANTS_FILE] = json.dumps([one.to_json() for one in variants], indent=2)
     tags = verdict_tags(gates, evidence) | lineage_tags(lineage) | variant_tags(variants)
     return RunRecord(
         name=content["name"],
         params=flatten(content),
         metrics=metrics_of(measured.metrics, evidence) | variant_metrics(variants),
-        history=training["history"],
-        tags=tags | {"pushed_to": pushed_to, "device": str(training["device"])},
+        history=training.history,
+        tags=tags | {"pushed_to": pushed_to, "device": training.device},
         files=files,
-        model=ModelRecord(_saved_model(artifacts["model"]), bool(gates["blessed"]), pushed_to),
+        model=ModelRecord(_saved_model(artifacts["model"]), gates.blessed, pushed_to),
         run=lineage["run"],
         started_ms=int(os.environ[STARTED_VARIABLE]) if STARTED_VARIABLE in os.environ else None,
         data=DataRecord(

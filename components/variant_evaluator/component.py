@@ -10,8 +10,8 @@ from tfx.types import standard_artifacts
 from tfx.utils import io_utils
 
 from components.artifacts import Predictions, Variant, VariantVerdict, split_files
-from components.variant_evaluator.evaluate import VERDICT_FILE, Setting, evaluate_variant
-from contracts.files import write_json
+from components.variant_evaluator.evaluate import Setting, evaluate_variant
+from contracts.results.files import write_result
 from evidence.config import EvaluationSpec
 from evidence.prediction_table import read_predictions
 from models.compression.spec import VariantSpec
@@ -29,7 +29,7 @@ def VariantEvaluator(  # noqa: N802 (a TFX component is named as a class)
     spec: Parameter[str],
     evaluation: Parameter[str],
     seed: Parameter[int],
-    together: Parameter[str],
+    cluster_columns: Parameter[str],
     timeout_s: Parameter[int],
     source_digest: Parameter[str],
 ) -> None:
@@ -38,10 +38,10 @@ def VariantEvaluator(  # noqa: N802 (a TFX component is named as a class)
     setting = Setting(
         EvaluationSpec.model_validate_json(evaluation),
         seed,
-        tuple(json.loads(together)),
+        tuple(json.loads(cluster_columns)),
         timeout_s,
     )
-    facts = evaluate_variant(
+    judged = evaluate_variant(
         VariantSpec.model_validate_json(spec),
         Path(variant.uri),
         Path(reference.uri),
@@ -52,6 +52,6 @@ def VariantEvaluator(  # noqa: N802 (a TFX component is named as a class)
         ),
         setting,
     )
-    facts["seconds"]["evaluate"] = round(time.monotonic() - began, 1)
-    verdict.set_string_custom_property("status", facts["status"])
-    write_json(Path(verdict.uri) / VERDICT_FILE, facts)
+    seconds = {**judged.seconds, "evaluate": round(time.monotonic() - began, 1)}
+    verdict.set_string_custom_property("status", judged.status)
+    write_result(Path(verdict.uri), judged.model_copy(update={"seconds": seconds}))

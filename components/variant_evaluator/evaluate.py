@@ -1,4 +1,4 @@
-"""Weighs one variant against float32: plain functions over files."""
+"""Compares one variant with float32: plain functions over files."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from components.variant_evaluator.gates import judge
 from contracts.artifact import ARTIFACT_FILE
 from contracts.errors import ModelError
 from contracts.files import read_json
+from contracts.results.evidence import SliceEvidence
+from contracts.results.variant import Cost, Timing, VariantParity, VariantVerdict
 from evidence.compare import compare, main_metric
 from evidence.config import EvaluationSpec
 from evidence.measures import sign_of
@@ -27,28 +29,26 @@ from models.compression.sizes import measured_bytes
 from models.compression.spec import VariantSpec, is_reference, tolerance_of
 from models.compression.weights import GOLDEN_FOLDER
 
-VERDICT_FILE = "verdict.json"
 REPEATS = 300
 _KEPT_SLICES = 20
 
 _LOG = logging.getLogger(__name__)
-Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What all variants are weighed by.
+    """How all variants are judged.
 
     Attributes:
       spec: Slices, resamples, confidence.
       seed: Of the resamples.
-      together: Columns whose equal values mark rows that are drawn together.
+      cluster_columns: Columns whose equal values mark rows that are drawn together.
       timeout_s: How long a process may take.
     """
 
     spec: EvaluationSpec
     seed: int
-    together: tuple[str, ...]
+    cluster_columns: tuple[str, ...]
     timeout_s: float
 
 
@@ -59,8 +59,8 @@ def evaluate_variant(
     table: PredictionTable,
     rows: pa.Table,
     setting: Setting,
-) -> Facts:
-    """Gives the content of `verdict.json`.
+) -> VariantVerdict:
+    """Measures a variant and judges it.
 
     Args:
       variant: The variant and its gates.
@@ -68,50 +68,43 @@ def evaluate_variant(
       reference: What the Compressor wrote for float32.
       table: The candidate's predictions of the rows of test.
       rows: The same rows, as raw columns.
-      setting: How to weigh.
+      setting: How to judge.
     """
     made = read_json(folder / VARIANT_FILE)
-    facts = _told(made, main_metric(table, setting.spec), table)
+    verdict = _unmeasured(made, main_metric(table, setting.spec), table)
     if made["status"] != "made":
-        return facts | {"status": made["status"], "reasons": [made["reason"]]}
+        return verdict.model_copy(update={"status": made["status"], "reasons": [made["reason"]]})
     try:
         proof, scores = _prove(variant, folder, reference, rows, setting.timeout_s)
     except ModelError as error:
         _LOG.exception("the variant %s did not run", variant.name)
-        reason = " ".join([error.what, error.received])
-        return facts | {"status": "failed", "reasons": [reason]}
-    facts |= _costs(variant, folder, reference, proof, made)
+        return verdict.model_copy(update={"reasons": [" ".join([error.what, error.received])]})
     own = {} if made["threshold"] is None else {variant.name: float(made["threshold"])}
-    facts |= _worth(variant.name, table.with_models({variant.name: scores}, own), setting)
-    gates = judge(variant, facts)
+    compared = table.with_models({variant.name: scores}, own)
+    verdict = verdict.model_copy(
+        update={
+            **_costs(variant, folder, reference, proof, made),
+            **_quality(variant.name, compared, setting),
+        }
+    )
+    gates = judge(variant, verdict)
     blocked = [gate.reason for gate in gates if gate.outcome == "block"]
     status = "refused" if blocked else "blessed"
-    entries = [gate.to_dict() for gate in gates]
-    return facts | {"gates": entries, "status": status, "reasons": blocked}
+    return verdict.model_copy(update={"gates": gates, "status": status, "reasons": blocked})
 
 
-def _told(made: Mapping[str, Any], metric: str, table: PredictionTable) -> Facts:
-    """What is known of a variant before it runs; the rest is empty."""
-    empty: Facts = {"gates": [], "metrics": {}, "difference": {}, "slices": [], "ratios": {}}
-    for key in (
-        "bytes",
-        "model_bytes",
-        "gzip_bytes",
-        "parameters",
-        "sparsity",
-        "distinct",
-        "timing",
-    ):
-        empty[key] = None
-    return {
-        **{key: made[key] for key in ("name", "weights", "format", "kind")},
-        **empty,
-        "reference": None,
-        "parity": None,
-        "metric": metric,
-        "higher_is_better": sign_of(table.task, metric) > 0,
-        "seconds": {"convert": made["seconds"]},
-    }
+def _unmeasured(made: Mapping[str, Any], metric: str, table: PredictionTable) -> VariantVerdict:
+    """What is known of a variant before it runs; it has failed until it has."""
+    return VariantVerdict(
+        name=made["name"],
+        weights=made["weights"],
+        format=made["format"],
+        kind=made["kind"],
+        status="failed",
+        metric=metric,
+        higher_is_better=sign_of(table.task, metric) > 0,
+        seconds={"convert": made["seconds"]},
+    )
 
 
 def _prove(
@@ -140,30 +133,30 @@ def _costs(
     reference: Path,
     proof: Proof,
     made: Mapping[str, Any],
-) -> Facts:
+) -> dict[str, Any]:
+    """The fields of the verdict about what the variant costs."""
     network = made["network"]
-    clustered = variant.weights.weights == "clustered"
-    layers = {path: layer["distinct"] for path, layer in network["layers"].items()}
-    made_reference = read_json(reference / VARIANT_FILE)
-    mine = {
+    reference_made = read_json(reference / VARIANT_FILE)
+    mine = Cost(
         **measured_bytes(folder / MODEL_FOLDER),
-        "parameters": network["parameters"],
-        "timing": proof.timing.to_dict(),
-    }
-    other = {
+        parameters=network["parameters"],
+        timing=Timing(**proof.timing.to_dict()),
+    )
+    other = Cost(
         **measured_bytes(reference / MODEL_FOLDER),
-        "parameters": made_reference["network"]["parameters"],
-        "timing": proof.reference.to_dict(),
-        "lean": made_reference.get("lean") or {},
-    }
+        parameters=reference_made["network"]["parameters"],
+        timing=Timing(**proof.reference.to_dict()),
+        lean=reference_made.get("lean") or {},
+    )
+    layers = {path: layer["distinct"] for path, layer in network["layers"].items()}
     return {
-        **mine,
+        **{name: value for name, value in mine if name != "lean"},
         "model_bytes": _model_bytes(folder / MODEL_FOLDER),
         "sparsity": network["sparsity"],
-        "distinct": layers if clustered else None,
+        "distinct": layers if variant.weights.weights == "clustered" else None,
         "reference": other,
         "ratios": _ratios(mine, other, alone=is_reference(variant)),
-        "parity": {**proof.parity.to_dict(), "tolerance": tolerance_of(variant)},
+        "parity": VariantParity(**proof.parity.to_dict(), tolerance=tolerance_of(variant)),
     }
 
 
@@ -174,28 +167,34 @@ def _model_bytes(folder: Path) -> int:
     return whole - (description.stat().st_size if description.is_file() else 0)
 
 
-def _ratios(mine: Facts, other: Facts, *, alone: bool) -> dict[str, float]:
+def _ratios(mine: Cost, other: Cost, *, alone: bool) -> dict[str, float]:
     """Variant over float32; the reference's own are 1, whatever the noise of two timings.
 
     `lean_bytes` and `lean_gzip_bytes` compare with float32 as a variant is written.
     """
-    lean = {f"lean_{name}": mine[name] / size for name, size in other["lean"].items()}
-    pairs = {name: (mine[name], other[name]) for name in ("bytes", "gzip_bytes", "parameters")}
-    for name in ("p50_ms", "p95_ms", "rows_per_s", "peak_memory_mib"):
-        pairs[name] = (_whole_time(mine, name), _whole_time(other, name))
-    if alone:
-        return dict.fromkeys(pairs, 1.0) | lean
-    return {name: one / base if base else 0.0 for name, (one, base) in pairs.items()} | lean
+    lean = {f"lean_{name}": getattr(mine, name) / size for name, size in other.lean.items()}
+    pairs = zip(_figures(mine).items(), _figures(other).values(), strict=True)
+    return {
+        name: 1.0 if alone else value / base if base else 0.0 for (name, value), base in pairs
+    } | lean
 
 
-def _whole_time(facts: Facts, name: str) -> float:
+def _figures(cost: Cost) -> dict[str, float]:
     """A row must be prepared before a runtime takes it; a SavedModel does that itself."""
-    timing = facts["timing"]
-    extra = timing["prepare_ms"] if name in ("p50_ms", "p95_ms") else 0.0
-    return float(timing[name] + extra)
+    timing = cost.timing
+    return {
+        "bytes": cost.bytes,
+        "gzip_bytes": cost.gzip_bytes,
+        "parameters": cost.parameters,
+        "p50_ms": timing.p50_ms + timing.prepare_ms,
+        "p95_ms": timing.p95_ms + timing.prepare_ms,
+        "rows_per_s": timing.rows_per_s,
+        "peak_memory_mib": timing.peak_memory_mib,
+    }
 
 
-def _worth(name: str, table: PredictionTable, setting: Setting) -> Facts:
+def _quality(name: str, table: PredictionTable, setting: Setting) -> dict[str, Any]:
+    """The fields of the verdict about how well the variant predicts."""
     compared = compare(
         table,
         name,
@@ -203,19 +202,16 @@ def _worth(name: str, table: PredictionTable, setting: Setting) -> Facts:
         setting.spec,
         setting.seed,
         find=False,
-        together=setting.together,
+        cluster_columns=setting.cluster_columns,
     )
-    slices = sorted(compared["slices"], key=_upper_loss, reverse=True)
+    slices = sorted(compared.slices, key=_upper_loss, reverse=True)
     return {
-        "metrics": {metric: entry[name] for metric, entry in compared["metrics"].items()},
-        "difference": {
-            metric: entry["difference"] for metric, entry in compared["metrics"].items()
-        },
+        "metrics": {metric: entry.candidate for metric, entry in compared.metrics.items()},
+        "difference": {metric: entry.difference for metric, entry in compared.metrics.items()},
         "slices": slices[:_KEPT_SLICES],
     }
 
 
-def _upper_loss(entry: Mapping[str, Any]) -> float:
-    change = entry.get("change") or {}
-    high = change.get("high")
-    return float("-inf") if high is None else float(high)
+def _upper_loss(entry: SliceEvidence) -> float:
+    high = None if entry.change is None else entry.change.high
+    return float("-inf") if high is None else high

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any
+import math
+from collections.abc import Iterator
 
-from components.model_gate.gate import Gate, Outcome, in_order
+from components.model_gate.gate import in_order
+from contracts.results.evidence import Interval
+from contracts.results.gates import Gate, Outcome
+from contracts.results.variant import VariantParity, VariantVerdict
 from evidence.wording import figure, name_of, with_interval
 from models.compression.spec import VariantSpec, is_reference
 
 # Two timings of one artifact differ by this much.
 _NOISE = 0.05
 
-Facts = Mapping[str, Any]
 
-
-def judge(variant: VariantSpec, facts: Facts) -> list[Gate]:
+def judge(variant: VariantSpec, verdict: VariantVerdict) -> list[Gate]:
     """Gives every gate of one variant.
 
     Args:
       variant: The variant and its bounds.
-      facts: What was measured: see `verdict.json`.
+      verdict: What was measured.
     """
+    if verdict.parity is None:
+        raise ValueError(f"the variant {variant.name!r} was not measured")
     gates = [
-        _parity(variant, facts),
-        *_drop(variant, facts),
-        *_slices(variant, facts),
-        *_costs(variant, facts),
-        *([] if is_reference(variant) else [_saving(variant, facts)]),
+        _parity(verdict.parity),
+        _drop(variant, verdict),
+        *_slices(variant, verdict),
+        *_costs(variant, verdict),
+        *([] if is_reference(variant) else [_saving(verdict)]),
     ]
-    return in_order([replace(gate, key=_key(variant, gate)) for gate in gates])
+    named = {"subject": variant.name}
+    return in_order(
+        [gate.model_copy(update={**named, "key": _key(variant, gate)}) for gate in gates]
+    )
 
 
 _KEYS = {
@@ -54,96 +59,88 @@ def _outcome(holds: bool) -> Outcome:
     return "pass" if holds else "block"
 
 
-def _parity(variant: VariantSpec, facts: Facts) -> Gate:
-    parity = facts["parity"]
-    off, bound = parity["max_difference"], parity["tolerance"]
-    text = (
-        f"On {parity['rows']} golden rows the artifact is at most {figure(off)} from its own "
-        f"network in Keras; {bound:g} is allowed."
-    )
-    # Written so that a difference that is no number blocks.
-    holds = off <= bound
+def _parity(parity: VariantParity) -> Gate:
     return Gate(
-        "variant_parity", "", _outcome(holds), text, value=off, bound=bound, subject=variant.name
+        gate="variant_parity",
+        # Written so that a difference that is no number blocks.
+        outcome=_outcome(parity.max_difference <= parity.tolerance),
+        reason=f"On {parity.rows} golden rows the artifact is at most "
+        f"{figure(parity.max_difference)} from its own network in Keras; "
+        f"{parity.tolerance:g} is allowed.",
+        value=parity.max_difference,
+        bound=parity.tolerance,
     )
 
 
-def _drop(variant: VariantSpec, facts: Facts) -> Iterator[Gate]:
-    metric, bound = facts["metric"], variant.gates.max_drop
-    difference = facts["difference"][metric]
-    if difference["value"] is None:
-        text = f"{metric} could not be compared with float32."
-        yield Gate("variant_drop", metric, "block", text, bound=bound, subject=variant.name)
-        return
-    loss = _loss(difference, higher=facts["higher_is_better"])
-    yield Gate(
-        "variant_drop",
-        metric,
-        _outcome(loss["high"] <= bound),
-        f"{metric} is worse than float32's by {with_interval(loss['value'], loss, '+')}; the "
-        f"upper end may be {bound:g} at most.",
-        None,
-        loss["value"],
-        loss["low"],
-        loss["high"],
-        bound,
-        variant.name,
+def _drop(variant: VariantSpec, verdict: VariantVerdict) -> Gate:
+    metric, bound = verdict.metric, variant.gates.max_drop
+    loss = verdict.main_difference
+    if verdict.higher_is_better:
+        loss = loss.negated
+    text = f"{metric} could not be compared with float32."
+    if loss.value is not None:
+        text = (
+            f"{metric} is worse than float32's by {with_interval(loss.value, loss, '+')}; the "
+            f"upper end may be {bound:g} at most."
+        )
+    return Gate(
+        gate="variant_drop",
+        metric=metric,
+        outcome=_outcome(_upper_end(loss) <= bound),
+        reason=text,
+        **loss.ends(),
+        bound=bound,
     )
 
 
-def _loss(difference: Mapping[str, float], *, higher: bool) -> dict[str, float]:
-    if not higher:
-        return dict(difference)
-    return {
-        "value": -difference["value"],
-        "low": -difference["high"],
-        "high": -difference["low"],
-    }
+def _upper_end(loss: Interval) -> float:
+    """What the loss may be at most; anything where that could not be computed."""
+    return math.inf if loss.high is None else loss.high
 
 
-def _slices(variant: VariantSpec, facts: Facts) -> Iterator[Gate]:
-    bound, metric = variant.gates.max_slice_drop, facts["metric"]
-    judged = [one for one in facts["slices"] if one["change"] and not one["insufficient"]]
+def _slices(variant: VariantSpec, verdict: VariantVerdict) -> Iterator[Gate]:
+    bound, metric = variant.gates.max_slice_drop, verdict.metric
+    judged = [
+        (entry, entry.change)
+        for entry in verdict.slices
+        if entry.change is not None and not entry.insufficient
+    ]
     if bound is None or not judged:
         return
-    worst = max(judged, key=lambda one: one["change"]["high"])
-    loss = worst["change"]
+    worst, loss = max(judged, key=lambda pair: _upper_end(pair[1]))
     yield Gate(
-        "variant_slice",
-        metric,
-        _outcome(loss["high"] <= bound),
-        f"Of the slices with rows enough, {name_of(worst['slice'])} ({worst['rows']:,} rows) may "
-        f"lose most of {metric}: {with_interval(loss['value'], loss, '+')}; the upper end may be "
+        gate="variant_slice",
+        metric=metric,
+        outcome=_outcome(_upper_end(loss) <= bound),
+        reason=f"Of the slices with rows enough, {name_of(worst.slice)} ({worst.rows:,} rows) may "
+        f"lose most of {metric}: {with_interval(loss.value, loss, '+')}; the upper end may be "
         f"{bound:g} at most.",
-        worst["slice"],
-        loss["value"],
-        loss["low"],
-        loss["high"],
-        bound,
-        variant.name,
+        slice=worst.slice,
+        **loss.ends(),
+        bound=bound,
     )
 
 
-def _costs(variant: VariantSpec, facts: Facts) -> Iterator[Gate]:
+def _costs(variant: VariantSpec, verdict: VariantVerdict) -> Iterator[Gate]:
     gates = variant.gates
-    asked = (
-        ("variant_bytes", "bytes", facts["bytes"], gates.max_bytes, 1),
-        ("variant_latency", "p50", facts["ratios"]["p50_ms"], gates.max_latency_ratio, 1),
-        ("variant_sparsity", "sparsity", facts["sparsity"], gates.min_sparsity, -1),
+    latency = verdict.ratios.get("p50_ms")
+    checked = (
+        ("variant_bytes", "bytes", verdict.bytes, gates.max_bytes, 1),
+        ("variant_latency", "p50", latency, gates.max_latency_ratio, 1),
+        ("variant_sparsity", "sparsity", verdict.sparsity, gates.min_sparsity, -1),
     )
-    for gate, metric, value, bound, sign in asked:
+    for gate, metric, value, bound, sign in checked:
         if bound is None:
             continue
         words = "at most" if sign > 0 else "at least"
         shown = f"{value:,}" if gate == "variant_bytes" else figure(value)
         yield Gate(
-            gate,
-            metric,
-            _outcome(sign * (value - bound) <= 0),
-            f"{metric} is {shown}{_unit(gate)}; {words} {bound:g} is asked.",
+            gate=gate,
+            metric=metric,
+            outcome=_outcome(value is not None and sign * (value - bound) <= 0),
+            reason=f"{metric} is {shown}{_unit(gate)}; {words} {bound:g} is required.",
             value=value,
             bound=bound,
-            subject=variant.name,
         )
 
 
@@ -151,8 +148,8 @@ def _unit(gate: str) -> str:
     return " times float32's" if gate == "variant_latency" else ""
 
 
-def _saving(variant: VariantSpec, facts: Facts) -> Gate:
-    ratios = facts["ratios"]
+def _saving(verdict: VariantVerdict) -> Gate:
+    ratios = verdict.ratios
     saved = {
         "bytes": ratios["bytes"] < 1,
         "gzipped bytes": ratios["gzip_bytes"] < 1,
@@ -160,10 +157,9 @@ def _saving(variant: VariantSpec, facts: Facts) -> Gate:
         "rows a second": ratios["rows_per_s"] > 1 + _NOISE,
     }
     wins = [name for name, won in saved.items() if won]
-    told = (
+    text = (
         f"{ratios['bytes']:.2f}x the bytes, {ratios['gzip_bytes']:.2f}x gzipped, "
         f"{ratios['p50_ms']:.2f}x the time a row, {ratios['rows_per_s']:.2f}x the rows a second "
-        "of float32"
+        f"of float32: it saves {', '.join(wins) or 'nothing'}."
     )
-    text = f"{told}: it saves {', '.join(wins)}." if wins else f"{told}: it saves nothing."
-    return Gate("variant_saving", "", _outcome(bool(wins)), text, subject=variant.name)
+    return Gate(gate="variant_saving", outcome=_outcome(bool(wins)), reason=text)

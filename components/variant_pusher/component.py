@@ -11,9 +11,10 @@ from tfx.types import standard_artifacts
 
 from components.artifacts import PushedVariants, Variant, VariantVerdict
 from components.pusher.config import PushSpec
-from components.variant_evaluator.evaluate import VERDICT_FILE
 from components.variant_pusher.deliver import Made, deliver
 from contracts.files import read_json, write_json
+from contracts.results import variant
+from contracts.results.files import read_result
 
 PUSHED_FILE = "pushed.json"
 
@@ -35,9 +36,9 @@ def VariantPusher(  # noqa: N802 (a TFX component is named as a class)
     Raises:
       EnvironmentProblem: a folder cannot be written.
     """
-    told = [read_json(Path(verdict.uri) / VERDICT_FILE) for verdict in verdicts]
+    judged = [read_result(Path(verdict.uri), variant.VariantVerdict) for verdict in verdicts]
     folders = {read_json(Path(one.uri) / "variant.json")["name"]: Path(one.uri) for one in variants}
-    made = [Made(folders[verdict["name"]], verdict) for verdict in told]
+    made = [Made(folders[verdict.name], verdict) for verdict in judged]
     blessed = blessing.get_int_custom_property(evaluator_constants.ARTIFACT_PROPERTY_BLESSED_KEY)
     candidate = pushed_model.get_string_custom_property("pushed_destination")
     pushed: dict[str, str] = {}

@@ -18,7 +18,7 @@ from components.pusher.warmup import write_warmup
 from components.tracker.lineage import folder_digest
 from contracts.files import read_json, write_json
 from contracts.prediction_log import WARMUP_FILE
-from models.compression.spec import VariantSpec, is_reference
+from contracts.results.variant import VariantVerdict
 from models.compression.weights import GOLDEN_FOLDER
 from models.data.raw_format_file import RAW_FORMAT_FILE
 from models.export.golden_rows import golden_columns
@@ -32,23 +32,22 @@ class Made:
     """A variant as it comes: what the Compressor wrote, and the verdict on it."""
 
     folder: Path
-    verdict: Mapping[str, Any]
+    verdict: VariantVerdict
 
     @property
     def name(self) -> str:
         """The variant's name."""
-        return str(self.verdict["name"])
+        return self.verdict.name
 
     @property
     def is_candidate(self) -> bool:
         """Whether it is float32, the candidate itself, which the Pusher has pushed."""
-        variant = {key: self.verdict[key] for key in ("name", "weights", "format")}
-        return is_reference(VariantSpec.model_validate(variant))
+        return self.verdict.is_reference
 
     @property
     def goes_out(self) -> bool:
         """Whether it is blessed, and not pushed already."""
-        return self.verdict["status"] == "blessed" and not self.is_candidate
+        return self.verdict.status == "blessed" and not self.is_candidate
 
 
 def deliver(
@@ -66,16 +65,16 @@ def deliver(
       name: The pipeline's name.
       made: The variants.
       spec: Where to.
-      lineage: What `kelp.json` tells of where the variants come from.
+      lineage: Where the variants come from, for `kelp.json`.
       raw_format: How the raw data were written, as JSON.
 
     Raises:
       EnvironmentProblem: a folder cannot be written.
     """
     blessed = [one for one in made if one.goes_out]
-    served = [one for one in blessed if one.verdict["kind"] == "savedmodel"]
+    served = [one for one in blessed if one.verdict.kind == "savedmodel"]
     pushed = {one.name: str(_serve(name, one, spec, lineage, raw_format)) for one in served}
-    files = [one for one in blessed if one.verdict["kind"] != "savedmodel"]
+    files = [one for one in blessed if one.verdict.kind != "savedmodel"]
     if files:
         folder = _ship(name, files, spec, lineage, raw_format)
         pushed |= {one.name: str(folder / one.name) for one in files}
@@ -134,8 +133,7 @@ def _facts(made: Sequence[Made], lineage: Mapping[str, Any], raw_format: str) ->
         "raw_format": json.loads(raw_format),
         "digests": {one.name: folder_digest(one.folder / MODEL_FOLDER) for one in made},
         "variants": {
-            one.name: {"weights": one.verdict["weights"], "format": one.verdict["format"]}
-            for one in made
+            one.name: {"weights": one.verdict.weights, "format": one.verdict.format} for one in made
         },
         "lineage": json.loads(json.dumps(lineage)),
     }

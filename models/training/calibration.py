@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from contracts.results.training import TemperatureScaling
 
 Array = np.ndarray[Any, Any]
 
@@ -22,26 +23,7 @@ BINS = 15
 _LIMITS = (0.05, 20.0)  # where val is told apart without an error, nothing else would hold it
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """A temperature, and what it does on the rows it was learned on.
-
-    Attributes:
-      temperature: What the scores were divided by: above 1 the network was too sure.
-      log_loss_before: The log loss without it.
-      log_loss_after: The log loss with it.
-      error_before: The expected calibration error without it.
-      error_after: The expected calibration error with it.
-    """
-
-    temperature: float
-    log_loss_before: float
-    log_loss_after: float
-    error_before: float
-    error_after: float
-
-
-def calibrate(network: Any, batches: Iterable[Any], labels: Array) -> Calibration:
+def calibrate(network: Any, batches: Iterable[Any], labels: Array) -> TemperatureScaling:
     """Learns the temperature of a network and folds it into its last layer.
 
     Args:
@@ -54,7 +36,7 @@ def calibrate(network: Any, batches: Iterable[Any], labels: Array) -> Calibratio
     last = network.layers[-1]
     last.set_weights([weights / np.float32(temperature) for weights in last.get_weights()])
     before, after = probabilities(logits), probabilities(logits / temperature)
-    return Calibration(
+    return TemperatureScaling(
         temperature=temperature,
         log_loss_before=_log_loss(logits, labels),
         log_loss_after=_log_loss(logits / temperature, labels),

@@ -13,13 +13,14 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from contracts.results.training import OperatingPoint, TemperatureScaling
 from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.transformed import input_specs, output_spec
 from models.networks import build_network
-from models.training.calibration import Calibration, calibrate
+from models.training.calibration import calibrate
 from models.training.config import TrainerSpec
 from models.training.fitting import Device, Fit, compile_model, fit, precision
-from models.training.operating_point import OperatingPoint, choose_threshold
+from models.training.operating_point import choose_threshold
 
 Array = np.ndarray[Any, Any]
 
@@ -35,7 +36,7 @@ class Settled:
     """
 
     predictions: Array
-    calibration: Calibration | None
+    calibration: TemperatureScaling | None
     point: OperatingPoint | None
 
 

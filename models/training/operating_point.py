@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from contracts.results.training import OperatingPoint
 from contracts.spec import Spec
 
 if TYPE_CHECKING:
@@ -18,27 +18,6 @@ class CostSpec(Spec):
 
     false_positive: float = Field(1.0, gt=0)
     false_negative: float = Field(1.0, gt=0)
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """A threshold, and what it does on the rows it was chosen on.
-
-    Attributes:
-      threshold: A row is positive when its probability is at least this.
-      cost: The mean cost of a row.
-      true_positives: Positives called positive.
-      false_positives: Negatives called positive.
-      true_negatives: Negatives called negative.
-      false_negatives: Positives called negative.
-    """
-
-    threshold: float
-    cost: float
-    true_positives: int
-    false_positives: int
-    true_negatives: int
-    false_negatives: int
 
 
 def choose_threshold(
@@ -87,7 +66,7 @@ def measure_threshold(
     probabilities: np.ndarray[Any, Any],
     costs: CostSpec,
 ) -> OperatingPoint:
-    """Tells what a threshold that was chosen elsewhere does on these rows."""
+    """Measures what a threshold that was chosen elsewhere does on these rows."""
     import numpy as np
 
     called, positive = probabilities >= np.float32(threshold), np.asarray(labels) == 1

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +15,23 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from contracts.errors import ModelError
+from contracts.results.files import write_result
+from contracts.results.training import Diagnosis, TrainingReport
 from models.data.dataset import Source, Split, expand, load_split, ordered_batches
 from models.data.labels import check_labels, class_weights, constant_guess_loss
 from models.data.transform_layer import TransformLayer
 from models.export.golden_answers import golden_rows, write_answers
 from models.export.saved_model import Serving, export
 from models.training.config import TrainerSpec
-from models.training.diagnosis import Finding, diagnose
+from models.training.diagnosis import diagnose
 from models.training.fitting import Device, Fit, choose_device, precision
-from models.training.learning import Settled, fit_network, settle
+from models.training.learning import fit_network, settle
 from models.training.validation_metrics import score
 
 _LOG = logging.getLogger(__name__)
 
 Array = np.ndarray[Any, Any]
 
-REPORT_FILE = "training.json"
 NETWORK_FILE = "network.keras"
 
 
@@ -87,12 +85,15 @@ def train(job: Job) -> None:
         spec, job.graph, splits, weights, device, job.run_dir / "tensorboard"
     )
     guess_loss = constant_guess_loss(spec.problem, splits["train"].labels, weights)
-    findings = diagnose(outcome.history, guess_loss, outcome.stopped_early)
-    report = _describe_fit(job, splits, outcome, findings, device)
-    report |= {"class_weights": _by_class(spec, weights), "parameters": network.count_params()}
+    diagnoses = diagnose(outcome.history, guess_loss, outcome.stopped_early)
+    facts: dict[str, Any] = {
+        "diagnosis": diagnoses,
+        "class_weights": _by_class(spec, weights),
+        "parameters": network.count_params(),
+    }
     if outcome.not_a_number:
-        _write_report(job.run_dir, report)
-        raise _not_a_number(findings[0])
+        write_result(job.run_dir, _report(job, splits, outcome, device, facts))
+        raise _not_a_number(diagnoses[0])
     settled = settle(spec, network, splits["val"])
     threshold = None if settled.point is None else settled.point.threshold
     serving = Serving(spec.problem, job.schema, source.transform, network, threshold)
@@ -100,7 +101,11 @@ def train(job: Job) -> None:
     network.save(job.run_dir / NETWORK_FILE)
     sample, _ = next(iter(ordered_batches(splits["val"], packed=True)))
     export(serving, job.model_dir, splits["val"].features(sample))
-    _write_report(job.run_dir, report | _describe_settled(spec, splits["val"], settled))
+    metrics = score(spec.problem.task, splits["val"].labels, settled.predictions, settled.point)
+    facts |= {"operating_point": settled.point, "calibration": settled.calibration}
+    write_result(
+        job.run_dir, _report(job, splits, outcome, device, facts | {"val_metrics": metrics})
+    )
 
 
 def _load(job: Job, source: Source) -> dict[str, Split]:
@@ -115,31 +120,22 @@ def _load(job: Job, source: Source) -> dict[str, Split]:
     return splits
 
 
-def _describe_fit(
-    job: Job, splits: dict[str, Split], outcome: Fit, findings: list[Finding], device: Device
-) -> dict[str, Any]:
-    return {
-        "device": device.name,
-        "strategy": type(device.strategy).__name__,
-        "precision": precision(job.spec.training.mixed_precision),
-        "rows": {name: split.rows for name, split in splits.items()},
-        "epochs": len(outcome.history),
-        "best_epoch": outcome.best_epoch,
-        "stopped_early": outcome.stopped_early,
-        "seconds": outcome.seconds,
-        "history": outcome.history,
-        "diagnosis": [finding.to_dict() for finding in findings],
-        "seed": job.spec.seed,
-    }
-
-
-def _describe_settled(spec: TrainerSpec, val: Split, settled: Settled) -> dict[str, Any]:
-    point, calibration = settled.point, settled.calibration
-    return {
-        "operating_point": None if point is None else asdict(point),
-        "calibration": None if calibration is None else asdict(calibration),
-        "val_metrics": score(spec.problem.task, val.labels, settled.predictions, point),
-    }
+def _report(
+    job: Job, splits: dict[str, Split], outcome: Fit, device: Device, facts: dict[str, Any]
+) -> TrainingReport:
+    return TrainingReport(
+        device=device.name,
+        strategy=type(device.strategy).__name__,
+        precision=precision(job.spec.training.mixed_precision),
+        rows={name: split.rows for name, split in splits.items()},
+        epochs=len(outcome.history),
+        best_epoch=outcome.best_epoch,
+        stopped_early=outcome.stopped_early,
+        seconds=outcome.seconds,
+        history=outcome.history,
+        seed=job.spec.seed,
+        **facts,
+    )
 
 
 def _by_class(spec: TrainerSpec, weights: list[float] | None) -> dict[str, float] | None:
@@ -148,28 +144,11 @@ def _by_class(spec: TrainerSpec, weights: list[float] | None) -> dict[str, float
     return dict(zip(map(str, spec.problem.label_classes()), weights, strict=True))
 
 
-def _not_a_number(finding: Finding) -> ModelError:
+def _not_a_number(diagnosis: Diagnosis) -> ModelError:
     return ModelError(
         "training was stopped: the loss is not a number",
         where="Trainer",
         expected="a finite loss on train and val",
-        received=finding.evidence,
-        fix=finding.remedy,
+        received=diagnosis.evidence,
+        fix=diagnosis.remedy,
     )
-
-
-def _write_report(folder: Path, report: Mapping[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_finite(report), indent=2, allow_nan=False)
-    (folder / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def _finite(value: Any) -> Any:
-    """Null instead of NaN and infinity, which JSON does not have."""
-    if isinstance(value, Mapping):
-        return {str(name): _finite(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(part) for part in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value

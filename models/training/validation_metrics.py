@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from contracts.results.training import OperatingPoint
 from models.features.spec import Task
-from models.training.operating_point import OperatingPoint
 
 Array = np.ndarray[Any, Any]
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts import yaml
 from contracts.files import read_json
-from pipelines.config.overrides import apply_overrides
+from contracts.results.evidence import Interval
+from contracts.results.files import read_result
+from contracts.results.gates import Gate
+from contracts.results.summary import Summary
 from pipelines.runs.differences import (
     Change,
     changed,
@@ -20,8 +22,7 @@ from pipelines.runs.differences import (
     slice_changes,
     statistics_changes,
 )
-from pipelines.runs.find import SUMMARY
-from report.sources import CONFIG_FILE, CONFIG_TEXT, Sources, read_sources
+from report.sources import CONFIG_FILE, Sources, read_sources
 from report.statistics import columns_of
 
 MOST = 15
@@ -37,33 +38,33 @@ class Run:
     """One run's records."""
 
     folder: Path
-    summary: Mapping[str, Any]
+    summary: Summary
     sources: Sources
     schema: Mapping[str, Any] | None
 
     @property
-    def evidence(self) -> Mapping[str, Any]:
-        """The evidence; where there is none, the metrics that the summary has."""
-        found: Mapping[str, Any] | None = self.sources.files.get("evidence")
-        if found is not None:
-            return found
-        metrics = (self.summary.get("candidate") or {}).get("metrics") or {}
-        return {"metrics": {name: {"candidate": {"value": one}} for name, one in metrics.items()}}
+    def intervals(self) -> dict[str, Interval]:
+        """The candidate's metrics; without evidence, TFMA's, which have no ends."""
+        if self.sources.evidence is not None:
+            metrics = self.sources.evidence.metrics
+            return {name: entry.candidate for name, entry in metrics.items()}
+        measured = self.summary.candidate.metrics if self.summary.candidate else {}
+        return {
+            name: Interval(value=value)
+            for name, value in measured.items()
+            if not isinstance(value, list)
+        }
 
     @property
-    def gates(self) -> list[Mapping[str, Any]]:
+    def gates(self) -> list[Gate]:
         """All gates."""
-        found = self.sources.files.get("gates") or {}
-        return list(found.get("gates") or [])
+        return self.sources.gates.gates if self.sources.gates else []
 
 
 def read_run(folder: Path) -> Run:
     """Reads a run folder and the artifacts that its summary names."""
-    summary = read_json(folder / SUMMARY)
-    folders = summary.get("folders") or {}
-    if not folders and (summary.get("training") or {}).get("folder"):
-        folders = {"model_run": summary["training"]["folder"]}
-    sources = read_sources(folder, summary, folders)
+    summary = read_result(folder, Summary)
+    sources = read_sources(folder, summary, summary.folders)
     return Run(folder, summary, sources, _schema(sources.folders.get("schema")))
 
 
@@ -76,7 +77,7 @@ def compare(before: Path, after: Path) -> dict[str, Any]:
 
     Returns:
       `runs`, `equal`, the sections as lists of changes, and `not_recorded`: for the
-      sections that one of the runs cannot tell, why.
+      sections that one of the runs has no record of, why.
     """
     first, second = read_run(before), read_run(after)
     sections = _sections(first, second)
@@ -101,14 +102,12 @@ def _sections(first: Run, second: Run) -> dict[str, list[Change]]:
         if first.schema is not None and second.schema is not None
         else [],
         "source": changed(_source(one), _source(other)),
-        "versions": changed(one.get("versions") or {}, other.get("versions") or {}),
-        "metrics": metric_changes(
-            first.evidence.get("metrics") or {}, second.evidence.get("metrics") or {}
-        ),
-        "slices": slice_changes(first.evidence, second.evidence, MOST),
+        "versions": changed(one.versions, other.versions),
+        "metrics": metric_changes(first.intervals, second.intervals),
+        "slices": slice_changes(first.sources.evidence, second.sources.evidence, MOST),
         "gates": gate_changes(first.gates, second.gates),
         "variants": changed(_variants(one), _variants(other)),
-        "seconds": second_changes(*_seconds(first, second), _worth_telling),
+        "seconds": second_changes(*_seconds(first, second), _is_notable),
     }
 
 
@@ -117,27 +116,26 @@ def _about(run: Run) -> dict[str, Any]:
     return {**_picked(run.summary, keys), "folder": str(run.folder)}
 
 
-def _picked(summary: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    return {key: summary.get(key) for key in keys}
+def _picked(summary: Summary, keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: getattr(summary, key) for key in keys}
 
 
-def _data(summary: Mapping[str, Any]) -> dict[str, Any]:
-    digests = summary.get("digests") or {}
-    return {"digest": digests.get("data"), **flat(summary.get("rows") or {}, "rows")}
+def _data(summary: Summary) -> dict[str, Any]:
+    return {"digest": summary.digests.data, **flat(summary.rows, "rows")}
 
 
-def _source(summary: Mapping[str, Any]) -> dict[str, Any]:
-    return {"digest": (summary.get("digests") or {}).get("source")}
+def _source(summary: Summary) -> dict[str, Any]:
+    return {"digest": summary.digests.source}
 
 
-def _variants(summary: Mapping[str, Any]) -> dict[str, Any]:
+def _variants(summary: Summary) -> dict[str, Any]:
     """What each variant came to; its timing differs from run to run, and is left out."""
     return {
-        f"{one['name']}.{key}": value
-        for one in summary.get("variants") or []
+        f"{variant.name}.{key}": value
+        for variant in summary.variants
         for key, value in {
-            **{name: one.get(name) for name in _OF_A_VARIANT},
-            one.get("metric"): (one.get("metrics") or {}).get(one.get("metric"), {}).get("value"),
+            **{name: getattr(variant, name) for name in _OF_A_VARIANT},
+            variant.metric: variant.main_metric,
         }.items()
     }
 
@@ -147,21 +145,17 @@ def _seconds(first: Run, second: Run) -> tuple[dict[str, float], dict[str, float
     cached = {
         name
         for run in (first, second)
-        for name, taken_over in (run.summary.get("cached") or {}).items()
-        if taken_over
+        for name, from_cache in run.summary.cached.items()
+        if from_cache
     }
     before, after = (
-        {
-            name: taken
-            for name, taken in (run.summary.get("seconds") or {}).items()
-            if name not in cached
-        }
+        {name: seconds for name, seconds in run.summary.seconds.items() if name not in cached}
         for run in (first, second)
     )
     return before, after
 
 
-def _worth_telling(before: float, after: float) -> bool:
+def _is_notable(before: float, after: float) -> bool:
     return abs(after - before) > max(_LEAST_SECONDS, _LEAST_SHARE * max(before, after))
 
 
@@ -178,20 +172,9 @@ def _columns(run: Run) -> list[dict[str, Any]]:
 
 
 def _config_changes(first: Run, second: Run) -> list[Change]:
-    """Compared as they were resolved; for older runs, as they were written."""
-    resolved = [run.folder / CONFIG_FILE for run in (first, second)]
-    if all(path.is_file() for path in resolved):
-        before, after = (read_json(path) for path in resolved)
-    else:
-        before, after = _written(first), _written(second)
+    """Compared as they were resolved."""
+    before, after = (read_json(run.folder / CONFIG_FILE) for run in (first, second))
     return changed(flat(before), flat(after))
-
-
-def _written(run: Run) -> dict[str, Any]:
-    document = yaml.parse(run.sources.config, str(run.folder / CONFIG_TEXT)).value
-    if not isinstance(document, dict):
-        return {}
-    return apply_overrides(document, run.summary.get("overrides") or []).value
 
 
 def _schema(folder: Path | None) -> dict[str, Any] | None:
@@ -214,11 +197,11 @@ def _schema(folder: Path | None) -> dict[str, Any] | None:
 def _properties(feature: Any, domains: Mapping[str, list[str]]) -> dict[str, Any]:
     kinds = {0: "unknown", 1: "text", 2: "integer", 3: "float", 4: "struct"}
     values = list(feature.string_domain.value) or domains.get(feature.domain, [])
-    told = {"type": kinds.get(feature.type, "unknown"), "values": sorted(values) or None}
+    properties = {"type": kinds.get(feature.type, "unknown"), "values": sorted(values) or None}
     required = feature.presence.min_fraction or None
     return {
         name: value
-        for name, value in {**told, "min_fraction": required}.items()
+        for name, value in {**properties, "min_fraction": required}.items()
         if value is not None
     }
 
@@ -226,14 +209,14 @@ def _properties(feature: Any, domains: Mapping[str, list[str]]) -> dict[str, Any
 def _not_recorded(first: Run, second: Run) -> dict[str, str]:
     found: dict[str, str] = {}
     for run in (first, second):
-        told = {
+        records = {
             "statistics": run.sources.statistics,
             "schema": run.schema,
-            "slices": run.sources.files.get("evidence"),
-            "gates": run.sources.files.get("gates"),
+            "slices": run.sources.evidence,
+            "gates": run.sources.gates,
             "config": run.sources.config,
         }
-        for section, there in told.items():
-            if not there:
-                found[section] = f"run {run.summary.get('run_id')} has no record of its {section}"
+        for section, record in records.items():
+            if not record:
+                found[section] = f"run {run.summary.run_id} has no record of its {section}"
     return found

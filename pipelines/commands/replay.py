@@ -19,10 +19,12 @@ from components.package_versions import package_versions
 from components.source_digest import source_digest
 from contracts.errors import ConfigError, DataError, KelpError
 from contracts.files import read_json
+from contracts.results.files import read_result
+from contracts.results.summary import Metrics, Summary
 from models.user_code import use_code_folder
 from pipelines.config.problem import KelpConfig, LoadedConfig, config_digest
 from pipelines.execution.capture import captured
-from pipelines.runs.find import LATEST, SUMMARY
+from pipelines.runs.find import LATEST
 from pipelines.runs.record import (
     CODE_FOLDER,
     CONFIG_FILE,
@@ -42,21 +44,20 @@ class Recording:
 
     Attributes:
       folder: The run's folder.
-      summary: Its `summary.json`.
+      summary: Its summary.
       config: Its resolved config.
       machine: The machine that it ran on.
     """
 
     folder: Path
-    summary: dict[str, Any]
+    summary: Summary
     config: KelpConfig
     machine: dict[str, Any]
 
     @property
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> Metrics:
         """The candidate's metrics of record on the whole of test."""
-        metrics: dict[str, Any] = self.summary["candidate"]["metrics"]
-        return metrics
+        return {} if self.summary.candidate is None else self.summary.candidate.metrics
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,13 @@ def read_recording(folder: Path) -> Recording:
     Raises:
       ConfigError: The run has no metrics, or its recorded config is not what it ran with.
     """
-    summary = read_json(folder / SUMMARY)
-    if not summary.get("candidate"):
+    summary = read_result(folder, Summary)
+    if summary.candidate is None:
         raise ConfigError(
             "the run came to no metrics, so there is nothing to reproduce",
             where=str(folder),
             expected="a run that evaluated its candidate",
-            received=f"status {summary.get('status')}",
+            received=f"status {summary.status}",
             fix="kelp replay RUN, with the folder or id of another run",
         )
     if not (folder / CONFIG_FILE).is_file():
@@ -104,14 +105,14 @@ def read_recording(folder: Path) -> Recording:
             "the run did not write down its resolved config",
             where=str(folder / CONFIG_FILE),
             expected="a run of this version of Kelp",
-            fix=f"kelp run {summary.get('config', 'CONFIG')}",
+            fix=f"kelp run {summary.config}",
         )
     content = read_json(folder / CONFIG_FILE)
-    if _digest(content) != summary["digests"]["config"]:
+    if _digest(content) != summary.digests.config:
         raise ConfigError(
             "the recorded config was changed after the run: digests.config differs",
             where=str(folder / CONFIG_FILE),
-            expected=summary["digests"]["config"],
+            expected=summary.digests.config,
             received=_digest(content),
         )
     place = folder / MACHINE_FILE
@@ -136,7 +137,7 @@ def require_same_data(recording: Recording) -> None:
     from components.example_gen.fingerprint import fingerprint
 
     ingest = recording.config.ingest(str(recording.folder / CONFIG_TEXT))
-    found, recorded = fingerprint(select_files(ingest)), recording.summary["digests"]["data"]
+    found, recorded = fingerprint(select_files(ingest)), recording.summary.digests.data or "none"
     if found != recorded:
         raise DataError(
             "the data are not those of the run: digests.data differs",
@@ -150,21 +151,21 @@ def require_same_data(recording: Recording) -> None:
 def deviations(recording: Recording) -> list[str]:
     """What differs from then, and may change the metrics: sources, packages, machine."""
     summary, found = recording.summary, []
-    if config_digest(recording.config) != summary["digests"]["config"]:
+    if config_digest(recording.config) != summary.digests.config:
         found.append("this version of Kelp knows config keys that the run did not have")
     functions = replay_config(recording, recording.folder).user_functions()
     source = source_digest("pipelines.graph", functions=functions)
-    if source != summary["digests"]["source"]:
-        found.append(f"digests.source was {summary['digests']['source']}, is {source}")
+    if source != summary.digests.source:
+        found.append(f"digests.source was {summary.digests.source}, is {source}")
     now = package_versions()
-    for name, before in summary["versions"].items():
+    for name, before in summary.versions.items():
         if now.get(name, before) != before:
             found.append(f"{name} was {before}, is {now[name]}")
     here = machine()
     for name, before in recording.machine.items():
         if here.get(name) != before:
             found.append(f"{name}: was {before}, is {here.get(name)}")
-    device = (summary.get("training") or {}).get("device", _CPU)
+    device = summary.training.device if summary.training else _CPU
     if device != _CPU:
         found.append(f"the run trained on {device}: only metrics of a CPU come out alike")
     return found
@@ -184,7 +185,7 @@ def replay_config(recording: Recording, root: Path) -> LoadedConfig:
     code = recording.folder / CODE_FOLDER
     return replace(
         loaded,
-        overrides=tuple(recording.summary["overrides"]),
+        overrides=tuple(recording.summary.overrides),
         code=code if code.is_dir() else None,
     )
 
@@ -225,7 +226,8 @@ def replay(folder: Path, console: Console) -> int:
     """
     recording = read_recording(folder)
     require_same_data(recording)
-    if (recording.summary.get("training") or {}).get("device", _CPU) == _CPU:
+    training = recording.summary.training
+    if training is None or training.device == _CPU:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # before TensorFlow looks for GPUs
     root = _new_root(folder)
     from pipelines import local
@@ -238,12 +240,12 @@ def replay(folder: Path, console: Console) -> int:
     status = local.run(replay_config(recording, root), use_cache=False)
     if status:
         return status
-    again = read_json(root / recording.config.name / LATEST / SUMMARY)
-    compared = compare(recording.metrics, again["candidate"]["metrics"])
+    again = read_recording(root / recording.config.name / LATEST)
+    compared = compare(recording.metrics, again.metrics)
     if not compared:
         raise KelpError("neither run has a metric to compare", where=str(folder))
     render(compared, console, folder.name)
-    return 0 if all(one.agrees for one in compared) else 1
+    return 0 if all(comparison.agrees for comparison in compared) else 1
 
 
 def _new_root(folder: Path) -> Path:
@@ -260,13 +262,18 @@ def render(compared: list[Comparison], console: Console, run: str) -> None:
     table.add_column("metric")
     for heading in ("recorded", "replayed", "difference"):
         table.add_column(heading, justify="right")
-    for one in compared:
-        apart = "missing" if one.difference is None else f"{one.difference:.1e}"
-        mark = "" if one.agrees else " !"
-        shown = "none" if one.agrees and one.difference is None else apart
-        table.add_row(one.metric, _figure(one.recorded), _figure(one.replayed), shown + mark)
+    for comparison in compared:
+        apart = "missing" if comparison.difference is None else f"{comparison.difference:.1e}"
+        mark = "" if comparison.agrees else " !"
+        shown = "none" if comparison.agrees and comparison.difference is None else apart
+        table.add_row(
+            comparison.metric,
+            _figure(comparison.recorded),
+            _figure(comparison.replayed),
+            shown + mark,
+        )
     console.print(table)
-    off = [one.metric for one in compared if not one.agrees]
+    off = [comparison.metric for comparison in compared if not comparison.agrees]
     console.print(
         f"not reproduced to {TOLERANCE:g}: {', '.join(off)}"
         if off

@@ -8,8 +8,8 @@ import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
 
-from contracts.files import read_json
-from pipelines.runs.find import SUMMARY
+from contracts.results.files import read_result
+from contracts.results.summary import Summary
 
 REPORT_FILE = "report.html"
 
@@ -24,8 +24,8 @@ def report_of(run: Path) -> Path:
     if not page.is_file():
         from report.render import write_report
 
-        summary = read_json(run / SUMMARY)
-        write_report(run, summary, summary.get("folders") or {})
+        summary = read_result(run, Summary)
+        write_report(run, summary, summary.folders)
     return page
 
 

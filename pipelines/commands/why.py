@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,14 +14,21 @@ from rich.table import Table
 from components.tracker.registry import Registry, Version, open_registry
 from components.tracker.variants import VARIANTS_FILE
 from contracts.errors import ConfigError
-from contracts.files import read_json
+from contracts.results.evidence import Evidence
+from contracts.results.files import ResultFile, parse_result, read_result
+from contracts.results.gates import Gate, GateReport
+from contracts.results.summary import Summary
+from contracts.results.variant import PlacedVariant
 from contracts.text import some
+from evidence.wording import name_of
 from pipelines.commands.models import no_model
 from pipelines.commands.registry_choice import mlflow_of
-from pipelines.runs.find import SUMMARY, find_run, look_for_run
+from pipelines.runs.find import find_run, look_for_run
 from pipelines.runs.lineage import lineage_lines, lineage_of_run
 from pipelines.runs.variant_table import show_variants, variant_gates
 
+R = TypeVar("R", bound=ResultFile)
+_SAMPLE = ("metric", "rows", "resamples", "confidence")
 _STYLES = {"block": "bold red", "warn": "yellow", "insufficient": "yellow", "pass": "green"}
 
 
@@ -33,8 +40,8 @@ class Why:
       title: Which version or run it is about.
       blessed: The verdict.
       status: What the run came to, where it failed.
-      gates: The gates, as `gates.json` has them.
-      sample: Rows, resamples and confidence of the intervals.
+      gates: The gates.
+      evidence: For the rows, resamples and confidence of the intervals.
       lineage: As the Tracker's `lineage.json`.
       places: MLflow's run, the registered version, where it was pushed.
       variants: The verdicts on its variants.
@@ -43,18 +50,28 @@ class Why:
     title: str
     blessed: bool
     status: str
-    gates: list[dict[str, Any]]
-    sample: dict[str, Any]
+    gates: list[Gate]
+    evidence: Evidence | None
     lineage: dict[str, Any]
     places: dict[str, str] = field(default_factory=dict)
-    variants: list[dict[str, Any]] = field(default_factory=list)
+    variants: list[PlacedVariant] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON."""
-        return asdict(self)
+        evidence = None if self.evidence is None else self.evidence.to_json()
+        return {
+            "title": self.title,
+            "blessed": self.blessed,
+            "status": self.status,
+            "gates": [gate.model_dump(mode="json") for gate in self.gates],
+            "sample": {name: evidence[name] for name in _SAMPLE} if evidence else {},
+            "lineage": self.lineage,
+            "places": self.places,
+            "variants": [variant.to_json() for variant in self.variants],
+        }
 
 
-def explain(words: tuple[str, ...]) -> Why:
+def explain_verdict(words: tuple[str, ...]) -> Why:
     """Finds the version or the run that is meant, and its verdict.
 
     Args:
@@ -67,7 +84,7 @@ def explain(words: tuple[str, ...]) -> Why:
     wanted = words[-1] if words else None
     name = words[0] if len(words) > 1 else None
     if name is not None and Path(name).suffix in (".yaml", ".yml"):
-        return _explain_in(name, str(wanted))
+        return _explain_by_config(name, str(wanted))
     if not _is_number(wanted):
         folder = find_run(None) if wanted is None else look_for_run(wanted, name)
         if folder is not None:
@@ -75,8 +92,8 @@ def explain(words: tuple[str, ...]) -> Why:
     return of_version(*mlflow_of(name), str(wanted))
 
 
-def _explain_in(config: str, wanted: str) -> Why:
-    """As `explain`, for a config: its MLflow and its run folders."""
+def _explain_by_config(config: str, wanted: str) -> Why:
+    """As `explain_verdict`, for a config: its MLflow and its run folders."""
     from pipelines.config.problem import load_config
 
     loaded = load_config(Path(config)).config
@@ -95,25 +112,30 @@ def of_version(uri: str, name: str | None, wanted: str) -> Why:
     """Explains a registered version, from MLflow alone."""
     with open_registry(uri) as registry:
         version = registry.find(_the_model(registry, name), wanted)
-        gates = registry.read(version.run_id, "gates.json")
-        evidence = registry.read(version.run_id, "evidence.json")
+        where = f"{uri}, run {version.run_id}"
+
+        def read(kind: type[R]) -> R | None:
+            content = registry.read(version.run_id, kind.FILE)
+            return None if content is None else parse_result(content, kind, where)
+
+        gates, evidence = read(GateReport), read(Evidence)
         lineage = registry.read(version.run_id, "lineage.json")
-        variants = registry.read(version.run_id, VARIANTS_FILE)
+        variants = registry.read(version.run_id, VARIANTS_FILE) or []
     if gates is None or evidence is None or lineage is None:
         raise ConfigError(
             "the version was not registered by Kelp, or its files were deleted",
-            where=f"{uri}, run {version.run_id}",
+            where=where,
             expected="gates.json, evidence.json and lineage.json",
         )
     return Why(
         title=f"{version.name}, version {version.number}",
-        blessed=bool(gates["blessed"]),
+        blessed=gates.blessed,
         status="",
-        gates=gates["gates"],
-        sample=_sample(evidence),
+        gates=gates.gates,
+        evidence=evidence,
         lineage=lineage,
         places=_version_places(version, uri),
-        variants=variants or [],
+        variants=[parse_result(variant, PlacedVariant, where) for variant in variants],
     )
 
 
@@ -126,7 +148,7 @@ def _the_model(registry: Registry, name: str | None) -> str:
             "which model?" if names else "no model is registered: only blessed ones are",
             where=registry.uri,
             expected=f"the name of one: {some(names)}" if names else "",
-            fix=f"kelp why {names[0]} VERSION" if names else "kelp why RUN tells of a run",
+            fix=f"kelp why {names[0]} VERSION" if names else "kelp why RUN explains a run",
         )
     if name not in names:
         raise no_model(registry, name, names)
@@ -143,32 +165,26 @@ def _version_places(version: Version, uri: str) -> dict[str, str]:
 
 def of_run(folder: Path) -> Why:
     """Explains a run, blessed or not, from its folder."""
-    summary = read_json(folder / SUMMARY)
-    evidence = (summary.get("folders") or {}).get("evidence")
-    path = Path(evidence) / "evidence.json" if evidence else None
-    tracked = summary.get("mlflow") or {}
-    places = {"pushed to": summary.get("pushed_to") or "nowhere"}
-    if tracked.get("run_id"):
-        places["MLflow"] = f"run {tracked['run_id']} at {tracked['uri']}"
-        version = tracked.get("model_version")
+    summary = read_result(folder, Summary)
+    place, tracked = summary.folders.get("evidence"), summary.mlflow
+    places = {"pushed to": summary.pushed_to or "nowhere"}
+    if tracked is not None and tracked.run_id:
+        places["MLflow"] = f"run {tracked.run_id} at {tracked.uri}"
+        version = tracked.model_version
         places["registered"] = f"version {version}" if version else "no"
-    status = "" if summary["status"] == "succeeded" else summary["status"]
-    if status and summary.get("error"):
-        status += f": {summary['error'][0].removeprefix('error: ')}"
+    status: str = "" if summary.status == "succeeded" else summary.status
+    if status and summary.error:
+        status += f": {summary.error[0].removeprefix('error: ')}"
     return Why(
-        title=f"{summary['name']}, run {summary['run_id']}",
-        blessed=bool(summary.get("blessed")),
+        title=f"{summary.name}, run {summary.run_id}",
+        blessed=summary.blessed,
         status=status,
-        gates=summary.get("gates") or [],
-        sample=_sample(read_json(path)) if path is not None and path.is_file() else {},
+        gates=summary.gates,
+        evidence=read_result(Path(place), Evidence) if place and Path(place).is_dir() else None,
         lineage=lineage_of_run(folder, summary),
         places=places,
-        variants=summary.get("variants") or [],
+        variants=summary.variants,
     )
-
-
-def _sample(evidence: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: evidence.get(key) for key in ("metric", "rows", "resamples", "confidence")}
 
 
 def render(why: Why, console: Console) -> None:
@@ -178,9 +194,9 @@ def render(why: Why, console: Console) -> None:
     if why.status:
         console.print(why.status, markup=False, highlight=False)
     for gate in why.gates:
-        if gate["outcome"] != "pass":
-            told = f"  {gate['outcome']}: {gate['reason']}"
-            console.print(told, markup=False, highlight=False, soft_wrap=True)
+        if gate.outcome != "pass":
+            line = f"  {gate.outcome}: {gate.reason}"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     if why.gates:
         console.print(_gate_table(why))
     else:
@@ -194,34 +210,33 @@ def render(why: Why, console: Console) -> None:
 
 
 def _gate_table(why: Why) -> Table:
-    table = Table(title=_caption(why.sample), title_justify="left")
+    table = Table(title=_caption(why.evidence), title_justify="left")
     for heading in ("outcome", "gate", "metric", "slice or subject", "value", "bound"):
         table.add_column(heading, overflow="fold")
     for gate in why.gates:
-        slice_ = ", ".join(f"{name}={value}" for name, value in (gate["slice"] or {}).items())
-        style = _STYLES.get(gate["outcome"], "")
+        style = _STYLES.get(gate.outcome, "")
         table.add_row(
-            f"[{style}]{gate['outcome']}[/]",
-            gate["gate"],
-            escape(gate["metric"] or ""),
-            escape(slice_ or gate.get("subject") or ""),
+            f"[{style}]{gate.outcome}[/]",
+            gate.gate,
+            escape(gate.metric),
+            escape(name_of(gate.slice or {}) or gate.subject),
             escape(_with_interval(gate)),
-            _figure(gate["bound"]),
+            _figure(gate.bound),
         )
     return table
 
 
-def _caption(sample: Mapping[str, Any]) -> str:
-    if not sample.get("resamples"):
+def _caption(evidence: Evidence | None) -> str:
+    if evidence is None:
         return "gates"
-    share, rows = sample["confidence"], sample["rows"]
-    return f"gates; {share:.0%} intervals of {sample['resamples']:,} resamples of {rows:,} rows"
+    sample = f"{evidence.resamples:,} resamples of {evidence.rows:,} rows"
+    return f"gates; {evidence.confidence:.0%} intervals of {sample}"
 
 
-def _with_interval(gate: Mapping[str, Any]) -> str:
-    if gate["low"] is None or gate["high"] is None:
-        return _figure(gate["value"])
-    return f"{_figure(gate['value'])} [{_figure(gate['low'])}, {_figure(gate['high'])}]"
+def _with_interval(gate: Gate) -> str:
+    if gate.low is None or gate.high is None:
+        return _figure(gate.value)
+    return f"{_figure(gate.value)} [{_figure(gate.low)}, {_figure(gate.high)}]"
 
 
 def _figure(value: float | None) -> str:

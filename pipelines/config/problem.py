@@ -159,14 +159,14 @@ class KelpConfig(Spec):
             resamples=evaluation.resamples,
             confidence=evaluation.confidence,
             seed=self.seed,
-            together=self.together(),
+            cluster_columns=self.cluster_columns(),
         )
 
     def slice_keys(self) -> KeysSpec:
         """The raw columns that evidence needs beside the predictions."""
         evaluation = self.evaluation
         sliced = (column for group in evaluation.slices for column in group)
-        named = {*sliced, *evaluation.fairness.sensitive, *self.together()}
+        named = {*sliced, *evaluation.fairness.sensitive, *self.cluster_columns()}
         return KeysSpec(
             named=tuple(sorted(named)),
             search=evaluation.found_slices.enabled,
@@ -182,7 +182,7 @@ class KelpConfig(Spec):
         """Every variant, with the weights that it takes, in the config's order."""
         return VariantsSpec(variants=self.variants).resolved()
 
-    def together(self) -> tuple[str, ...]:
+    def cluster_columns(self) -> tuple[str, ...]:
         """The columns whose equal values the bootstrap draws together, such as the day."""
         return self.data.split.columns if self.evaluation.resample == "keys" else ()
 

@@ -7,99 +7,157 @@ from pathlib import Path
 from typing import Any
 
 from components.artifacts import rows_of
-from components.data_gate.component import FINDINGS_FILE
 from components.evaluator.results import read_evaluation
-from components.model_gate.component import EVIDENCE_FILE, GATES_FILE
 from components.package_versions import package_versions
 from components.source_digest import source_digest
 from components.tracker.component import TRACKED_FILE
-from components.variant_evaluator.evaluate import VERDICT_FILE
+from components.tracker.variants import place_variant
 from components.variant_pusher.component import PUSHED_FILE
 from contracts.files import read_json
+from contracts.results.audit import read_findings
+from contracts.results.evidence import Evidence
+from contracts.results.files import read_result
+from contracts.results.gates import GateReport
+from contracts.results.summary import (
+    BaselineMetrics,
+    CandidateMetrics,
+    Digests,
+    MlflowRun,
+    RunTraining,
+    Summary,
+)
+from contracts.results.training import TrainingReport
+from contracts.results.variant import PlacedVariant, VariantVerdict
 from evidence.variant_choice import recommend
 from pipelines.config.problem import LoadedConfig
 from pipelines.execution.nodes import Outputs
 from pipelines.runs.warning_lines import warning_lines
 
 
-def collect(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> dict[str, Any]:
-    """Gives the part of the summary that the components' outputs tell.
+def complete(
+    loaded: LoadedConfig,
+    facts: Mapping[str, Any],
+    outputs: Mapping[str, Outputs],
+    more_folders: Mapping[str, Path],
+) -> Summary:
+    """Builds the summary of a run.
 
     Args:
       loaded: The run's config.
+      facts: How the run went: the fields of the summary that the runner knows.
       outputs: By component, its artifacts by output key; a failed run has fewer.
+      more_folders: Folders that are no artifact's, by what they hold.
     """
-    content: dict[str, Any] = {"rows": {}, "warnings": []}
-    if "ExampleGen" in outputs:
-        examples = outputs["ExampleGen"]["examples"][0]
-        content["rows"] = rows_of(examples)
-        content["data_digest"] = examples.get_string_custom_property("input_fingerprint")
+    folders = {**folders_of(outputs), **more_folders}
+    variants = _variants(loaded, outputs)
+    mlflow = _mlflow(outputs)
+    warnings = []
     if "DataGate" in outputs:
-        findings = read_json(Path(outputs["DataGate"]["verdict"][0].uri) / FINDINGS_FILE)
-        content["warnings"] += warning_lines(findings)
-    if "Trainer" in outputs:
-        content["training"] = _training(outputs["Trainer"])
-    if "Evaluator" in outputs:
-        content["candidate"] = _candidate(loaded, outputs["Evaluator"])
-    if "ModelGate" in outputs:
-        content |= _verdict(loaded, Path(outputs["ModelGate"]["verdict"][0].uri))
-    if "Pusher" in outputs:
-        pushed = outputs["Pusher"]["pushed_model"][0]
-        content["pushed_to"] = pushed.get_string_custom_property("pushed_destination") or None
-    content["variants"] = _variants(loaded, outputs)
-    if "Tracker" in outputs:
-        tracked = read_json(Path(outputs["Tracker"]["tracked"][0].uri) / TRACKED_FILE)
-        content["mlflow"] = tracked
-        if tracked["warning"]:
-            content["warnings"].append(f"this run is not in MLflow: {tracked['warning']}")
-    return content
+        warnings += warning_lines(read_findings(folders["data_verdict"]))
+    if mlflow is not None and mlflow.warning:
+        warnings.append(f"this run is not in MLflow: {mlflow.warning}")
+    return Summary(
+        name=loaded.config.name,
+        **facts,
+        **_data(outputs),
+        **_verdict(loaded, outputs),
+        candidate=_candidate(loaded, outputs),
+        pushed_to=_pushed_to(outputs),
+        variants=variants,
+        recommended=recommend(variants),
+        training=_training(outputs),
+        warnings=warnings,
+        mlflow=mlflow,
+        digests=Digests(
+            config=loaded.digest,
+            data=_data_digest(outputs),
+            source=source_digest("pipelines.graph", functions=loaded.user_functions()),
+        ),
+        seed=loaded.config.seed,
+        config=str(loaded.path),
+        overrides=list(loaded.overrides),
+        folders={name: str(path) for name, path in folders.items()},
+        versions=package_versions(),
+    )
 
 
-def _training(outputs: Outputs) -> dict[str, Any]:
-    folder = Path(outputs["model_run"][0].uri)
-    training: dict[str, Any] = read_json(folder / "training.json")
-    training["folder"] = str(folder)
-    return training
+def _data(outputs: Mapping[str, Outputs]) -> dict[str, Any]:
+    if "ExampleGen" not in outputs:
+        return {}
+    return {"rows": rows_of(outputs["ExampleGen"]["examples"][0])}
 
 
-def _candidate(loaded: LoadedConfig, outputs: Outputs) -> dict[str, Any]:
+def _data_digest(outputs: Mapping[str, Outputs]) -> str | None:
+    if "ExampleGen" not in outputs:
+        return None
+    examples = outputs["ExampleGen"]["examples"][0]
+    digest: str = examples.get_string_custom_property("input_fingerprint")
+    return digest
+
+
+def _training(outputs: Mapping[str, Outputs]) -> RunTraining | None:
+    if "Trainer" not in outputs:
+        return None
+    folder = Path(outputs["Trainer"]["model_run"][0].uri)
+    return RunTraining(**dict(read_result(folder, TrainingReport)), folder=str(folder))
+
+
+def _candidate(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> CandidateMetrics | None:
+    if "Evaluator" not in outputs:
+        return None
     least = loaded.config.evaluation.min_slice_rows
-    measured = read_evaluation(outputs["evaluation"][0].uri, least)
-    return {"metrics": measured.metrics, "slices": measured.slices}
+    return read_evaluation(outputs["Evaluator"]["evaluation"][0].uri, least)
 
 
-def _verdict(loaded: LoadedConfig, folder: Path) -> dict[str, Any]:
-    verdict, evidence = read_json(folder / GATES_FILE), read_json(folder / EVIDENCE_FILE)
-    reasons = [gate["reason"] for gate in verdict["gates"] if gate["outcome"] in ("block", "warn")]
+def _verdict(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> dict[str, Any]:
+    """The fields of the summary that the ModelGate decides."""
+    if "ModelGate" not in outputs:
+        return {}
+    folder = Path(outputs["ModelGate"]["verdict"][0].uri)
+    verdict, evidence = read_result(folder, GateReport), read_result(folder, Evidence)
+    reasons = [gate.reason for gate in verdict.gates if gate.outcome in ("block", "warn")]
     metrics = {
-        name: entry["baseline"]["value"]
-        for name, entry in evidence["metrics"].items()
-        if entry["baseline"] is not None
+        name: entry.baseline.value
+        for name, entry in evidence.metrics.items()
+        if entry.baseline is not None
     }
     if not metrics and loaded.config.evaluation.change:
         reasons.append("No model was blessed before: the change bounds were not applied.")
     return {
-        "baseline": {"metrics": metrics} if metrics else None,
-        "blessed": verdict["blessed"],
+        "baseline": BaselineMetrics(metrics=metrics) if metrics else None,
+        "blessed": verdict.blessed,
         "reasons": reasons,
-        "gates": verdict["gates"],
-        "metric": evidence["metric"],
-        "intervals": {name: entry["candidate"] for name, entry in evidence["metrics"].items()},
+        "gates": verdict.gates,
+        "metric": evidence.metric,
+        "intervals": {name: entry.candidate for name, entry in evidence.metrics.items()},
     }
 
 
-def _variants(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> list[dict[str, Any]]:
-    pushed: Mapping[str, str] = {}
+def _pushed_to(outputs: Mapping[str, Outputs]) -> str | None:
+    if "Pusher" not in outputs:
+        return None
+    pushed = outputs["Pusher"]["pushed_model"][0]
+    return pushed.get_string_custom_property("pushed_destination") or None
+
+
+def _mlflow(outputs: Mapping[str, Outputs]) -> MlflowRun | None:
+    if "Tracker" not in outputs:
+        return None
+    folder = Path(outputs["Tracker"]["tracked"][0].uri)
+    return MlflowRun.model_validate(read_json(folder / TRACKED_FILE))
+
+
+def _variants(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> list[PlacedVariant]:
+    places: Mapping[str, str] = {}
     if "VariantPusher" in outputs:
         folder = Path(outputs["VariantPusher"]["pushed_variants"][0].uri)
-        pushed = read_json(folder / PUSHED_FILE)["pushed"]
+        places = read_json(folder / PUSHED_FILE)["pushed"]
     evaluated = (outputs.get(f"VariantEvaluator.{name}") for name in loaded.config.variants)
-    told = [
-        read_json(Path(kept["verdict"][0].uri) / VERDICT_FILE)
+    return [
+        place_variant(read_result(Path(kept["verdict"][0].uri), VariantVerdict), places)
         for kept in evaluated
         if kept is not None
     ]
-    return [{**verdict, "pushed_to": pushed.get(verdict["name"])} for verdict in told]
 
 
 _FOLDERS = {
@@ -124,47 +182,4 @@ def folders_of(outputs: Mapping[str, Outputs]) -> dict[str, Path]:
         name: Path(outputs[component][key][0].uri)
         for name, (component, key) in _FOLDERS.items()
         if outputs.get(component, {}).get(key)
-    }
-
-
-def complete(
-    loaded: LoadedConfig, facts: Mapping[str, Any], outputs: Mapping[str, Outputs]
-) -> dict[str, Any]:
-    """Puts the summary together, in the order that the README documents."""
-    told = collect(loaded, outputs)
-    return {
-        "name": loaded.config.name,
-        "run_id": facts["run_id"],
-        "status": facts["status"],
-        "error": facts.get("error"),
-        "stopped_at": facts.get("stopped_at"),
-        "started": facts["started"],
-        "total_seconds": facts["total_seconds"],
-        "seconds": facts["seconds"],
-        "cached": facts["cached"],
-        "peak_memory_mib": facts["peak_memory_mib"],
-        "rows": told["rows"],
-        "candidate": told.get("candidate"),
-        "baseline": told.get("baseline"),
-        "blessed": told.get("blessed", False),
-        "reasons": told.get("reasons", []),
-        "gates": told.get("gates", []),
-        "metric": told.get("metric"),
-        "intervals": told.get("intervals", {}),
-        "pushed_to": told.get("pushed_to"),
-        "variants": told["variants"],
-        "recommended": recommend(told["variants"]),
-        "training": told.get("training"),
-        "warnings": told["warnings"],
-        "mlflow": told.get("mlflow"),
-        "digests": {
-            "config": loaded.digest,
-            "data": told.get("data_digest"),
-            "source": source_digest("pipelines.graph", functions=loaded.user_functions()),
-        },
-        "seed": loaded.config.seed,
-        "config": str(loaded.path),
-        "overrides": list(loaded.overrides),
-        "folders": {name: str(path) for name, path in folders_of(outputs).items()},
-        "versions": package_versions(),
     }

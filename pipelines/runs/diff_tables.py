@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from contracts.results.evidence import Interval
 from report.formats import bounds, metric_title, plain, short, signed
-from report.view import Interval
 
 Change = Mapping[str, Any]
 Row = tuple[str, ...]
@@ -93,7 +93,7 @@ def _statistic(change: Change) -> Row:
 
 
 def _metric(change: Change) -> Row:
-    moved = Interval(change["difference"], change["low"], change["high"])
+    moved = Interval(value=change["difference"], low=change["low"], high=change["high"])
     return (
         metric_title(change["metric"]),
         _measured(change["before"]),
@@ -103,9 +103,9 @@ def _metric(change: Change) -> Row:
 
 
 def _measured(raw: Change | None) -> str:
-    interval = Interval.of(raw)
-    if interval is None or interval.value is None:
+    if raw is None or raw["value"] is None:
         return _NONE
+    interval = Interval(**raw)
     return f"{interval.value:.4f} ({bounds(interval)})"
 
 

@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from contracts.results.evidence import Evidence, Interval
+from contracts.results.gates import Gate
 from report.sections.model import slice_name
 
 Raw = Mapping[str, Any]
 Change = dict[str, Any]
-_GATE_KEYS = ("gate", "metric", "subject")
 
 
 def changed(before: Raw, after: Raw) -> list[Change]:
@@ -33,55 +34,55 @@ def flat(value: object, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def metric_changes(before: Raw, after: Raw) -> list[Change]:
+def metric_changes(before: Mapping[str, Interval], after: Mapping[str, Interval]) -> list[Change]:
     """How each metric of the candidate moved, with the interval of the difference.
 
     Two runs share no resamples, so the interval takes the two as independent: with the same
     rows of test it is wider than it need be.
     """
-    found = []
+    changes = []
     for name in dict.fromkeys([*before, *after]):
-        first, second = _candidate(before.get(name)), _candidate(after.get(name))
+        first, second = before.get(name), after.get(name)
         if first != second:
-            found.append(
-                {"metric": name, "before": first, "after": second, **_difference(first, second)}
-            )
-    return found
+            sides = {"before": _as_json(first), "after": _as_json(second)}
+            changes.append({"metric": name, **sides, **_difference(first, second)})
+    return changes
 
 
-def _candidate(entry: Raw | None) -> Raw | None:
-    return (entry or {}).get("candidate")
+def _as_json(interval: Interval | None) -> dict[str, float | None] | None:
+    return None if interval is None else interval.ends()
 
 
-def _difference(first: Raw | None, second: Raw | None) -> Change:
+def _difference(first: Interval | None, second: Interval | None) -> Change:
     nothing = {"difference": None, "low": None, "high": None}
-    if not first or not second or first.get("value") is None or second.get("value") is None:
+    if first is None or second is None or first.value is None or second.value is None:
         return nothing
-    moved = second["value"] - first["value"]
-    ends = [one.get(end) for one in (first, second) for end in ("low", "high")]
-    if any(end is None for end in ends):
+    moved = second.value - first.value
+    if None in (first.low, first.high, second.low, second.high):
         return {**nothing, "difference": moved}
-    down = math.hypot(second["value"] - second["low"], first["high"] - first["value"])
-    up = math.hypot(second["high"] - second["value"], first["value"] - first["low"])
+    down = math.hypot(second.value - (second.low or 0.0), (first.high or 0.0) - first.value)
+    up = math.hypot((second.high or 0.0) - second.value, first.value - (first.low or 0.0))
     return {"difference": moved, "low": moved - down, "high": moved + up}
 
 
-def slice_changes(before: Raw, after: Raw, most: int) -> list[Change]:
+def slice_changes(before: Evidence | None, after: Evidence | None, most: int) -> list[Change]:
     """The slices whose main metric moved most, and those that only one run has."""
-    metric = after.get("metric") or before.get("metric")
-    first, second = _slices(before, metric), _slices(after, metric)
-    found = []
+    newest = after or before
+    if newest is None:
+        return []
+    first, second = _slices(before, newest.metric), _slices(after, newest.metric)
+    changes = []
     for name in dict.fromkeys([*first, *second]):
         one, other = first.get(name), second.get(name)
         if one != other:
-            found.append({"slice": name, "before": one, "after": other, **_moved(one, other)})
-    return sorted(found, key=lambda entry: -abs(entry["difference"] or 0.0))[:most]
+            changes.append({"slice": name, "before": one, "after": other, **_moved(one, other)})
+    return sorted(changes, key=lambda entry: -abs(entry["difference"] or 0.0))[:most]
 
 
-def _slices(evidence: Raw, metric: str | None) -> dict[str, float | None]:
+def _slices(evidence: Evidence | None, metric: str) -> dict[str, float | None]:
     return {
-        slice_name(one.get("slice")): ((one.get("metrics") or {}).get(metric) or {}).get("value")
-        for one in evidence.get("slices") or []
+        slice_name(entry.slice): entry.metrics.get(metric, Interval()).value
+        for entry in (evidence.slices if evidence else [])
     }
 
 
@@ -89,27 +90,22 @@ def _moved(one: float | None, other: float | None) -> Change:
     return {"difference": None if one is None or other is None else other - one}
 
 
-def gate_changes(before: Sequence[Raw], after: Sequence[Raw]) -> list[Change]:
+def gate_changes(before: Sequence[Gate], after: Sequence[Gate]) -> list[Change]:
     """The gates whose outcome changed, that are new, or that are gone."""
     first, second = _gates(before), _gates(after)
-    found = []
+    changes = []
     for key in dict.fromkeys([*first, *second]):
         one, other = first.get(key), second.get(key)
-        if (one or {}).get("outcome") != (other or {}).get("outcome"):
-            told: Raw = other or one or {}
-            found.append(
-                {
-                    "gate": key,
-                    "before": (one or {}).get("outcome"),
-                    "after": (other or {}).get("outcome"),
-                    "reason": told.get("reason", ""),
-                }
-            )
-    return found
+        outcomes = [None if gate is None else gate.outcome for gate in (one, other)]
+        newest = other or one
+        if outcomes[0] != outcomes[1] and newest is not None:
+            sides = {"before": outcomes[0], "after": outcomes[1]}
+            changes.append({"gate": key, **sides, "reason": newest.reason})
+    return changes
 
 
-def _gates(gates: Sequence[Raw]) -> dict[str, Raw]:
-    named: dict[str, Raw] = {}
+def _gates(gates: Sequence[Gate]) -> dict[str, Gate]:
+    named: dict[str, Gate] = {}
     for gate in gates:
         name = _gate_name(gate)
         alike = sum(other == name or other.startswith(f"{name} #") for other in named)
@@ -117,11 +113,11 @@ def _gates(gates: Sequence[Raw]) -> dict[str, Raw]:
     return named
 
 
-def _gate_name(gate: Raw) -> str:
-    parts = [str(gate[key]) for key in _GATE_KEYS if gate.get(key)]
+def _gate_name(gate: Gate) -> str:
+    parts = [part for part in (gate.gate, gate.metric, gate.subject) if part]
     # A gate over all slices names the worst of them: another one is no other gate.
-    if gate.get("slice") and gate.get("outcome") in ("block", "warn"):
-        parts.append(f"({slice_name(gate['slice'])})")
+    if gate.slice and gate.outcome in ("block", "warn"):
+        parts.append(f"({slice_name(gate.slice)})")
     return " ".join(parts)
 
 
@@ -151,10 +147,12 @@ def _relative(one: object, other: object) -> float:
     return abs(one - other) / size if size else 0.0
 
 
-def second_changes(before: Raw, after: Raw, told: Callable[[float, float], bool]) -> list[Change]:
-    """The components whose time changed so much that it is worth telling."""
+def second_changes(
+    before: Raw, after: Raw, is_notable: Callable[[float, float], bool]
+) -> list[Change]:
+    """The components whose time changed notably."""
     return [
         {"component": name, "before": before.get(name), "after": after.get(name)}
         for name in dict.fromkeys([*before, *after])
-        if name not in before or name not in after or told(before[name], after[name])
+        if name not in before or name not in after or is_notable(before[name], after[name])
     ]

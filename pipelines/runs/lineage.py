@@ -10,35 +10,35 @@ from typing import Any
 
 from components.tracker.lineage import describe_uri, text_digest
 from contracts.files import read_json
+from contracts.results.summary import Summary
 from pipelines.runs.record import CONFIG_FILE
 
 _STORE = "metadata.sqlite"
 _SHOWN_PACKAGES = ("python", "kelp-mlops", "tensorflow", "keras", "tfx")
 
 
-def lineage_of_run(folder: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
+def lineage_of_run(folder: Path, summary: Summary) -> dict[str, Any]:
     """Gives a lineage in the form of the Tracker's `lineage.json`, without MLflow."""
-    digests = summary.get("digests", {})
-    folders = summary.get("folders", {})
+    digests, folders = summary.digests, summary.folders
     place = folder / CONFIG_FILE
     data = read_json(place)["data"] if place.is_file() else {}
     return {
-        "run": summary["run_id"],
-        "seed": summary.get("seed"),
+        "run": summary.run_id,
+        "seed": summary.seed,
         "data": {
-            "digest": digests.get("data"),
+            "digest": digests.data,
             "path": data.get("path"),
             "spans": data.get("spans"),
-            "rows": summary.get("rows", {}),
+            "rows": summary.rows,
         },
         "schema": {"digest": _schema_digest(folders.get("schema"))},
         "config": {
-            "digest": digests.get("config"),
-            "overrides": summary.get("overrides", []),
-            "path": summary.get("config"),
+            "digest": digests.config,
+            "overrides": summary.overrides,
+            "path": summary.config,
         },
-        "source": digests.get("source"),
-        "versions": summary.get("versions", {}),
+        "source": digests.source,
+        "versions": summary.versions,
         "artifacts": _artifacts(folder.parent / _STORE, folders),
     }
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -11,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from evidence.variant_choice import ratio_of, times, told_of
+from contracts.results.variant import PlacedVariant
+from evidence.variant_choice import place_or_reason, times
 from evidence.wording import figure, name_of, with_interval
 
 _STYLES = {
@@ -30,62 +30,57 @@ _RATIOS = {"bytes": "bytes", "lean": "lean_bytes", "gzip": "gzip_bytes", "p50": 
 
 
 def show_variants(
-    variants: Sequence[Mapping[str, Any]], candidate: str | None, console: Console
+    variants: Sequence[PlacedVariant], candidate: str | None, console: Console
 ) -> None:
     """Prints what the variants cost, and what became of each: beside it where there is room."""
     if not variants:
         return
-    told = [told_of(one, candidate) for one in variants]
+    places = [place_or_reason(variant, candidate) for variant in variants]
     if console.width >= _WIDE:
-        console.print(_variant_table(variants, told))
+        console.print(_variant_table(variants, places))
         return
     console.print(_variant_table(variants, None))
-    for one, text in zip(variants, told, strict=True):
-        line = f"{one['name']}: {text}"
+    for variant, place in zip(variants, places, strict=True):
+        line = f"{variant.name}: {place}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _variant_table(variants: Sequence[Mapping[str, Any]], told: Sequence[str] | None) -> Table:
+def _variant_table(variants: Sequence[PlacedVariant], places: Sequence[str] | None) -> Table:
     """Costs as multiples of float32's, and the change of the main metric."""
     table = Table(title="variants against float32", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("variant", "status"):
         table.add_column(heading, no_wrap=True)
-    for heading in (*_RATIOS, _metric_of(variants)):
+    for heading in (*_RATIOS, variants[0].metric):
         table.add_column(heading, justify="right", no_wrap=True)
-    if told is not None:
+    if places is not None:
         table.add_column("pushed to, or why not", overflow="fold")
-    for place, one in enumerate(variants):
-        ratios = (ratio_of(one, name) for name in _RATIOS.values())
-        change = (one["difference"].get(one["metric"]) or {}).get("value")
+    for row, variant in enumerate(variants):
+        ratios = (variant.ratios.get(name) for name in _RATIOS.values())
+        change = variant.main_difference.value
         table.add_row(
-            escape(one["name"]),
-            Text(one["status"], _STYLES.get(one["status"], "")),
+            escape(variant.name),
+            Text(variant.status, _STYLES.get(variant.status, "")),
             *("" if ratio is None else times(ratio) for ratio in ratios),
             "" if change is None else f"{change:+.4f}",
-            *([] if told is None else [escape(told[place])]),
+            *([] if places is None else [escape(places[row])]),
         )
     return table
 
 
-def _metric_of(variants: Sequence[Mapping[str, Any]]) -> str:
-    return next((str(one["metric"]) for one in variants if one["metric"]), "metric")
-
-
-def variant_gates(variants: Sequence[Mapping[str, Any]]) -> Table:
-    """What each variant was asked, and how it came out."""
+def variant_gates(variants: Sequence[PlacedVariant]) -> Table:
+    """What was required of each variant, and how it came out."""
     table = Table(title="gates of the variants", title_justify="left", box=SIMPLE_HEAD)
     for heading in ("variant", "outcome", "gate", "metric", "slice", "value", "bound"):
         table.add_column(heading, overflow="fold")
-    for one in variants:
-        for gate in one["gates"]:
-            value, bound = gate["value"], gate["bound"]
+    for variant in variants:
+        for gate in variant.gates:
             table.add_row(
-                escape(one["name"]),
-                Text(gate["outcome"], _STYLES.get(gate["outcome"], "")),
-                gate["gate"].removeprefix("variant_"),
-                escape(gate["metric"]),
-                escape(name_of(gate["slice"] or {})),
-                "" if value is None else escape(with_interval(value, gate)),
-                "" if bound is None else figure(bound),
+                escape(variant.name),
+                Text(gate.outcome, _STYLES.get(gate.outcome, "")),
+                gate.gate.removeprefix("variant_"),
+                escape(gate.metric),
+                escape(name_of(gate.slice or {})),
+                "" if gate.value is None else escape(with_interval(gate.value, gate)),
+                "" if gate.bound is None else figure(gate.bound),
             )
     return table

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
+from contracts.results.audit import DataFinding
 from contracts.text import some
 
 # A wide table can fail one check in hundreds of columns.
@@ -12,23 +12,19 @@ _SHOWN = 3
 _NAMED = 5
 
 
-def warning_lines(findings: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Gives a line for each finding; of a check with many, the first ones and a summary.
-
-    Args:
-      findings: Content of `findings.json`.
-    """
-    by_check: dict[str, list[Mapping[str, Any]]] = {}
+def warning_lines(findings: Iterable[DataFinding]) -> list[str]:
+    """Gives a line for each finding; of a check with many, the first ones and a summary."""
+    by_check: dict[str, list[DataFinding]] = {}
     for finding in findings:
-        by_check.setdefault(str(finding.get("check") or "schema"), []).append(finding)
+        by_check.setdefault(finding.check, []).append(finding)
     lines: list[str] = []
     for check, alike in by_check.items():
         few = len(alike) <= _SHOWN + 1
         shown = alike if few else alike[:_SHOWN]
-        lines += [str(finding["what"]) for finding in shown]
+        lines += [finding.what for finding in shown]
         if not few:
             rest = alike[_SHOWN:]
-            named = list(dict.fromkeys(repr(str(finding["feature"])) for finding in rest))
+            named = list(dict.fromkeys(repr(finding.feature) for finding in rest))
             lines.append(
                 f"{len(rest)} more findings of the check {check}: {some(named, _NAMED)}. "
                 "The report lists them."

@@ -9,12 +9,15 @@ from typing import Any, TypeVar
 
 from markupsafe import Markup
 
+from contracts.results.audit import FeaturePower
+from contracts.results.evidence import RATES, Curves, FairnessEvidence, Interval, SliceEvidence
 from report.charts import plots, svg
 from report.charts.plots import Axis, Line, Mark
 from report.charts.scatter import Cloud, Point, outside, scatter
 from report.formats import metric_title, number, size, title
+from report.sections.model import slice_name
 from report.variants_view import Variant, Variants
-from report.view import Fairness, Interval, Model, Report, Slice, Training
+from report.view import Model, Report, Training
 
 T = TypeVar("T")
 _MOST = 24
@@ -65,7 +68,7 @@ def charts_of(report: Report) -> dict[str, list[Chart]]:
 
 
 def _training(training: Training) -> Iterator[Chart]:
-    history = training.history
+    history = training.report.history
     if not history:
         return
     names = dict.fromkeys(name for entry in history for name in entry)
@@ -74,7 +77,7 @@ def _training(training: Training) -> Iterator[Chart]:
         shown = [_history_line("train", history, name, svg.SECOND)]
         if f"val_{name}" in names:
             shown.append(_history_line("val", history, f"val_{name}", svg.FIRST))
-        yield _epochs(name, metric_title(name), shown, training.best_epoch)
+        yield _epochs(name, metric_title(name), shown, training.report.best_epoch)
     for name, colour in (("learning_rate", svg.THIRD), ("gradient_norm", svg.THIRD)):
         if name in names:
             yield _epochs(name, title(name), [_history_line(name, history, name, colour)], None)
@@ -96,7 +99,7 @@ def _epochs(name: str, heading: str, shown: Sequence[Line], best: int | None) ->
     )
 
 
-def _curves(curves: Mapping[str, Mapping[str, Sequence[Sequence[float]]]]) -> Iterator[Chart]:
+def _curves(curves: Curves) -> Iterator[Chart]:
     for kind, (heading, x, y) in _CURVE_AXES.items():
         named = curves.get(kind) or {}
         if not named:
@@ -135,14 +138,19 @@ def _calibration(model: Model) -> Iterator[Chart]:
 
 
 def _slices(model: Model) -> Iterator[Chart]:
-    judged = [one for one in model.slices.content or [] if one.metric.value is not None]
-    whole = next((one.candidate.value for one in model.metrics.content or [] if one.main), None)
+    judged = [
+        _mark(
+            slice_name(entry.slice), interval, _slice_colour(entry, 1 - (model.confidence or 0.95))
+        )
+        for entry in model.slices.content or []
+        if (interval := entry.metrics.get(model.metric)) and interval.value is not None
+    ]
+    whole = _main(model).value
     heading = metric_title(model.metric)
-    level = 1 - (model.confidence or 0.95)
     yield from _panels(
         "slices",
         f"The worst slices by {heading}",
-        [_mark(one.name, one.metric, _slice_colour(one, level)) for one in judged[:_MOST]],
+        judged[:_MOST],
         f"{heading} (dashed: all rows)",
         whole,
         "Red: worse than all rows beyond chance.",
@@ -184,8 +192,15 @@ def _common(marks: Sequence[Mark], label: str, reference: float | None) -> Axis:
     return Axis(label, min(ends) - margin, max(ends) + margin, letters)
 
 
-def _slice_colour(one: Slice, level: float) -> str:
-    beyond = one.gap.q is not None and one.gap.q < level and (one.gap.value or 0) > 0
+def _main(model: Model) -> Interval:
+    """The candidate's main metric; an empty interval where it was not measured."""
+    metrics = model.metrics.content or []
+    return next((metric.figures.candidate for metric in metrics if metric.main), Interval())
+
+
+def _slice_colour(entry: SliceEvidence, level: float) -> str:
+    gap = entry.gap
+    beyond = gap is not None and gap.q is not None and gap.q < level and (gap.value or 0) > 0
     return svg.BAD if beyond else svg.FIRST
 
 
@@ -194,12 +209,12 @@ def _mark(label: str, interval: Interval, colour: str = svg.FIRST) -> Mark:
 
 
 def _baselines(model: Model) -> Iterator[Chart]:
-    rivals = [one for one in model.baselines.content or [] if one.metric.value is not None]
-    main = next((one.candidate for one in model.metrics.content or [] if one.main), None)
-    if not rivals or main is None or main.value is None:
+    rivals = [rival for rival in model.baselines.content or [] if rival.metric.value is not None]
+    main = _main(model)
+    if not rivals or main.value is None:
         return
     marks = [_mark("candidate", main)]
-    marks += [_mark(one.name, one.metric, svg.SECOND) for one in rivals]
+    marks += [_mark(rival.name, rival.metric, svg.SECOND) for rival in rivals]
     heading = metric_title(model.metric)
     alt = f"{heading} of the candidate and the baseline models"
     yield Chart("", plots.forest("baselines", alt, marks, Axis(heading), main.value))
@@ -208,9 +223,10 @@ def _baselines(model: Model) -> Iterator[Chart]:
 def _variants(found: Variants | None) -> Iterator[Chart]:
     if found is None:
         return
+    verdicts = [variant.verdict for variant in found.variants]
     heading = metric_title(found.metric)
-    for measure, told, label, write in _COSTS:
-        points = [point for one in found.variants for point in _point(one, measure)]
+    for measure, cost, label, write in _COSTS:
+        points = [point for variant in found.variants for point in _point(variant, measure)]
         if not points:
             continue
         cloud = Cloud(
@@ -219,34 +235,34 @@ def _variants(found: Variants | None) -> Iterator[Chart]:
             x=label,
             y=heading,
             write=write,
-            reference=next((one.metric.value for one in found.variants if one.is_reference), None),
+            reference=next((one.main_metric for one in verdicts if one.is_reference), None),
         )
         front = ", ".join(cloud.front) or "none"
-        alt = f"{heading} of {len(points)} variants against {told}; on the front: {front}"
+        alt = f"{heading} of {len(points)} variants against {cost}; on the front: {front}"
         note = "Dashed: float32. Whiskers: the interval of the difference to it."
         note += " Triangle: beyond the edge, at the value in brackets." if outside(cloud) else ""
-        yield Chart(f"{heading} against {told}", scatter(f"variants-{measure}", alt, cloud), note)
+        yield Chart(f"{heading} against {cost}", scatter(f"variants-{measure}", alt, cloud), note)
 
 
-def _point(one: Variant, measure: str) -> Iterator[Point]:
-    place = one.sizes[measure].value if measure == "bytes" else one.sizes[measure].ratio
-    value, change = one.metric.value, one.difference
+def _point(variant: Variant, measure: str) -> Iterator[Point]:
+    size, verdict = variant.sizes[measure], variant.verdict
+    place = size.value if measure == "bytes" else size.ratio
+    value, change = verdict.main_metric, verdict.main_difference
     if not place or value is None:
         return
     low, high = (
         None if end is None or change.value is None else value - change.value + end
         for end in (change.low, change.high)
     )
-    yield Point(one.name, place, value, low, high, one.status == "blessed")
+    yield Point(verdict.name, place, value, low, high, verdict.status == "blessed")
 
 
-def _fairness(found: Fairness, place: int) -> Iterator[Chart]:
-    rates = dict.fromkeys(rate for group in found.groups for rate in group.rates)
-    for rate in rates:
+def _fairness(found: FairnessEvidence, place: int) -> Iterator[Chart]:
+    for rate in RATES:
         marks = [
-            _mark(group.value, group.rates[rate])
+            _mark(str(group.value), getattr(group, rate))
             for group in found.groups
-            if not group.insufficient and group.rates[rate].value is not None
+            if not group.insufficient and getattr(group, rate).value is not None
         ]
         if marks:
             heading = f"{title(rate)} by {found.column}"
@@ -256,12 +272,14 @@ def _fairness(found: Fairness, place: int) -> Iterator[Chart]:
 
 
 def _robustness(model: Model) -> Iterator[Chart]:
-    found = [one for one in model.robustness.content or [] if one.drop.value is not None]
-    if not found:
-        return
     marks = [
-        _mark(one.name, one.drop, svg.BAD if _beyond(one.drop, one.bound) else svg.FIRST)
-        for one in found
+        _mark(
+            title(stress.name),
+            stress.drop,
+            svg.BAD if _beyond(stress.drop, stress.bound) else svg.FIRST,
+        )
+        for stress in model.robustness.content or []
+        if stress.drop.value is not None
     ]
     heading = f"Drop of {metric_title(model.metric)} under each stress"
     yield from _panels("robustness", heading, marks, "drop (right is worse)", 0.0)
@@ -272,16 +290,14 @@ def _beyond(drop: Interval, bound: float | None) -> bool:
 
 
 def _importance(model: Model) -> Iterator[Chart]:
-    found = [
-        (name, drop) for name, drop in model.importance.content or [] if drop.value is not None
-    ]
-    marks = [_mark(name, drop) for name, drop in found[:_MOST]]
+    known = [entry for entry in model.importance.content or [] if entry.drop.value is not None]
+    marks = [_mark(entry.feature, entry.drop) for entry in known[:_MOST]]
     heading = f"Drop of {metric_title(model.metric)} when a feature is shuffled"
     yield from _panels("importance", heading, marks, "drop (right is more important)", 0.0)
 
 
-def _leakage(powers: Sequence[tuple[str, float]]) -> Iterator[Chart]:
-    shown = powers[:_MOST]
+def _leakage(powers: Sequence[FeaturePower]) -> Iterator[Chart]:
+    shown = [(entry.feature, entry.power) for entry in powers[:_MOST]]
     low = 0.5 if min((power for _, power in shown), default=0.0) >= 0.5 else 0.0
     for start, part in _parts(shown):
         alt = f"Power of {len(part)} features; the most is {part[0][0]} with {number(part[0][1])}"

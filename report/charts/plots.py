@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from contracts.results.evidence import CalibrationBin
 from report.charts import svg
 
 if TYPE_CHECKING:
@@ -190,21 +191,19 @@ def _rows_axes(figure: Figure, labels: Sequence[str], letters: int) -> Axes:
     return axes
 
 
-def reliability(name: str, alt: str, bins: Sequence[Mapping[str, Any]]) -> Markup:
+def reliability(name: str, alt: str, bins: Sequence[CalibrationBin]) -> Markup:
     """Predicted against observed shares, and how many rows each bin has."""
 
     def paint(figure: Figure) -> None:
         upper = _axes(figure, 52, 118)
         upper.plot([0, 1], [0, 1], color=svg.MUTED, linewidth=1, linestyle=(0, (2, 3)))
-        predicted = [one["predicted"] for one in bins]
+        predicted = [one.predicted for one in bins]
         for one in bins:
-            if one.get("observed_low") is not None and one.get("observed_high") is not None:
-                ends = [one["observed_low"], one["observed_high"]]
-                x = one["predicted"]
-                upper.plot([x, x], ends, color=svg.FIRST, linewidth=2.2, alpha=0.5)
+            x, ends = one.predicted, [one.observed_low, one.observed_high]
+            upper.plot([x, x], ends, color=svg.FIRST, linewidth=2.2, alpha=0.5)
         upper.plot(
             predicted,
-            [one["observed"] for one in bins],
+            [one.observed for one in bins],
             color=svg.FIRST,
             marker="o",
             markersize=4.6,
@@ -213,11 +212,11 @@ def reliability(name: str, alt: str, bins: Sequence[Mapping[str, Any]]) -> Marku
         _limit(upper, Axis("", 0, 1), Axis("observed share", 0, 1))
         upper.tick_params(axis="x", labelbottom=False)
         lower = _axes(figure, 52, 40, top=218)
-        left, right = [one["low"] for one in bins], [one["high"] for one in bins]
+        left, right = [one.low for one in bins], [one.high for one in bins]
         widths = [0.92 * (high - low) for low, high in zip(left, right, strict=True)]
         lower.bar(
             [(low + high) / 2 for low, high in zip(left, right, strict=True)],
-            [one["rows"] for one in bins],
+            [one.rows for one in bins],
             width=widths,
             color=svg.FIRST,
             alpha=0.45,

@@ -43,8 +43,8 @@ class Cloud:
     Attributes:
       points: All points.
       front: The labels of those on the front, from left to right.
-      x: What is told to the right.
-      y: What is told upwards.
+      x: The label of the axis to the right.
+      y: The label of the axis upwards.
       write: Writes a value of x.
       reference: A value of y to hold the points against.
     """

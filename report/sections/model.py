@@ -1,176 +1,144 @@
-"""What the report tells of the candidate: from evidence.json and what stands beside it."""
+"""The candidate's part of the report: from the evidence, and from what stands beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeVar
 
-from report.formats import title
-from report.sources import Sources
-from report.view import (
+from contracts.results.baselines import BaselineModel
+from contracts.results.evidence import (
+    BaselineEvidence,
     Calibration,
+    Cell,
     Confusion,
-    Fairness,
-    Folds,
-    Gap,
-    Group,
+    Curves,
+    FoldMetrics,
+    Gain,
+    Importance,
     Interval,
-    Metric,
-    Model,
-    Part,
-    Rival,
-    Slice,
-    Stress,
-    Tone,
+    MetricEvidence,
+    SliceEvidence,
+    StressEvidence,
 )
+from evidence.metric_names import direction_of
+from report.sources import Sources
+from report.view import Metric, Model, Part, Rival, Tone
 
-Raw = Mapping[str, Any]
-_NONE = Interval()
-_LOWER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
-_NEITHER = {"calibration": "1 is best"}
-RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
+T = TypeVar("T")
+_BETTER = {True: "higher is better", False: "lower is better", None: "1 is best"}
 
 
 def model_of(sources: Sources) -> Model:
     """Gathers the candidate's part."""
-    raw: Raw = sources.files.get("evidence") or {}
-    stress: Raw = sources.files.get("stress") or {}
-    metric = str(raw.get("metric") or stress.get("metric") or "")
-    higher = bool(raw.get("higher_is_better", metric not in _LOWER_IS_BETTER))
+    evidence, stress = sources.evidence, sources.stress
+    measured = evidence or stress
     return Model(
-        metric=metric,
-        higher_is_better=higher,
-        rows=raw.get("rows"),
-        resamples=raw.get("resamples"),
-        confidence=raw.get("confidence"),
-        metrics=_metrics(sources, raw, metric),
-        curves=_curves(sources, raw),
-        confusion=_confusion(sources, raw),
-        calibration=_calibration(sources, raw),
-        slices=_slices(sources, raw, metric),
-        baselines=_baselines(sources, raw),
-        fairness=_fairness(sources, raw),
-        robustness=_robustness(sources, raw.get("robustness") or stress.get("robustness")),
-        importance=_importance(sources, raw.get("importance") or stress.get("importance")),
-        cross_validation=_folds(sources, raw.get("cross_validation") or sources.files.get("folds")),
+        metric=measured.metric if measured else "",
+        rows=evidence.rows if evidence else None,
+        resamples=evidence.resamples if evidence else None,
+        confidence=evidence.confidence if evidence else None,
+        metrics=_metrics(sources),
+        curves=_curves(sources),
+        confusion=_confusion(sources),
+        calibration=_calibration(sources),
+        slices=_slices(sources),
+        baselines=_baselines(sources),
+        fairness=_part(
+            sources,
+            evidence.fairness if evidence else None,
+            "the config marks no sensitive column (evaluation.fairness.sensitive).",
+        ),
+        robustness=_robustness(sources),
+        importance=_importance(sources),
+        cross_validation=_folds(sources),
     )
 
 
-def interval(raw: Raw | None) -> Interval:
-    """The interval, an empty one for none: the report says n/a there."""
-    return Interval.of(raw) or _NONE
+def _part(sources: Sources, content: T | None, otherwise: str, file: str = "evidence") -> Part[T]:
+    """A part with its content; where that is empty, why it is."""
+    if content:
+        return Part(content)
+    return Part(absent=sources.why_not(file, f"Not measured: {otherwise}"))
 
 
-def _metrics(sources: Sources, raw: Raw, main: str) -> Part[list[Metric]]:
-    if raw.get("metrics"):
-        found = [
-            Metric(
-                name=name,
-                main=name == main,
-                better=_better(name),
-                candidate=interval(one.get("candidate")),
-                baseline=Interval.of(one.get("baseline")),
-                difference=Interval.of(one.get("difference")),
-            )
-            for name, one in raw["metrics"].items()
+def _metrics(sources: Sources) -> Part[list[Metric]]:
+    evidence, candidate = sources.evidence, sources.summary.candidate
+    if evidence is not None and evidence.metrics:
+        metrics = [
+            Metric(name, name == evidence.metric, _better(name), figures)
+            for name, figures in evidence.metrics.items()
         ]
-        return Part(sorted(found, key=lambda metric: not metric.main))
-    plain = (sources.summary.get("candidate") or {}).get("metrics")
-    if not plain:
+        return Part(sorted(metrics, key=lambda metric: not metric.main))
+    if candidate is None:
         return Part(absent=sources.why_not("evidence"))
-    before = (sources.summary.get("baseline") or {}).get("metrics") or {}
+    before = sources.summary.baseline.metrics if sources.summary.baseline else {}
     return Part(
         [
-            Metric(name, False, _better(name), Interval(value), _alone(before.get(name)), None)
-            for name, value in plain.items()
+            Metric(name, False, _better(name), _alone(value, before.get(name)))
+            for name, value in candidate.metrics.items()
             if isinstance(value, float) and name != "rows"
         ]
     )
 
 
-def _alone(value: float | None) -> Interval | None:
-    return None if value is None else Interval(value)
+def _alone(candidate: float, baseline: float | None) -> MetricEvidence:
+    """Two figures without intervals."""
+    other = None if baseline is None else Interval(value=baseline)
+    return MetricEvidence(candidate=Interval(value=candidate), baseline=other)
 
 
 def _better(name: str) -> str:
-    lower = "lower is better" if name in _LOWER_IS_BETTER else "higher is better"
-    return _NEITHER.get(name, lower)
+    return _BETTER[direction_of(name)]
 
 
-def _curves(sources: Sources, raw: Raw) -> Part[dict[str, dict[str, list[list[float]]]]]:
-    curves = {kind: lines for kind, lines in (raw.get("curves") or {}).items() if lines}
-    if curves:
-        return Part(curves)
-    return Part(absent=sources.why_not("evidence", "Not measured: a regression has no curves."))
+def _curves(sources: Sources) -> Part[Curves]:
+    drawn = sources.evidence.curves if sources.evidence else {}
+    curves = {kind: lines for kind, lines in drawn.items() if lines}
+    return _part(sources, curves, "a regression has no curves.")
 
 
-def _confusion(sources: Sources, raw: Raw) -> Part[Confusion]:
-    found = raw.get("confusion")
-    if not found:
-        otherwise = "Not measured: a regression has no confusion matrix."
-        return Part(absent=sources.why_not("evidence", otherwise))
-    return Part(Confusion([str(label) for label in found["labels"]], found["matrix"]))
+def _confusion(sources: Sources) -> Part[Confusion]:
+    confusion = sources.evidence.confusion if sources.evidence else None
+    return _part(sources, confusion, "a regression has no confusion matrix.")
 
 
-def _calibration(sources: Sources, raw: Raw) -> Part[Calibration]:
-    found = raw.get("calibration")
-    if not found:
-        otherwise = "Not measured: only probabilities can be calibrated."
-        return Part(absent=sources.why_not("evidence", otherwise))
-    bins = [one for one in found["bins"] if one.get("rows")]
-    return Part(Calibration(bins, interval(found.get("error"))))
+def _calibration(sources: Sources) -> Part[Calibration]:
+    calibration = sources.evidence.calibration if sources.evidence else None
+    return _part(sources, calibration, "only probabilities can be calibrated.")
 
 
-def _slices(sources: Sources, raw: Raw, metric: str) -> Part[list[Slice]]:
-    entries = raw.get("slices")
-    if not entries:
-        otherwise = "Not measured: the config lists no slices (evaluation.slices), none was found."
-        return Part(absent=sources.why_not("evidence", otherwise))
-    found = [
-        Slice(
-            name=slice_name(one.get("slice")),
-            source=str(one.get("source") or "config"),
-            rows=int(one.get("rows") or 0),
-            share=one.get("share"),
-            insufficient=str(one.get("insufficient") or ""),
-            metric=interval((one.get("metrics") or {}).get(metric)),
-            gap=interval(one.get("gap")),
-            change=interval(one.get("change")),
-        )
-        for one in entries
-    ]
-    return Part(sorted(found, key=_worst_first))
+def _slices(sources: Sources) -> Part[list[SliceEvidence]]:
+    slices = sources.evidence.slices if sources.evidence else []
+    otherwise = "the config lists no slices (evaluation.slices), none was found."
+    return _part(sources, sorted(slices, key=_worst_first), otherwise)
 
 
-def _worst_first(one: Slice) -> tuple[bool, float, str]:
-    gap = one.gap.value
-    return (gap is None, -(gap or 0.0), one.name)
+def _worst_first(entry: SliceEvidence) -> tuple[bool, float, str]:
+    gap = None if entry.gap is None else entry.gap.value
+    return (gap is None, -(gap or 0.0), slice_name(entry.slice))
 
 
-def slice_name(slice_: Raw | None) -> str:
+def slice_name(slice_: Mapping[str, Cell] | None) -> str:
     """`carrier = UA, origin = EWR`; the whole of test for none."""
     if not slice_:
         return "all rows"
     return ", ".join(f"{column} = {value}" for column, value in slice_.items())
 
 
-def _baselines(sources: Sources, raw: Raw) -> Part[list[Rival]]:
-    entries = raw.get("baselines")
-    if not entries:
-        otherwise = "Not measured: baseline models are off (evaluation.baselines.enabled)."
-        return Part(absent=sources.why_not("evidence", otherwise))
-    models = (sources.files.get("baselines") or {}).get("models") or {}
-    return Part([_rival(one, models.get(one["name"]) or {}) for one in entries])
+def _baselines(sources: Sources) -> Part[list[Rival]]:
+    models = sources.baselines.models if sources.baselines else {}
+    entries = sources.evidence.baselines if sources.evidence else []
+    rivals = [_rival(entry, models.get(entry.name)) for entry in entries]
+    return _part(sources, rivals, "baseline models are off (evaluation.baselines.enabled).")
 
 
-def _rival(raw: Raw, model: Raw) -> Rival:
-    difference = interval(raw.get("difference"))
-    verdict, tone = _judge(difference)
-    metric = interval(raw.get("metric"))
-    return Rival(str(raw["name"]), metric, difference, model.get("seconds"), verdict, tone)
+def _rival(entry: BaselineEvidence, model: BaselineModel | None) -> Rival:
+    verdict, tone = _judge(entry.difference)
+    seconds = None if model is None else model.seconds
+    return Rival(entry.name, entry.metric, entry.difference, seconds, verdict, tone)
 
 
-def _judge(difference: Interval) -> tuple[str, Tone]:
+def _judge(difference: Gain) -> tuple[str, Tone]:
     if difference.value is None:
         return "could not be compared", "none"
     if difference.low is not None and difference.low > 0:
@@ -180,74 +148,26 @@ def _judge(difference: Interval) -> tuple[str, Tone]:
     return "no difference beyond chance", "warn"
 
 
-def _fairness(sources: Sources, raw: Raw) -> Part[list[Fairness]]:
-    entries = raw.get("fairness")
-    if not entries:
-        otherwise = (
-            "Not measured: the config marks no sensitive column (evaluation.fairness.sensitive)."
-        )
-        return Part(absent=sources.why_not("evidence", otherwise))
-    return Part([_sensitive(one) for one in entries])
+def _robustness(sources: Sources) -> Part[list[StressEvidence]]:
+    measured = sources.evidence or sources.stress
+    entries = measured.robustness if measured else []
+    return _part(sources, entries, "the config lists no stress (evaluation.stress).", "stress")
 
 
-def _sensitive(raw: Raw) -> Fairness:
-    groups = [
-        Group(
-            value=str(one.get("value")),
-            rows=int(one.get("rows") or 0),
-            insufficient=str(one.get("insufficient") or ""),
-            rates={rate: interval(one.get(rate)) for rate in RATES},
-        )
-        for one in raw.get("groups") or []
-    ]
-    gaps = [
-        Gap(rate, interval(one), one.get("bound"), [str(value) for value in one.get("between", [])])
-        for rate, one in (raw.get("gaps") or {}).items()
-        if one
-    ]
-    return Fairness(str(raw["column"]), groups, gaps)
-
-
-def _robustness(sources: Sources, entries: list[Raw] | None) -> Part[list[Stress]]:
-    if not entries:
-        otherwise = "Not measured: the config lists no stress (evaluation.stress)."
-        return Part(absent=sources.why_not("stress", otherwise))
-    return Part(
-        [
-            Stress(
-                name=title(str(one["name"])),
-                kind=str(one.get("kind") or ""),
-                columns=", ".join(one.get("columns") or []) or "all that it applies to",
-                metric=interval(one.get("metric")),
-                drop=interval(one.get("drop")),
-                bound=one.get("bound"),
-                severity=str(one.get("severity") or ""),
-            )
-            for one in entries
-        ]
+def _importance(sources: Sources) -> Part[list[Importance]]:
+    measured = sources.evidence or sources.stress
+    entries = sorted(
+        measured.importance if measured else [],
+        key=lambda entry: (-(entry.drop.value or 0.0), entry.feature),
     )
+    otherwise = "importance is off (evaluation.importance.enabled)."
+    return _part(sources, entries, otherwise, "stress")
 
 
-def _importance(sources: Sources, entries: list[Raw] | None) -> Part[list[tuple[str, Interval]]]:
-    if not entries:
-        otherwise = "Not measured: importance is off (evaluation.importance.enabled)."
-        return Part(absent=sources.why_not("stress", otherwise))
-    found = [(str(one["feature"]), interval(one.get("drop"))) for one in entries]
-    return Part(sorted(found, key=lambda item: (-(item[1].value or 0.0), item[0])))
-
-
-def _folds(sources: Sources, raw: Raw | None) -> Part[Folds]:
-    if not raw:
-        reason = "Not measured: cross-validation is off (evaluation.cross_validation)."
-        stopped = sources.stopped_at() and sources.why_not("evidence")
-        return Part(absent=stopped if stopped.startswith("Not measured: the run") else reason)
-    names = list(raw.get("mean") or (raw["folds"][0] if raw.get("folds") else {}))
-    return Part(
-        Folds(
-            metrics=names,
-            folds=[[one.get(name) for name in names] for one in raw.get("folds") or []],
-            mean=[(raw.get("mean") or {}).get(name) for name in names],
-            deviation=[(raw.get("deviation") or {}).get(name) for name in names],
-            rows=raw.get("rows"),
-        )
-    )
+def _folds(sources: Sources) -> Part[FoldMetrics]:
+    folds = (sources.evidence and sources.evidence.cross_validation) or sources.folds
+    if folds:
+        return Part(folds)
+    reason = "Not measured: cross-validation is off (evaluation.cross_validation)."
+    stopped = sources.stopped_at() and sources.why_not("evidence")
+    return Part(absent=stopped if stopped.startswith("Not measured: the run") else reason)

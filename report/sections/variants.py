@@ -1,26 +1,20 @@
-"""What the report tells of the variants: from their verdicts in the summary."""
+"""The variants' part of the report: from their verdicts in the summary."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-from evidence.variant_choice import (
-    BLESSED,
-    is_reference,
-    latency_ms,
-    pareto,
-    recommend,
-    told_of,
-)
+from contracts.results.evidence import Interval
+from contracts.results.summary import Recommendation
+from contracts.results.variant import PlacedVariant
+from evidence.variant_choice import BLESSED, pareto, place_or_reason
 from report.formats import plain
-from report.sections.model import interval, slice_name
+from report.sections.model import slice_name
 from report.sources import Sources
 from report.variants_view import Advice, Relative, Variant, Variants
-from report.view import Gate, Interval, Part, Tone
+from report.view import GateRow, Part, Tone
 
-Raw = Mapping[str, Any]
 _TONES: Mapping[str, Tone] = {BLESSED: "good", "refused": "bad", "failed": "bad"}
 _SIZES = ("bytes", "gzip_bytes", "parameters")
 _TIMES = ("rows_per_s", "peak_memory_mib")
@@ -35,18 +29,17 @@ _PLACES = {
 
 def variants_of(sources: Sources) -> Part[Variants]:
     """Gathers the part of the variants."""
-    verdicts: list[Raw] = sources.summary.get("variants") or []
-    if not verdicts:
+    summary = sources.summary
+    if not summary.variants:
         return Part(absent=_absent(sources))
-    chosen: Raw = sources.summary.get("recommended") or recommend(verdicts)
     return Part(
         Variants(
-            metric=next((str(one["metric"]) for one in verdicts if one.get("metric")), ""),
-            counts=Counter(str(one["status"]) for one in verdicts),
-            variants=[_variant(one, sources.summary.get("pushed_to")) for one in verdicts],
-            advice=[_advice(place, chosen.get(place)) for place in _PLACES],
-            fronts={name: pareto(verdicts, name) for name in ("bytes", "p50_ms")},
-            gates=[gate for one in verdicts for gate in _gates(one)],
+            metric=summary.variants[0].metric,
+            counts=Counter(verdict.status for verdict in summary.variants),
+            variants=[_variant(verdict, summary.pushed_to) for verdict in summary.variants],
+            advice=[_advice(place, summary.recommended.get(place)) for place in _PLACES],
+            fronts={name: pareto(summary.variants, name) for name in ("bytes", "p50_ms")},
+            gates=[row for verdict in summary.variants for row in _gates(verdict)],
         )
     )
 
@@ -54,78 +47,60 @@ def variants_of(sources: Sources) -> Part[Variants]:
 def _absent(sources: Sources) -> str:
     if sources.stopped_at():
         return f"Not measured: the run stopped at {sources.stopped_at()}."
-    if "variants" in sources.summary:
-        return "No variants are configured (variants)."
-    return "Not recorded: this run's summary has no variants."
+    return "No variants are configured (variants)."
 
 
-def _variant(raw: Raw, candidate: str | None) -> Variant:
-    metric, status = raw.get("metric"), str(raw["status"])
-    weights, parity = raw.get("weights") or {}, raw.get("parity") or {}
-    worst, loss = _worst(raw)
+def _variant(verdict: PlacedVariant, candidate: str | None) -> Variant:
+    worst, loss = _worst(verdict)
     return Variant(
-        name=str(raw["name"]),
-        weights=str(weights.get("weights") or ""),
-        settings=_settings(weights),
-        format=str(raw.get("format") or ""),
-        status=status,
-        tone=_TONES.get(status, "none"),
-        told=told_of(raw, candidate),
-        sizes=_figures(raw),
-        sparsity=raw.get("sparsity"),
-        distinct=max((raw.get("distinct") or {}).values(), default=None),
-        preparing_ms=(raw.get("timing") or {}).get("prepare_ms"),
-        metric=interval((raw.get("metrics") or {}).get(metric)),
-        difference=interval((raw.get("difference") or {}).get(metric)),
+        verdict=verdict,
+        place=place_or_reason(verdict, candidate),
+        settings=_settings(verdict),
+        tone=_TONES.get(verdict.status, "none"),
+        sizes=_figures(verdict),
+        distinct=max((verdict.distinct or {}).values(), default=None),
         worst=worst,
         worst_loss=loss,
-        parity=parity.get("max_difference"),
-        tolerance=parity.get("tolerance"),
-        is_reference=is_reference(raw),
     )
 
 
-def _settings(weights: Raw) -> str:
-    told = [f"{name} {plain(weights[name])}" for name in _SETTINGS if name in weights]
+def _settings(verdict: PlacedVariant) -> str:
+    weights = verdict.weights
+    settings = [f"{name} {plain(weights[name])}" for name in _SETTINGS if name in weights]
     if weights.get("pattern", "unstructured") != "unstructured":
-        told.append(f"pattern {weights['pattern']}")
-    return ", ".join(told)
+        settings.append(f"pattern {weights['pattern']}")
+    return ", ".join(settings)
 
 
-def _figures(raw: Raw) -> dict[str, Relative]:
-    ratios, timing = raw.get("ratios") or {}, raw.get("timing") or {}
+def _figures(verdict: PlacedVariant) -> dict[str, Relative]:
+    ratios = verdict.ratios
     figures = {
-        name: Relative(raw.get(name), ratios.get(name), ratios.get(f"lean_{name}"))
+        name: Relative(getattr(verdict, name), ratios.get(name), ratios.get(f"lean_{name}"))
         for name in _SIZES
     }
-    figures |= {name: Relative(timing.get(name), ratios.get(name)) for name in _TIMES}
-    return figures | {"p50_ms": Relative(latency_ms(raw), ratios.get("p50_ms"))}
+    figures |= {
+        name: Relative(getattr(verdict.timing, name, None), ratios.get(name)) for name in _TIMES
+    }
+    return figures | {"p50_ms": Relative(verdict.latency_ms, ratios.get("p50_ms"))}
 
 
-def _worst(raw: Raw) -> tuple[str, Interval]:
+def _worst(verdict: PlacedVariant) -> tuple[str, Interval]:
     """The slice that lost most of those that could be judged; the verdict has it first."""
-    for one in raw.get("slices") or []:
-        if not one.get("insufficient") and one.get("change"):
-            return slice_name(one.get("slice")), interval(one["change"])
+    for entry in verdict.slices:
+        if not entry.insufficient and entry.change:
+            return slice_name(entry.slice), entry.change
     return "", Interval()
 
 
-def _advice(place: str, choice: Raw | None) -> Advice:
+def _advice(place: str, choice: Recommendation | None) -> Advice:
     heading, none = _PLACES[place]
-    if not choice:
+    if choice is None:
         return Advice(heading, "", none)
-    return Advice(heading, str(choice["name"]), str(choice["reason"]))
+    return Advice(heading, choice.name, choice.reason)
 
 
-def _gates(raw: Raw) -> Iterator[Gate]:
-    for gate in raw.get("gates") or []:
-        slice_ = f": {slice_name(gate['slice'])}" if gate.get("slice") else ""
-        yield Gate(
-            gate=str(gate["gate"]),
-            metric=str(gate.get("metric") or ""),
-            where=f"{raw['name']}{slice_}",
-            figure=interval(gate),
-            bound=gate.get("bound"),
-            outcome=str(gate.get("outcome") or "pass"),
-            reason=str(gate.get("reason") or ""),
-        )
+def _gates(verdict: PlacedVariant) -> list[GateRow]:
+    return [
+        GateRow(gate, verdict.name + (f": {slice_name(gate.slice)}" if gate.slice else ""))
+        for gate in verdict.gates
+    ]

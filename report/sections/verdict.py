@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
+from contracts.results.gates import Outcome
 from report.formats import (
     bounds,
     count,
@@ -15,16 +15,16 @@ from report.formats import (
     signed,
     title,
 )
-from report.sections.model import interval, slice_name
+from report.sections.model import slice_name
 from report.sources import Sources, error_fields
 from report.variants_view import Variants
-from report.view import Data, Gate, Gates, Metric, Model, Part, Tile, Tone, Verdict
+from report.view import Data, GateRow, Gates, Metric, Model, Part, Tile, Tone, Verdict
 
-_ORDER = ("block", "warn", "insufficient", "pass")
+_ORDER: tuple[Outcome, ...] = ("block", "warn", "insufficient", "pass")
 _REMEDIES = {
     "bound": "raise the model above its bound: more data, better features, a wider network; "
     "or justify another bound (evaluation.bounds).",
-    "change": "find out what the candidate lost: `kelp diff` against the last blessed run tells "
+    "change": "find out what the candidate lost: `kelp diff` against the last blessed run shows "
     "what changed.",
     "slice_change": "look at the slices that lost most, below: their rows may have changed or may "
     "be too few in train.",
@@ -44,29 +44,13 @@ _REMEDIES = {
 
 def gates_of(sources: Sources) -> Part[Gates]:
     """The gates, those that need attention first."""
-    raw = sources.files.get("gates")
-    if raw is None:
+    if sources.gates is None:
         return Part(absent=sources.why_not("gates"))
-    gates = sorted((_gate(one) for one in raw.get("gates") or []), key=_rank)
-    counts = {name: sum(gate.outcome == name for gate in gates) for name in _ORDER}
-    attention = [gate for gate in gates if gate.outcome != "pass"]
-    return Part(Gates(counts, attention, [gate for gate in gates if gate.outcome == "pass"]))
-
-
-def _gate(raw: dict[str, Any]) -> Gate:
-    return Gate(
-        gate=str(raw["gate"]),
-        metric=str(raw.get("metric") or ""),
-        where=str(raw.get("subject") or "") or slice_name(raw.get("slice")),
-        figure=interval(raw),
-        bound=raw.get("bound"),
-        outcome=str(raw.get("outcome") or "pass"),
-        reason=str(raw.get("reason") or ""),
-    )
-
-
-def _rank(gate: Gate) -> int:
-    return _ORDER.index(gate.outcome) if gate.outcome in _ORDER else len(_ORDER)
+    rows = [GateRow(gate, gate.subject or slice_name(gate.slice)) for gate in sources.gates.gates]
+    rows.sort(key=lambda row: _ORDER.index(row.gate.outcome))
+    counts = {name: sum(row.gate.outcome == name for row in rows) for name in _ORDER}
+    attention = [row for row in rows if row.gate.outcome != "pass"]
+    return Part(Gates(counts, attention, [row for row in rows if row.gate.outcome == "pass"]))
 
 
 def verdict_of(
@@ -74,14 +58,14 @@ def verdict_of(
 ) -> Verdict:
     """Gathers the verdict."""
     summary = sources.summary
-    error = error_fields(summary.get("error"))
+    error = error_fields(summary.error)
     attention = gates.content.attention if gates.content else []
-    blocking = [gate for gate in attention if gate.outcome == "block"]
-    warning = [gate for gate in attention if gate.outcome == "warn"]
+    blocking = [row.gate.reason for row in attention if row.gate.outcome == "block"]
+    warning = [row.gate.reason for row in attention if row.gate.outcome == "warn"]
     stopped = sources.stopped_at()
     tone, label, headline = _headline(sources, stopped, len(blocking), len(warning))
-    reasons = [gate.reason for gate in (*blocking, *warning)]
-    reasons += [text for text in summary.get("reasons") or [] if text not in reasons]
+    reasons = [*blocking, *warning]
+    reasons += [text for text in summary.reasons if text not in reasons]
     if not reasons and not stopped:
         reasons = _all_passed(gates)
     return Verdict(
@@ -104,14 +88,14 @@ def _all_passed(gates: Part[Gates]) -> list[str]:
 def _headline(sources: Sources, stopped: str, blocking: int, warning: int) -> tuple[Tone, str, str]:
     summary = sources.summary
     if stopped:
-        interrupted = summary.get("status") == "interrupted"
+        interrupted = summary.status == "interrupted"
         word = "was interrupted" if interrupted else "failed"
         label = "Interrupted" if interrupted else "Failed"
         return "bad", label, f"The run {word} at {stopped}; no model was judged."
-    if not summary.get("blessed"):
+    if not summary.blessed:
         why = f"{blocking} gate{'s' * (blocking != 1)} blocked it" if blocking else "see below"
         return "bad", "Not blessed", f"The candidate was not blessed: {why}."
-    pushed = summary.get("pushed_to")
+    pushed = summary.pushed_to
     done = f"blessed and pushed to {pushed}" if pushed else "blessed; nothing was pushed"
     if warning or not pushed:
         more = f", with {warning} warning{'s' * (warning != 1)}" if warning else ""
@@ -121,41 +105,41 @@ def _headline(sources: Sources, stopped: str, blocking: int, warning: int) -> tu
 
 
 def _tiles(sources: Sources, gates: Part[Gates], model: Model) -> Iterator[Tile]:
-    main = next((one for one in model.metrics.content or [] if one.main), None)
+    main = next((metric for metric in model.metrics.content or [] if metric.main), None)
     if main is not None:
         level = percent(model.confidence, 0) if model.confidence else ""
         yield Tile(
             f"{metric_title(main.name)} on test",
-            number(main.candidate.value),
-            f"{level} interval {bounds(main.candidate)}".strip(),
+            number(main.figures.candidate.value),
+            f"{level} interval {bounds(main.figures.candidate)}".strip(),
         )
         yield _change_tile(main)
     if gates.content:
         counts = gates.content.counts
-        told = [f"{counts[name]} {_words(name)}" for name in _ORDER[:3] if counts[name]]
+        words = [f"{counts[name]} {_words(name)}" for name in _ORDER[:3] if counts[name]]
         blocked = "bad" if counts["block"] else "warn" if counts["warn"] else "good"
         total = len(gates.content.attention) + counts["pass"]
         yield Tile(
             "Gates passed",
             f"{count(counts['pass'])} of {count(total)}",
-            ", ".join(told) or "none blocked, none warned",
+            ", ".join(words) or "none blocked, none warned",
             blocked,  # type: ignore[arg-type]
         )
-    rows = sources.summary.get("rows") or {}
+    rows = sources.summary.rows
     if rows:
         parts = ", ".join(f"{split} {count(number_)}" for split, number_ in rows.items())
         yield Tile("Rows", count(sum(rows.values())), parts)
-    yield Tile("Time", duration(sources.summary.get("total_seconds")), "for the whole run")
+    yield Tile("Time", duration(sources.summary.total_seconds), "for the whole run")
 
 
 def _variant_tile(variants: Part[Variants]) -> Iterator[Tile]:
     if variants.content:
         counts = dict(variants.content.counts)
         total, blessed = sum(counts.values()), counts.pop("blessed", 0)
-        told = ", ".join(f"{count(number_)} {status}" for status, number_ in counts.items())
+        others = ", ".join(f"{count(number_)} {status}" for status, number_ in counts.items())
         tone: Tone = "good" if blessed == total else "warn" if blessed else "bad"
         figure = f"{count(blessed)} of {count(total)}"
-        yield Tile("Variants blessed", figure, told or "each for itself", tone)
+        yield Tile("Variants blessed", figure, others or "each for itself", tone)
 
 
 def _words(outcome: str) -> str:
@@ -163,9 +147,10 @@ def _words(outcome: str) -> str:
 
 
 def _change_tile(main: Metric) -> Tile:
-    if main.difference is None or main.difference.value is None:
+    difference = main.figures.difference
+    if difference is None or difference.value is None:
         return Tile("Against the baseline", "first model", "no model was blessed before")
-    difference, tone = main.difference, "none"
+    tone = "none"
     sign = 1 if main.better.startswith("higher") else -1
     ends = [sign * end for end in (difference.low, difference.high) if end is not None]
     if len(ends) == 2:
@@ -179,40 +164,40 @@ def _change_tile(main: Metric) -> Tile:
     )
 
 
-def _steps(sources: Sources, attention: list[Gate], data: Data, model: Model) -> Iterator[str]:
-    fix = dict(error_fields(sources.summary.get("error"))).get("fix")
+def _steps(sources: Sources, attention: list[GateRow], data: Data, model: Model) -> Iterator[str]:
+    fix = dict(error_fields(sources.summary.error)).get("fix")
     if fix:
-        yield f"Mend the cause: {fix}."
+        yield f"Fix the cause: {fix}."
     if sources.stopped_at():
         return
     preferred = _preferred(attention, model)
     if preferred:
         yield preferred
-    for gate in attention:
+    for gate in (row.gate for row in attention):
         if gate.outcome in ("block", "warn") and gate.gate in _REMEDIES:
             if gate.gate == "baseline" and gate.outcome == "warn":
                 continue
             yield f"{title(gate.gate)}: {_REMEDIES[gate.gate]}"
     yield from _data_steps(data)
-    for finding in (sources.files.get("training") or {}).get("diagnosis") or []:
-        yield f"Training ({finding['name']}): {finding['remedy']}."
-    thin = sum(gate.outcome == "insufficient" for gate in attention)
+    for diagnosis in sources.training.diagnosis if sources.training else []:
+        yield f"Training ({diagnosis.name}): {diagnosis.remedy}."
+    thin = sum(row.gate.outcome == "insufficient" for row in attention)
     if thin:
         yield (
             f"{count(thin)} gate{'s' * (thin != 1)} could not be judged for want of rows: collect "
             "more of them before relying on the model there."
         )
-    if sources.summary.get("blessed") and sources.summary.get("pushed_to") and not preferred:
-        same = ": it answered as the trained model did" if "parity" in sources.files else ""
-        yield f"Serve {sources.summary['pushed_to']}{same}."
+    if sources.summary.blessed and sources.summary.pushed_to and not preferred:
+        same = ": it answered as the trained model did" if sources.parity else ""
+        yield f"Serve {sources.summary.pushed_to}{same}."
 
 
-def _preferred(attention: list[Gate], model: Model) -> str:
+def _preferred(attention: list[GateRow], model: Model) -> str:
     """Which simpler model to take instead of the network; empty where the network is to be taken.
 
     It is said once, and a report that says it does not say "serve the network" as well.
     """
-    rivals = {one.name: one for one in model.baselines.content or []}
+    rivals = {rival.name: rival for rival in model.baselines.content or []}
     trees, linear = rivals.get("trees"), rivals.get("linear")
     only = "Take the network only where you need a SavedModel, TFLite or ONNX file."
     if trees is not None and trees.tone == "bad":
@@ -221,7 +206,7 @@ def _preferred(attention: list[Gate], model: Model) -> str:
             f"than the network by {number(abs(trees.difference.value or 0.0))}. {only}"
         )
     tie = ("baseline", "linear", "warn")
-    tied = any((gate.gate, gate.where, gate.outcome) == tie for gate in attention)
+    tied = any((row.gate.gate, row.where, row.gate.outcome) == tie for row in attention)
     if linear is not None and (linear.tone == "bad" or (tied and linear.tone == "warn")):
         ahead = "does better" if linear.tone == "bad" else "does as well, and is simpler"
         return (

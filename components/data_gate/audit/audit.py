@@ -21,7 +21,7 @@ from components.data_gate.audit.outcome import AuditData, Checked, Part
 from components.data_gate.audit.overlap import check_overlap
 from components.data_gate.audit.repeats import check_contradictions, check_duplicates
 from components.data_gate.audit.shift import check_shift
-from components.data_gate.findings import Finding
+from contracts.results.audit import AuditCheck, AuditDetails, AuditReport, DataFinding
 from contracts.spec import Spec
 
 CHECKS: Mapping[str, Callable[[AuditData], Part]] = {
@@ -58,15 +58,16 @@ def run_audit(data: AuditData) -> Part:
     return Part(checks, details)
 
 
-def to_findings(part: Part) -> list[Finding]:
+def to_findings(part: Part) -> list[DataFinding]:
     """The findings of the checks that failed, blocking ones first."""
     found = [finding for one in part.checks if (finding := one.finding()) is not None]
     return sorted(found, key=lambda finding: finding.severity != "block")
 
 
-def to_json(part: Part) -> dict[str, Any]:
-    """The content of `audit.json`."""
-    return {"checks": [one.to_dict() for one in part.checks], "details": part.details}
+def report_of(part: Part) -> AuditReport:
+    """Gives what the report shows of the audit."""
+    checks = [AuditCheck(**check.to_dict()) for check in part.checks]
+    return AuditReport(checks=checks, details=AuditDetails.model_validate(part.details))
 
 
 def _is_off(spec: Spec) -> bool:

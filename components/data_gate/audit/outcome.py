@@ -9,8 +9,8 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from components.data_gate.config import AuditSpec, Severity
-from components.data_gate.findings import Finding
 from components.example_gen.config import SplitSpec
+from contracts.results.audit import DataFinding
 from models.features.spec import FeaturesSpec
 
 Outcome = Literal["pass", "block", "warn", "off"]
@@ -84,11 +84,11 @@ class Checked:
         names = ("check", "feature", "split", "severity", "figure", "bound", "outcome", "what")
         return {name: getattr(self, name) for name in names}
 
-    def finding(self) -> Finding | None:
+    def finding(self) -> DataFinding | None:
         """The finding of a check that failed."""
         if self.outcome not in ("block", "warn"):
             return None
-        return Finding(
+        return DataFinding(
             severity="block" if self.outcome == "block" else "warn",
             feature=self.feature,
             split=self.split,

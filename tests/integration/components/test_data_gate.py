@@ -13,7 +13,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
 from components.artifacts import DataVerdict
-from components.data_gate.component import AUDIT_FILE, FINDINGS_FILE, DataGate
+from components.data_gate.component import DataGate
 from components.data_gate.config import AuditSpec
 from components.example_gen.config import SplitSpec
 from contracts.errors import GateError
@@ -93,12 +93,12 @@ def _gate(root: Path, tables: dict[str, pa.Table], of: FeaturesSpec, **spec: Any
 
 def test_sound_data_pass_with_an_audit(tmp_path: Path) -> None:
     _gate(tmp_path, splits(), problem())
-    audit = read_json(tmp_path / "verdict" / AUDIT_FILE)
+    audit = read_json(tmp_path / "verdict" / "audit.json")
     told = {(one["check"], one["feature"]): one["outcome"] for one in audit["checks"]}
     assert told["leakage", "amount"] == "pass"
     assert told["overlap", "day"] == "pass"
     assert {one["feature"] for one in audit["details"]["leakage"]} == set(problem().features)
-    assert read_json(tmp_path / "verdict" / FINDINGS_FILE) == []
+    assert read_json(tmp_path / "verdict" / "findings.json") == []
     schema = io_utils.SchemaReader().read(str(tmp_path / "schema" / "schema.pbtxt"))
     assert isinstance(schema, schema_pb2.Schema)
     assert schema.tensor_representation_group
@@ -108,7 +108,7 @@ def test_a_warning_lets_the_data_through_and_is_told(tmp_path: Path) -> None:
     tables = splits()
     tables["test"] = pa.concat_tables([tables["test"], tables["test"].slice(0, 40)])
     _gate(tmp_path, tables, problem())
-    (finding,) = read_json(tmp_path / "verdict" / FINDINGS_FILE)
+    (finding,) = read_json(tmp_path / "verdict" / "findings.json")
     assert (finding["check"], finding["severity"], finding["split"]) == (
         "duplicates",
         "warn",

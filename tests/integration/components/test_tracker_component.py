@@ -13,12 +13,15 @@ from components.artifacts import (
     TrackedRun,
     VariantVerdict,
 )
-from components.evaluator.results import ModelEvaluation
 from components.tracker import component as tracker
 from components.tracker.registry import open_registry
 from contracts.errors import EnvironmentProblem
+from contracts.results import variant as results
+from contracts.results.files import write_result
+from contracts.results.summary import CandidateMetrics
 from pipelines.commands.why import of_version
 from tests.registry_fixture import EVIDENCE, gates, tracking_in, write_saved_model
+from tests.report_fixture import training
 from tests.variant_verdicts import verdict
 
 METRICS = {"roc_auc": 0.7512, "rows": 100.0, "confusion": [[1.0]]}
@@ -54,9 +57,9 @@ def _inputs(root, blessed):
         ("schema", "schema.pbtxt"): "feature {}",
         ("data_verdict", "findings.json"): "[]",
         ("data_verdict", "audit.json"): '{"checks": []}',
-        ("model_run", "training.json"): '{"history": [{"epoch": 1, "loss": 0.5}], "device": "CPU"}',
-        ("verdict", "gates.json"): json.dumps(gates(blessed)),
-        ("verdict", "evidence.json"): json.dumps(EVIDENCE),
+        ("model_run", "training.json"): json.dumps(training()),
+        ("verdict", "gates.json"): json.dumps(gates(blessed).to_json()),
+        ("verdict", "evidence.json"): json.dumps(EVIDENCE.to_json()),
     }
     for (name, file), text in files.items():
         (Path(made[name].uri) / file).write_text(text)
@@ -67,7 +70,7 @@ def _inputs(root, blessed):
 
 
 def _track(root, monkeypatch, blessed=True, **more):
-    monkeypatch.setattr(tracker, "read_evaluation", lambda uri: ModelEvaluation(METRICS))
+    monkeypatch.setattr(tracker, "read_evaluation", lambda uri: CandidateMetrics(metrics=METRICS))
     config = {
         "name": "demo",
         "seed": 7,
@@ -116,7 +119,8 @@ def _variants(root):
     kept = []
     for execution, name in ((21, "int8"), (22, "float32")):
         artifact = _artifact(VariantVerdict, root, f"VariantEvaluator.{name}", "v", execution)
-        (Path(artifact.uri) / "verdict.json").write_text(json.dumps(verdict(name)))
+        content = {key: value for key, value in verdict(name) if key != "pushed_to"}
+        write_result(Path(artifact.uri), results.VariantVerdict(**content))
         kept.append(artifact)
     pushed = _artifact(PushedVariants, root, "VariantPusher", "pushed_variants", 23)
     content = {"pushed": {"int8": "serving/demo-int8/3"}}
@@ -136,7 +140,7 @@ def test_variants_are_logged_and_explained(tmp_path, monkeypatch):
     assert version.metrics["variant.int8.ratio_p50"] == pytest.approx(0.69 / 0.71)
     assert version.tags["variant.int8"] == "blessed"
     why = of_version(result["uri"], "demo", "1")
-    assert why.variants == kept
+    assert [variant.to_json() for variant in why.variants] == kept
 
 
 def test_a_run_without_variants_has_no_file_of_them(tmp_path, monkeypatch):
@@ -154,7 +158,7 @@ def test_a_model_that_is_not_blessed_is_logged_only(tmp_path, monkeypatch):
     assert (result["model_version"], result["aliases"]) == (None, [])
     with open_registry(result["uri"]) as registry:
         assert registry.names() == []
-        assert registry.read(result["run_id"], "gates.json") == gates(blessed=False)
+        assert registry.read(result["run_id"], "gates.json") == gates(blessed=False).to_json()
 
 
 def test_an_unreachable_mlflow_loses_no_run(tmp_path, monkeypatch):

@@ -139,10 +139,10 @@ def test_every_metric_of_every_slice_is_tfmas(task: Any, draw: Any) -> None:
     asked = _by_tfma(table, problem, own=False)
     found = compare(table, "candidate", None, SPEC, seed=1, find=False)
     ours = {
-        _name(one["slice"]): {name: entry["value"] for name, entry in one["metrics"].items()}
-        for one in found["slices"]
+        _name(one.slice): {name: entry.value for name, entry in one.metrics.items()}
+        for one in found.slices
     }
-    ours[""] = {name: entry["candidate"]["value"] for name, entry in found["metrics"].items()}
+    ours[""] = {name: entry.candidate.value for name, entry in found.metrics.items()}
     assert set(ours) == set(expected) == set(asked)
     assert len(ours) == 1 + 3 + 12
     for slice_name, metrics in expected.items():

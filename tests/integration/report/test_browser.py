@@ -173,7 +173,7 @@ def test_why_a_gate_or_a_check_came_out_so_needs_no_scrolling(
     show(browser, page, size, "light")
     hidden = browser.execute_script(
         "document.querySelectorAll('details').forEach((one) => { one.open = true; });"
-        "return Array.from(document.querySelectorAll('table.told .wide')).filter((cell) => {"
+        "return Array.from(document.querySelectorAll('table.reasons .wide')).filter((cell) => {"
         "  const holder = cell.closest('.scroll').getBoundingClientRect();"
         "  return cell.getBoundingClientRect().right > holder.right + 1;"
         "}).map((cell) => cell.textContent);"

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.results.evidence import Interval
 from evidence import bootstrap as module
 from evidence.bootstrap import Draws, bootstrap, draw, interval
 from evidence.calibration import calibration, wilson
@@ -49,14 +50,14 @@ def test_intervals_of_a_mean_cover_it_as_often_as_they_say():
         numbers = np.random.default_rng(seed).normal(size=120)
         drawn = bootstrap({0: Moments(mean(numbers), whole(120))}, Draws(120, 300, seed))[0][:, 0]
         found = interval(float(numbers.mean()), drawn, 0.9)
-        covered += found["low"] <= 0 <= found["high"]
+        covered += found.low <= 0 <= found.high
     assert 165 <= covered <= 194
 
 
 def test_an_interval_without_enough_resamples_is_none():
     drawn = np.array([np.nan] * 30 + [1.0] * 70)
-    assert interval(1.0, drawn, 0.95) == {"value": 1.0, "low": None, "high": None}
-    assert interval(float("nan"), np.full(9, np.nan), 0.95)["value"] is None
+    assert interval(1.0, drawn, 0.95) == Interval(value=1.0)
+    assert interval(float("nan"), np.full(9, np.nan), 0.95).value is None
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
@@ -116,14 +117,12 @@ def test_calibration_error_finds_what_is_off():
     off = calibration(
         Outcome("binary", labels, np.clip(chance + 0.1, 0, 1), 0.5), 10, 0.95, Draws(20_000, 200, 0)
     )
-    assert true["error"]["value"] < 0.02
-    assert true["error"]["low"] < 0.006
-    assert off["error"]["low"] < 0.097 < off["error"]["high"] + 0.01
-    assert off["error"]["low"] > 0.08
-    assert sum(one["rows"] for one in true["bins"]) == 20_000
-    inside = [
-        one["observed_low"] <= one["predicted"] <= one["observed_high"] for one in true["bins"]
-    ]
+    assert true.error.value < 0.02
+    assert true.error.low < 0.006
+    assert off.error.low < 0.097 < off.error.high + 0.01
+    assert off.error.low > 0.08
+    assert sum(one.rows for one in true.bins) == 20_000
+    inside = [one.observed_low <= one.predicted <= one.observed_high for one in true.bins]
     assert sum(inside) >= 8
     assert (
         calibration(Outcome("regression", chance, chance, None), 10, 0.95, Draws(20_000, 200, 0))
@@ -135,5 +134,5 @@ def test_many_classes_are_calibrated_by_the_most_probable_one():
     scores = np.array([[0.7, 0.2, 0.1]] * 10, np.float32)
     labels = np.array([0] * 7 + [1, 1, 2])
     found = calibration(Outcome("multiclass", labels, scores, None), 10, 0.95, Draws(10, 100, 0))
-    assert found["error"]["value"] == pytest.approx(0, abs=1e-6)
-    assert [one["rows"] for one in found["bins"]] == [10]
+    assert found.error.value == pytest.approx(0, abs=1e-6)
+    assert [one.rows for one in found.bins] == [10]

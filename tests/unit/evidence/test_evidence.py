@@ -11,6 +11,7 @@ import pytest
 from sklearn import metrics as reference
 
 from contracts.errors import ModelError
+from contracts.results.evidence import Gain
 from evidence.config import EvaluationSpec, FairnessSpec
 from evidence.curves import POINTS
 from evidence.evidence import evidence
@@ -35,6 +36,10 @@ KEYS = {
     "calibration",
     "baselines",
     "fairness",
+    "robustness",
+    "importance",
+    "cross_validation",
+    "version",
 }
 
 
@@ -61,7 +66,7 @@ def settings(**values):
 
 def as_json(found):
     """JSON has no NaN."""
-    return json.loads(json.dumps(found, allow_nan=False))
+    return json.loads(json.dumps(found.to_json(), allow_nan=False))
 
 
 def test_a_binary_candidate_beside_a_baseline():
@@ -111,7 +116,7 @@ def test_the_same_seed_gives_the_same_evidence_and_another_does_not():
     table = binary(500)
     first = evidence(table, {}, settings(), seed=1)
     assert evidence(table, {}, settings(), seed=1) == first
-    assert evidence(table, {}, settings(), seed=2)["metrics"] != first["metrics"]
+    assert evidence(table, {}, settings(), seed=2).metrics != first.metrics
 
 
 def clustered(rows=3000, days=60, seed=1):
@@ -132,9 +137,9 @@ def clustered(rows=3000, days=60, seed=1):
 
 def test_rows_of_one_day_are_worth_less_than_as_many_rows():
     table = clustered()
-    alone = evidence(table, {}, settings(), seed=1)
+    alone = as_json(evidence(table, {}, settings(), seed=1))
     asked = settings(slices=(("sex",), ("weekday",)), min_slice_rows=50)
-    found = as_json(evidence(table, {}, asked, seed=1, together=("day",)))
+    found = as_json(evidence(table, {}, asked, seed=1, cluster_columns=("day",)))
     narrow, wide = (one["metrics"]["roc_auc"]["candidate"] for one in (alone, found))
     assert narrow["value"] == wide["value"]
     assert spread(wide) > 1.5 * spread(narrow)
@@ -155,7 +160,7 @@ def area_of(table):
 
 def test_curves_and_confusion_are_scikit_learns():
     table = binary(3000, reference_too=False)
-    found = evidence(table, {}, settings(), seed=1)
+    found = as_json(evidence(table, {}, settings(), seed=1))
     curve = np.array(found["curves"]["roc"]["candidate"])
     assert len(curve) <= POINTS
     assert curve[0].tolist() == [0, 0]
@@ -170,12 +175,12 @@ def test_curves_and_confusion_are_scikit_learns():
     assert found["confusion"] == {"labels": ["no", "yes"], "matrix": expected.tolist()}
 
 
-def test_fairness_tells_rates_and_the_widest_gap():
+def test_fairness_has_rates_and_the_widest_gap():
     table = binary(4000, reference_too=False)
     women = np.array(table.keys["sex"]) == "f"
     table.scores["candidate"][women] *= 0.7
     asked = settings(fairness=FairnessSpec(sensitive=("sex", "age"), selection_rate=0.1))
-    by_sex, by_age = as_json(evidence(table, {}, asked, seed=1)["fairness"])
+    by_sex, by_age = as_json(evidence(table, {}, asked, seed=1))["fairness"]
     called = table.scores["candidate"] >= np.float32(0.4)
     positive = table.labels == 1
     for one in by_sex["groups"]:
@@ -196,7 +201,7 @@ def test_fairness_tells_rates_and_the_widest_gap():
 def test_a_group_that_is_too_small_has_no_rates():
     table = binary(150, reference_too=False)
     asked = settings(fairness=FairnessSpec(sensitive=("sex",)))
-    (found,) = evidence(table, {}, asked, seed=1)["fairness"]
+    (found,) = as_json(evidence(table, {}, asked, seed=1))["fairness"]
     assert {one["insufficient"] for one in found["groups"]} == {"fewer than 100 rows"}
     assert found["gaps"]["selection_rate"]["value"] is None
     assert found["gaps"]["selection_rate"]["between"] is None
@@ -289,16 +294,16 @@ def _heavy_tailed(seed: int) -> PredictionTable:
     return PredictionTable("regression", (), {}, labels, pa.table({}), scores)
 
 
-def _against_a_constant(table: PredictionTable) -> dict[str, float]:
+def _against_a_constant(table: PredictionTable) -> Gain:
     guess = np.full(table.rows, table.labels.mean(), np.float32)
     spec = EvaluationSpec(resamples=400)
-    return evidence(table, {"majority": guess}, spec, 0)["baselines"][0]["difference"]
+    return evidence(table, {"majority": guess}, spec, 0).baselines[0].difference
 
 
 def test_one_row_that_holds_most_of_the_error_does_not_hide_what_is_known():
     gain = _against_a_constant(_heavy_tailed(0))
-    assert gain["low"] > 0
-    assert gain["p"] < 0.001
+    assert gain.low > 0
+    assert gain.p < 0.001
 
 
 def test_predictions_of_noise_are_not_sure_to_be_better():
@@ -306,4 +311,4 @@ def test_predictions_of_noise_are_not_sure_to_be_better():
     noise = np.random.default_rng(1).permutation(table.scores["candidate"])
     shuffled = replace(table, scores={"candidate": noise})
     assert chance_of_luck("r2", outcome_of(shuffled, "candidate"), 0) > 0.01
-    assert _against_a_constant(shuffled)["p"] > 0.01
+    assert _against_a_constant(shuffled).p > 0.01

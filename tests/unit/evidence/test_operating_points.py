@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from sklearn import metrics
 
-from components.variant_evaluator.evaluate import Setting, _worth
+from components.variant_evaluator.evaluate import Setting, _quality
 from evidence.config import EvaluationSpec
 from evidence.evidence import evidence
 from evidence.prediction_table import PredictionTable
@@ -65,7 +65,7 @@ def found(table: PredictionTable) -> dict[str, Any]:
         spec,
         seed=1,
         baseline_thresholds={name: THRESHOLDS[name] for name in baselines},
-    )
+    ).to_json()
 
 
 def _decisions(table: PredictionTable, model: str) -> np.ndarray[Any, Any]:
@@ -133,11 +133,11 @@ def test_a_variant_decides_at_the_threshold_that_it_is_served_with(table: Predic
         {"metric": "accuracy", "resamples": 100, "found_slices": {"enabled": False}}
     )
     small = table.with_models({"small": table.scores["trees"]}, {"small": THRESHOLDS["trees"]})
-    worth = _worth("small", small, Setting(spec, 1, (), 1.0))
+    quality = _quality("small", small, Setting(spec, 1, (), 1.0))
     accuracy = {
         name: metrics.accuracy_score(table.labels, _decisions(table, name))
         for name in ("candidate", "trees")
     }
-    assert worth["metrics"]["accuracy"]["value"] == pytest.approx(accuracy["trees"])
+    assert quality["metrics"]["accuracy"].value == pytest.approx(accuracy["trees"])
     apart = accuracy["trees"] - accuracy["candidate"]
-    assert worth["difference"]["accuracy"]["value"] == pytest.approx(apart, abs=1e-9)
+    assert quality["difference"]["accuracy"].value == pytest.approx(apart, abs=1e-9)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from contracts.errors import ConfigError
+from contracts.results.evidence import SliceEvidence
 from evidence.compare import compare
 from evidence.config import EvaluationSpec, FoundSlicesSpec, SliceGateSpec
 from evidence.failing_slices import blocked_slices
@@ -53,7 +55,7 @@ def share_blocked(tables, reference, max_loss):
         slice_gate=SliceGateSpec(max_loss=max_loss), found_slices=FoundSlicesSpec(keep=2)
     )
     found = [compare(table, "candidate", reference, settings, seed=1) for table in tables]
-    return np.mean([bool(blocked_slices(one["slices"], "change", settings)) for one in found])
+    return np.mean([bool(blocked_slices(one.slices, "change", settings)) for one in found])
 
 
 def test_a_model_is_not_blocked_by_itself():
@@ -94,16 +96,16 @@ def test_a_slice_that_got_worse_is_found_and_named():
     )
     table.scores["candidate"] = np.where(inside, noisy, table.scores["candidate"])
     settings = spec(slices=())
-    found = compare(table, "candidate", "baseline", settings, seed=1)["slices"]
+    found = compare(table, "candidate", "baseline", settings, seed=1).slices
     blocked = blocked_slices(found, "change", settings)
     assert blocked
     worst = blocked[0]
-    assert worst["slice"].get("carrier") == "E" or worst["slice"].get("month") in (1, 2)
-    named = [one for one in blocked if one["slice"].get("carrier") == "E"]
+    assert worst.slice.get("carrier") == "E" or worst.slice.get("month") in (1, 2)
+    named = [one for one in blocked if one.slice.get("carrier") == "E"]
     assert named
-    assert named[0]["source"] == "found"
-    assert named[0]["change"]["low"] > 0.03
-    assert named[0]["change"]["q"] < 1e-3
+    assert named[0].source == "found"
+    assert named[0].change.low > 0.03
+    assert named[0].change.q < 1e-3
 
 
 def degraded(table, inside, random):
@@ -118,8 +120,8 @@ def test_a_slice_that_got_worse_is_found_within_a_listed_one_that_did_not():
     inside = (np.array(table.keys["carrier"]) == "E") & (table.keys["month"].to_numpy() == 2)
     worse = degraded(table, inside, np.random.default_rng(8))
     settings = spec(slices=(("carrier",), ("month",)))
-    found = compare(worse, "candidate", "baseline", settings, seed=1)["slices"]
-    blocked = [one["slice"] for one in blocked_slices(found, "change", settings)]
+    found = compare(worse, "candidate", "baseline", settings, seed=1).slices
+    blocked = [one.slice for one in blocked_slices(found, "change", settings)]
     assert {"carrier": "E", "month": 2} in blocked
 
 
@@ -134,9 +136,9 @@ def test_slices_that_fail_are_kept_before_those_that_may_be_chance():
     wide = replace(table, keys=pa.table({**columns, **noise}))
     settings = spec(slices=(), found_slices=FoundSlicesSpec(keep=2))
     worse = wide.with_models({"candidate": hazy}, {})
-    found = compare(worse, "candidate", "baseline", settings, seed=1)["slices"]
+    found = compare(worse, "candidate", "baseline", settings, seed=1).slices
     # Of thousands of small slices, some lose more by chance than this one by its noise.
-    assert [one["slice"] for one in blocked_slices(found, "change", settings)] == [{"carrier": "E"}]
+    assert [one.slice for one in blocked_slices(found, "change", settings)] == [{"carrier": "E"}]
 
 
 def test_the_commonest_values_of_a_column_of_many_are_searched():
@@ -147,11 +149,11 @@ def test_the_commonest_values_of_a_column_of_many_are_searched():
     wide = replace(table, keys=table.keys.append_column("town", names))
     settings = spec(slices=())
     worse = degraded(wide, places == 0, random)
-    found = compare(worse, "candidate", "baseline", settings, seed=1)["slices"]
-    named = [one for one in blocked_slices(found, "change", settings) if "town" in one["slice"]]
+    found = compare(worse, "candidate", "baseline", settings, seed=1).slices
+    named = [one for one in blocked_slices(found, "change", settings) if "town" in one.slice]
     # Neither the other towns, nor parts of the town of which less is known than of all of it.
-    assert [one["slice"] for one in named] == [{"town": "town 0"}]
-    assert named[0]["rows"] == int((places == 0).sum())
+    assert [one.slice for one in named] == [{"town": "town 0"}]
+    assert named[0].rows == int((places == 0).sum())
 
 
 def test_a_slice_of_noisy_labels_is_a_gap():
@@ -159,56 +161,60 @@ def test_a_slice_of_noisy_labels_is_a_gap():
     flipped = inside & (random.random(table.rows) < 0.35)
     table.labels[flipped] = 1 - table.labels[flipped]
     settings = spec(slice_gate=SliceGateSpec(max_gap=0.05))
-    found = compare(table, "candidate", None, settings, seed=1)["slices"]
-    named = [one["slice"] for one in blocked_slices(found, "gap", settings)]
+    found = compare(table, "candidate", None, settings, seed=1).slices
+    named = [one.slice for one in blocked_slices(found, "gap", settings)]
     assert {"carrier": "E", "month": 1} in named
     assert {"carrier": "E", "month": 2} in named
     assert all(one["carrier"] == "E" for one in named)
-    assert all(one["change"] is None for one in found)
+    assert all(one.change is None for one in found)
     assert blocked_slices(found, "change", settings) == []
 
 
 def test_a_found_slice_is_asked_for_its_change_and_not_for_its_gap():
     loss = {"value": 0.2, "low": 0.1, "high": 0.3, "p": 1e-9, "q": 1e-8}
-    listed = {"slice": {"a": 1}, "source": "config", "gap": loss, "change": None}
-    seen = {"slice": {"a": 2}, "source": "found", "gap": loss, "change": {**loss, "value": 0.3}}
-    thin = {"slice": {"a": 3}, "source": "config", "gap": None, "change": None}
-    bare = {**seen, "change": {**loss, "value": None, "q": None}}
+
+    def entry(a: int, source: str, gap: Any, change: Any) -> SliceEvidence:
+        content = {"slice": {"a": a}, "source": source, "rows": 100, "gap": gap, "change": change}
+        return SliceEvidence.model_validate(content)
+
+    listed, thin = entry(1, "config", loss, None), entry(3, "config", None, None)
+    seen = entry(2, "found", loss, {**loss, "value": 0.3})
+    bare = entry(2, "found", loss, {**loss, "value": None, "q": None})
     gates = spec(slice_gate=SliceGateSpec(max_gap=0.1))
     assert blocked_slices([listed, seen, thin], "gap", gates) == [listed]
     assert blocked_slices([listed, seen, thin, bare], "change", gates) == [seen]
     assert blocked_slices([listed, seen, thin], "gap", spec()) == []
-    chance = {**seen, "change": {**loss, "q": 0.06}}
-    small = {**seen, "change": {**loss, "value": 0.03}}
+    chance = entry(2, "found", loss, {**loss, "q": 0.06})
+    small = entry(2, "found", loss, {**loss, "value": 0.03})
     assert blocked_slices([chance, small], "change", gates) == []
 
 
 def test_thin_slices_say_so_and_are_never_judged():
     table = world(3)
     table.labels[np.array(table.keys["carrier"]) == "A"] = 0
-    found = compare(table, "candidate", "baseline", spec(), seed=1)["slices"]
-    listed = {tuple(one["slice"].values()): one for one in found if one["source"] == "config"}
-    assert listed["A",]["insufficient"] == "all rows have the same label"
+    found = compare(table, "candidate", "baseline", spec(), seed=1).slices
+    listed = {tuple(one.slice.values()): one for one in found if one.source == "config"}
+    assert listed["A",].insufficient == "all rows have the same label"
     thin = [one for key, one in listed.items() if len(key) == 2]
     assert len(thin) == 30
-    assert {one["insufficient"] for one in thin} == {"fewer than 100 rows"}
-    assert all(one["gap"] is None and one["change"] is None for one in thin)
-    assert sum(one["rows"] for one in thin) == 1500
+    assert {one.insufficient for one in thin} == {"fewer than 100 rows"}
+    assert all(one.gap is None and one.change is None for one in thin)
+    assert sum(one.rows for one in thin) == 1500
 
 
 def test_the_correction_counts_every_slice_that_was_looked_at():
     table = world(5)
-    few = compare(table, "candidate", "baseline", spec(), seed=1, find=False)["slices"]
-    many = compare(table, "candidate", "baseline", spec(), seed=1)["slices"]
+    few = compare(table, "candidate", "baseline", spec(), seed=1, find=False).slices
+    many = compare(table, "candidate", "baseline", spec(), seed=1).slices
     for one, same in zip(few, many[: len(few)], strict=True):
-        assert one["slice"] == same["slice"]
-        if one["change"]:
-            assert one["change"]["p"] == same["change"]["p"]
-    found = [one for one in many if one["source"] == "found"]
+        assert one.slice == same.slice
+        if one.change:
+            assert one.change.p == same.change.p
+    found = [one for one in many if one.source == "found"]
     assert 0 < len(found) <= 20
     # The worst of dozens: small by itself, and not beyond chance among the others.
-    best = min(found, key=lambda one: one["gap"]["p"])
-    assert best["gap"]["q"] > 3 * best["gap"]["p"]
+    best = min(found, key=lambda one: one.gap.p)
+    assert best.gap.q > 3 * best.gap.p
 
 
 def test_the_search_is_told_how_far_to_look():
@@ -216,13 +222,12 @@ def test_the_search_is_told_how_far_to_look():
     none = spec(found_slices=FoundSlicesSpec(enabled=False))
     single = spec(found_slices=FoundSlicesSpec(pairs=False, keep=3))
     assert all(
-        one["source"] == "config"
-        for one in compare(table, "candidate", None, none, seed=1)["slices"]
+        one.source == "config" for one in compare(table, "candidate", None, none, seed=1).slices
     )
     found = [
-        one["slice"]
-        for one in compare(table, "candidate", None, single, seed=1)["slices"]
-        if one["source"] == "found"
+        one.slice
+        for one in compare(table, "candidate", None, single, seed=1).slices
+        if one.source == "found"
     ]
     assert 1 <= len(found) <= 3
     assert all(len(one) == 1 and "carrier" not in one for one in found)
@@ -271,6 +276,6 @@ def test_many_values_of_few_rows_each_are_not_searched():
     days = pa.array([f"day {place % 62}" for place in range(table.rows)])
     wide = replace(table, keys=table.keys.append_column("day", days))
     settings = spec(slices=(), found_slices=FoundSlicesSpec(keep=200))
-    found = compare(wide, "candidate", None, settings, seed=1)["slices"]
+    found = compare(wide, "candidate", None, settings, seed=1).slices
     assert found
-    assert not any("day" in one["slice"] for one in found)
+    assert not any("day" in one.slice for one in found)

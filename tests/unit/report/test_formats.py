@@ -46,8 +46,8 @@ def test_other_kinds() -> None:
     assert formats.chance(0.0001) == "< 0.001"
     assert formats.chance(0.25) == "0.250"
     assert formats.count(327346) == "327,346"
-    assert formats.bounds(Interval(1, 0.5, 1.5)) == "0.5000 to 1.5000"
-    assert formats.bounds(Interval(1)) == "no interval"
+    assert formats.bounds(Interval(value=1, low=0.5, high=1.5)) == "0.5000 to 1.5000"
+    assert formats.bounds(Interval(value=1)) == "no interval"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from report import render as render_module
 from report.render import REPORT_FILE, write_report
-from tests.report_fixture import Run, full_run, write_statistics
+from tests.report_fixture import Run, full_run, summary_of, write_statistics
 
 HOSTILE = "\"'><script>alert(1)</script></style><img src=x onerror=alert(1)>$x^2$\x07{{ 7*7 }}"
 SECTIONS = (
@@ -81,7 +82,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def written(run: Run) -> str:
-    return write_report(run.folder, run.summary, run.folders).read_text(encoding="utf-8")
+    return write_report(run.folder, run.typed(), run.folders).read_text(encoding="utf-8")
 
 
 def check_sound(text: str) -> Page:
@@ -101,11 +102,11 @@ def check_sound(text: str) -> Page:
     return page
 
 
-def test_everything_is_told(run: Run, written: str) -> None:
+def test_everything_is_reported(run: Run, written: str) -> None:
     page = check_sound(written)
     assert "Not measured" not in page.text
     assert "Not recorded" not in page.text
-    for told in (
+    for text in (
         "Blessed, with warnings",
         "serving_models/flights/4",
         "Prefer the trees",
@@ -124,7 +125,7 @@ def test_everything_is_told(run: Run, written: str) -> None:
         "sparsity 0.5, pattern 2:4",
         "All 12 gates of the variants",
     ):
-        assert told in page.text, told
+        assert text in page.text, text
     assert page.tags.count("figure") >= 20
 
 
@@ -141,12 +142,12 @@ def test_loads_nothing(written: str) -> None:
 
 
 def test_is_small_and_the_same_each_time(run: Run, written: str) -> None:
-    page = write_report(run.folder, run.summary, run.folders)
+    page = write_report(run.folder, run.typed(), run.folders)
     assert page.read_text(encoding="utf-8") == written
     assert page.stat().st_size < 1_000_000
     assert page.name == REPORT_FILE
     left = {path.name for path in run.folder.iterdir()}
-    assert left == {"config.yaml", "summary.json", REPORT_FILE}
+    assert left == {"config.yaml", "config.json", "summary.json", REPORT_FILE}
 
 
 def test_colours_come_from_the_page(written: str) -> None:
@@ -157,28 +158,27 @@ def test_colours_come_from_the_page(written: str) -> None:
 
 
 def test_nothing_is_known(tmp_path: Path) -> None:
-    page = check_sound(write_report(tmp_path, {}, {}).read_text(encoding="utf-8"))
+    page = check_sound(write_report(tmp_path, summary_of(), {}).read_text(encoding="utf-8"))
     assert "Not blessed" in page.text
     assert "Not recorded: this run has no evidence.json of ModelGate." in page.text
     assert "not given" in page.text
 
 
 def test_failed_run_says_where_it_stopped(run: Run, tmp_path: Path) -> None:
-    summary = {
-        **{key: run.summary[key] for key in ("name", "run_id", "started", "rows", "versions")},
-        "status": "failed",
-        "blessed": False,
-        "error": [
+    summary = summary_of(
+        status="failed",
+        stopped_at="DataGate",
+        error=[
             "error: Feature 'arr_delay' alone decides the label.",
             "  where:    DataGate, feature arr_delay, split train",
             "  fix:      take arr_delay out of features",
         ],
-        "seconds": {"ExampleGen": 4.0, "StatisticsGen": 11.0},
-    }
+        seconds={"ExampleGen": 4.0, "StatisticsGen": 11.0},
+    )
     folders = {"statistics": run.folders["statistics"]}
     page = check_sound(write_report(tmp_path, summary, folders).read_text(encoding="utf-8"))
     assert "The run failed at DataGate; no model was judged." in page.text
-    assert "Mend the cause: take arr_delay out of features." in page.text
+    assert "Fix the cause: take arr_delay out of features." in page.text
     assert "Not measured: the run stopped at DataGate, before ModelGate was done." in page.text
     assert "Not measured: the run stopped at DataGate." in page.text
     assert "wind_gust" in page.text
@@ -209,21 +209,25 @@ def test_hostile_strings_stay_text(tmp_path: Path) -> None:
     run.summary["variants"][0]["name"] = HOSTILE
     run.summary["variants"][10]["reasons"] = [HOSTILE]
     run.summary["recommended"]["phone"] = {"name": HOSTILE, "reason": HOSTILE}
-    run.summary |= {"name": HOSTILE, "pushed_to": HOSTILE, "card": {"owner": HOSTILE}}
+    run.summary |= {"name": HOSTILE, "pushed_to": HOSTILE}
+    (run.folder / "config.json").write_text(json.dumps({"card": {"owner": HOSTILE}}))
     page = check_sound(
-        write_report(run.folder, run.summary, run.folders).read_text(encoding="utf-8")
+        write_report(run.folder, run.typed(), run.folders).read_text(encoding="utf-8")
     )
     assert page.text.count("alert(1)") >= 15
     assert "{{ 7*7 }}" in page.text
 
 
-def test_unreadable_files_are_told(tmp_path: Path) -> None:
+def test_unreadable_files_are_reported(tmp_path: Path) -> None:
     run = full_run(tmp_path)
     (run.folders["evidence"] / "evidence.json").write_text('{"task": "bin')
+    gates = run.read("evidence", "gates.json")
+    run.change("evidence", "gates.json", gates | {"version": 2})
     (run.folders["statistics"] / "Split-val" / "FeatureStats.pb").write_bytes(b"\xff\xff\xff")
-    text = write_report(run.folder, run.summary, run.folders).read_text(encoding="utf-8")
+    text = write_report(run.folder, run.typed(), run.folders).read_text(encoding="utf-8")
     page = check_sound(text)
     assert "Not readable: evidence.json of ModelGate" in page.text
+    assert "another version than this Kelp reads (expected version 1, got version 2)" in page.text
     assert "wind_gust" in page.text
 
 
@@ -235,7 +239,7 @@ def test_first_model_has_no_baseline(tmp_path: Path) -> None:
     for one in evidence["slices"]:
         one["change"] = None
     run.change("evidence", "evidence.json", evidence)
-    text = write_report(run.folder, run.summary, run.folders).read_text(encoding="utf-8")
+    text = write_report(run.folder, run.typed(), run.folders).read_text(encoding="utf-8")
     assert "no model was blessed before" in check_sound(text).text
 
 
@@ -255,7 +259,7 @@ def test_regression_has_other_parts(tmp_path: Path) -> None:
     }
     run.change("evidence", "evidence.json", evidence)
     (run.folders["folds"] / "folds.json").unlink()
-    text = write_report(run.folder, run.summary, run.folders).read_text(encoding="utf-8")
+    text = write_report(run.folder, run.typed(), run.folders).read_text(encoding="utf-8")
     page = check_sound(text)
     assert "a regression has no curves" in page.text
     assert "a regression has no confusion matrix" in page.text
@@ -273,7 +277,7 @@ def test_many_classes_and_many_features(tmp_path: Path) -> None:
     drop = {"value": 0.001, "low": 0.0, "high": 0.002}
     evidence["importance"] = [{"feature": f"f{place}", "drop": drop} for place in range(300)]
     run.change("evidence", "evidence.json", evidence)
-    page = write_report(run.folder, run.summary, run.folders)
+    page = write_report(run.folder, run.typed(), run.folders)
     told = check_sound(page.read_text(encoding="utf-8"))
     assert "24 more classes are not drawn" in told.text
     assert "All 300 features as a table" in told.text
@@ -293,7 +297,7 @@ def test_a_wide_table_gives_a_page_that_can_be_opened(tmp_path: Path) -> None:
             checked.append(one | {"figure": 0.0, "bound": 0.1, "outcome": "pass", "what": "Fine."})
     audit["checks"] = [*checked, {**checked[0], "outcome": "warn", "what": "X1106 is far off."}]
     run.change("data_verdict", "audit.json", audit)
-    page = write_report(run.folder, run.summary, run.folders)
+    page = write_report(run.folder, run.typed(), run.folders)
     told = check_sound(page.read_text(encoding="utf-8"))
     assert page.stat().st_size < 3_000_000
     assert "X1106 is far off." in told.text
@@ -310,7 +314,7 @@ def test_half_a_page_is_never_left(
     (tmp_path / REPORT_FILE).write_text("the last one")
     monkeypatch.setattr(Path, "chmod", refuse)
     with pytest.raises(OSError, match="no space"):
-        write_report(tmp_path, run.summary, run.folders)
+        write_report(tmp_path, run.typed(), run.folders)
     assert [path.name for path in tmp_path.iterdir()] == [REPORT_FILE]
     assert (tmp_path / REPORT_FILE).read_text() == "the last one"
 
@@ -358,10 +362,10 @@ def luminance(colour: str) -> float:
 
 def test_needs_no_tensorflow(tmp_path: Path, run: Run) -> None:
     code = (
-        "import sys; from pathlib import Path; from contracts.files import read_json;"
-        "from report.render import write_report;"
-        f"run = Path({str(run.folder)!r}); summary = read_json(run / 'summary.json');"
-        f"write_report(Path({str(tmp_path)!r}), summary, summary['folders']);"
+        "import sys; from pathlib import Path; from contracts.results.files import read_result;"
+        "from contracts.results.summary import Summary; from report.render import write_report;"
+        f"summary = read_result(Path({str(run.folder)!r}), Summary);"
+        f"write_report(Path({str(tmp_path)!r}), summary, summary.folders);"
         "print([n for n in ('tensorflow', 'tfx', 'matplotlib.pyplot') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

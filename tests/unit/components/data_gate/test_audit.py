@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from components.data_gate.audit.audit import CHECKS, run_audit, to_findings, to_json
+from components.data_gate.audit.audit import CHECKS, report_of, run_audit, to_findings
 from components.data_gate.config import AuditedDataSpec, AuditSpec
 from components.example_gen.config import SplitSpec
 from tests.audit_tables import audit_data, clean, problem, splits, with_column
@@ -26,7 +26,7 @@ def test_sound_data_give_figures_and_no_finding(task: str) -> None:
     quick = {"label_errors": {"rows": 500, "folds": 2}}
     part = run_audit(audit_data(splits(task), quick, BY_DAY, problem(task)))
     assert to_findings(part) == []
-    content = to_json(part)
+    content = report_of(part).to_json()
     assert json.loads(json.dumps(content, allow_nan=False)) == content
     assert {one["outcome"] for one in content["checks"]} == {"pass"}
     assert {one["check"] for one in content["checks"]} >= {"leakage", "overlap", "missing"}
@@ -48,10 +48,9 @@ def test_every_planted_defect_is_found_and_blocking_ones_come_first() -> None:
         ("warn", "duplicates.across", "", "train, test"),
         ("warn", "constant", "still", "train"),
     ]
-    first = findings[0].to_dict()
-    assert first["figure"] == pytest.approx(1.0)
-    assert first["bound"] == 0.98
-    assert first["fix"]
+    assert findings[0].figure == pytest.approx(1.0)
+    assert findings[0].bound == 0.98
+    assert findings[0].fix
 
 
 def test_a_check_that_is_off_is_not_made() -> None:
@@ -69,7 +68,7 @@ def test_hardly_any_rows(task: str, rows: int) -> None:
     tables = splits(task, train=rows, val=rows, test=rows)
     part = run_audit(audit_data(tables, split=BY_DAY, of=problem(task)))
     assert {one.severity for one in to_findings(part)} == {"warn"}
-    json.dumps(to_json(part), allow_nan=False)
+    json.dumps(report_of(part).to_json(), allow_nan=False)
 
 
 def test_features_without_a_value() -> None:
@@ -86,7 +85,7 @@ def test_features_without_a_value() -> None:
         for name, table in splits().items()
     }
     part = run_audit(audit_data(tables))
-    json.dumps(to_json(part), allow_nan=False)
+    json.dumps(report_of(part).to_json(), allow_nan=False)
     assert ("missing", "town") in {(one.check, one.feature) for one in to_findings(part)}
 
 

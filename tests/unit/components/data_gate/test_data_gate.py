@@ -9,8 +9,9 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from components.data_gate.component import refuse
-from components.data_gate.findings import Finding, find_all
+from components.data_gate.findings import find_all
 from contracts.errors import GateError
+from contracts.results.audit import AuditDetails, AuditReport, DataFinding
 from models.features.spec import FeaturesSpec
 
 SCHEMA = text_format.Parse(
@@ -47,7 +48,7 @@ def _statistics(**changes: int) -> statistics_pb2.DatasetFeatureStatistics:
     )
 
 
-def _find(statistics: Any, anomalies: str = "") -> list[Finding]:
+def _find(statistics: Any, anomalies: str = "") -> list[DataFinding]:
     parsed = text_format.Parse(anomalies, anomalies_pb2.Anomalies())
     return find_all({"train": statistics}, {"train": parsed}, SCHEMA, PROBLEM)
 
@@ -109,35 +110,39 @@ def test_a_text_column_cannot_be_numeric() -> None:
     assert finding.received == "BYTES"
 
 
+def finding(severity: Any, feature: str, split: str, what: str, **more: str) -> DataFinding:
+    return DataFinding(severity=severity, feature=feature, split=split, what=what, **more)
+
+
 def test_refusal_is_short_and_counts_the_rest() -> None:
     findings = [
-        Finding("block", f"f{number}", "train", f"bad {number}.", "good", "bad", example="row 3")
+        finding("block", f"f{number}", "train", f"bad {number}.", example="row 3")
         for number in range(30)
     ]
     with pytest.raises(GateError) as caught:
-        refuse([*findings, Finding("warn", "w", "train", "odd", "", "")])
+        refuse([*findings, finding("warn", "w", "train", "odd")])
     lines = caught.value.lines()
     assert len(lines) <= 5
     assert "29 more" in lines[0]
     assert "feature f0, split train, row 3" in lines[1]
     assert "schema freeze" in lines[-1]
-    refuse([Finding("warn", "w", "train", "odd", "", "")])
+    refuse([finding("warn", "w", "train", "odd")])
 
 
 def test_refusal_names_every_check_and_hands_over_the_audit() -> None:
     findings = [
-        Finding("block", "delay", "train", "delay leaks.", "", "", check="leakage", fix="drop it"),
-        Finding("block", "date", "train, val", "days overlap.", "", "", check="overlap"),
-        Finding("block", "", "train, test", "copies.", "", "", check="duplicates.across"),
+        finding("block", "delay", "train", "delay leaks.", check="leakage", fix="drop it"),
+        finding("block", "date", "train, val", "days overlap.", check="overlap"),
+        finding("block", "", "train, test", "copies.", check="duplicates.across"),
     ]
     with pytest.raises(GateError) as caught:
-        refuse(findings, {"checks": [], "details": {}})
+        refuse(findings, AuditReport(checks=[], details=AuditDetails()))
     first, where, fix = caught.value.lines()
     assert "delay leaks." in first
     assert "2 more: overlap date (train, val), duplicates.across (train, test)." in first
     assert where.endswith("DataGate, feature delay, split train")
     assert fix.endswith("drop it")
-    assert caught.value.audit == {"checks": [], "details": {}}
+    assert caught.value.audit == {"version": 1, "checks": [], "details": {}}
     with pytest.raises(GateError) as caught:
         refuse(findings[2:])
     assert "feature" not in caught.value.where

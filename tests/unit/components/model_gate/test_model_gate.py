@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
 
-from components.evaluator.results import ModelEvaluation
-from components.model_gate.agreement import agreement
-from components.model_gate.gate import Gate
 from components.model_gate.gates import is_blessed, judge
+from components.model_gate.tfma_parity import tfma_parity
+from contracts.results.evidence import Evidence, Interval
+from contracts.results.gates import Gate
+from contracts.results.summary import CandidateMetrics
 from evidence.config import EvaluationSpec
 from evidence.wording import figure, name_of, with_interval
 
@@ -29,6 +29,13 @@ def _slice(name: str, source: str = "config", **parts: Any) -> dict[str, Any]:
     entry = {"slice": {"carrier": name}, "source": source, "rows": 500, "share": 0.1}
     metrics = {"roc_auc": _interval(0.75)}
     return {**entry, "insufficient": None, "metrics": metrics, "gap": None, "change": None, **parts}
+
+
+def _stress(
+    name: str, drop: float | None, bound: float | None, severity: str = "block"
+) -> dict[str, Any]:
+    figures = {"metric": _interval(0.7), "drop": _interval(drop), "bound": bound}
+    return {"name": name, "kind": "noise", "columns": [], "severity": severity, **figures}
 
 
 EVIDENCE: dict[str, Any] = {
@@ -61,12 +68,20 @@ EVIDENCE: dict[str, Any] = {
     "fairness": [],
     "robustness": [],
     "calibration": {"bins": [], "error": _interval(0.03)},
+    "higher_is_better": True,
+    "rows": 1000,
+    "resamples": 100,
+    "confidence": 0.95,
+    "seed": 1,
+    "curves": {},
+    "confusion": None,
+    "decisions": None,
 }
 RECORD = {"roc_auc": 0.8, "log_loss": 0.4}
 
 
 def _judge(spec: dict[str, Any], **changed: Any) -> list[Gate]:
-    evidence = copy.deepcopy(EVIDENCE) | changed
+    evidence = Evidence.model_validate(EVIDENCE | changed)
     return judge(evidence, RECORD, EvaluationSpec.model_validate(spec))
 
 
@@ -95,16 +110,17 @@ def test_a_good_candidate_passes_every_gate_and_thin_slices_do_not_pass() -> Non
 @pytest.mark.parametrize(
     ("bound", "blessed"), [({"min": 0.8}, True), ({"min": 0.81}, False), ({"max": 0.79}, False)]
 )
-def test_bounds_are_held_against_the_record(bound: dict[str, float], blessed: bool) -> None:
+def test_bounds_are_checked_against_the_record(bound: dict[str, float], blessed: bool) -> None:
     assert is_blessed(_judge({"bounds": {"roc_auc": bound}})) is blessed
 
 
 def test_a_metric_that_could_not_be_computed_blocks() -> None:
-    gates = judge(EVIDENCE, {}, EvaluationSpec.model_validate({"bounds": {"f1": {"min": 0.5}}}))
+    evidence = Evidence.model_validate(EVIDENCE)
+    gates = judge(evidence, {}, EvaluationSpec.model_validate({"bounds": {"f1": {"min": 0.5}}}))
     assert "f1 could not be computed" in _one(gates, "bound", "block").reason
 
 
-def test_a_loss_is_told_by_its_direction() -> None:
+def test_a_loss_has_its_direction() -> None:
     gates = _judge({"change": {"roc_auc": {"max_loss": 0.005}, "log_loss": {"max_loss": 0.005}}})
     blocked = [gate for gate in gates if gate.outcome == "block"]
     assert {gate.metric for gate in blocked} == {"roc_auc", "log_loss"}
@@ -227,7 +243,7 @@ def test_the_constant_guess_is_never_a_tie_beside_an_interval_without_zero() -> 
 
 
 def test_every_refusal_names_the_key_that_decides_it() -> None:
-    lost = [{"name": "gaps", "drop": _interval(0.05), "bound": 0.01, "severity": "block"}]
+    lost = [_stress("gaps", 0.05, 0.01)]
     gates = _judge(
         {
             "bounds": {"roc_auc": {"min": 0.9}},
@@ -297,7 +313,7 @@ def test_a_baseline_that_cannot_be_compared_blocks() -> None:
     assert not is_blessed(_judge({}, baselines=[entry]))
 
 
-def test_gaps_between_groups_are_held_against_their_bounds() -> None:
+def test_gaps_between_groups_are_checked_against_their_bounds() -> None:
     fairness = [
         {
             "column": "sex",
@@ -318,10 +334,10 @@ def test_gaps_between_groups_are_held_against_their_bounds() -> None:
 
 def test_stresses_and_calibration() -> None:
     robustness = [
-        {"name": "noise", "drop": _interval(0.05), "bound": 0.01, "severity": "block"},
-        {"name": "gaps", "drop": _interval(0.05), "bound": 0.01, "severity": "warn"},
-        {"name": "fog", "drop": _interval(0.05), "bound": None, "severity": "block"},
-        {"name": "lost", "drop": _interval(None), "bound": 0.01, "severity": "block"},
+        _stress("noise", 0.05, 0.01),
+        _stress("gaps", 0.05, 0.01, "warn"),
+        _stress("fog", 0.05, None),
+        _stress("lost", None, 0.01),
     ]
     gates = _judge({"calibration": {"max_error": 0.02}}, robustness=robustness)
     outcomes = {gate.subject: gate.outcome for gate in gates if gate.gate == "robustness"}
@@ -336,12 +352,16 @@ def test_where_nothing_is_asked_nothing_is_blessed() -> None:
 
 
 def test_our_figures_and_the_record_must_agree() -> None:
-    slices = [{"slice": {"carrier": "AA"}, "rows": 500, "metrics": {"roc_auc": 0.75}}]
-    (same,) = agreement(EVIDENCE, ModelEvaluation(dict(RECORD), slices))
+    evidence = Evidence.model_validate(EVIDENCE)
+
+    def record(value: float) -> CandidateMetrics:
+        entry = {"slice": {"carrier": "AA"}, "rows": 500, "metrics": {"roc_auc": value}}
+        return CandidateMetrics.model_validate({"metrics": RECORD, "slices": [entry]})
+
+    (same,) = tfma_parity(evidence, record(0.75))
     assert same.outcome == "pass"
     assert same.reason.startswith("3 metrics")
-    slices[0]["metrics"] = {"roc_auc": 0.7501}
-    (apart,) = agreement(EVIDENCE, ModelEvaluation(dict(RECORD), slices))
+    (apart,) = tfma_parity(evidence, record(0.7501))
     assert apart.outcome == "warn"
     assert "carrier=AA" in apart.reason
 
@@ -350,5 +370,5 @@ def test_words() -> None:
     assert figure(None) == "unknown"
     assert figure(0.00001) == "1.0e-05"
     assert figure(12345.678) == "12,345.7"
-    assert with_interval(0.5, {"low": None, "high": None}) == "0.5000"
+    assert with_interval(0.5, Interval()) == "0.5000"
     assert name_of({"a": 1, "b": "x"}) == "a=1, b=x"

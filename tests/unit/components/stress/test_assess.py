@@ -88,15 +88,15 @@ def _job(task, **changes):
 @pytest.mark.parametrize("task", small_model.LABELS)
 def test_what_the_model_rests_on_is_lost_and_nothing_else(worlds, task):
     model, table = worlds[task]
-    told = assess(model, table, _job(task))
-    assert told["rows"] == ROWS
-    assert told["metric"] == {"binary": "roc_auc", "multiclass": "accuracy"}.get(task, "r2")
-    drops = {entry["name"]: entry["drop"] for entry in told["robustness"]}
+    report = assess(model, table, _job(task)).to_json()
+    assert report["rows"] == ROWS
+    assert report["metric"] == {"binary": "roc_auc", "multiclass": "accuracy"}.get(task, "r2")
+    drops = {entry["name"]: entry["drop"] for entry in report["robustness"]}
     assert list(drops) == list(STRESS)
     assert drops["idle_noise"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     for name in ("noise", "gone", "unseen", "units", "push"):
         assert 0 < drops[name]["low"] <= drops[name]["value"] <= drops[name]["high"], name
-    importance = {entry["feature"]: entry["drop"] for entry in told["importance"]}
+    importance = {entry["feature"]: entry["drop"] for entry in report["importance"]}
     assert set(importance) == set(small_model.FEATURES)
     assert next(iter(importance)) == "x"
     for name in ("x", "the count", "color"):
@@ -107,7 +107,7 @@ def test_what_the_model_rests_on_is_lost_and_nothing_else(worlds, task):
 
 def test_entries_hold_what_the_gate_and_the_report_read(worlds):
     model, table = worlds["binary"]
-    noise = assess(model, table, _job("binary"))["robustness"][0]
+    noise = assess(model, table, _job("binary")).to_json()["robustness"][0]
     assert {name: noise[name] for name in ("name", "kind", "columns", "bound", "severity")} == {
         "name": "noise",
         "kind": "noise",
@@ -120,12 +120,12 @@ def test_entries_hold_what_the_gate_and_the_report_read(worlds):
 
 def test_the_figures_are_those_of_scikit_learn(worlds):
     model, table = worlds["regression"]
-    told = assess(model, table, _job("regression"))
+    report = assess(model, table, _job("regression")).to_json()
     truth = table["y"].to_numpy()
     plain = model.predict(model.columns(table))
     gone = table.set_column(0, "x", pa.nulls(ROWS, pa.float32()))
     worse = model.predict(model.columns(gone))
-    entry = next(one for one in told["robustness"] if one["name"] == "gone")
+    entry = next(one for one in report["robustness"] if one["name"] == "gone")
     assert entry["metric"]["value"] == pytest.approx(metrics.r2_score(truth, worse), abs=1e-6)
     drop = metrics.r2_score(truth, plain) - metrics.r2_score(truth, worse)
     assert entry["drop"]["value"] == pytest.approx(drop, abs=1e-6)
@@ -134,8 +134,8 @@ def test_the_figures_are_those_of_scikit_learn(worlds):
 def test_an_adversary_moves_numbers_alone_and_each_against_its_row(worlds):
     model, table = worlds["binary"]
     stress = {f"{size}": {"kind": "adversarial", "epsilon": size} for size in (0.1, 0.3, 1.0)}
-    told = assess(model, table, _job("binary", stress=stress))
-    values = [entry["metric"]["value"] for entry in told["robustness"]]
+    report = assess(model, table, _job("binary", stress=stress)).to_json()
+    values = [entry["metric"]["value"] for entry in report["robustness"]]
     assert values == sorted(values, reverse=True)
     truth = table["y"].to_numpy() == "yes"
     # x weighs 1 in the score and the count 0.5: both move against the label, and x's
@@ -148,20 +148,20 @@ def test_an_adversary_moves_numbers_alone_and_each_against_its_row(worlds):
 def test_lower_is_better_where_it_is(worlds):
     model, table = worlds["binary"]
     stress = {"gone": STRESS["gone"]}
-    told = assess(model, table, _job("binary", metric="log_loss", stress=stress))
-    entry = told["robustness"][0]
-    assert told["metric"] == "log_loss"
+    report = assess(model, table, _job("binary", metric="log_loss", stress=stress)).to_json()
+    entry = report["robustness"][0]
+    assert report["metric"] == "log_loss"
     assert entry["drop"]["low"] > 0
-    assert told["importance"][0]["drop"]["low"] > 0
+    assert report["importance"][0]["drop"]["low"] > 0
 
 
 def test_decisions_are_taken_at_the_operating_threshold(worlds):
     model, table = worlds["binary"]
     stress = {"idle": STRESS["idle_noise"]}
-    told = assess(model, table, _job("binary", metric="f1", stress=stress))
+    report = assess(model, table, _job("binary", metric="f1", stress=stress)).to_json()
     called = model.answers(model.columns(table))["decisions"]
     wanted = metrics.f1_score(table["y"].to_numpy() == "yes", called)
-    assert told["robustness"][0]["metric"]["value"] == pytest.approx(wanted, abs=1e-9)
+    assert report["robustness"][0]["metric"]["value"] == pytest.approx(wanted, abs=1e-9)
 
 
 def test_draws_depend_on_the_seed_and_on_a_stresss_name_not_its_place(worlds):
@@ -169,9 +169,9 @@ def test_draws_depend_on_the_seed_and_on_a_stresss_name_not_its_place(worlds):
     off = {"importance": {"enabled": False}}
     both = {name: STRESS[name] for name in ("noise", "unseen")}
     alone = {"unseen": STRESS["unseen"]}
-    first = assess(model, table, _job("binary", stress=both, **off))
-    again = assess(model, table, _job("binary", stress=alone, **off))
-    other = assess(model, table, _job("binary", stress=alone, seed=12, **off))
+    first = assess(model, table, _job("binary", stress=both, **off)).to_json()
+    again = assess(model, table, _job("binary", stress=alone, **off)).to_json()
+    other = assess(model, table, _job("binary", stress=alone, seed=12, **off)).to_json()
     assert first["importance"] == []
     assert first["robustness"][1] == again["robustness"][0]
     assert again["robustness"][0]["drop"] != other["robustness"][0]["drop"]

@@ -81,7 +81,7 @@ def test_a_version_has_all_of_its_story(tmp_path: Path, monkeypatch: pytest.Monk
     tracked = log_run(run_record(saved, model_uri=FIRST), spec)
     with open_registry(spec.uri) as registry:
         (version,) = registry.versions("demo")
-        assert registry.read(version.run_id, "gates.json") == gates(blessed=True)
+        assert registry.read(version.run_id, "gates.json") == gates(blessed=True).to_json()
         assert registry.read(version.run_id, "evidence.json")["metric"] == "roc_auc"
         assert registry.read(version.run_id, "lineage.json")["seed"] == 7
         assert registry.read(version.run_id, "audit.json") is None

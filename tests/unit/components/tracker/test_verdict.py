@@ -5,25 +5,27 @@ from __future__ import annotations
 import math
 
 from components.tracker.verdict import metrics_of, reasons_of, verdict_tags
+from contracts.results.gates import GateReport
 from tests.registry_fixture import EVIDENCE, gate, gates
 
 
 def test_metrics_come_with_their_intervals() -> None:
-    told = metrics_of({"roc_auc": 0.7501, "confusion": [[1]], "f1": None}, EVIDENCE)
-    assert told["roc_auc"] == 0.7501, "the value of record goes before the resampled one"
-    assert (told["roc_auc.low"], told["roc_auc.high"]) == (0.74, 0.76)
-    assert told["baseline.log_loss"] == 0.5
-    assert told["difference.log_loss.high"] == -0.05
-    assert "log_loss.low" not in told
-    assert "confusion" not in told
-    assert "f1" not in told
+    metrics = metrics_of({"roc_auc": 0.7501, "confusion": [[1]], "f1": None}, EVIDENCE)
+    assert metrics["roc_auc"] == 0.7501, "the value of record goes before the resampled one"
+    assert (metrics["roc_auc.low"], metrics["roc_auc.high"]) == (0.74, 0.76)
+    assert metrics["baseline.log_loss"] == 0.5
+    assert metrics["difference.log_loss.high"] == -0.05
+    assert "log_loss.low" not in metrics
+    assert "confusion" not in metrics
+    assert "f1" not in metrics
 
 
 def test_metrics_that_are_no_numbers_are_left_out() -> None:
-    assert metrics_of({"a": math.nan, "b": math.inf, "c": 1}, {}) == {"c": 1.0}
+    bare = EVIDENCE.model_copy(update={"metrics": {}})
+    assert metrics_of({"a": math.nan, "b": math.inf, "c": 1}, bare) == {"c": 1.0}
 
 
-def test_tags_tell_verdict_reasons_and_outcomes() -> None:
+def test_tags_name_verdict_reasons_and_outcomes() -> None:
     tags = verdict_tags(gates(blessed=False), EVIDENCE)
     assert tags["blessed"] == "false"
     assert tags["reasons"] == "Slice origin=JFK is worse than the baseline by 0.1."
@@ -32,17 +34,17 @@ def test_tags_tell_verdict_reasons_and_outcomes() -> None:
 
 
 def test_bounded_metrics_are_shown_after_the_main_one() -> None:
-    verdict = {
-        "blessed": True,
-        "gates": [
+    verdict = GateReport(
+        blessed=True,
+        gates=[
             gate("pass", metric="log_loss"),
             gate("pass", metric="f1", gate="fairness"),
             gate("pass", metric=""),
         ],
-    }
+    )
     assert verdict_tags(verdict, EVIDENCE)["metrics"] == "roc_auc,log_loss"
 
 
 def test_only_gates_that_block_are_reasons() -> None:
-    verdict = {"gates": [gate("warn"), gate("block", reason="no"), gate("insufficient")]}
-    assert reasons_of(verdict) == ["no"]
+    gates = [gate("warn"), gate("block", reason="no"), gate("insufficient")]
+    assert reasons_of(GateReport(blessed=False, gates=gates)) == ["no"]

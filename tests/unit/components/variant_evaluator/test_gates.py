@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
 
-from components.model_gate.gate import Gate
 from components.variant_evaluator.gates import judge
+from contracts.results.gates import Gate
+from contracts.results.variant import VariantVerdict
 from models.compression.spec import VariantSpec
 
 FACTS: dict[str, Any] = {
+    "name": "small",
+    "weights": {"weights": "none"},
+    "format": "savedmodel_int8",
+    "kind": "savedmodel",
+    "status": "failed",
     "metric": "roc_auc",
     "higher_is_better": True,
     "difference": {"roc_auc": {"value": -0.001, "low": -0.003, "high": 0.001}},
     "slices": [
         {
             "slice": {"carrier": "AA"},
+            "source": "config",
             "rows": 900,
             "insufficient": None,
             "change": {"value": 0.002, "low": -0.01, "high": 0.02},
         },
         {
             "slice": {"carrier": "ZZ"},
+            "source": "config",
             "rows": 9,
             "insufficient": "fewer than 100 rows",
             "change": None,
@@ -53,14 +60,14 @@ def _judge(gates: dict[str, Any] | None = None, form: str = "savedmodel_int8", *
             "gates": gates or {},
         }
     )
-    return {gate.gate: gate for gate in judge(spec, copy.deepcopy(FACTS) | facts)}
+    return {gate.gate: gate for gate in judge(spec, VariantVerdict.model_validate(FACTS | facts))}
 
 
 def _blocked(gates: dict[str, Gate]) -> set[str]:
     return {name for name, gate in gates.items() if gate.outcome == "block"}
 
 
-def test_a_sound_variant_passes_what_it_is_asked() -> None:
+def test_a_sound_variant_passes_what_is_required() -> None:
     gates = _judge()
     assert _blocked(gates) == set()
     assert set(gates) == {"variant_parity", "variant_drop", "variant_saving"}
@@ -92,7 +99,7 @@ def test_a_drop_that_cannot_be_computed_blocks() -> None:
     assert _blocked(_judge(difference=nothing)) == {"variant_drop"}
 
 
-def test_the_worst_slice_with_rows_enough_is_held_to_its_bound() -> None:
+def test_the_worst_slice_with_rows_enough_is_checked_against_its_bound() -> None:
     gates = _judge({"max_slice_drop": 0.01})
     assert _blocked(gates) == {"variant_slice"}
     assert gates["variant_slice"].slice == {"carrier": "AA"}
@@ -116,7 +123,7 @@ def test_answers_unlike_its_own_network_block(off: float) -> None:
         ({"min_sparsity": 0.8}, set()),
     ],
 )
-def test_costs_are_held_to_their_bounds(gates: dict[str, Any], blocked: set[str]) -> None:
+def test_costs_are_checked_against_their_bounds(gates: dict[str, Any], blocked: set[str]) -> None:
     assert _blocked(_judge(gates)) == blocked
 
 

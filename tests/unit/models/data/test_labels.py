@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from contracts.errors import ConfigError, ModelError
+from contracts.results.training import OperatingPoint
 from models.data.labels import check_labels, class_weights, constant_guess_loss
 from models.features.spec import FeaturesSpec
-from models.training.operating_point import OperatingPoint
 from models.training.validation_metrics import score
 
 NUMERIC = {"x": {"type": "numeric"}}
@@ -73,8 +73,12 @@ def test_the_constant_guess_loss_is_the_weighted_entropy():
     assert constant_guess_loss(REGRESSION, np.array([1.0, 2.0]), None) == 1.0
 
 
+def _point(*values):
+    return OperatingPoint(**dict(zip(OperatingPoint.model_fields, values, strict=True)))
+
+
 def test_binary_scores_on_a_case_done_by_hand():
-    point = OperatingPoint(0.5, 0.25, 1, 0, 2, 1)
+    point = _point(0.5, 0.25, 1, 0, 2, 1)
     scores = score("binary", np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.15, 0.9]), point)
     assert scores["roc_auc"] == pytest.approx(0.75)
     assert scores["precision"] == 1.0
@@ -85,9 +89,7 @@ def test_binary_scores_on_a_case_done_by_hand():
 
 
 def test_what_one_class_alone_cannot_give_is_none():
-    scores = score(
-        "binary", np.array([0, 0]), np.array([0.1, 0.2]), OperatingPoint(1, 0, 0, 0, 2, 0)
-    )
+    scores = score("binary", np.array([0, 0]), np.array([0.1, 0.2]), _point(1, 0, 0, 0, 2, 0))
     assert scores["roc_auc"] is None
     assert scores["recall"] is None
 

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.results.evidence import Evidence, Interval, SliceEvidence
+from contracts.results.gates import Gate
 from pipelines import cli
 from pipelines.commands import report
 from pipelines.commands.diff import compare
@@ -23,7 +25,7 @@ from pipelines.runs.differences import (
     slice_changes,
     statistics_changes,
 )
-from tests.report_fixture import Run, full_run
+from tests.report_fixture import CARD, CONFIG, Run, full_run
 
 FIRST, SECOND = "20261121-065411", "20261121-075411"
 SCHEMA = """
@@ -106,23 +108,22 @@ def test_differences_as_tables(
     monkeypatch.setenv("COLUMNS", "160")
     change_all(runs[1])
     assert cli.main(["diff", FIRST, SECOND]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for part in ("training.epochs", "ROC AUC", "+0.0500", "carrier = UA", "gone: UA", "new: AA"):
-        assert part in told, part
-    assert "no difference" not in told
+        assert part in printed, part
+    assert "no difference" not in printed
 
 
 def change_all(run: Run) -> None:
     """Changes one thing of every kind."""
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
-    (run.folder / "config.yaml").write_text(
-        "name: flights\ntask: binary\nseed: 2014\ntraining: {epochs: 4}\n"
-    )
+    config = CONFIG | {"seed": 2014, "training": {"epochs": 9}}
+    (run.folder / "config.json").write_text(json.dumps(config | {"card": CARD}))
     summary = run.summary
     summary |= {"blessed": False, "pushed_to": None, "overrides": ["training.epochs=9"]}
     summary["rows"] = {**summary["rows"], "train": 1}
-    summary["digests"] = {"data": "other", "source": "other"}
+    summary["digests"] |= {"data": "other", "source": "other"}
     summary["versions"] = {**summary["versions"], "keras": "3.16.0"}
     summary["seconds"] = {**summary["seconds"], "Trainer": 40.0, "Pusher": 11.4}
     (int8,) = [one for one in summary["variants"] if one["name"] == "int8"]
@@ -147,7 +148,7 @@ def change_all(run: Run) -> None:
     run.write_summary()
 
 
-def test_an_older_run_is_compared_as_far_as_it_goes(
+def test_a_run_without_artifacts_is_compared_as_far_as_it_goes(
     runs: tuple[Run, Run], capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second = runs
@@ -159,7 +160,20 @@ def test_an_older_run_is_compared_as_far_as_it_goes(
     assert f"schema: run {FIRST} has no record of its schema" in capsys.readouterr().out
 
 
-def test_resolved_configs_are_preferred(runs: tuple[Run, Run]) -> None:
+def test_a_run_of_another_version_is_an_error(
+    runs: tuple[Run, Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    del runs[0].summary["version"]
+    runs[0].write_summary()
+    assert cli.main(["diff", FIRST, SECOND]) == cli.OTHER_ERROR
+    error = capsys.readouterr().err
+    assert "summary.json has another version than this Kelp reads" in error
+    assert "expected: version 1" in error
+    assert "received: no version" in error
+    assert "run the pipeline again" in error
+
+
+def test_resolved_configs_are_compared(runs: tuple[Run, Run]) -> None:
     for run, epochs in zip(runs, (3, 4), strict=True):
         content = {"training": {"epochs": epochs}, "network": {"units": [8]}}
         (run.folder / "config.json").write_text(json.dumps(content))
@@ -176,7 +190,7 @@ def test_unknown_runs_are_an_argument_error(
 
 
 @pytest.mark.parametrize("display", [True, False])
-def test_report_is_written_opened_and_told(
+def test_report_is_written_and_opened(
     runs: tuple[Run, Run],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -192,14 +206,14 @@ def test_report_is_written_opened_and_told(
     monkeypatch.setattr(report, "has_display", lambda _: display)
     page = runs[1].folder / "report.html"
     assert cli.main(["report"]) == 0
-    told = capsys.readouterr()
-    assert told.out.strip() == str(page)
+    printed = capsys.readouterr()
+    assert printed.out.strip() == str(page)
     assert "Blessed, with warnings" in page.read_text()
     assert opened == ([page.as_uri()] if display else [])
-    assert ("no browser" in told.err) == (not display)
+    assert ("no browser" in printed.err) == (not display)
 
 
-def test_report_path_only_tells(
+def test_report_path_only_prints(
     runs: tuple[Run, Run], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = runs[0].folder / "report.html"
@@ -226,13 +240,13 @@ def test_display(environment: dict[str, str], platform: str, expected: bool) -> 
 
 
 @given(values, values)
-def test_changed_tells_what_differs_and_nothing_else(
+def test_changed_lists_what_differs_and_nothing_else(
     before: dict[str, Any], after: dict[str, Any]
 ) -> None:
-    told = {one["key"]: (one["before"], one["after"]) for one in changed(before, after)}
+    printed = {one["key"]: (one["before"], one["after"]) for one in changed(before, after)}
     for key in {*before, *after}:
         same = key in before and key in after and before[key] == after[key]
-        assert (key not in told) == same
+        assert (key not in printed) == same
     assert changed(before, before) == []
 
 
@@ -241,8 +255,8 @@ def test_flat() -> None:
 
 
 def test_metrics_without_intervals_have_a_difference_only() -> None:
-    one = {"auc": {"candidate": {"value": 0.7}}, "gone": {"candidate": {"value": 1.0}}}
-    other = {"auc": {"candidate": {"value": 0.8}}}
+    one = {"auc": Interval(value=0.7), "gone": Interval(value=1.0)}
+    other = {"auc": Interval(value=0.8)}
     auc, gone = metric_changes(one, other)
     assert auc["difference"] == pytest.approx(0.1)
     assert (auc["low"], auc["high"]) == (None, None)
@@ -251,20 +265,22 @@ def test_metrics_without_intervals_have_a_difference_only() -> None:
 
 
 def test_independent_intervals_add_up_as_squares() -> None:
-    one = {"m": {"candidate": {"value": 0.5, "low": 0.47, "high": 0.53}}}
-    other = {"m": {"candidate": {"value": 0.6, "low": 0.56, "high": 0.64}}}
+    one = {"m": Interval(value=0.5, low=0.47, high=0.53)}
+    other = {"m": Interval(value=0.6, low=0.56, high=0.64)}
     (change,) = metric_changes(one, other)
     assert change["low"] == pytest.approx(0.05)
     assert change["high"] == pytest.approx(0.15)
 
 
 def test_slices_that_moved_most_come_first() -> None:
-    def evidence(**values: float) -> dict[str, Any]:
+    def evidence(**values: float) -> Evidence:
         slices = [
-            {"slice": {"x": name}, "metrics": {"auc": {"value": value}}}
+            SliceEvidence(
+                slice={"x": name}, source="config", rows=9, metrics={"auc": Interval(value=value)}
+            )
             for name, value in values.items()
         ]
-        return {"metric": "auc", "slices": slices}
+        return Evidence.model_construct(metric="auc", slices=slices)
 
     found = slice_changes(evidence(a=0.5, b=0.5, c=0.5), evidence(a=0.51, b=0.4, d=0.5), 3)
     assert [one["slice"] for one in found] == ["x = b", "x = a", "x = c"]
@@ -272,8 +288,8 @@ def test_slices_that_moved_most_come_first() -> None:
 
 
 def test_gates_are_known_by_what_they_ask() -> None:
-    def gate(outcome: str, place: str, **more: str) -> dict[str, Any]:
-        return {"gate": "slice_change", "outcome": outcome, "slice": {"x": place}, **more}
+    def gate(outcome: Any, place: str, reason: str = "") -> Gate:
+        return Gate(gate="slice_change", outcome=outcome, slice={"x": place}, reason=reason)
 
     # The worst slice of those that passed is another one: no gate changed.
     assert gate_changes([gate("pass", "a")], [gate("pass", "b")]) == []
@@ -282,7 +298,7 @@ def test_gates_are_known_by_what_they_ask() -> None:
         ("slice_change", "pass", None),
         ("slice_change (x = b)", None, "block"),
     ]
-    two = [{"gate": "bound", "metric": "auc", "outcome": "pass"}] * 2
+    two = [Gate(gate="bound", metric="auc", outcome="pass", reason="")] * 2
     assert gate_changes(two, two) == []
     assert len(gate_changes(two, two[:1])) == 1
 
@@ -299,6 +315,6 @@ def test_statistics_that_moved_most_of_their_size_come_first() -> None:
     assert statistics_changes(before, [], ("mean",), 5)[0]["after"] is None
 
 
-def test_seconds_of_components_of_one_run_only_are_told() -> None:
+def test_seconds_of_components_of_one_run_only_are_listed() -> None:
     found = second_changes({"A": 1.0, "B": 2.0}, {"A": 1.2, "C": 3.0}, lambda a, b: abs(a - b) > 1)
     assert [one["component"] for one in found] == ["B", "C"]

@@ -16,6 +16,7 @@ from components.example_gen.fingerprint import fingerprint
 from components.package_versions import package_versions
 from components.source_digest import source_digest
 from contracts.errors import ConfigError, DataError
+from contracts.results.files import write_result
 from pipelines import local
 from pipelines.commands.replay import (
     compare,
@@ -28,6 +29,7 @@ from pipelines.commands.replay import (
 )
 from pipelines.config.problem import LoadedConfig, load_config
 from pipelines.runs.record import record
+from tests.report_fixture import summary_of, training
 
 CONFIG = """\
 name: demo
@@ -57,18 +59,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _summarize(run: Path, loaded: LoadedConfig, **more: Any) -> None:
     data = fingerprint(select_files(loaded.config.ingest("demo.yaml")))
     source = source_digest("pipelines.graph")
-    summary = {
-        "name": "demo",
-        "run_id": run.name,
-        "status": "succeeded",
-        "candidate": {"metrics": METRICS, "slices": []},
-        "training": {"device": "CPU"},
-        "digests": {"config": loaded.digest, "data": data, "source": source},
-        "overrides": list(loaded.overrides),
-        "versions": package_versions(),
-        "config": "demo.yaml",
-    }
-    (run / "summary.json").write_text(json.dumps(summary | more))
+    summary = summary_of(
+        name="demo",
+        run_id=run.name,
+        training={**training(), "folder": "training"},
+        digests={"config": loaded.digest, "data": data, "source": source},
+        overrides=list(loaded.overrides),
+        versions=package_versions(),
+        config="demo.yaml",
+        **{"candidate": {"metrics": METRICS}, **more},
+    )
+    write_result(run, summary)
 
 
 def _change(run: Path, key: str, value: Any) -> None:
@@ -114,16 +115,16 @@ def test_a_run_that_recorded_no_config_is_refused(folder: Path) -> None:
         read_recording(folder)
 
 
-def test_what_may_change_the_metrics_is_told(folder: Path) -> None:
+def test_what_may_change_the_metrics_is_listed(folder: Path) -> None:
     summary = json.loads((folder / "summary.json").read_text())
     _change(folder, "digests", {**summary["digests"], "source": "other"})
     _change(folder, "versions", {**summary["versions"], "tensorflow": "1.0"})
-    _change(folder, "training", {"device": "NVIDIA H200"})
+    _change(folder, "training", {**summary["training"], "device": "NVIDIA H200"})
     machine = json.loads((folder / "machine.json").read_text())
     (folder / "machine.json").write_text(json.dumps({**machine, "cpus": 999}))
-    told = "\n".join(deviations(read_recording(folder)))
+    listed = "\n".join(deviations(read_recording(folder)))
     for part in ("digests.source was other", "tensorflow was 1.0", "NVIDIA H200", "cpus: was 999"):
-        assert part in told
+        assert part in listed
 
 
 def test_a_replay_writes_apart_and_is_not_tracked(folder: Path, tmp_path: Path) -> None:
@@ -186,14 +187,14 @@ def _pretend(monkeypatch: pytest.MonkeyPatch, metrics: Mapping[str, Any], status
         assert not use_cache
         latest = Path(loaded.config.runs) / "demo" / "latest"
         latest.mkdir(parents=True)
-        summary = {"candidate": {"metrics": metrics}}
-        (latest / "summary.json").write_text(json.dumps(summary))
+        record(loaded, latest)
+        _summarize(latest, loaded, candidate={"metrics": metrics})
         return status
 
     monkeypatch.setattr(local, "run", run)
 
 
-def test_the_exit_status_tells_whether_it_was_reproduced(
+def test_the_exit_status_says_whether_it_was_reproduced(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = Console(file=io.StringIO(), width=120)

@@ -1,4 +1,4 @@
-"""`kelp why` tells of versions from MLflow alone, and of runs from their folders."""
+"""`kelp why` explains versions from MLflow alone, and of runs from their folders."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from rich.console import Console
 
 from components.tracker.track import log_run
 from contracts.errors import ConfigError, EnvironmentProblem
+from contracts.results.files import write_result
 from pipelines import cli
-from pipelines.commands.why import explain, of_run, render
+from pipelines.commands.why import explain_verdict, of_run, render
 from tests.registry_fixture import EVIDENCE, gates, run_record, tracking_in, write_saved_model
+from tests.report_fixture import summary_of
 from tests.variant_verdicts import unmade, verdict
 
 
@@ -44,13 +46,16 @@ def _run(root: Path, name: str = "demo", run: str = "20260102-030405", **more: A
     verdict = root / "runs" / name / "artifacts" / "ModelGate" / "verdict" / "12"
     for path in (folder, verdict):
         path.mkdir(parents=True, exist_ok=True)
-    (verdict / "evidence.json").write_text(json.dumps(EVIDENCE))
+    (verdict / "evidence.json").write_text(json.dumps(EVIDENCE.to_json()))
     summary = {
+        "version": 1,
+        "started": "2026-01-02T03:04:05+00:00",
+        "total_seconds": 12.0,
         "name": name,
         "run_id": run,
         "status": "succeeded",
         "blessed": False,
-        "gates": gates(blessed=False)["gates"],
+        "gates": [gate.model_dump() for gate in gates(blessed=False).gates],
         "rows": {"train": 800, "test": 200},
         "pushed_to": None,
         "mlflow": {"run_id": "abc", "uri": "sqlite:///m.db", "model_version": None},
@@ -77,7 +82,7 @@ def _printed(why: Any) -> str:
 
 @pytest.mark.parametrize("words", [("1",), ("v1",), ("champion",), ("demo", "candidate")])
 def test_a_version_is_explained_from_mlflow_alone(workplace: Path, words: tuple[str, ...]) -> None:
-    why = explain(words)
+    why = explain_verdict(words)
     assert why.title == "demo, version 1"
     assert why.blessed
     printed = _printed(why)
@@ -86,16 +91,22 @@ def test_a_version_is_explained_from_mlflow_alone(workplace: Path, words: tuple[
     assert "0.1000 [0.0800, 0.1200]" in printed
     assert "0.0300" in printed
     assert "95% intervals of 1,000 resamples of 5,000 rows" in printed
-    for told in ("d" * 64, "c" * 64, "e" * 32, "training.epochs=3", "train 800", "tensorflow"):
-        assert told in printed
+    for text in ("d" * 64, "c" * 64, "e" * 32, "training.epochs=3", "train 800", "tensorflow"):
+        assert text in printed
     assert "serving_models/demo/1" in printed
     assert "spans all (newest 12)" in printed
 
 
 def test_a_run_that_was_not_blessed_is_explained(workplace: Path) -> None:
     folder = _run(workplace)
-    by_id = explain(("20260102-030405",))
-    assert by_id == explain((str(folder),)) == explain(("demo",)) == explain(()) == of_run(folder)
+    by_id = explain_verdict(("20260102-030405",))
+    assert (
+        by_id
+        == explain_verdict((str(folder),))
+        == explain_verdict(("demo",))
+        == explain_verdict(())
+        == of_run(folder)
+    )
     assert not by_id.blessed
     printed = _printed(by_id)
     assert "demo, run 20260102-030405: not blessed" in printed
@@ -105,11 +116,16 @@ def test_a_run_that_was_not_blessed_is_explained(workplace: Path) -> None:
     assert by_id.lineage["artifacts"]["evidence"]["execution"] == 12
 
 
-def test_the_verdicts_on_variants_are_told(workplace: Path) -> None:
-    told = [verdict("int8"), verdict("tflite_full_int8"), unmade("onnx", "failed", "It crashed.")]
-    why = of_run(_run(workplace, variants=told))
-    assert why.variants == told
-    assert why.to_dict()["variants"] == told
+def test_the_verdicts_on_variants_are_shown(workplace: Path) -> None:
+    variants = [
+        verdict("int8"),
+        verdict("tflite_full_int8"),
+        unmade("onnx", "failed", "It crashed."),
+    ]
+    written = [variant.to_json() for variant in variants]
+    why = of_run(_run(workplace, variants=written))
+    assert why.variants == variants
+    assert why.to_dict()["variants"] == written
     printed = _printed(why)
     assert "serving_models/flights-int8/4" in printed
     assert "It crashed." in printed
@@ -137,15 +153,13 @@ def test_the_metadata_store_names_the_artifacts_of_a_run(workplace: Path) -> Non
 def test_a_run_that_failed_early_is_explained(workplace: Path) -> None:
     folder = workplace / "runs" / "demo" / "20260102-030405"
     folder.mkdir(parents=True)
-    content = {
-        "name": "demo",
-        "run_id": folder.name,
-        "status": "failed",
-        "blessed": False,
-        "pushed_to": None,
-        "error": ["error: the data hold no rows"],
-    }
-    (folder / "summary.json").write_text(json.dumps(content))
+    content = summary_of(
+        name="demo",
+        run_id=folder.name,
+        status="failed",
+        error=["error: the data hold no rows"],
+    )
+    write_result(folder, content)
     printed = _printed(of_run(folder))
     assert "failed: the data hold no rows" in printed
     assert "no gate was reached" in printed
@@ -155,16 +169,16 @@ def test_of_several_pipelines_the_latest_run_is_meant(workplace: Path) -> None:
     older = _run(workplace)
     _run(workplace, "other")
     os.utime(older / "summary.json", (1, 1))
-    assert explain(()).title.startswith("other, run")
-    assert explain(("demo", "latest")).title.startswith("demo, run")
-    assert explain(("demo",)).title.startswith("demo, run")
+    assert explain_verdict(()).title.startswith("other, run")
+    assert explain_verdict(("demo", "latest")).title.startswith("demo, run")
+    assert explain_verdict(("demo",)).title.startswith("demo, run")
 
 
 def test_what_is_neither_run_nor_version_is_an_error(workplace: Path) -> None:
     with pytest.raises(ConfigError, match="no version 'challenger'"):
-        explain(("challenger",))
+        explain_verdict(("challenger",))
     with pytest.raises(ConfigError, match="no version of 'dem'") as caught:
-        explain(("dem", "1"))
+        explain_verdict(("dem", "1"))
     assert "demo" in caught.value.fix
 
 
@@ -175,10 +189,10 @@ def test_a_config_names_runs_and_mlflow(workplace: Path, monkeypatch: pytest.Mon
         "data: {path: data.csv}\n"
     )
     _run(workplace)
-    assert explain(("demo.yaml",)).title.startswith("demo, run")
-    assert explain(("demo.yaml", "latest")).title.startswith("demo, run")
+    assert explain_verdict(("demo.yaml",)).title.startswith("demo, run")
+    assert explain_verdict(("demo.yaml", "latest")).title.startswith("demo, run")
     with pytest.raises(EnvironmentProblem, match="no MLflow yet"):
-        explain(("demo.yaml", "3"))
+        explain_verdict(("demo.yaml", "3"))
 
 
 def test_the_command_prints_json(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:

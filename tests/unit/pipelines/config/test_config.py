@@ -284,9 +284,9 @@ def test_a_misfit_is_where_its_key_is(config_file: Path) -> None:
 
 def test_rows_that_the_bootstrap_draws_together(config_file: Path) -> None:
     config = load_config(config_file).config
-    assert config.together() == config.stress().together == ()
+    assert config.cluster_columns() == config.stress().cluster_columns == ()
     config = load_config(config_file, ["evaluation.resample=keys"]).config
-    assert config.together() == config.stress().together == ("user",)
+    assert config.cluster_columns() == config.stress().cluster_columns == ("user",)
 
 
 @pytest.mark.parametrize(

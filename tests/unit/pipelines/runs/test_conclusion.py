@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from contracts.results.gates import Gate
+from contracts.results.summary import Summary
 from pipelines.runs.conclusion import NOT_BLESSED, exit_status, last_line
+from tests.report_fixture import summary_of
 
 
-def _summary(blessed: bool, pushed_to: str | None, *reasons: str) -> dict[str, Any]:
-    gates = [{"outcome": "block", "reason": reason} for reason in reasons]
-    gates.append({"outcome": "warn", "reason": "only a warning"})
-    return {"blessed": blessed, "pushed_to": pushed_to, "gates": gates}
+def _summary(blessed: bool, pushed_to: str | None, *reasons: str) -> Summary:
+    gates = [Gate(gate="bound", outcome="block", reason=reason) for reason in reasons]
+    gates.append(Gate(gate="bound", outcome="warn", reason="only a warning"))
+    return summary_of(blessed=blessed, pushed_to=pushed_to, gates=gates)
 
 
 def test_a_refusal_is_an_exit_status_only_where_a_blessing_is_required() -> None:

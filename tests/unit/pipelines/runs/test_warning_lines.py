@@ -1,9 +1,16 @@
+from contracts.results.audit import DataFinding
 from pipelines.runs.warning_lines import warning_lines
 
 
 def _findings(check, count):
     return [
-        {"check": check, "feature": f"f{place}", "what": f"Feature 'f{place}' has {check}."}
+        DataFinding(
+            severity="warn",
+            feature=f"f{place}",
+            split="train",
+            what=f"Feature 'f{place}' has {check}.",
+            check=check,
+        )
         for place in range(count)
     ]
 

@@ -1,0 +1,1 @@
+"""What components write and readers read: one versioned, frozen model a file."""

@@ -1,0 +1,119 @@
+"""`summary.json`: what a run came to."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from contracts.results.evidence import Cell, Interval
+from contracts.results.files import Result, ResultFile, SparseResult
+from contracts.results.gates import Gate
+from contracts.results.training import TrainingReport
+from contracts.results.variant import PlacedVariant
+
+Metrics = dict[str, int | float | list[Any] | None]
+"""TFMA's metrics by name; `rows`, `confusion` and `f1_by_class` among them."""
+
+
+class SliceMetrics(SparseResult):
+    """TFMA's metrics on one slice, or why there are none."""
+
+    slice: dict[str, Cell]
+    rows: int
+    insufficient: str | None = None
+    metrics: Metrics | None = None
+
+
+class CandidateMetrics(Result):
+    """TFMA's metrics of the candidate: on all rows, and by slice."""
+
+    metrics: Metrics
+    slices: list[SliceMetrics] = []
+
+
+class BaselineMetrics(Result):
+    """The metrics of the last blessed model on the same rows."""
+
+    metrics: dict[str, float | None]
+
+
+class RunTraining(TrainingReport):
+    """The training report, and the folder that it is in."""
+
+    folder: str
+
+
+class Recommendation(Result):
+    """A variant, and why to take it."""
+
+    name: str
+    reason: str
+
+
+class MlflowRun(Result):
+    """Where the run is in MLflow; `warning` says why it is not."""
+
+    uri: str
+    run_id: str = ""
+    warning: str = ""
+    model_version: str | None = None
+    aliases: list[str] = []
+    artifacts: str = ""
+
+
+class Digests(Result):
+    """What the run was made from."""
+
+    config: str
+    data: str | None
+    source: str
+
+
+class Summary(ResultFile):
+    """What the run came to; a run that failed has the figures of the components that ended.
+
+    Attributes:
+      error: The lines of the error.
+      stopped_at: The component that failed.
+      seconds: By component, as are `cached` and `peak_memory_mib`.
+      rows: By split.
+      reasons: Why the candidate was not blessed, and warnings.
+      metric: The main metric.
+      intervals: The candidate's, by metric.
+      recommended: By place (`server`, `phone`, `download`).
+      folders: The artifacts' folders, by what they hold.
+      versions: By package.
+    """
+
+    FILE: ClassVar[str] = "summary.json"
+
+    version: Literal[1] = 1
+    name: str
+    run_id: str
+    status: Literal["succeeded", "failed", "interrupted"]
+    error: list[str] | None = None
+    stopped_at: str | None = None
+    started: str
+    total_seconds: float
+    seconds: dict[str, float] = {}
+    cached: dict[str, bool] = {}
+    peak_memory_mib: dict[str, int] = {}
+    rows: dict[str, int] = {}
+    candidate: CandidateMetrics | None = None
+    baseline: BaselineMetrics | None = None
+    blessed: bool = False
+    reasons: list[str] = []
+    gates: list[Gate] = []
+    metric: str | None = None
+    intervals: dict[str, Interval] = {}
+    pushed_to: str | None = None
+    variants: list[PlacedVariant] = []
+    recommended: dict[str, Recommendation | None] = {}
+    training: RunTraining | None = None
+    warnings: list[str] = []
+    mlflow: MlflowRun | None = None
+    digests: Digests
+    seed: int
+    config: str
+    overrides: list[str] = []
+    folders: dict[str, str] = {}
+    versions: dict[str, str] = {}

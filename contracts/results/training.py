@@ -1,0 +1,88 @@
+"""`training.json`: how one fit went."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator
+
+from contracts.results.files import Result, ResultFile
+
+
+def _none_for_nan(value: Any) -> Any:
+    """None for NaN and infinity, which JSON does not have."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Number = Annotated[int | float | None, BeforeValidator(_none_for_nan)]
+
+
+class Diagnosis(Result):
+    """Known training trouble: the figures that show it, and the usual remedy."""
+
+    name: str
+    evidence: str
+    remedy: str
+
+
+class OperatingPoint(Result):
+    """A threshold, and what it does on the rows it was chosen on.
+
+    Attributes:
+      threshold: A row is positive when its probability is at least this.
+      cost: The mean cost of a row.
+      true_positives: Positives called positive.
+      false_positives: Negatives called positive.
+      true_negatives: Negatives called negative.
+      false_negatives: Positives called negative.
+    """
+
+    threshold: float
+    cost: float
+    true_positives: int
+    false_positives: int
+    true_negatives: int
+    false_negatives: int
+
+
+class TemperatureScaling(Result):
+    """A temperature, and what it does on the rows it was learned on.
+
+    Attributes:
+      temperature: What the scores were divided by: above 1 the network was too sure.
+      log_loss_before: The log loss without it.
+      log_loss_after: The log loss with it.
+      error_before: The expected calibration error without it.
+      error_after: The expected calibration error with it.
+    """
+
+    temperature: float
+    log_loss_before: float
+    log_loss_after: float
+    error_before: float
+    error_after: float
+
+
+class TrainingReport(ResultFile):
+    """The fit, epoch by epoch; None stands for NaN and infinity."""
+
+    FILE: ClassVar[str] = "training.json"
+
+    version: Literal[1] = 1
+    device: str
+    strategy: str
+    precision: str
+    rows: dict[str, int]
+    epochs: int
+    best_epoch: int
+    stopped_early: bool
+    seconds: float
+    history: list[dict[str, Number]]
+    diagnosis: list[Diagnosis]
+    seed: int
+    class_weights: dict[str, float] | None = None
+    parameters: int
+    operating_point: OperatingPoint | None = None
+    calibration: TemperatureScaling | None = None
+    val_metrics: dict[str, Number] | None = None
