@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup train serve test test-quick check bench lock clean
+.PHONY: help setup train serve test test-quick check bench schemas lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench: setup ## Time Kelp beside TFX's own components, the whole pipeline, the s
 	$(BIN)/python -m bench.intervals
 	$(BIN)/python -m bench.pipeline
 	$(BIN)/python -m bench.serving
+
+schemas: setup ## Write the JSON Schemas of summary.json and artifact.json anew
+	$(BIN)/python -m contracts.schemas
 
 lock: setup ## Resolve all dependencies anew into requirements.lock, and docker's part of it
 	@uv=$$($(PYTHON) scripts/setup.py --print-uv) && $$uv lock && \

@@ -20,8 +20,6 @@ from evidence.wording import figure, with_interval
 
 Standing = Literal["better", "equal", "not worse", "unclear", "worse"]
 
-# Metrics in the label's unit, or without an upper end: equal is a share of the baseline's.
-_UNBOUNDED = ("mae", "rmse", "log_loss")
 _NAMES = {
     "majority": "the constant guess",
     "linear": "the linear model",
@@ -56,7 +54,8 @@ def _baseline(
         outcome, verdict, advice = _against_majority(gain, severity, evidence.rows)
     else:
         equal = equal_within
-        if metric in _UNBOUNDED:
+        if not evidence.higher_is_better:
+            # Errors have no upper end: equal is a share of the baseline's.
             equal *= abs(entry.metric.value or 0.0)
         standing = standing_of(gain, equal)
         outcome, verdict, advice = _against_rival(name, standing, severity, equal)

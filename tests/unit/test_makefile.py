@@ -13,7 +13,18 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ("setup", "train", "serve", "test", "test-quick", "check", "bench", "lock", "clean")
+TARGETS = (
+    "setup",
+    "train",
+    "serve",
+    "test",
+    "test-quick",
+    "check",
+    "bench",
+    "schemas",
+    "lock",
+    "clean",
+)
 
 
 def make(*arguments: str) -> str:

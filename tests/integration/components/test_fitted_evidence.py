@@ -24,7 +24,7 @@ from components.baseline_models.config import BaselineFitSpec
 from components.cross_validation.component import CrossValidation
 from components.cross_validation.config import CrossValidationSpec
 from components.cross_validation.folds import key_folds
-from components.cross_validation.validate import FOLDS_FILE, validate
+from components.cross_validation.validate import validate
 from components.example_gen.config import SplitSpec
 from evidence.prediction_table import read_scores
 from models.data.dataset import Source, load_columns, load_split, ordered_batches, split_of
@@ -183,26 +183,26 @@ def test_columns_are_those_of_the_split_in_its_order(worlds):
 @pytest.mark.parametrize("case", ["binary_int", "multiclass", "regression"])
 def test_baselines_learn_from_train_and_say_so(worlds, case):
     world = worlds(case)
-    scores, facts = _baselines(world)
-    assert list(scores) == list(facts["models"]) == ["majority", "linear", "trees"]
-    assert facts["rows"] == {"train": 600, "val": 200, "test": TEST_ROWS}
+    scores, report = _baselines(world)
+    assert list(scores) == list(report.models) == ["majority", "linear", "trees"]
+    assert report.rows == {"train": 600, "val": 200, "test": TEST_ROWS}
     again, _ = _baselines(world)
     for name, values in scores.items():
         assert values.shape == ((TEST_ROWS, 3) if case == "multiclass" else (TEST_ROWS,))
         np.testing.assert_array_equal(values, again[name])
     metric = {"binary_int": "roc_auc", "multiclass": "accuracy", "regression": "r2"}[case]
-    val = {name: facts["models"][name]["val_metrics"][metric] for name in scores}
+    val = {name: report.models[name].val_metrics[metric] for name in scores}
     assert min(val["linear"], val["trees"]) > val["majority"] + 0.2
-    assert all(facts["models"][name]["seconds"] >= 0 for name in scores)
+    assert all(report.models[name].seconds >= 0 for name in scores)
 
 
 def test_of_many_rows_an_equal_draw_is_learned_from(worlds):
     world = worlds("binary_int")
     spec = BaselineFitSpec(problem=world.problem, seed=4, max_rows=150)
     graph = _graph(world)
-    scores, facts = fit_baselines(spec, _files(world), 600, world.schema, graph)
-    assert facts["rows"]["train"] == 150
-    assert facts["train_rows"] == 600
+    scores, report = fit_baselines(spec, _files(world), 600, world.schema, graph)
+    assert report.rows["train"] == 150
+    assert report.train_rows == 600
     again, _ = fit_baselines(spec, _files(world), 600, world.schema, graph)
     np.testing.assert_array_equal(scores["trees"], again["trees"])
     other, _ = fit_baselines(
@@ -227,19 +227,19 @@ def test_shuffled_labels_teach_nobody_anything(shuffled):
 
 
 @pytest.mark.parametrize("case", ["binary_int", "multiclass", "regression"])
-def test_folds_tell_mean_and_spread(worlds, case):
+def test_folds_have_mean_and_spread(worlds, case):
     world = worlds(case)
     spec = CrossValidationSpec(trainer=_trainer(world), folds=3)
     found = validate(spec, _files(world, "train", "val"), world.schema, _graph(world))
     metric = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}
     name = metric[world.problem.task]
-    values = [fold[name] for fold in found["folds"]]
-    assert found["mean"][name] == pytest.approx(np.mean(values))
-    assert found["deviation"][name] == pytest.approx(np.std(values, ddof=1))
+    values = [fold[name] for fold in found.folds]
+    assert found.mean[name] == pytest.approx(np.mean(values))
+    assert found.deviation[name] == pytest.approx(np.std(values, ddof=1))
     assert len(set(values)) == 3
-    assert [fit["rows"] for fit in found["fits"]] == [200, 200, 200]
-    assert (found["rows"], found["k"], found["by"]) == (600, 3, "row")
-    assert "all of train" in found["caveat"]
+    assert [fit["rows"] for fit in found.fits] == [200, 200, 200]
+    assert (found.rows, found.k, found.by) == (600, 3, "row")
+    assert "all of train" in found.caveat
 
 
 def test_folds_follow_the_key_of_the_split(worlds):
@@ -251,10 +251,10 @@ def test_folds_follow_the_key_of_the_split(worlds):
     )
     files = _files(world, "train", "val")
     found = validate(spec, files, world.schema, _graph(world))
-    assert found["by"] == "key"
+    assert found.by == "key"
     keys = read_table(files["train"], world.schema, ["color", "hour"])
     wanted = np.bincount(key_folds(keys, 2, 3)).tolist()
-    assert [fit["rows"] for fit in found["fits"]] == wanted != [300, 300]
+    assert [fit["rows"] for fit in found.fits] == wanted != [300, 300]
 
 
 def _artifacts(world, **outputs):
@@ -290,18 +290,18 @@ def test_the_components_write_their_artifacts(worlds):
     )
     table = pq.read_table(Path(baselines.uri) / "test.parquet")
     assert table["row"].to_pylist() == list(range(TEST_ROWS))
-    scores, facts = _baselines(world)
+    scores, report = _baselines(world)
     written = read_scores(Path(baselines.uri) / "test.parquet")
     for name, values in scores.items():
         np.testing.assert_array_equal(written[name], values)
     kept = json.loads((Path(baselines.uri) / "baselines.json").read_text())
-    assert kept["models"]["linear"]["val_metrics"] == facts["models"]["linear"]["val_metrics"]
+    assert kept["models"]["linear"]["val_metrics"] == report.models["linear"].val_metrics
     CrossValidation.EXECUTOR_SPEC.executor_class._FUNCTION(
         **made,
         folds=folds,
         spec=CrossValidationSpec(trainer=_trainer(world, epochs=2), folds=2).model_dump_json(),
         source_digest="",
     )
-    kept = json.loads((Path(folds.uri) / FOLDS_FILE).read_text())
+    kept = json.loads((Path(folds.uri) / "folds.json").read_text())
     assert set(kept["mean"]) == set(kept["folds"][0])
     assert "roc_auc" in kept["mean"]

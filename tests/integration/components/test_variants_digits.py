@@ -107,23 +107,23 @@ def _copy(judged, name, target):
 
 
 def _blocked(verdict):
-    return {gate["gate"] for gate in verdict["gates"] if gate["outcome"] == "block"}
+    return {gate.gate for gate in verdict.gates if gate.outcome == "block"}
 
 
 def test_filters_in_eight_bits_are_blessed(judged):
-    assert judged.verdicts["float32"]["metrics"]["accuracy"]["value"] > 0.9
+    assert judged.verdicts["float32"].metrics["accuracy"].value > 0.9
     for name, verdict in judged.verdicts.items():
-        assert (verdict["status"], verdict["reasons"]) == ("blessed", []), name
-        assert verdict["difference"]["accuracy"]["value"] >= -0.01, name
-        assert verdict["parity"]["rows"] == 100
-        assert verdict["timing"]["rows_per_s"] > 0
+        assert (verdict.status, verdict.reasons) == ("blessed", []), name
+        assert verdict.difference["accuracy"].value >= -0.01, name
+        assert verdict.parity.rows == 100
+        assert verdict.timing.rows_per_s > 0
     # Of full int8 the 64 inputs, each quantised on its own, weigh more than the weights do.
-    sizes = {name: verdict["bytes"] for name, verdict in judged.verdicts.items()}
+    sizes = {name: verdict.bytes for name, verdict in judged.verdicts.items()}
     assert sizes["tflite_int8"] < sizes["tflite"] < sizes["float32"]
-    assert judged.verdicts["int8"]["ratios"]["bytes"] < 1
-    lean = judged.verdicts["int8"]["reference"]["lean"]["bytes"]
+    assert judged.verdicts["int8"].ratios["bytes"] < 1
+    lean = judged.verdicts["int8"].reference.lean["bytes"]
     assert sizes["int8"] < lean < sizes["float32"]
-    ratios = judged.verdicts["float32"]["ratios"]
+    ratios = judged.verdicts["float32"].ratios
     assert (ratios["bytes"], ratios["lean_bytes"]) == (1, sizes["float32"] / lean)
 
 
@@ -137,9 +137,9 @@ def test_calibration_with_zeros_blocks_full_int8(judged, tmp_path, monkeypatch):
 
     monkeypatch.setattr(tflite, "calibration", zeros)
     verdict = judged.judge("full_int8", judged.make("full_int8", tmp_path / "zeros"))
-    assert verdict["status"] == "refused"
+    assert verdict.status == "refused"
     assert _blocked(verdict) == {"variant_parity", "variant_drop"}
-    assert any("accuracy is worse than float32's by" in reason for reason in verdict["reasons"])
+    assert any("accuracy is worse than float32's by" in reason for reason in verdict.reasons)
 
 
 def test_one_layers_scale_blocks_int8_alone_and_the_others_are_pushed(judged, tmp_path):
@@ -159,7 +159,7 @@ def test_one_layers_scale_blocks_int8_alone_and_the_others_are_pushed(judged, tm
     facts = json.loads(description.read_text())
     description.write_text(json.dumps(facts | {"sha256": digest(path.read_bytes())}))
     verdict = judged.judge("tflite_int8", folder)
-    assert verdict["status"] == "refused"
+    assert verdict.status == "refused"
     assert "variant_drop" in _blocked(verdict)
 
     made = [Made(judged.folder / name, told) for name, told in judged.verdicts.items()]
@@ -183,10 +183,10 @@ def test_a_tampered_constant_fails_parity(judged, tmp_path):
     pixel["offset"] += 0.01
     path.write_text(json.dumps(facts))
     verdict = judged.judge("tflite", folder)
-    assert verdict["status"] == "refused"
+    assert verdict.status == "refused"
     # Too little for the metric to tell; the golden rows do.
     assert _blocked(verdict) == {"variant_parity"}
-    assert judged.verdicts["tflite"]["parity"]["max_difference"] <= 1e-5
+    assert judged.verdicts["tflite"].parity.max_difference <= 1e-5
 
 
 def test_a_file_that_was_exchanged_does_not_run(judged, tmp_path):
@@ -194,12 +194,12 @@ def test_a_file_that_was_exchanged_does_not_run(judged, tmp_path):
     other = judged.folder / "tflite_int8" / MODEL_FOLDER / tflite.MODEL_FILE
     (folder / MODEL_FOLDER / tflite.MODEL_FILE).write_bytes(other.read_bytes())
     verdict = judged.judge("tflite", folder)
-    assert verdict["status"] == "failed"
-    assert "is not the file that artifact.json describes" in verdict["reasons"][0]
-    assert (verdict["gates"], verdict["bytes"], verdict["metrics"]) == ([], None, {})
+    assert verdict.status == "failed"
+    assert "is not the file that artifact.json describes" in verdict.reasons[0]
+    assert (verdict.gates, verdict.bytes, verdict.metrics) == ([], None, {})
 
 
-def test_what_cannot_be_made_is_told_and_not_weighed(judged, tmp_path):
+def test_what_cannot_be_made_is_reported_and_not_judged(judged, tmp_path):
     spec = VariantsSpec.model_validate(
         {"variants": {"thin": {"weights": "distilled", "scale": 0.01, "format": "onnx_float32"}}}
     ).resolved()[0]
@@ -215,5 +215,5 @@ def test_what_cannot_be_made_is_told_and_not_weighed(judged, tmp_path):
         judged.table.keys,
         judged.setting,
     )
-    assert (verdict["status"], verdict["reasons"]) == ("unsupported", [told["reason"]])
-    assert verdict["timing"] is None
+    assert (verdict.status, verdict.reasons) == ("unsupported", [told["reason"]])
+    assert verdict.timing is None

@@ -1,0 +1,5 @@
+"""`python -m contracts.schemas` writes the schemas."""
+
+from contracts.schemas import write_schemas
+
+write_schemas()
