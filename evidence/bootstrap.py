@@ -2,7 +2,7 @@
 
 Efron's nonparametric bootstrap (Efron, 1979, "Bootstrap methods: another look at the
 jackknife"; Efron and Tibshirani, 1993): a resample draws as many rows as there are, with
-replacement, each alike. It is held as how often each row was drawn (a multinomial count),
+replacement, each alike. It is kept as how often each row was drawn (a multinomial count),
 and every statistic is computed from those counts. All that is computed from resample `k`
 of one seed sees the same rows, so differences between models, between a slice and the
 whole, and between groups are paired, row by row.

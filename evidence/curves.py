@@ -15,7 +15,7 @@ Array = np.ndarray[Any, Any]
 Points = list[list[float]]
 
 POINTS = 200
-# More curves than this cannot be told apart.
+# More curves than this cannot be distinguished.
 _CLASSES = 10
 
 

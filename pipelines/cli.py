@@ -132,7 +132,7 @@ def freeze(config: Path, overrides: tuple[str, ...]) -> int:
     loaded = load_config(config, overrides)
     from pipelines.commands.schema import freeze as freeze_schema
 
-    click.echo(f"wrote {freeze_schema(loaded)}: the data are held against it from now on")
+    click.echo(f"wrote {freeze_schema(loaded)}: the data are checked against it from now on")
     return 0
 
 
@@ -165,11 +165,11 @@ def explain(model: str, row: str | None, data: Path | None, index: int, as_json:
 
     from pipelines.commands import explain as explaining
 
-    told = explaining.explain(model, row, data, index)
+    explained = explaining.explain_row(model, row, data, index)
     if as_json:
-        click.echo(explaining.to_json(told))
+        click.echo(explaining.to_json(explained))
     else:
-        explaining.render(told, Console())
+        explaining.render(explained, Console())
     return 0
 
 

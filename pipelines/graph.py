@@ -164,7 +164,7 @@ def _evidence(
     transform: BaseNode,
     trainer: BaseNode,
 ) -> dict[str, BaseNode]:
-    """What is held for and against the candidate, and the gate that weighs it."""
+    """The evidence for and against the candidate, and the gate that weighs it."""
     config = loaded.config
     model = trainer.outputs["model"]
     problem = config.problem().model_dump_json()

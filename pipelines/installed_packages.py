@@ -11,7 +11,7 @@ DISTRIBUTION = "kelp-mlops"
 
 
 @dataclass(frozen=True)
-class Misfit:
+class WrongPackage:
     """A package that is missing or of a wrong version."""
 
     name: str
@@ -19,9 +19,9 @@ class Misfit:
     installed: str | None
 
 
-def misfit_packages() -> list[Misfit]:
+def wrong_packages() -> list[WrongPackage]:
     """The direct dependencies of Kelp that are not installed as it asks for them."""
-    found = (_misfit(Requirement(text)) for text in _requirements())
+    found = (_checked(Requirement(text)) for text in _requirements())
     return [one for one in found if one is not None]
 
 
@@ -32,13 +32,13 @@ def _requirements() -> list[str]:
         return [DISTRIBUTION]
 
 
-def _misfit(wanted: Requirement) -> Misfit | None:
+def _checked(wanted: Requirement) -> WrongPackage | None:
     if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
         return None
     try:
         installed = importlib.metadata.version(wanted.name)
     except importlib.metadata.PackageNotFoundError:
-        return Misfit(wanted.name, str(wanted.specifier) or "any version", None)
+        return WrongPackage(wanted.name, str(wanted.specifier) or "any version", None)
     if wanted.specifier.contains(installed, prereleases=True):
         return None
-    return Misfit(wanted.name, str(wanted.specifier), installed)
+    return WrongPackage(wanted.name, str(wanted.specifier), installed)

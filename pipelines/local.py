@@ -30,7 +30,7 @@ from pipelines.commands import summary
 from pipelines.config.problem import LoadedConfig
 from pipelines.execution.capture import captured, peak_memory_mib, terminal
 from pipelines.execution.execute import Execution, NodeDone
-from pipelines.execution.failures import explain
+from pipelines.execution.failures import explain_failure
 from pipelines.execution.interruption import INTERRUPTED, Interruption, interruptible
 from pipelines.execution.lasting_imports import lasting_imports
 from pipelines.execution.progress import Progress
@@ -139,7 +139,7 @@ def _unwritable(root: Path, error: OSError) -> EnvironmentProblem:
         where=f"{root} (config key runs)",
         expected="a folder with room that this user may write",
         received=str(error),
-        fix="make room, mend the permissions, or choose another folder with runs=FOLDER",
+        fix="make room, correct the permissions, or choose another folder with runs=FOLDER",
     )
 
 
@@ -275,7 +275,7 @@ def _fail(current: _Run, error: BaseException) -> int:
             where=current.current,
         )
         if interrupted
-        else explain(error, current.current, log)
+        else explain_failure(error, current.current, log)
     )
     lines = problem.lines()
     with contextlib.suppress(OSError):  # a full disk must not hide the error itself

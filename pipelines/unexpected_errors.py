@@ -16,8 +16,8 @@ _FIXES = {
     errno.ENOSPC: "make room on the disk",
     errno.EDQUOT: "make room within the quota",
     errno.EROFS: "choose a folder that is not read-only",
-    errno.EACCES: "mend the permissions",
-    errno.EPERM: "mend the permissions",
+    errno.EACCES: "correct the permissions",
+    errno.EPERM: "correct the permissions",
 }
 
 
@@ -52,6 +52,6 @@ def _write_trace(error: Exception, folder: Path) -> Path | None:
             place.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         except OSError:
-            continue  # the next place; with none left the reader is told to set KELP_DEBUG
+            continue  # the next place; with none left the error says to set KELP_DEBUG
         return path
     return None

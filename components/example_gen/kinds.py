@@ -76,7 +76,7 @@ def parse(text: pa.Array, kind: str, form: NumberForm | None = None) -> pa.Array
     return None if parsed is None else _canonical_float(parsed)
 
 
-def first_misfit(text: pa.Array, kind: str, form: NumberForm | None = None) -> int:
+def first_invalid(text: pa.Array, kind: str, form: NumberForm | None = None) -> int:
     """Gives the position of the first value that does not parse as `kind`."""
     low, high = 0, len(text)
     while high - low > 1:

@@ -230,7 +230,7 @@ def _role(name: str, spec: IngestSpec) -> str:
 
 
 def _text_in_number(path: str, name: str, rows: int, text: pa.Array, spec: IngestSpec) -> DataError:
-    at = kinds.first_misfit(text, kinds.FLOAT, spec.number_form(name))
+    at = kinds.first_invalid(text, kinds.FLOAT, spec.number_form(name))
     value = text[at].as_py()
     expected = "a number or a boolean"
     if spec.number_form(name) is not None:

@@ -64,7 +64,7 @@ def push(
             where=f"Pusher, {target}",
             expected="a folder with room that this user may write",
             received=str(error),
-            fix="make room or mend the permissions, then run again: only Pusher is left to do",
+            fix="make room or correct the permissions, then run again: only Pusher is left to do",
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from contracts.artifact import Artifact
 from contracts.results.summary import Summary
 
 FOLDER = Path(__file__).parent
-_MODELS = {"summary.schema.json": Summary, "artifact.schema.json": Artifact}
+_MODELS: dict[str, type[BaseModel]] = {
+    "summary.schema.json": Summary,
+    "artifact.schema.json": Artifact,
+}
 
 
 def schema_texts() -> dict[str, str]:

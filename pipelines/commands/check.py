@@ -23,7 +23,7 @@ from components.example_gen.split import plan_split
 from contracts.errors import DataError, EnvironmentProblem, KelpError
 from contracts.text import count, did_you_mean, shorten, some
 from pipelines.config.problem import LoadedConfig, require_schema
-from pipelines.installed_packages import misfit_packages
+from pipelines.installed_packages import wrong_packages
 from pipelines.recognition.sample import distinct_values
 
 _FREE_BYTES = 2 << 30
@@ -223,12 +223,12 @@ def _python() -> str:
 
 
 def _packages() -> str:
-    misfits = misfit_packages()
-    if misfits:
-        first = misfits[0]
+    wrong = wrong_packages()
+    if wrong:
+        first = wrong[0]
         raise EnvironmentProblem(
-            f"{count(len(misfits), 'package')} missing or of a wrong version: "
-            + some([one.name for one in misfits]),
+            f"{count(len(wrong), 'package')} missing or of a wrong version: "
+            + some([one.name for one in wrong]),
             where=first.name,
             expected=first.wanted,
             received=first.installed or "not installed",
@@ -248,7 +248,7 @@ def _folder(folder: Path, key: str) -> str:
             where=f"key {key}: {folder}",
             expected="a folder that this user may write",
             received=f"{existing} is not a folder" if existing.is_file() else "no permission",
-            fix=f"mend the permissions, or choose another folder with {key}=FOLDER",
+            fix=f"correct the permissions, or choose another folder with {key}=FOLDER",
         )
     free = shutil.disk_usage(existing).free
     if free < _FREE_BYTES:

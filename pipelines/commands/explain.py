@@ -22,7 +22,7 @@ from pipelines.prediction.single_row import checked, row_from_file, row_from_tex
 SERVING_ROOT = Path("serving_models")
 
 
-def explain(model: str, row: str | None, data: Path | None, index: int) -> dict[str, Any]:
+def explain_row(model: str, row: str | None, data: Path | None, index: int) -> dict[str, Any]:
     """Explains one row.
 
     Args:
@@ -97,13 +97,13 @@ def _explained(model: Any, row: Mapping[str, Any]) -> dict[str, Any]:
     columns = model.columns(table)
     answers = {name: _plain(value[0]) for name, value in model.answers(columns).items()}
     about = model.encoding
-    target, told = None, f"predicted {about.label}"
+    target, scale = None, f"predicted {about.label}"
     if about.task == "binary":
-        told = f"log-odds that {about.label} is {about.classes[1]}"
+        scale = f"log-odds that {about.label} is {about.classes[1]}"
     elif about.task == "multiclass":
         probabilities = answers["probabilities"]
         target = probabilities.index(max(probabilities))
-        told = f"log-odds that {about.label} is {about.classes[target]}"
+        scale = f"log-odds that {about.label} is {about.classes[target]}"
     if not model.is_explainable:
         raise ModelError(
             f"{model.folder} cannot be explained: its network does not join its features",
@@ -128,7 +128,7 @@ def _explained(model: Any, row: Mapping[str, Any]) -> dict[str, Any]:
         "label": about.label,
         "classes": list(about.classes),
         "prediction": answers,
-        "explained": told,
+        "explained": scale,
         "score": found.score,
         "reference_score": found.reference_score,
         "attributions": entries,
@@ -148,39 +148,39 @@ def _plain(value: Any) -> Any:
     return plain.decode() if isinstance(plain, bytes) else plain
 
 
-def to_json(told: Mapping[str, Any]) -> str:
+def to_json(explained: Mapping[str, Any]) -> str:
     """The explanation as one JSON object."""
-    return json.dumps(told, indent=2, allow_nan=False)
+    return json.dumps(explained, indent=2, allow_nan=False)
 
 
-def render(told: Mapping[str, Any], console: Console) -> None:
+def render(explained: Mapping[str, Any], console: Console) -> None:
     """Prints the prediction, and a table of the features, the weightiest first."""
-    console.print(f"[bold]{escape(told['model'])}[/bold]")
-    for line in _prediction(told):
+    console.print(f"[bold]{escape(explained['model'])}[/bold]")
+    for line in _prediction(explained):
         console.print(escape(line))
-    table = Table(title=f"What each feature adds to the {escape(told['explained'])}")
+    table = Table(title=f"What each feature adds to the {escape(explained['explained'])}")
     table.add_column("feature", style="bold", overflow="fold")
     table.add_column("value", justify="right", overflow="fold")
     table.add_column("adds", justify="right", no_wrap=True)
-    for entry in told["attributions"]:
+    for entry in explained["attributions"]:
         value = "missing" if entry["value"] is None else _figure(entry["value"])
         table.add_row(escape(entry["feature"]), escape(value), f"{entry['attribution']:+.4f}")
     table.add_section()
-    table.add_row("an average row", "", f"{told['reference_score']:+.4f}")
-    table.add_row("this row", "", f"{told['score']:+.4f}")
+    table.add_row("an average row", "", f"{explained['reference_score']:+.4f}")
+    table.add_row("this row", "", f"{explained['score']:+.4f}")
     console.print(table)
 
 
-def _prediction(told: Mapping[str, Any]) -> list[str]:
-    answers, label = told["prediction"], told["label"]
-    if told["task"] == "regression":
+def _prediction(explained: Mapping[str, Any]) -> list[str]:
+    answers, label = explained["prediction"], explained["label"]
+    if explained["task"] == "regression":
         return [f"{label}: {answers['predictions']:,.6g}"]
     lines = [f"{label}: {answers['classes']}"]
-    if told["task"] == "binary":
-        return [*lines, f"P({label} = {told['classes'][1]}): {answers['probabilities']:.4f}"]
+    if explained["task"] == "binary":
+        return [*lines, f"P({label} = {explained['classes'][1]}): {answers['probabilities']:.4f}"]
     return lines + [
         f"P({label} = {name}): {part:.4f}"
-        for name, part in zip(told["classes"], answers["probabilities"], strict=True)
+        for name, part in zip(explained["classes"], answers["probabilities"], strict=True)
     ]
 
 

@@ -13,7 +13,7 @@ from pipelines.config.problem import LoadedConfig
 
 _HEADER = """\
 # The schema of {name}: what the data must look like. Review it, commit it, edit it.
-# While this file is here, the data are held against it and nothing is inferred.
+# While this file is here, the data are checked against it and nothing is inferred.
 """
 
 

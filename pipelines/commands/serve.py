@@ -16,7 +16,7 @@ API_KEY = "KELP_API_KEY"
 
 
 def run_server(config: Path | None, given: Mapping[str, Any]) -> int:
-    """Serves until told to go, and gives the status to exit with.
+    """Serves until it is stopped, and gives the status to exit with.
 
     Args:
       config: The server's config; None takes configs/serving.yaml where there is one.
@@ -63,7 +63,7 @@ def run_proxy(
     sample: float | None,
     ca: Path | None = None,
 ) -> int:
-    """Passes requests on until told to go, and gives the status to exit with.
+    """Passes requests on until it is stopped, and gives the status to exit with.
 
     Args:
       upstream: The server behind the proxy.
@@ -84,8 +84,8 @@ def run_proxy(
 
     spec = load_spec(config, given)
     changes = {"folder": log, "sample": sample}
-    told = {key: value for key, value in changes.items() if value is not None}
-    spec = spec.model_copy(update={"request_log": spec.request_log.model_copy(update=told)})
+    given = {key: value for key, value in changes.items() if value is not None}
+    spec = spec.model_copy(update={"request_log": spec.request_log.model_copy(update=given)})
     releases = Path(spec.models_root) / RELEASES_FILE
     return serve_proxy(upstream, spec, releases, click.echo, ca)
 

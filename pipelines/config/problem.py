@@ -122,13 +122,13 @@ class KelpConfig(Spec):
     def columns(self) -> tuple[str, ...]:
         """Every raw column that a run needs, once, in a fixed order."""
         sliced = (column for group in self.evaluation.slices for column in group)
-        data, told = self.data, self.evaluation.fairness.sensitive
+        data, sensitive = self.data, self.evaluation.fairness.sensitive
         names = (
             *self.declared_problem().raw_columns(),
             self.label.name,
             *data.split.columns,
             *sliced,
-            *told,
+            *sensitive,
             *data.keep,
         )
         return tuple(dict.fromkeys(names))

@@ -22,7 +22,7 @@ _ERRNOS = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EPERM}
 _LOCATION = re.compile(r"\[while running '[^']*'\]")
 
 
-def explain(error: BaseException, component: str, log: str) -> KelpError:
+def explain_failure(error: BaseException, component: str, log: str) -> KelpError:
     """Gives the KelpError behind `error`, or one that says what is known.
 
     Args:
@@ -72,7 +72,7 @@ def _environment(error: BaseException, component: str) -> EnvironmentProblem | N
         where=f"{component}, {named}" if named else component,
         expected="folders with room that this user may write",
         received=_last_words(error),
-        fix="make room, mend the permissions, or set runs= and push.root= to other folders",
+        fix="make room, correct the permissions, or set runs= and push.root= to other folders",
     )
 
 

@@ -28,7 +28,7 @@ from models.processes.child_process import safe_path
 from models.processes.isolated import may_fork
 from models.processes.lifetime import end_with_parent
 from pipelines.execution.capture import peak_memory_mib, redirect
-from pipelines.execution.failures import explain
+from pipelines.execution.failures import explain_failure
 
 # How long a component may take to clean up after itself before its process is killed.
 GRACE_S = 3.0
@@ -194,8 +194,8 @@ def _work(task: _Task, sender: Connection) -> None:
         outcome = Outcome(task.function(task.argument))
     except KeyboardInterrupt:
         sys.exit(1)
-    except BaseException as error:  # noqa: BLE001 (told to the reader; its trace is kept)
-        problem = explain(error, task.name, str(task.log))
+    except BaseException as error:  # noqa: BLE001 (reported to the reader; its trace is kept)
+        problem = explain_failure(error, task.name, str(task.log))
         trace = "".join(traceback.format_exception(error))
         audit = problem.audit if isinstance(problem, GateError) else None
         outcome = Outcome(None, problem, trace, audit)

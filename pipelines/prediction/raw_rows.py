@@ -144,17 +144,19 @@ class RawRows:
                 return whole
         numbers = kinds.parse(text, kinds.FLOAT, form)
         if numbers is None:
-            raise self._misfit(text, kinds.first_misfit(text, kinds.FLOAT, form), name, first)
+            raise self._invalid_value(
+                text, kinds.first_invalid(text, kinds.FLOAT, form), name, first
+            )
         return numbers if self.types[name] == "number" else self._whole(numbers, text, name, first)
 
     def _whole(self, numbers: pa.Array, values: pa.Array, name: str, first: int) -> pa.Array:
         known = pc.fill_null(numbers, 0.0).to_numpy(zero_copy_only=False)
         broken = np.flatnonzero((known != np.trunc(known)) | (np.abs(known) >= 2.0**63))
         if len(broken):
-            raise self._misfit(values, int(broken[0]), name, first)
+            raise self._invalid_value(values, int(broken[0]), name, first)
         return numbers.cast(pa.int64())
 
-    def _misfit(self, values: pa.Array, at: int, name: str, first: int) -> DataError:
+    def _invalid_value(self, values: pa.Array, at: int, name: str, first: int) -> DataError:
         value = values[at].as_py()
         where = place(str(self.path), first + at, str(value), self.raw.encoding)
         return self._of_another_type(name, where, shorten(value))

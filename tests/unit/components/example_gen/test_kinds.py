@@ -75,11 +75,11 @@ def test_not_a_number_is_missing() -> None:
 
 
 @pytest.mark.parametrize("at", [0, 1, 40, 99])
-def test_the_first_misfit_is_found(at: int) -> None:
+def test_the_first_invalid_is_found(at: int) -> None:
     items: list[str | None] = ["1.5"] * 100
     items[at] = "x"
     items[99] = "y" if at != 99 else "x"
-    assert kinds.first_misfit(text(items), kinds.FLOAT) == at
+    assert kinds.first_invalid(text(items), kinds.FLOAT) == at
 
 
 @pytest.mark.parametrize(

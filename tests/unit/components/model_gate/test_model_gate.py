@@ -225,9 +225,9 @@ def test_errors_in_the_labels_unit_are_equal_within_a_share() -> None:
         "difference": {**_interval(1.0, 5.0), "p": 0.4},
     }
     metrics = {"mae": {"candidate": _interval(499.0), "baseline": None, "difference": None}}
-    gates = _judge(
-        {}, baselines=[entry], slices=[], metric="mae", metrics=metrics, task="regression"
-    )
+    changed = {"metric": "mae", "metrics": metrics, "task": "regression"}
+    changed["higher_is_better"] = False
+    gates = _judge({}, baselines=[entry], slices=[], **changed)
     assert "prefer the linear model" in _one(gates, "baseline", "warn").reason
 
 

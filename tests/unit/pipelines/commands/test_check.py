@@ -96,10 +96,10 @@ def test_a_full_disk(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_packages(config_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert installed_packages.misfit_packages() == []
+    assert installed_packages.wrong_packages() == []
     wanted = ["click>=99", "no-such-thing==1", "pywin32; sys_platform == 'win32'", "click>=1"]
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: wanted)
-    assert [one.name for one in installed_packages.misfit_packages()] == ["click", "no-such-thing"]
+    assert [one.name for one in installed_packages.wrong_packages()] == ["click", "no-such-thing"]
     assert "make setup" in errors(config_file)["packages"].fix
 
 

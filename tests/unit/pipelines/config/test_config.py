@@ -273,7 +273,7 @@ def test_parts_that_do_not_fit(config_file: Path, overrides: list[str], told: st
     assert told in str(refused(config_file, *overrides))
 
 
-def test_a_misfit_is_where_its_key_is(config_file: Path) -> None:
+def test_an_error_is_where_its_key_is(config_file: Path) -> None:
     text = BASE + "  stress:\n    shaky: {kind: noise, columns: [agee]}\n"
     error = refused(config_file, text=text)
     assert error.where == f"{config_file}, key evaluation.stress.shaky (line 17)"

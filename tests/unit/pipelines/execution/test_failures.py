@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import ConfigError, DataError, GateError, KelpError, error_from_json
-from pipelines.execution.failures import explain
+from pipelines.execution.failures import explain_failure
 
 
 @given(st.text(), st.text(), st.text(), st.text(), st.text())
@@ -31,17 +31,19 @@ def test_pickles() -> None:
 def test_the_cause_that_kelp_knows_is_told() -> None:
     wrapped = RuntimeError("wrapped [while running 'Map']")
     wrapped.__cause__ = ConfigError("known")
-    assert explain(wrapped, "Trainer", "x.log").what == "known"
+    assert explain_failure(wrapped, "Trainer", "x.log").what == "known"
 
 
 def test_a_full_disk_is_told_as_such() -> None:
-    told = explain(RuntimeError("write: No space left on device"), "Trainer", "x.log")
+    told = explain_failure(RuntimeError("write: No space left on device"), "Trainer", "x.log")
     assert "the disk is full" in told.what
     assert told.where == "Trainer"
 
 
 def test_an_unknown_failure_names_component_log_and_last_words() -> None:
-    told = explain(ValueError("Traceback\n  File\nboom [while running 'X']"), "Evaluator", "e.log")
+    told = explain_failure(
+        ValueError("Traceback\n  File\nboom [while running 'X']"), "Evaluator", "e.log"
+    )
     assert isinstance(told, KelpError)
     assert told.what == "Evaluator failed: ValueError: boom"
     assert "e.log" in told.fix
