@@ -48,6 +48,7 @@ def gather(sources: Sources) -> Report:
         record=_record(sources),
         card=_card(sources.card),
         warnings=sources.summary.warnings,
+        not_measured=sources.summary.not_measured,
     )
 
 

@@ -16,6 +16,7 @@ from contracts.results.evidence import (
     Importance,
     Interval,
     MetricEvidence,
+    NotMeasured,
     SliceEvidence,
     StressEvidence,
 )
@@ -218,3 +219,4 @@ class Report:
     record: Record
     card: list[tuple[str, str]]
     warnings: list[str]
+    not_measured: list[NotMeasured]

@@ -12,6 +12,7 @@ import tensorflow_transform as tft
 from components.baseline_models.config import BaselineFitSpec
 from components.baseline_models.estimators import ESTIMATORS, Outcome, Problem, Rows
 from contracts.results.baselines import BaselineModel, BaselineReport
+from contracts.results.evidence import NotMeasured
 from contracts.results.training import OperatingPoint
 from models.data.dataset import Source, load_columns
 from models.data.labels import check_labels
@@ -50,7 +51,9 @@ def fit_baselines(
         name: _read(problem, name, files[name], source, keep if name == "train" else None)
         for name in ("train", "val", "test")
     }
-    ports = [port for port in input_specs(problem, graph) if port.encoding.design is not None]
+    inputs = input_specs(problem, graph)
+    ports = [port for port in inputs if port.encoding.design is not None]
+    left_out = [port.name for port in inputs if port.encoding.design is None]
     about = Problem(problem.task, len(problem.label_classes()), ports, spec.seed)
     scores: dict[str, Array] = {}
     models: dict[str, BaselineModel] = {}
@@ -66,7 +69,16 @@ def fit_baselines(
             settings=dict(outcome.settings),
         )
     used = {name: len(split.labels) for name, split in splits.items()}
-    return scores, BaselineReport(models=models, rows=used, train_rows=rows, seed=spec.seed)
+    missing = [
+        NotMeasured(what="baseline models", features=left_out, reason="not measured for this kind")
+    ]
+    return scores, BaselineReport(
+        models=models,
+        rows=used,
+        train_rows=rows,
+        seed=spec.seed,
+        not_measured=missing if left_out else [],
+    )
 
 
 def _read(

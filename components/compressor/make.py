@@ -100,7 +100,8 @@ def make_variant(
 
 def _unprepared(spec: VariantSpec, material: Material) -> str | None:
     """Why the features cannot enter a format that lacks the transform graph."""
-    features = material.trainer.problem.not_offered().get("preparation", ())
+    kinds = material.trainer.problem.features
+    features = [name for name, kind in kinds.items() if not kind.is_prepared]
     if not features or kind_of(spec.format) == "savedmodel":
         return None
     return f"{', '.join(features)}: servers cannot prepare a feature of this kind for {spec.format}"

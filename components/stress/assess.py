@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,13 @@ from components.predictions.predict import label_ids
 from components.stress.config import StressJob, stressed_features
 from components.stress.perturb import Inputs, perturb
 from contracts.names import serving_name
-from contracts.results.evidence import Importance, Interval, StressEvidence, StressResult
+from contracts.results.evidence import (
+    Importance,
+    Interval,
+    NotMeasured,
+    StressEvidence,
+    StressResult,
+)
 from evidence.bootstrap import Draws, bootstrap, interval, number
 from evidence.clusters import clusters_of
 from evidence.config import AdversarialSpec, StressSpec
@@ -69,7 +75,26 @@ def assess(model: LoadedModel, table: pa.Table, job: StressJob) -> StressResult:
         rows=table.num_rows,
         robustness=_robustness(test),
         importance=_importance(test) if job.importance.enabled else [],
+        not_measured=list(_not_measured(test)),
     )
+
+
+def _not_measured(test: _Test) -> Iterator[NotMeasured]:
+    for name, stress in test.job.stress.items():
+        if _why_not(name, stress, test):
+            features = list(stressed_features(name, stress, test.job.problem))
+            yield NotMeasured(
+                what=f"stress {name}", features=features, reason=_why_not(name, stress, test)
+            )
+
+
+def _why_not(name: str, stress: StressSpec, test: _Test) -> str:
+    """Why a stress cannot be measured; empty where it can."""
+    if not stressed_features(name, stress, test.job.problem):
+        return "no feature is of a kind that offers it"
+    if isinstance(stress, AdversarialSpec) and not test.model.is_explainable:
+        return "the network does not join its features in one flat layer"
+    return ""
 
 
 def _whole_numbers(table: pa.Table, columns: Mapping[str, Array]) -> frozenset[str]:
@@ -81,7 +106,10 @@ def _whole_numbers(table: pa.Table, columns: Mapping[str, Array]) -> frozenset[s
 
 def _robustness(test: _Test) -> list[StressEvidence]:
     job, rows = test.job, whole(len(test.labels))
-    scores = {name: _under(name, stress, test) for name, stress in job.stress.items()}
+    stresses = {
+        name: stress for name, stress in job.stress.items() if not _why_not(name, stress, test)
+    }
+    scores = {name: _under(name, stress, test) for name, stress in stresses.items()}
     # The empty name is the model on rows as they are.
     outcomes = {name: test.outcome(found) for name, found in {"": test.scores, **scores}.items()}
     figures = {name: values(test.metric, one, rows)[0] for name, one in outcomes.items()}
@@ -104,7 +132,7 @@ def _robustness(test: _Test) -> list[StressEvidence]:
             bound=stress.max_drop,
             severity=stress.severity,
         )
-        for name, stress in job.stress.items()
+        for name, stress in stresses.items()
     ]
 
 
@@ -114,7 +142,8 @@ def _under(name: str, stress: StressSpec, test: _Test) -> Array:
     if isinstance(stress, AdversarialSpec):
         return _adversarial(stress, features, test)
     generator = np.random.default_rng([test.job.seed, zlib.crc32(name.encode())])
-    inputs = [serving_name(feature) for feature in features]
+    kinds = test.job.problem.features
+    inputs = [serving_name(column) for name in features for column in kinds[name].raw_columns(name)]
     return test.model.predict(perturb(stress, test.inputs, inputs, generator))
 
 

@@ -38,6 +38,8 @@ class StressJob(Spec):
 def stressed_features(name: str, stress: StressSpec, problem: FeaturesSpec) -> tuple[str, ...]:
     """The features that a stress falls on: those it names, or all that it applies to.
 
+    There are none where the kind of the features offers no stress.
+
     Raises:
       ConfigError: it names what is no feature or of another type, or applies to none.
     """
@@ -49,7 +51,8 @@ def stressed_features(name: str, stress: StressSpec, problem: FeaturesSpec) -> t
         for feature, spec in problem.features.items()
         if spec.stresses.get(stress.kind, False)
     )
-    if not found:
+    offers_none = [spec for spec in problem.features.values() if not spec.stresses]
+    if not found and not offers_none:
         raise ConfigError(
             f"the stress {name!r} applies to no feature",
             where=f"evaluation.stress.{name}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
+from contracts.results.evidence import NotMeasured
 from contracts.results.files import Result, ResultFile
 
 
@@ -26,3 +27,4 @@ class BaselineReport(ResultFile):
     rows: dict[str, int]
     train_rows: int
     seed: int
+    not_measured: list[NotMeasured] = []

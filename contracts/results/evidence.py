@@ -151,6 +151,14 @@ class FairnessEvidence(Result):
     gaps: dict[str, RateGap]
 
 
+class NotMeasured(Result):
+    """What was not measured for some features, and why; `features` is empty where it is all."""
+
+    what: str
+    features: list[str]
+    reason: str
+
+
 class StressEvidence(Result):
     """What the main metric loses under one stress."""
 
@@ -180,6 +188,7 @@ class StressResult(ResultFile):
     rows: int
     robustness: list[StressEvidence]
     importance: list[Importance]
+    not_measured: list[NotMeasured] = []
 
 
 class FoldMetrics(ResultFile):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from contracts.results.evidence import Cell, Interval
+from contracts.results.evidence import Cell, Interval, NotMeasured
 from contracts.results.files import Result, ResultFile, SparseResult
 from contracts.results.gates import Gate
 from contracts.results.training import TrainingReport
@@ -79,6 +79,7 @@ class Summary(ResultFile):
       reasons: Why the candidate was not blessed, and warnings.
       metric: The main metric.
       intervals: The candidate's, by metric.
+      not_measured: What the kinds of some features, or the network, do not offer.
       recommended: By place (`server`, `phone`, `download`).
       folders: The artifacts' folders, by what they hold.
       versions: By package.
@@ -109,6 +110,7 @@ class Summary(ResultFile):
     variants: list[PlacedVariant] = []
     recommended: dict[str, Recommendation | None] = {}
     training: RunTraining | None = None
+    not_measured: list[NotMeasured] = []
     warnings: list[str] = []
     mlflow: MlflowRun | None = None
     digests: Digests

@@ -157,6 +157,11 @@ class FeatureKind(OpenChoice):
         """
         return None
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the kind offers a preparation."""
+        return type(self).preparation is not FeatureKind.preparation
+
     @classmethod
     def recognize(cls, column: ColumnProfile) -> Recognition | None:
         """The keys that `kelp init` writes for a column; None where it is of another kind."""
@@ -168,6 +173,6 @@ class FeatureKind(OpenChoice):
             "data audit": self.audit_checks is not None,
             "stress": bool(self.stresses),
             "slices": self.slice_key,
-            "preparation": type(self).preparation is not FeatureKind.preparation,
+            "TFLite and ONNX variants": self.is_prepared,
         }
         return tuple(what for what, is_offered in offered.items() if not is_offered)

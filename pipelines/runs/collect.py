@@ -15,7 +15,8 @@ from components.tracker.variants import place_variant
 from components.variant_pusher.component import PUSHED_FILE
 from contracts.files import read_json
 from contracts.results.audit import read_findings
-from contracts.results.evidence import Evidence
+from contracts.results.baselines import BaselineReport
+from contracts.results.evidence import Evidence, NotMeasured, StressResult
 from contracts.results.files import read_result
 from contracts.results.gates import GateReport
 from contracts.results.summary import (
@@ -66,6 +67,7 @@ def complete(
         variants=variants,
         recommended=recommend(variants),
         training=_training(outputs),
+        not_measured=_not_measured(loaded, outputs),
         warnings=warnings,
         mlflow=mlflow,
         digests=Digests(
@@ -85,6 +87,21 @@ def _data(outputs: Mapping[str, Outputs]) -> dict[str, Any]:
     if "ExampleGen" not in outputs:
         return {}
     return {"rows": rows_of(outputs["ExampleGen"]["examples"][0])}
+
+
+def _not_measured(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> list[NotMeasured]:
+    """What the kinds of features, or the network, do not offer."""
+    missing = [
+        NotMeasured(what=what, features=list(features), reason="not measured for this kind")
+        for what, features in loaded.config.declared_problem().not_offered().items()
+    ]
+    if "BaselineModels" in outputs:
+        folder = Path(outputs["BaselineModels"]["baselines"][0].uri)
+        missing += read_result(folder, BaselineReport).not_measured
+    if "Stress" in outputs:
+        folder = Path(outputs["Stress"]["report"][0].uri)
+        missing += read_result(folder, StressResult).not_measured
+    return missing
 
 
 def _data_digest(outputs: Mapping[str, Outputs]) -> str | None:

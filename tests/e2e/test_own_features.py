@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import shutil
@@ -66,6 +67,16 @@ def test_own_features_are_learned_from_measured_and_served(folder: Path) -> None
     assert min(importance["size"], importance["density"]) > 0.02
     variants = {entry["name"]: entry["status"] for entry in summary["variants"]}
     assert variants == {"float32": "blessed", "onnx": "unsupported"}
+    missing = {one["what"]: one["features"] for one in summary["not_measured"]}
+    assert missing == {
+        "data audit": ["size"],
+        "stress": ["size", "density"],
+        "slices": ["size"],
+        "TFLite and ONNX variants": ["size", "density"],
+        "baseline models": ["size"],
+    }
+    page = html.unescape((folder / "runs/parcels/latest/report.html").read_text())
+    assert "data audit of size: not measured for this kind" in page
     recorded = folder / "runs/parcels/latest/code/my_project"
     assert {path.name for path in recorded.iterdir()} == {"sizes.py", "ratios.py", "logs.py"}
 

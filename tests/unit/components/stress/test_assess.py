@@ -1,5 +1,6 @@
 """What is lost under stress, on a small model whose weights are known."""
 
+import keras
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -9,6 +10,8 @@ from components.stress.assess import assess
 from components.stress.config import StressJob
 from contracts.names import serving_name
 from models.export.loaded_model import load_model
+from models.features.categorical import CategoricalSpec
+from models.features.vocabulary import VocabularySpec
 from tests import small_model
 
 ROWS = 1500
@@ -187,3 +190,33 @@ def test_importance_takes_as_many_rows_as_it_may(worlds, monkeypatch):
     importance = {"repeats": 2, "rows": 100}
     assess(model, table, _job("binary", stress={}, importance=importance))
     assert [len(columns[serving_name("the count")]) for columns in seen] == [100]
+
+
+def test_a_network_without_a_flat_join_is_stressed_but_for_what_needs_one(tmp_path):
+    entries = {
+        port.name: keras.Input(port.row_shape, dtype=port.encoding.dtype)
+        for port in small_model.PORTS
+    }
+    scale = keras.layers.Dense(1, activation="sigmoid", kernel_initializer="ones")
+    network = keras.Model(entries, scale(entries["x"]))
+    model = load_model(small_model.write(tmp_path, net=network))
+    result = assess(model, _table("binary"), _job("binary"))
+    assert [entry.name for entry in result.robustness] == [n for n in STRESS if n != "push"]
+    (missing,) = result.not_measured
+    assert missing.what == "stress push"
+    assert "does not join" in missing.reason
+    importance = {entry.feature: entry.drop.value for entry in result.importance}
+    assert set(importance) == set(small_model.FEATURES)
+    assert importance["x"] > 0.1
+    assert importance["hour"] == 0
+
+
+def test_a_stress_on_kinds_that_offer_none_is_reported(worlds, monkeypatch):
+    model, table = worlds["binary"]
+    for kind in (CategoricalSpec, VocabularySpec):
+        monkeypatch.setattr(kind, "stresses", {})
+    result = assess(model, table, _job("binary", stress={"unseen": STRESS["unseen"]}))
+    assert result.robustness == []
+    assert [entry.reason for entry in result.not_measured] == [
+        "no feature is of a kind that offers it"
+    ]

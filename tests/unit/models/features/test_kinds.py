@@ -61,7 +61,7 @@ def test_what_a_kind_does_not_offer_is_listed_and_kelps_kinds_offer_all():
         "data audit": ("size",),
         "stress": ("size", "ratio"),
         "slices": ("size",),
-        "preparation": ("size", "ratio"),
+        "TFLite and ONNX variants": ("size", "ratio"),
     }
     assert list(problem.raw_columns()) == ["size", "a", "b", "x"]
     assert all(
