@@ -65,6 +65,7 @@ class Workplace:
             "evaluation.bounds.roc_auc.min=0.6",
             # Four epochs on so few days may be worse than a linear model beyond chance.
             "evaluation.baselines.linear=warn",
+            "evaluation.importance.repeats=2",
             # Variants take as long as all the rest.
             "variants={}",
         )
@@ -77,6 +78,13 @@ class Workplace:
         self, *overrides: str, config: str = "configs/flights.yaml"
     ) -> subprocess.CompletedProcess[str]:
         return self.kelp(*self.arguments(*overrides, config=config)[1:])
+
+    def printed(self, *arguments: str) -> str:
+        """What a command that succeeds prints."""
+        done = self.kelp(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stderr == ""
+        return done.stdout
 
     def kelp(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

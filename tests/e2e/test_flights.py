@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import signal
 import subprocess
@@ -9,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
 from tests.e2e.conftest import Workplace
@@ -20,6 +23,7 @@ OTHER = (
     "evaluation.change.roc_auc.max_loss=0.3",
     "evaluation.slice_gate.severity=warn",
 )
+ROW = {"dep_hour": 18, "month": 2, "carrier": "EV", "origin": "EWR", "origin_delay": 40.0}
 COMPONENTS = [
     "ExampleGen",
     "StatisticsGen",
@@ -49,14 +53,21 @@ with tf.Graph().as_default(), tf.compat.v1.Session() as session:
 """
 
 
-def test_first_run_ends_with_a_pushed_model(workplace: Workplace) -> None:
+@pytest.fixture(scope="module")
+def runs() -> list[str]:
+    """The ids of the first run and of the refused one."""
+    return []
+
+
+def test_first_run_ends_with_a_pushed_model(workplace: Workplace, runs: list[str]) -> None:
     done = workplace.run()
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
-    for name in (*COMPONENTS, "roc_auc", "pushed to", "CPU"):
+    for name in (*COMPONENTS, "roc_auc", "pushed to", "report:", "CPU"):
         assert name in done.stdout
     summary = workplace.summary
     assert summary["status"] == "succeeded"
+    runs.append(summary["run_id"])
     assert next(iter(summary["seconds"])) == "Setup"
     assert set(summary["seconds"]) == {"Setup", *COMPONENTS}
     assert min(summary["rows"].values()) > 500
@@ -94,6 +105,85 @@ def test_mlflow_has_the_run(workplace: Workplace) -> None:
     assert len(client.get_metric_history(tracked["run_id"], "epoch_loss")) == 4
 
 
+def test_it_leaves_its_evidence_and_a_page_about_it(workplace: Workplace) -> None:
+    summary = workplace.summary
+    asked = {(gate["gate"], gate["subject"]) for gate in summary["gates"]}
+    assert {("bound", ""), ("baseline", "majority"), ("robustness", "no_weather")} <= asked
+    assert ("slice_gap", "") in asked
+    assert not [gate for gate in summary["gates"] if gate["outcome"] == "block"]
+    interval = summary["intervals"]["roc_auc"]
+    assert 0 < interval["low"] < interval["value"] < interval["high"] < 1
+    assert (workplace.latest / "report.html").stat().st_size < 5_000_000
+    assert "The candidate was blessed and pushed to" in workplace.page
+    assert not re.findall(r"https?://", workplace.page)
+
+
+def test_the_registry_and_the_run_tell_the_same_verdict(
+    workplace: Workplace, runs: list[str]
+) -> None:
+    (version,) = json.loads(workplace.printed("models", "--json"))
+    assert (version["name"], version["version"], version["blessed"]) == ("flights", 1, True)
+    assert version["run"].endswith(runs[0])
+    shown = workplace.printed("models")
+    assert f"roc_auc {version['metrics']['roc_auc']:.4f}" in shown
+    of_version = json.loads(workplace.printed("why", "1", "--json"))
+    of_run = json.loads(workplace.printed("why", runs[0], "--json"))
+    assert of_version["blessed"] is of_run["blessed"] is True
+    assert of_version["gates"] == of_run["gates"] == workplace.summary["gates"]
+    shown = workplace.printed("why", "1")
+    assert "flights, version 1: blessed" in shown
+    assert "serving_models/flights/1" in shown
+    assert f"flights, run {runs[0]}: blessed" in workplace.printed("why", runs[0])
+
+
+def test_where_the_report_is(workplace: Workplace, runs: list[str]) -> None:
+    place = Path(workplace.printed("report", "--path").strip())
+    assert place == (workplace.latest / "report.html").resolve()
+    assert workplace.printed("report", runs[0], "--path").strip() == str(place)
+
+
+def test_one_row_is_explained(workplace: Workplace) -> None:
+    model = "serving_models/flights/1"
+    explained = json.loads(workplace.printed("explain", model, "--row", json.dumps(ROW), "--json"))
+    assert 0 < explained["prediction"]["probabilities"] < 1
+    added = {entry["feature"]: entry["attribution"] for entry in explained["attributions"]}
+    assert ROW.keys() <= added.keys()
+    total = explained["reference_score"] + sum(added.values()) + explained["residual"]
+    assert total == pytest.approx(explained["score"], abs=1e-4)
+
+
+def test_a_model_below_its_bound_is_not_pushed(workplace: Workplace, runs: list[str]) -> None:
+    done = workplace.run("evaluation.bounds.roc_auc.min=0.99", "--require-blessing")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("NOTHING WAS PUSHED: ")
+    assert workplace.rerun == {"ModelGate", "Pusher", "Tracker"}
+    summary = workplace.summary
+    runs.append(summary["run_id"])
+    assert summary["blessed"] is False
+    assert summary["pushed_to"] is None
+    assert "roc_auc is" in summary["reasons"][0]
+    assert "at least 0.99" in summary["reasons"][0]
+    assert "The candidate was not blessed" in workplace.page
+
+
+def test_what_changed_between_two_runs(workplace: Workplace, runs: list[str]) -> None:
+    changes = json.loads(workplace.printed("diff", *runs, "--json"))
+    assert [(one["key"], one["before"], one["after"]) for one in changes["config"]] == [
+        ("evaluation.bounds.roc_auc.min", 0.6, 0.99)
+    ]
+    for section in ("data", "statistics", "schema", "source", "versions", "metrics", "slices"):
+        assert changes[section] == [], section
+    assert changes["gates"]
+    shown = workplace.printed("diff", *runs)
+    assert "evaluation.bounds.roc_auc.min" in shown
+    assert "no difference: " in shown
+
+
+def test_a_replay_comes_to_the_same_metrics(workplace: Workplace, runs: list[str]) -> None:
+    assert "metrics reproduced to 1e-06" in workplace.printed("replay", runs[0])
+    assert len(json.loads(workplace.printed("models", "--json"))) == 1
+
+
 def test_an_unchanged_second_run_does_nothing_again(workplace: Workplace) -> None:
     before = workplace.summary["candidate"]
     done = workplace.run()
@@ -127,17 +217,6 @@ def test_from_runs_a_component_and_what_follows_again(workplace: Workplace) -> N
     done = workplace.kelp(*workplace.arguments(*OTHER)[1:], "--from", "Evaluator")
     assert done.returncode == 0, done.stdout + done.stderr
     assert workplace.rerun == {"Evaluator", "ModelGate", "Pusher", "Tracker"}
-
-
-def test_a_model_below_its_bound_is_not_pushed(workplace: Workplace) -> None:
-    done = workplace.run("evaluation.bounds.roc_auc.min=0.99", "--require-blessing")
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].startswith("NOTHING WAS PUSHED: ")
-    summary = workplace.summary
-    assert summary["blessed"] is False
-    assert summary["pushed_to"] is None
-    assert "roc_auc is" in summary["reasons"][0]
-    assert "at least 0.99" in summary["reasons"][0]
 
 
 def test_ctrl_c_in_the_trainer_leaves_nothing_and_resumes(workplace: Workplace) -> None:
