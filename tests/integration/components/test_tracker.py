@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from components.tracker.config import TrackingSpec, tracking_uri
 from components.tracker.track import ModelRecord, RunRecord, flatten, log_run
-from tests.registry_fixture import write_saved_model
+from tests.fixtures.registry import write_saved_model
 
 
 def _record(folder: Path) -> RunRecord:

@@ -20,9 +20,9 @@ from contracts.results import variant as results
 from contracts.results.files import write_result
 from contracts.results.summary import CandidateMetrics
 from pipelines.commands.why import of_version
-from tests.registry_fixture import EVIDENCE, gates, tracking_in, write_saved_model
-from tests.report_fixture import training
-from tests.variant_verdicts import verdict
+from tests.fixtures.registry import EVIDENCE, gates, tracking_in, write_saved_model
+from tests.fixtures.report_run import training
+from tests.fixtures.variant_verdicts import verdict
 
 METRICS = {"roc_auc": 0.7512, "rows": 100.0, "confusion": [[1.0]]}
 

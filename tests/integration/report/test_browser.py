@@ -18,7 +18,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from report.render import write_report
-from tests.report_fixture import Run, full_run
+from tests.fixtures.report_run import Run, full_run
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SIZES = {"desktop": (1280, 900), "phone": (375, 812), "small": (360, 640)}

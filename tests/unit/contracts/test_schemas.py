@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 
 from contracts.schemas import FOLDER, schema_texts, write_schemas
-from tests.report_fixture import full_run
+from tests.fixtures.report_run import full_run
 
 
 def test_shipped_schemas_are_those_of_the_models(tmp_path: Path) -> None:

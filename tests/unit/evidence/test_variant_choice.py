@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from contracts.results.summary import Recommendation
 from contracts.results.variant import PlacedVariant
 from evidence.variant_choice import pareto, recommend
-from tests.variant_verdicts import unmade, verdict, verdicts
+from tests.fixtures.variant_verdicts import unmade, verdict, verdicts
 
 
 def named(choice: Recommendation | None) -> str:

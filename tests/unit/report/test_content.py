@@ -13,7 +13,7 @@ from report.content import gather
 from report.sections.model import slice_name
 from report.sources import Sources, read_sources
 from report.view import Report
-from tests.report_fixture import Run, full_run, summary_of
+from tests.fixtures.report_run import Run, full_run, summary_of
 
 
 @pytest.fixture

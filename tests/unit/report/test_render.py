@@ -14,7 +14,7 @@ import pytest
 
 from report import render as render_module
 from report.render import REPORT_FILE, write_report
-from tests.report_fixture import Run, full_run, summary_of, write_statistics
+from tests.fixtures.report_run import Run, full_run, summary_of, write_statistics
 
 HOSTILE = "\"'><script>alert(1)</script></style><img src=x onerror=alert(1)>$x^2$\x07{{ 7*7 }}"
 SECTIONS = (

@@ -15,8 +15,8 @@ from report.formats import size, times
 from report.sources import read_sources
 from report.variants_view import Variants
 from report.view import Part, Report
-from tests.report_fixture import summary_of, variants
-from tests.variant_verdicts import verdict, verdicts
+from tests.fixtures.report_run import summary_of, variants
+from tests.fixtures.variant_verdicts import verdict, verdicts
 
 
 def report_of(folder: Path, **summary: Any) -> Report:

@@ -19,7 +19,7 @@ from components.tracker.registry import Registry, open_registry
 from components.tracker.track import DataRecord, Tracked, log_report, log_run
 from contracts.columns import MISSING_INT, MISSING_TEXT
 from contracts.errors import ConfigError, EnvironmentProblem
-from tests.registry_fixture import gates, run_record, tracking_in, write_saved_model
+from tests.fixtures.registry import gates, run_record, tracking_in, write_saved_model
 
 FIRST = "/runs/demo/artifacts/Trainer/model/7"
 SECOND = "/runs/demo/artifacts/Trainer/model/17"

@@ -9,8 +9,8 @@ from components.tracker.variants import read_verdicts, variant_metrics, variant_
 from contracts.files import write_json
 from contracts.results.files import write_result
 from contracts.results.variant import PlacedVariant, VariantVerdict
-from tests.report_fixture import variants
-from tests.variant_verdicts import unmade, verdict
+from tests.fixtures.report_run import variants
+from tests.fixtures.variant_verdicts import unmade, verdict
 
 ORDER = ("float32", "int8", "tflite_int8")
 

@@ -6,7 +6,7 @@ import math
 
 from components.tracker.verdict import metrics_of, reasons_of, verdict_tags
 from contracts.results.gates import GateReport
-from tests.registry_fixture import EVIDENCE, gate, gates
+from tests.fixtures.registry import EVIDENCE, gate, gates
 
 
 def test_metrics_come_with_their_intervals() -> None:

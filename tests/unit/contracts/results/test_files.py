@@ -15,7 +15,7 @@ from contracts.results.files import ResultError, ResultFile, parse_result, read_
 from contracts.results.gates import Gate, GateReport
 from contracts.results.summary import Summary
 from contracts.results.training import TrainingReport
-from tests.report_fixture import Run, full_run, training
+from tests.fixtures.report_run import Run, full_run, training
 
 REPORT = GateReport(
     blessed=False, gates=[Gate(gate="bound", outcome="block", reason="Too low.", value=3)]

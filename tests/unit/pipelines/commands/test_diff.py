@@ -25,7 +25,7 @@ from pipelines.runs.differences import (
     slice_changes,
     statistics_changes,
 )
-from tests.report_fixture import CARD, CONFIG, Run, full_run
+from tests.fixtures.report_run import CARD, CONFIG, Run, full_run
 
 FIRST, SECOND = "20261121-065411", "20261121-075411"
 SCHEMA = """

@@ -14,7 +14,7 @@ from contracts.errors import ConfigError
 from pipelines import cli
 from pipelines.commands.models import list_versions, render
 from pipelines.commands.registry_choice import mlflow_of
-from tests.registry_fixture import run_record, tracking_in, write_saved_model
+from tests.fixtures.registry import run_record, tracking_in, write_saved_model
 
 CONFIG = """\
 name: demo

@@ -29,7 +29,7 @@ from pipelines.commands.replay import (
 )
 from pipelines.config.problem import LoadedConfig, load_config
 from pipelines.runs.record import record
-from tests.report_fixture import summary_of, training
+from tests.fixtures.report_run import summary_of, training
 
 CONFIG = """\
 name: demo

@@ -14,8 +14,8 @@ from rich.console import Console
 from contracts.results.summary import Summary
 from evidence.variant_choice import recommend
 from pipelines.commands.summary import render
-from tests.report_fixture import full_run, variants
-from tests.variant_verdicts import unmade, verdict, verdicts
+from tests.fixtures.report_run import full_run, variants
+from tests.fixtures.variant_verdicts import unmade, verdict, verdicts
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ from contracts.errors import ConfigError, EnvironmentProblem
 from contracts.results.files import write_result
 from pipelines import cli
 from pipelines.commands.why import explain_verdict, of_run, render
-from tests.registry_fixture import EVIDENCE, gates, run_record, tracking_in, write_saved_model
-from tests.report_fixture import summary_of
-from tests.variant_verdicts import unmade, verdict
+from tests.fixtures.registry import EVIDENCE, gates, run_record, tracking_in, write_saved_model
+from tests.fixtures.report_run import summary_of
+from tests.fixtures.variant_verdicts import unmade, verdict
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts.results.gates import Gate
 from contracts.results.summary import Summary
 from pipelines.runs.conclusion import NOT_BLESSED, exit_status, last_line
-from tests.report_fixture import summary_of
+from tests.fixtures.report_run import summary_of
 
 
 def _summary(blessed: bool, pushed_to: str | None, *reasons: str) -> Summary:
