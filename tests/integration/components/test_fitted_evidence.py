@@ -33,15 +33,15 @@ from models.export.saved_model_parity import compare
 from models.export.scorer import Scorer
 from models.training.config import TrainerSpec
 from models.training.learning import predict
-from tests.integration.models.test_training import World, _rows, _serialize, _write
+from tests.fixtures.toy_world import World, serialize, toy_rows, write_records
 
 TEST_ROWS = 300
 
 
 def _world(case, root):
     world = World(case, root)
-    world.rows["test"] = _rows(case, TEST_ROWS, 7)
-    _write(world.folder / "test", _serialize(world.rows["test"]))
+    world.rows["test"] = toy_rows(case, TEST_ROWS, 7)
+    write_records(world.folder / "test", serialize(world.rows["test"]))
     return world
 
 
@@ -59,7 +59,9 @@ def shuffled(worlds, tmp_path_factory):
     world.folder, generator = folder, np.random.default_rng(11)
     for split, rows in world.rows.items():
         shutil.rmtree(folder / split)
-        _write(folder / split, _serialize(rows | {"y": generator.permutation(rows["y"]).tolist()}))
+        write_records(
+            folder / split, serialize(rows | {"y": generator.permutation(rows["y"]).tolist()})
+        )
     return world
 
 

@@ -21,7 +21,7 @@ from models.compression.formats import conversion, tflite
 from models.compression.runtimes import open_predictor, predict_table
 from models.compression.spec import VariantsSpec
 from models.data.raw_table import read_table
-from tests.integration.models.test_compression import Digits, _material
+from tests.fixtures.toy_variants import Digits, material_of
 
 GATES = {"max_drop": 0.015, "tolerance": 0.2}
 VARIANTS = {
@@ -41,7 +41,7 @@ class Judged:
         world = Digits(folder)
         self.candidate, run = world.train("trained", epochs=20)
         (run / "spec.json").write_text(world.spec.model_dump_json())
-        self.material = _material(world, run)
+        self.material = material_of(world, run)
         self.specs = {one.name: one for one in VariantsSpec(variants=VARIANTS).resolved()}
         (folder / "weights").mkdir()
         report = weights.run(

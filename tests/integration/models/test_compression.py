@@ -12,11 +12,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from google.protobuf import text_format
 from pydantic import TypeAdapter
-from sklearn.datasets import load_digits
 from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow_metadata.proto.v0 import schema_pb2
 
 from contracts.artifact import ARTIFACT_FILE, ArtifactModel, read_artifact
 from contracts.columns import served_columns
@@ -28,13 +25,13 @@ from models.compression.formats import conversion, tflite
 from models.compression.formats.numeric import ports
 from models.compression.runtimes import measure, open_predictor, predict_table, run_predict
 from models.compression.spec import WeightsSpec
-from models.compression.training_artifacts import Material, open_material
+from models.compression.training_artifacts import open_material
 from models.compression.weights import make_weights
 from models.data.raw_table import read_table
-from models.data.representation import dense_schema, raw_input_specs
-from models.features.spec import FeaturesSpec
+from models.data.representation import raw_input_specs
 from tests.artifact_preparation import App
-from tests.integration.models.test_training import LABELS, World, _serialize, _write
+from tests.fixtures.toy_variants import Digits, convert_to, material_of
+from tests.fixtures.toy_world import LABELS, World
 
 FORMATS = {
     "savedmodel_float32": 1e-5,
@@ -47,57 +44,6 @@ FORMATS = {
     "tflite_int8_full": 0.05,
     "onnx_float32": 1e-5,
 }
-
-
-class Digits(World):
-    """Images of 8 x 8 pixels, as 64 columns."""
-
-    def __init__(self, folder):
-        digits = load_digits()
-        order = np.random.default_rng(0).permutation(len(digits.target))
-        names = [f"p{index:02}" for index in range(64)]
-        places = {"train": slice(0, 1200), "val": slice(1200, 1400), "test": slice(1400, None)}
-        self.folder = folder
-        self.problem = FeaturesSpec.model_validate(
-            {
-                "task": "multiclass",
-                "label": {"name": "y", "classes": list(range(10))},
-                "features": {name: {"type": "numeric"} for name in names},
-            }
-        )
-        plain = schema_pb2.Schema()
-        for name in names:
-            plain.feature.add(name=name, type=schema_pb2.FLOAT)
-        plain.feature.add(name="y", type=schema_pb2.INT)
-        self.schema = dense_schema(plain, self.problem)
-        (folder / "schema.pbtxt").write_text(text_format.MessageToString(self.schema))
-        for split, place in places.items():
-            pixels = digits.data[order][place].T.astype(np.float32).tolist()
-            columns = dict(zip(names, pixels, strict=True))
-            _write(
-                folder / split, _serialize(columns | {"y": digits.target[order][place].tolist()})
-            )
-        self._analyse()
-
-    def train(self, name, **training):
-        network = {"kind": "cnn", "shape": [8, 8, 1], "filters": [8, 16], "units": [32]}
-        optimizer = {"learning_rate": 5e-3}
-        fit = {"epochs": 12, "batch_size": 64, "optimizer": optimizer} | training
-        return super().train(name, network, **fit)
-
-
-def _material(world, run):
-    point = json.loads((run / "training.json").read_text())["operating_point"]
-    spec = json.loads((run / "spec.json").read_text())
-    return Material(
-        trainer=spec,
-        network_path=str(run / "network.keras"),
-        threshold=None if point is None else point["threshold"],
-        train_files=sorted(map(str, (world.folder / "train").iterdir())),
-        val_files=sorted(map(str, (world.folder / "val").iterdir())),
-        schema_path=str(world.folder / "schema.pbtxt"),
-        graph_path=str(world.folder / "transform"),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +63,7 @@ def materials(worlds):
         world = worlds(case)
         _, run = world.train("trained")
         (run / "spec.json").write_text(world.spec.model_dump_json())
-        return _material(world, run), run / "golden"
+        return material_of(world, run), run / "golden"
 
     return functools.cache(make)
 
@@ -133,12 +79,6 @@ def weights(materials, tmp_path_factory):
         return folder, make_weights(spec, material, folder, timeout_s=300)
 
     return functools.cache(make)
-
-
-def _convert(form, material, folder):
-    folder.mkdir(exist_ok=True)
-    request = {"format": form, "material": material.model_dump(mode="json"), "lineage": {"run": 7}}
-    return conversion.run(request | {"folder": str(folder)})
 
 
 def _gap(folder, golden, tolerance=0.1):
@@ -169,7 +109,7 @@ def test_rows_are_prepared_without_tensorflow_as_the_transform_graph_does(worlds
 )
 def test_an_app_prepares_its_inputs_from_the_description_alone(materials, tmp_path, form, case):
     material, _ = materials(case)
-    _convert(form, material, tmp_path)
+    convert_to(form, material, tmp_path)
     app = App(tmp_path)
     opened = open_material(material)
     specs = raw_input_specs(opened.schema, frozenset({opened.source.label}))
@@ -184,7 +124,7 @@ def test_an_app_prepares_its_inputs_from_the_description_alone(materials, tmp_pa
 
 @pytest.mark.parametrize("case", ["binary_text", "regression"])
 def test_the_worked_examples_are_prepared_by_the_graph(materials, tmp_path, case):
-    _convert("tflite_float32", materials(case)[0], tmp_path)
+    convert_to("tflite_float32", materials(case)[0], tmp_path)
     app = App(tmp_path)
     ordinary, empty, unknown = app.examples
     assert ordinary["raw"]
@@ -213,7 +153,7 @@ def _described(folder, column):
 @pytest.mark.parametrize("case", ["binary_text", "multiclass", "regression"])
 def test_a_format_answers_as_its_network_does(materials, tmp_path, case, form):
     material, golden = materials(case)
-    operators = _convert(form, material, tmp_path / "artifact")["operators"]
+    operators = convert_to(form, material, tmp_path / "artifact")["operators"]
     assert operators
     report = _gap(tmp_path / "artifact", golden, FORMATS[form])
     assert report["rows"] == 100
@@ -230,7 +170,7 @@ def test_the_raw_rows_of_a_table_get_the_same_answers_in_every_runtime(worlds, m
     table = read_table(material.val_files, world.schema, list(world.problem.features))
     answers = []
     for form in ("savedmodel_float32", "tflite_float32", "onnx_float32"):
-        _convert(form, material, tmp_path / form)
+        convert_to(form, material, tmp_path / form)
         answers.append(predict_table(open_predictor(tmp_path / form), table))
         assert answers[-1].shape == (200,)
         np.testing.assert_allclose(answers[-1], answers[0], atol=1e-5)
@@ -241,7 +181,7 @@ def test_the_raw_rows_of_a_table_get_the_same_answers_in_every_runtime(worlds, m
 def test_the_file_holds_the_weights_and_not_only_the_graph(materials, tmp_path):
     """Converted from concrete functions, the file would have lost them without a word."""
     material, _ = materials("multiclass")
-    _convert("tflite_float32", material, tmp_path)
+    convert_to("tflite_float32", material, tmp_path)
     network = keras.models.load_model(material.network_path)
     weights = sum(v.numpy().nbytes for v in network.trainable_variables if len(v.shape) > 1)
     assert (tmp_path / "model.tflite").stat().st_size > weights
@@ -249,7 +189,7 @@ def test_the_file_holds_the_weights_and_not_only_the_graph(materials, tmp_path):
 
 def test_a_tampered_constant_or_file_is_found_out(materials, tmp_path):
     material, golden = materials("binary_text")
-    _convert("tflite_float32", material, tmp_path)
+    convert_to("tflite_float32", material, tmp_path)
     path = tmp_path / ARTIFACT_FILE
     whole = json.loads(path.read_text())
     assert whole["lineage"] == {"run": 7}
@@ -295,7 +235,7 @@ def test_calibration_rows_are_dicts_by_input_name(materials):
 
 def test_calibration_with_zeros_is_told_by_the_answers(materials, tmp_path, monkeypatch):
     material, golden = materials("digits")
-    _convert("tflite_int8_full", material, tmp_path / "right")
+    convert_to("tflite_int8_full", material, tmp_path / "right")
     right = _gap(tmp_path / "right", golden)["max_difference"]
     honest = tflite.calibration
 
@@ -304,7 +244,7 @@ def test_calibration_with_zeros_is_told_by_the_answers(materials, tmp_path, monk
             yield {name: tf.zeros_like(value) for name, value in batch.items()}
 
     monkeypatch.setattr(tflite, "calibration", zeros)
-    _convert("tflite_int8_full", material, tmp_path / "wrong")
+    convert_to("tflite_int8_full", material, tmp_path / "wrong")
     wrong = _gap(tmp_path / "wrong", golden)["max_difference"]
     assert right < 0.2 < 0.5 < wrong
 
@@ -326,7 +266,7 @@ def test_pruned_weights_are_zero_and_still_load_in_litert(materials, weights, tm
     network = keras.models.load_model(folder / "network.keras")
     assert np.mean(network.layers[-1].kernel.numpy() == 0) < 0.1
     material = materials("digits")[0].with_network(folder / "network.keras")
-    _convert("tflite_int8_dynamic", material, tmp_path)
+    convert_to("tflite_int8_dynamic", material, tmp_path)
     report = _gap(tmp_path, folder / "golden")
     assert report["max_difference"] <= 0.1
     # The tool that switches tf.keras to Keras 2 was never in this process.
@@ -357,7 +297,7 @@ def test_weights_trained_for_eight_bits_have_moved_and_fit_eight_bits(materials,
     assert all(np.abs(before[i] - after[i]).max() > 0 for i in kernels)
     assert len(report["history"]) == 1
     material = materials("digits")[0].with_network(folder / "network.keras")
-    _convert("tflite_int8_full", material, tmp_path)
+    convert_to("tflite_int8_full", material, tmp_path)
     assert _gap(tmp_path, folder / "golden")["max_difference"] <= 0.15
 
 
@@ -408,7 +348,7 @@ def test_artifacts_are_predicted_and_timed_in_processes_without_tensorflow(
     table = read_table(material.val_files, world.schema, list(world.problem.features))
     pq.write_table(table, tmp_path / "rows.parquet")
     folder = tmp_path / "tflite"
-    _convert("tflite_float32", material, folder)
+    convert_to("tflite_float32", material, folder)
     request = {"folder": folder, "rows": tmp_path / "rows.parquet", "answers": tmp_path / "a.npy"}
     assert run_predict(request) == {"rows": table.num_rows}
     wanted = predict_table(open_predictor(folder), table)

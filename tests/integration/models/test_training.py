@@ -5,177 +5,27 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 
-import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
-from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
-from tfx_bsl.public import tfxio
 
 from contracts.errors import ModelError
 from contracts.names import serving_name
-from models.data.representation import dense_schema, raw_input_specs
+from models.data.representation import raw_input_specs
 from models.data.transform_layer import TransformLayer
 from models.export.golden_rows import golden_columns
 from models.export.saved_model_parity import compare, verify
-from models.features.preprocessing import preprocessing_fn
-from models.features.spec import FeaturesSpec
 from models.features.vocabularies import read_vocabularies
-from models.training.config import TrainerSpec
-from models.training.train import run_fn
 from serving.steady import is_steady
-
-FEATURES = {
-    "num": {"type": "numeric", "missing_indicator": True},
-    "count": {"type": "numeric", "scale": "min_max", "impute": "median"},
-    "examples": {"type": "numeric", "scale": "none"},
-    "constant": {"type": "numeric"},
-    "flag": {"type": "boolean"},
-    "hour": {"type": "cyclic", "period": 24},
-    "color": {"type": "categorical"},
-    "code": {"type": "categorical"},
-    "the town": {"type": "vocabulary", "min_count": 3},
-    "_île/(Straße)": {"type": "categorical"},
-}
-KINDS = {"num": "FLOAT", "count": "INT", "examples": "FLOAT", "constant": "INT", "flag": "INT"}
-KINDS |= {"hour": "INT", "color": "BYTES", "code": "INT", "the town": "BYTES", "key": "BYTES"}
-KINDS |= {"_île/(Straße)": "BYTES"}
-LABELS = {
-    "binary_int": ("binary", {"name": "y"}, "INT"),
-    "binary_text": ("binary", {"name": "y", "classes": ["no", "yes"]}, "BYTES"),
-    "multiclass": ("multiclass", {"name": "y", "classes": ["a", "b", "c"]}, "BYTES"),
-    "regression": ("regression", {"name": "y"}, "FLOAT"),
-}
-ROWS = {"train": 600, "val": 200}
-
-
-def _rows(case, count, seed):
-    generator = np.random.default_rng(seed)
-    columns = {
-        "num": generator.normal(50, 10, count).astype(np.float32).tolist(),
-        "count": generator.integers(0, 1000, count).tolist(),
-        "examples": generator.uniform(size=count).astype(np.float32).tolist(),
-        "constant": [7] * count,
-        "flag": generator.integers(0, 2, count).tolist(),
-        "hour": generator.integers(0, 24, count).tolist(),
-        "color": generator.choice([b"red", b"green", b"bl\xc3\xbce"], count).tolist(),
-        "code": generator.integers(10, 14, count).tolist(),
-        "the town": [b"town %d" % n for n in generator.geometric(0.2, count)],
-        "_île/(Straße)": generator.choice([b"a\nb", b"a\\nb", b" ", b"c\rd"], count).tolist(),
-        "key": [b"k%d" % n for n in range(count)],
-    }
-    signal = (np.array(columns["num"]) - 50) / 10 + np.array(columns["flag"])
-    level = np.digitize(signal, [0.0, 1.0])
-    labels = {
-        "binary_int": (signal > 0.5).astype(int).tolist(),
-        "binary_text": np.where(signal > 0.5, b"yes", b"no").tolist(),
-        "multiclass": np.array([b"a", b"b", b"c"])[level].tolist(),
-        "regression": (1000 + 50 * signal).tolist(),
-    }
-    for name, values in columns.items():
-        for row in np.flatnonzero(generator.uniform(size=count) < 0.1):
-            values[row] = values[row] if name in ("constant", "key") else None
-    return columns | {"y": labels[case]}
-
-
-def _example(row):
-    example = tf.train.Example()
-    for name, value in row.items():
-        feature = example.features.feature[name]
-        if isinstance(value, bytes):
-            feature.bytes_list.value.append(value)
-        elif isinstance(value, int):
-            feature.int64_list.value.append(value)
-        elif value is not None:
-            feature.float_list.value.append(value)
-    return example.SerializeToString()
-
-
-def _serialize(columns):
-    return [
-        _example(dict(zip(columns, row, strict=True)))
-        for row in zip(*columns.values(), strict=True)
-    ]
-
-
-def _write(folder, examples):
-    folder.mkdir(parents=True)
-    for shard in range(2):
-        with tf.io.TFRecordWriter(str(folder / f"data-{shard}.gz"), "GZIP") as writer:
-            for example in examples[shard::2]:
-                writer.write(example)
-
-
-class World:
-    """One problem's examples, schema and transform graph on disk."""
-
-    def __init__(self, case, folder):
-        task, label, kind = LABELS[case]
-        self.folder = folder
-        self.rows = {split: _rows(case, n, i) for i, (split, n) in enumerate(ROWS.items())}
-        self.problem = FeaturesSpec.model_validate(
-            {"task": task, "label": label, "features": FEATURES}
-        )
-        plain = schema_pb2.Schema()
-        for name, value in {**KINDS, "y": kind}.items():
-            plain.feature.add(name=name, type=schema_pb2.FeatureType.Value(value))
-        schema = text_format.MessageToString(dense_schema(plain, self.problem))
-        (folder / "schema.pbtxt").write_text(schema)
-        self.schema = text_format.Parse(schema, schema_pb2.Schema())
-        for split, rows in self.rows.items():
-            _write(folder / split, _serialize(rows))
-        self._analyse()
-
-    def _analyse(self):
-        source = tfxio.TFExampleRecord(
-            [str(self.folder / "train" / "*")], schema=self.schema, telemetry_descriptors=["kelp"]
-        )
-        function = functools.partial(
-            preprocessing_fn, custom_config={"spec": self.problem.model_dump_json()}
-        )
-        runner = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
-        with (
-            beam.Pipeline(runner=runner) as pipeline,
-            tft_beam.Context(temp_dir=str(self.folder / "temporary")),
-        ):
-            # Of a fixed size: Beam would try out sizes by the clock, a few rows at first.
-            data = pipeline | source.BeamSource(256)
-            graph = (data, source.TensorAdapterConfig()) | tft_beam.AnalyzeDataset(function)
-            _ = graph | tft_beam.WriteTransformFn(str(self.folder / "transform"))
-        metadata_io.write_metadata(
-            dataset_metadata.DatasetMetadata(self.schema), str(self.folder / "transform/metadata")
-        )
-
-    def train(self, name, network=None, **training):
-        spec = TrainerSpec.model_validate(
-            {
-                "name": "toy",
-                "seed": 3,
-                "problem": self.problem,
-                "network": {"units": [16], "dropout": 0.0} | (network or {}),
-                "training": {"epochs": 4, "batch_size": 32} | training,
-                "costs": {"false_negative": 2},
-            }
-        )
-        self.spec = spec
-        run_fn(
-            SimpleNamespace(
-                custom_config={"spec": spec.model_dump_json()},
-                train_files=[str(self.folder / "train" / "*")],
-                eval_files=[str(self.folder / "val" / "*")],
-                schema_path=str(self.folder / "schema.pbtxt"),
-                transform_graph_path=str(self.folder / "transform"),
-                serving_model_dir=str(self.folder / name / "model"),
-                model_run_dir=str(self.folder / name / "run"),
-            )
-        )
-        return self.folder / name / "model", self.folder / name / "run"
+from tests.fixtures.toy_world import (
+    FEATURES,
+    LABELS,
+    ROWS,
+    World,
+    serialize,
+)
 
 
 def _report(run):
@@ -197,7 +47,7 @@ def trained(worlds):
 
 def _transformed(world, rows):
     layer = tft.TFTransformOutput(str(world.folder / "transform")).transform_features_layer()
-    parsed = tf.io.parse_example(_serialize(rows), raw_input_specs(world.schema))
+    parsed = tf.io.parse_example(serialize(rows), raw_input_specs(world.schema))
     return {name: value.numpy() for name, value in layer(parsed).items()}
 
 
@@ -209,7 +59,7 @@ def _numbers(values):
 def test_the_transform_gives_what_the_layer_of_tf_transform_gives(worlds, labelled):
     world = worlds("binary_int")
     graph = tft.TFTransformOutput(str(world.folder / "transform"))
-    parsed = tf.io.parse_example(_serialize(world.rows["val"]), raw_input_specs(world.schema))
+    parsed = tf.io.parse_example(serialize(world.rows["val"]), raw_input_specs(world.schema))
     label = world.problem.label.name
     columns = {name: value for name, value in parsed.items() if labelled or name != label}
     given, expected = TransformLayer(graph)(columns), graph.transform_features_layer()(columns)
@@ -310,11 +160,11 @@ def test_the_signatures_answer_what_a_client_and_tfma_need(trained, worlds, case
     signatures = tf.saved_model.load(str(model)).signatures
     assert set(signatures) == {"serving_default", "examples", "transform_features", "labels"}
     rows = {name: values[:20] for name, values in world.rows["val"].items()}
-    unlabelled = tf.constant(_serialize({n: v for n, v in rows.items() if n != "y"}))
+    unlabelled = tf.constant(serialize({n: v for n, v in rows.items() if n != "y"}))
     out = {name: v.numpy() for name, v in signatures["examples"](examples_=unlabelled).items()}
-    labels = signatures["labels"](examples_=tf.constant(_serialize(rows)))
+    labels = signatures["labels"](examples_=tf.constant(serialize(rows)))
     assert set(labels) == {"y"}
-    features = signatures["transform_features"](examples_=tf.constant(_serialize(rows)))
+    features = signatures["transform_features"](examples_=tf.constant(serialize(rows)))
     assert set(features) == {*FEATURES, "num_missing", "y"}
     task = world.problem.task
     if task == "regression":

@@ -13,8 +13,8 @@ import pytest
 
 from models.data.raw_table import read_table
 from pipelines import cli
-from tests.integration.models.test_compression import _convert, _material
-from tests.integration.models.test_training import World
+from tests.fixtures.toy_variants import convert_to, material_of
+from tests.fixtures.toy_world import World
 
 FORMS = ("savedmodel_float32", "tflite_float32", "onnx_float32")
 
@@ -27,9 +27,9 @@ class Place:
         self.folder = folder
         self.candidate, run = world.train("trained")
         (run / "spec.json").write_text(world.spec.model_dump_json())
-        material = _material(world, run)
+        material = material_of(world, run)
         for form in FORMS:
-            _convert(form, material, folder / form)
+            convert_to(form, material, folder / form)
         columns = [*world.problem.features, "key"]
         self.table = read_table(material.val_files, world.schema, columns)
         pq.write_table(self.table, folder / "rows.parquet")
