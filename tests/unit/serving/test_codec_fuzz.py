@@ -14,8 +14,8 @@ from serving.batching import BatchLimits, Predictor
 from serving.codec.requests import Decoder
 from serving.codec.signature import Port, Signature
 from serving.errors import ServingError
+from tests.unit.serving.conformance.cases import predictor_cases
 from tests.unit.serving.conformance.model import ModelOfNumpy
-from tests.unit.serving.test_conformance import predictor_cases
 
 CASES = 10_000
 EACH = 20  # bodies made of one draw: hypothesis takes longer than the codec

@@ -10,67 +10,19 @@ import json
 import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from serving.batching import BatchLimits, Predictor
 from serving.config import ModelSpec, ServingSpec
 from serving.errors import ServingError
 from serving.http.app import create_app
 from serving.versions.manager import ModelManager
+from tests.unit.serving.conformance.cases import Case, http_cases, predictor_cases
 from tests.unit.serving.conformance.model import ModelOfNumpy
 from tests.unit.serving.fakes import write_version
-
-TABLES = Path(__file__).parent / "conformance"
-
-
-class Case(NamedTuple):
-    verb: str
-    path: str
-    body: bytes
-    status: int
-    expected: str
-
-    @property
-    def method(self) -> str:
-        return self.path.rpartition(":")[2]
-
-
-def _table(name: str) -> list[tuple[str, list[Any]]]:
-    table = yaml.safe_load((TABLES / f"{name}.yaml").read_text(encoding="utf-8"))
-    return [(group, case) for group, cases in table.items() for case in cases]
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text[4:]) if text.startswith("hex:") else text.encode()
-
-
-def _case(method: str, case: list[Any]) -> Case:
-    body, status, expected = case
-    return Case("POST", f"/v1/models/conf:{method}", _bytes(body), status, expected)
-
-
-def _of_signature(signature: str, case: list[Any]) -> Case:
-    name = f'{{"signature_name": "{signature}", '
-    return _case("predict", [case[0].replace("{", name, 1), *case[1:]])
-
-
-def predictor_cases() -> list[Case]:
-    return [
-        *[_case("predict", case) for name in ("predict", "bodies") for _, case in _table(name)],
-        *[_of_signature(signature, case) for signature, case in _table("types")],
-        *[_case(method, case) for method, case in _table("examples")],
-    ]
-
-
-def http_cases() -> list[Case]:
-    return [
-        Case(verb, path, _bytes(body), status, expected)
-        for _, (verb, path, body, status, expected) in _table("paths")
-    ]
 
 
 def same(one: Any, other: Any) -> bool:
