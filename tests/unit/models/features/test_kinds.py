@@ -13,7 +13,7 @@ from contracts.errors import ConfigError
 from models.features.kind import FeatureKind
 from models.features.registry import KINDS
 from models.features.spec import FeaturesSpec
-from models.user_code import CODE_FOLDER_VARIABLE
+from models.user_code import CODE_FOLDER_VARIABLE, explain_user_error
 from pipelines.config.problem import load_config
 
 OWN = Path(__file__).parents[3] / "own_features"
@@ -106,3 +106,23 @@ def test_a_function_that_is_not_there_is_refused_before_a_run(tmp_path):
 def test_the_page_on_own_features_shows_what_is_tested(module):
     page = (OWN.parents[1] / "docs" / "own-features.md").read_text()
     assert (OWN / "my_project" / f"{module}.py").read_text() in page
+
+
+def test_a_mistake_in_a_kind_is_reported_with_the_users_own_line(tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    from models.features.preprocessing import preprocessing_fn
+
+    shutil.copytree(OWN, tmp_path, dirs_exist_ok=True)
+    sizes = tmp_path / "my_project" / "sizes.py"
+    sizes.write_text(sizes.read_text().replace("tf.equal(", "tf.equals("))
+    monkeypatch.setenv(CODE_FOLDER_VARIABLE, str(tmp_path))
+    problem = _problem({"size": SIZE})
+    with pytest.raises(AttributeError) as caught:
+        preprocessing_fn(
+            {"size": tf.constant([["small"]]), "y": tf.constant([[1]], tf.int64)},
+            {"spec": problem.model_dump_json()},
+        )
+    reported = explain_user_error(caught.value)
+    assert reported is not None
+    assert "sizes.py, line 23, in transform: matches = tf.cast(tf.equals" in reported.where
