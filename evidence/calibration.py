@@ -12,6 +12,7 @@ from evidence.bootstrap import Draws, bootstrap, bounds, number
 from evidence.groups import Groups, groups_by_code
 from evidence.measures import Outcome
 from evidence.moments import Figure, Moments
+from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
 
@@ -30,7 +31,7 @@ def calibration(outcome: Outcome, bins: int, confidence: float, draws: Draws) ->
     Returns:
       None for a regression, or without rows.
     """
-    if outcome.task == "regression" or not len(outcome.labels):
+    if not find_task(outcome.task).has_classes or not len(outcome.labels):
         return None
     predicted, observed = _chances(outcome)
     codes = np.clip((predicted * bins).astype(np.intp), 0, bins - 1)
@@ -79,7 +80,7 @@ def _no_slope(sums: Array) -> Array:
 
 
 def _chances(outcome: Outcome) -> tuple[Array, Array]:
-    if outcome.task == "multiclass":
+    if find_task(outcome.task).form == "multiclass":
         called = outcome.decisions
         probability = np.take_along_axis(outcome.scores, called[:, None], axis=1)[:, 0]
         return probability.astype(np.float64), (called == outcome.labels).astype(np.float64)

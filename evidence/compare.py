@@ -14,7 +14,6 @@ from evidence.clusters import clusters_of
 from evidence.config import EvaluationSpec
 from evidence.groups import Groups, groups_of, whole
 from evidence.measures import (
-    MAIN_METRIC,
     NOT_SUMMED,
     Outcome,
     figure,
@@ -29,6 +28,7 @@ from evidence.search import Searched, Taken, Verdicts, search, verdicts, worst
 from evidence.significance import Losses, benjamini_hochberg
 from evidence.slicing import Slice, configured
 from evidence.trial import Trial, joined
+from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
 
@@ -37,7 +37,7 @@ _RARE = "too few rows: many resamples cannot compute it"
 
 def main_metric(table: PredictionTable, spec: EvaluationSpec) -> str:
     """The metric that slices, baselines and stresses are judged by."""
-    return spec.metric or MAIN_METRIC[table.task]
+    return spec.metric or find_task(table.task).main_metric
 
 
 @dataclass(frozen=True)

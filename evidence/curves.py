@@ -10,6 +10,7 @@ import numpy as np
 from contracts.results.evidence import Confusion, Curves
 from evidence.measures import Outcome
 from evidence.prediction_table import CANDIDATE, PredictionTable
+from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
 Points = list[list[float]]
@@ -24,9 +25,9 @@ def curves(table: PredictionTable, outcomes: Mapping[str, Outcome]) -> Curves:
 
     Of more than ten classes, the most frequent ones are drawn, for the candidate alone.
     """
-    if table.task == "regression":
+    if not find_task(table.task).has_classes:
         return {}
-    if table.task == "binary":
+    if find_task(table.task).form == "binary":
         drawn = {name: (one.scores, table.labels == 1) for name, one in outcomes.items()}
     else:
         scores = outcomes[CANDIDATE].scores
@@ -58,7 +59,7 @@ def pr_curve(scores: Array, positive: Array) -> Points:
 
 def confusion(table: PredictionTable, outcome: Outcome) -> Confusion | None:
     """Gives counts by class and decision: rows are labels, columns decisions."""
-    if table.task == "regression":
+    if not find_task(table.task).has_classes:
         return None
     size = len(table.classes)
     cells = np.bincount(table.labels * size + outcome.decisions, minlength=size * size)

@@ -20,6 +20,7 @@ from evidence.measures import Outcome, measure, outcome_of, sign_of
 from evidence.permutation import LEVEL, MOST_ROWS, chance_of_luck
 from evidence.prediction_table import BASELINE, CANDIDATE, MAJORITY, PredictionTable
 from evidence.trial import gain
+from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
 
@@ -87,7 +88,7 @@ def evidence(
 
 def decisions(table: PredictionTable, outcome: Outcome) -> Decisions | None:
     """How many rows the candidate calls positive at its threshold; None unless binary."""
-    if table.task != "binary":
+    if find_task(table.task).form != "binary":
         return None
     return Decisions(
         threshold=0.5 if outcome.threshold is None else outcome.threshold,

@@ -14,6 +14,7 @@ from evidence.measures import Outcome
 from evidence.moments import Figure, Moments, ratio
 from evidence.prediction_table import PredictionTable
 from evidence.slicing import code, column_of
+from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
 # A rate of fewer rows than this is no rate.
@@ -31,7 +32,7 @@ def fairness(
     its interval is that of the difference between these two. Of many groups, the largest
     are reported. A task that is not binary has no rates: nobody is selected there.
     """
-    if table.task != "binary" or not table.rows:
+    if find_task(table.task).form != "binary" or not table.rows:
         return []
     return [_column(table, outcome, name, spec, draws) for name in spec.fairness.sensitive]
 

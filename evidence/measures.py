@@ -14,15 +14,14 @@ import numpy as np
 
 from evidence.class_scores import ClassF1
 from evidence.groups import Groups
-from evidence.metric_names import HIGHER_IS_BETTER
 from evidence.moments import Figure, Moments, explained, mean, ratio, root_mean
 from evidence.prediction_table import PredictionTable
 from evidence.ranking import Ranking, tfma_bins
 from models.features.spec import Task
+from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
 
-MAIN_METRIC = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}
 # A slice with fewer rows of its rarer class says nothing of a ranking.
 MIN_CLASS_ROWS = 5
 _RANKED = ("roc_auc", "pr_auc")
@@ -70,7 +69,7 @@ class Outcome:
     @cached_property
     def decisions(self) -> Array:
         """The class id a row is given: at the threshold, or the most probable one."""
-        if self.task == "multiclass":
+        if find_task(self.task).form == "multiclass":
             result: Array = self.scores.argmax(axis=1)
             return result
         # The served model compares float32 numbers.
@@ -106,12 +105,16 @@ def values(metric: str, outcome: Outcome, groups: Groups) -> Array:
 
 def sign_of(task: Task, metric: str) -> int:
     """1 where higher is better, -1 where lower is."""
-    return 1 if HIGHER_IS_BETTER[task][metric] else -1
+    return 1 if find_task(task).metrics[metric].higher_is_better else -1
 
 
 def figure(metric: str, outcome: Outcome) -> Figure:
     """Gives a metric that is a function of sums over rows."""
-    if outcome.task == "regression":
+    task = find_task(outcome.task)
+    rows = task.metrics[metric].rows
+    if rows is not None:
+        return mean(rows(outcome.labels, outcome.scores))
+    if not task.has_classes:
         return _regression(metric, outcome)
     labels, called = outcome.labels, outcome.decisions
     if metric == "accuracy":
@@ -142,7 +145,7 @@ def log_losses(outcome: Outcome) -> Array:
     float32 stands in for those. Keras's multiclass one normalizes and clips at 1e-7.
     """
     wide = outcome.scores.astype(np.float64)
-    if outcome.task == "multiclass":
+    if find_task(outcome.task).form == "multiclass":
         own = np.take_along_axis(wide, outcome.labels[:, None], axis=1)[:, 0] / wide.sum(axis=1)
         result: Array = -np.log(np.clip(own, _KERAS_EPSILON, 1 - _KERAS_EPSILON))
         return result

@@ -48,7 +48,7 @@ from components.weights.component import Weights
 from evidence.config import EvaluationSpec
 from models.compression.spec import VariantSpec, is_reference, weights_name
 from pipelines.beam import beam_args
-from pipelines.config.problem import KelpConfig, LoadedConfig
+from pipelines.config.problem import LoadedConfig
 
 
 def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
@@ -61,7 +61,7 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
     config = loaded.config
     data, schema = _data(loaded)
     examples = data["ExampleGen"].outputs["examples"]
-    transform = _transform(config, examples, schema)
+    transform = _transform(loaded, examples, schema)
     trainer = _trainer(loaded, examples, schema, transform)
     evidence = _evidence(loaded, examples, schema, transform, trainer)
     pusher = Pusher(
@@ -107,7 +107,7 @@ def _data(loaded: LoadedConfig) -> tuple[dict[str, BaseNode], Channel]:
         problem=config.problem().model_dump_json(),
         audit=config.data.audit.model_dump_json(),
         split=config.data.split.model_dump_json(),
-        source_digest=source_digest("components.data_gate.component"),
+        source_digest=_with_own_code("components.data_gate.component", loaded),
     )
     nodes = {
         "ExampleGen": example_gen,
@@ -119,7 +119,7 @@ def _data(loaded: LoadedConfig) -> tuple[dict[str, BaseNode], Channel]:
     return nodes, gate.outputs["schema"]
 
 
-def _transform(config: KelpConfig, examples: Channel, schema: Channel) -> BaseNode:
+def _transform(loaded: LoadedConfig, examples: Channel, schema: Channel) -> BaseNode:
     return Transform(
         examples=examples,
         schema=schema,
@@ -129,8 +129,8 @@ def _transform(config: KelpConfig, examples: Channel, schema: Channel) -> BaseNo
         materialize=False,
         disable_statistics=True,
         custom_config={
-            "spec": config.problem().model_dump_json(),
-            "source": source_digest("models.features.preprocessing"),
+            "spec": loaded.config.problem().model_dump_json(),
+            "source": _with_own_code("models.features.preprocessing", loaded),
         },
     )
 
@@ -147,14 +147,14 @@ def _trainer(
         eval_args=trainer_pb2.EvalArgs(splits=["val"]),
         custom_config={
             "spec": loaded.config.trainer().model_dump_json(),
-            "source": _with_network("models.training.train", loaded),
+            "source": _with_own_code("models.training.train", loaded, "network"),
         },
     )
 
 
-def _with_network(module: str, loaded: LoadedConfig) -> str:
-    """The digest of what runs `module`, and in it the user's own network, where there is one."""
-    return source_digest(module, functions=loaded.user_functions("network"))
+def _with_own_code(module: str, loaded: LoadedConfig, *keys: str) -> str:
+    """The digest of what runs `module`, with the user's own task and functions of `keys`."""
+    return source_digest(module, functions=loaded.user_functions("task", *keys))
 
 
 def _evidence(
@@ -181,20 +181,22 @@ def _evidence(
         baseline_model=baseline.outputs["model"],
         problem=problem,
         keys=config.slice_keys().model_dump_json(),
-        source_digest=source_digest("components.predictions.component"),
+        source_digest=_with_own_code("components.predictions.component", loaded),
     )
     stress = Stress(
         examples=examples,
         schema=schema,
         model=model,
         spec=config.stress().model_dump_json(),
-        source_digest=source_digest("components.stress.component"),
+        source_digest=_with_own_code("components.stress.component", loaded),
     )
     evaluator = Evaluator(
         examples=examples,
         model=model,
         example_splits=["test"],
-        eval_config=build_eval_config(config.evaluation, config.problem()),
+        eval_config=build_eval_config(
+            config.evaluation, config.problem(), loaded.user_functions("task")
+        ),
         schema=schema,
     )
     nodes = {"Baseline": baseline, "Predictions": predictions, "Stress": stress}
@@ -217,7 +219,7 @@ def _evidence(
         spec=config.evaluation.model_dump_json(exclude=_NOT_OF_THE_GATE),
         seed=config.seed,
         cluster_columns=json.dumps(config.cluster_columns()),
-        source_digest=source_digest("components.model_gate.component"),
+        source_digest=_with_own_code("components.model_gate.component", loaded),
         **gate_inputs,
     )
     return nodes
@@ -240,7 +242,9 @@ def _optional_evidence(
             schema=schema,
             transform_graph=graph,
             spec=config.cross_validation(folds).model_dump_json(),
-            source_digest=_with_network("components.cross_validation.component", loaded),
+            source_digest=_with_own_code(
+                "components.cross_validation.component", loaded, "network"
+            ),
         )
     if config.evaluation.baselines.enabled:
         nodes["BaselineModels"] = BaselineModels(
@@ -248,7 +252,7 @@ def _optional_evidence(
             schema=schema,
             transform_graph=graph,
             spec=config.baseline_models().model_dump_json(),
-            source_digest=source_digest("components.baseline_models.component"),
+            source_digest=_with_own_code("components.baseline_models.component", loaded),
         )
     return nodes
 
@@ -277,7 +281,7 @@ def _variants(
             spec=variant.model_dump_json(exclude={"gates"}),
             trainer=config.trainer().model_dump_json(),
             timeout_s=_VARIANT_TIMEOUT_S,
-            source_digest=_with_network("components.compressor.component", loaded),
+            source_digest=_with_own_code("components.compressor.component", loaded, "network"),
         ).with_id(f"Compressor.{variant.name}")
     made = {one.name: nodes[f"Compressor.{one.name}"].outputs["variant"] for one in variants}
     (reference,) = (made[one.name] for one in variants if is_reference(one))
@@ -293,7 +297,7 @@ def _variants(
             seed=config.seed,
             cluster_columns=json.dumps(config.cluster_columns()),
             timeout_s=_VARIANT_TIMEOUT_S,
-            source_digest=source_digest("components.variant_evaluator.component"),
+            source_digest=_with_own_code("components.variant_evaluator.component", loaded),
         ).with_id(f"VariantEvaluator.{variant.name}")
     verdicts = [nodes[f"VariantEvaluator.{one.name}"].outputs["verdict"] for one in variants]
     nodes["VariantPusher"] = VariantPusher(
@@ -330,7 +334,7 @@ def _weights(
         spec=variant.weights.model_dump_json(),
         trainer=loaded.config.trainer().model_dump_json(),
         timeout_s=_VARIANT_TIMEOUT_S,
-        source_digest=_with_network("components.weights.component", loaded),
+        source_digest=_with_own_code("components.weights.component", loaded, "network"),
     )
 
 

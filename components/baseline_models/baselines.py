@@ -19,8 +19,8 @@ from models.data.labels import check_labels
 from models.data.transform_layer import TransformLayer
 from models.data.transformed import input_specs
 from models.features.spec import FeaturesSpec
+from models.tasks import find_task
 from models.training.operating_point import choose_threshold
-from models.training.validation_metrics import score
 
 Array = np.ndarray[Any, Any]
 
@@ -64,7 +64,7 @@ def fit_baselines(
         point = _operating_point(spec, outcome, splits["val"].labels)
         models[name] = BaselineModel(
             threshold=None if point is None else point.threshold,
-            val_metrics=score(problem.task, splits["val"].labels, outcome.scores["val"], point),
+            val_metrics=about.kind.val_metrics(splits["val"].labels, outcome.scores["val"], point),
             seconds=time.monotonic() - started,
             settings=dict(outcome.settings),
         )
@@ -103,6 +103,6 @@ def _operating_point(
     spec: BaselineFitSpec, outcome: Outcome, labels: Array
 ) -> OperatingPoint | None:
     """The threshold that is cheapest on val, as for the network; binary only."""
-    if spec.problem.task != "binary":
+    if find_task(spec.problem.task).form != "binary":
         return None
     return choose_threshold(labels, outcome.scores["val"], spec.costs)

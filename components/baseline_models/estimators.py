@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from components.baseline_models.design import Columns, learn_linear, learn_trees
-from models.features.spec import Task
 from models.networks import InputSpec
+from models.tasks import Task, find_task
 
 Array = np.ndarray[Any, Any]
 
@@ -53,10 +53,15 @@ class Problem:
       seed: Of whatever is drawn.
     """
 
-    task: Task
+    task: str
     classes: int
     ports: list[InputSpec]
     seed: int
+
+    @property
+    def kind(self) -> Task:
+        """What the task decides."""
+        return find_task(self.task)
 
 
 @dataclass(frozen=True)
@@ -79,18 +84,16 @@ Estimator = Callable[[Problem, Splits], Outcome]
 def fit_majority(problem: Problem, splits: Splits) -> Outcome:
     """The classes' shares on train, or the label's mean, for every row."""
     labels = splits["train"].labels
-    if problem.task == "regression":
-        says, settings = np.mean(labels, dtype=np.float64), {"predicts": "the mean of train"}
-    else:
-        counts = np.bincount(labels.astype(np.int64), minlength=problem.classes)
-        says, settings = counts / counts.sum(), {"predicts": "the classes' shares on train"}
+    says, words = problem.kind.constant(labels, problem.classes)
     return Outcome(
         {
-            name: _form(problem.task, np.repeat(np.atleast_2d(says), len(split.labels), axis=0))
+            name: problem.kind.baseline_scores(
+                np.repeat(np.atleast_2d(says), len(split.labels), axis=0)
+            )
             for name, split in splits.items()
             if name != "train"
         },
-        settings,
+        {"predicts": words},
     )
 
 
@@ -105,7 +108,7 @@ def fit_linear(problem: Problem, splits: Splits) -> Outcome:
     design = learn_linear(problem.ports, splits["train"].columns)
     matrices = {name: design.matrix(split.columns) for name, split in splits.items()}
     labels = {name: split.labels for name, split in splits.items()}
-    fit = _ridge if problem.task == "regression" else _logistic(len(labels["train"]))
+    fit = _ridge if not problem.kind.has_classes else _logistic(len(labels["train"]))
     tried: list[tuple[float, Outcome]] = []
     for strength in _STRENGTHS:
         predict, settings = fit(matrices["train"], labels["train"], strength)
@@ -114,8 +117,8 @@ def fit_linear(problem: Problem, splits: Splits) -> Outcome:
             for name in splits
             if name != "train"
         }
-        forms = {name: _form(problem.task, values) for name, values in scores.items()}
-        loss = _loss(problem.task, scores["val"], labels["val"])
+        forms = {name: problem.kind.baseline_scores(values) for name, values in scores.items()}
+        loss = problem.kind.baseline_loss(scores["val"], labels["val"])
         settings["columns"] = matrices["train"].shape[1]
         tried.append((loss, Outcome(forms, settings)))
         if len(tried) > 1 and loss > tried[-2][0]:
@@ -151,7 +154,7 @@ def _boost(problem: Problem, splits: Splits) -> Outcome:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     design = learn_trees(problem.ports, splits["train"].columns)
-    regression = problem.task == "regression"
+    regression = not problem.kind.has_classes
     kind = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
     model = kind(
         learning_rate=_LEARNING_RATE,
@@ -171,12 +174,14 @@ def _boost(problem: Problem, splits: Splits) -> Outcome:
     best = 0
     while model.max_iter <= _ROUNDS and best + _PATIENCE >= model.max_iter - _ROUNDS_AT_ONCE:
         model.fit(matrix, splits["train"].labels)
-        losses = [_loss(problem.task, values, splits["val"].labels) for values in stages("val")]
+        losses = [
+            problem.kind.baseline_loss(values, splits["val"].labels) for values in stages("val")
+        ]
         best = int(np.argmin(losses))
         model.max_iter += _ROUNDS_AT_ONCE
     return Outcome(
         {
-            name: _form(problem.task, next(islice(stages(name), best, None)))
+            name: problem.kind.baseline_scores(next(islice(stages(name), best, None)))
             for name in splits
             if name != "train"
         },
@@ -225,29 +230,13 @@ def _ridge(matrix: Any, labels: Array, strength: float) -> tuple[Any, dict[str, 
 
 def _one_class(problem: Problem, splits: Splits) -> bool:
     """A train split of one class leaves nothing to fit: its share is all there is to say."""
-    return problem.task != "regression" and len(np.unique(splits["train"].labels)) < 2
+    return problem.kind.has_classes and len(np.unique(splits["train"].labels)) < 2
 
 
 def _all_classes(problem: Problem, splits: Splits, scores: Array) -> Array:
     """Adds the classes that train lacks, at probability 0."""
-    if problem.task == "regression" or scores.shape[1] == problem.classes:
+    if not problem.kind.has_classes or scores.shape[1] == problem.classes:
         return scores
     wide = np.zeros([len(scores), problem.classes])
     wide[:, np.unique(splits["train"].labels).astype(np.int64)] = scores
     return wide
-
-
-def _loss(task: Task, scores: Array, labels: Array) -> float:
-    if task == "regression":
-        return float(np.square(scores - labels).mean())
-    chosen = scores[np.arange(len(labels)), labels.astype(np.int64)]
-    return float(-np.log(np.maximum(chosen, 1e-15)).mean())
-
-
-def _form(task: Task, scores: Array) -> Array:
-    """As the network gives it: P(second class) alone for two classes."""
-    if task == "binary":
-        scores = scores[:, 1]
-    elif task == "regression":
-        scores = scores.reshape(-1)
-    return scores.astype(np.float32)

@@ -16,6 +16,7 @@ from models.data.dataset import Source, load_columns
 from models.data.labels import check_labels
 from models.data.raw_table import read_table
 from models.data.transform_layer import TransformLayer
+from models.tasks import find_task
 from models.training.cross_validation import cross_validate, summarise
 
 Array = np.ndarray[Any, Any]
@@ -70,5 +71,5 @@ def _folds(spec: CrossValidationSpec, files: list[str], schema: Any, labels: Arr
         return key_folds(read_table(files, schema, split.columns), spec.folds, seed)
     if split.by == "time":
         return time_folds(read_table(files, schema, split.columns)[0], spec.folds)
-    classes = spec.trainer.problem.task != "regression"
+    classes = find_task(spec.trainer.problem.task).has_classes
     return row_folds(labels if classes else np.zeros(len(labels)), spec.folds, seed)

@@ -10,6 +10,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_p
 from contracts.results.audit import DataFinding
 from models.features.kind import FeatureKind, RawValues
 from models.features.spec import FeaturesSpec
+from models.tasks import find_task
 
 Statistics = Mapping[str, statistics_pb2.DatasetFeatureStatistics]
 Anomalies = Mapping[str, anomalies_pb2.Anomalies]
@@ -96,7 +97,7 @@ def _label_findings(statistics: Statistics, problem: FeaturesSpec) -> Iterator[D
                 received=f"{present:,} labels in {dataset.num_examples:,} rows of split {split}",
                 kind="missing",
             )
-        elif problem.task != "regression":
+        elif find_task(problem.task).has_classes:
             yield from _class_findings(split, dataset, problem)
 
 

@@ -12,9 +12,9 @@ import tfx  # noqa: F401 (before TFMA: see docs/decisions/0001-stack.md)
 import tensorflow_model_analysis as tfma  # isort: skip
 
 
-from components.evaluator.eval_config import REPORTED
 from components.evaluator.tfma_metrics import f1_by_class
 from contracts.results.summary import CandidateMetrics, Metrics, SliceMetrics
+from models.tasks import find_task, task_names
 
 
 def read_evaluation(uri: str, min_slice_rows: int = 0) -> CandidateMetrics:
@@ -43,7 +43,12 @@ def read_evaluation(uri: str, min_slice_rows: int = 0) -> CandidateMetrics:
 
 def _ordered(metrics: dict[str, Any]) -> dict[str, Any]:
     """TFMA's order varies; this is the one in which metrics are reported."""
-    return {name: metrics[name] for name in (*REPORTED, *metrics) if name in metrics}
+    return {name: metrics[name] for name in (*_reported(), *sorted(metrics)) if name in metrics}
+
+
+def _reported() -> list[str]:
+    tables = (find_task(name).tfma_metrics for name in task_names())
+    return [name for table in tables for metrics in table.values() for name, _, _ in metrics]
 
 
 def _flat(outputs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -20,6 +21,7 @@ from tensorflow_model_analysis.metrics import metric_types
 from components.evaluator.tfma_metrics import Where, per_key
 from evidence.groups import whole
 from evidence.measures import Outcome, values
+from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
 
@@ -30,7 +32,6 @@ _COUNTS = {
     "true_negatives": (0, 0),
     "false_negatives": (0, 1),
 }
-_OF_NUMBERS = ("rmse", "mae", "r2")
 
 
 class RowMetric(metric_types.Metric):
@@ -38,21 +39,22 @@ class RowMetric(metric_types.Metric):
 
     Args:
       name: Of the metric.
+      task: Whose metric it is.
       source: A digest of the code; only TFX's cache key looks at it.
     """
 
-    def __init__(self, name: str, source: str = "") -> None:  # noqa: ARG002
-        super().__init__(per_key(_figure), name=name)
+    def __init__(self, name: str, task: str, source: str = "") -> None:  # noqa: ARG002
+        super().__init__(per_key(partial(_figure, task)), name=name)
 
 
-def _figure(name: str, where: Where) -> list[Any]:
+def _figure(task: str, name: str, where: Where) -> list[Any]:
     source, key = where.key("_rows_of_one_score"), where.key(name)
     rows = metric_types.MetricComputation(
         keys=[source], preprocessors=None, combiner=_Collect(source)
     )
 
     def result(metrics: dict[Any, Any]) -> dict[Any, float]:
-        return {key: figure(name, metrics[source])}
+        return {key: figure(task, name, metrics[source])}
 
     return [rows, metric_types.DerivedMetricComputation(keys=[key], result=result)]
 
@@ -70,15 +72,15 @@ class Rows:
     scores: array[float] = field(default_factory=lambda: array("d"))
 
 
-def figure(name: str, rows: Rows) -> float:
+def figure(task: str, name: str, rows: Rows) -> float:
     """Gives a metric of some rows; NaN where it has no value."""
     if name == "rows":
         return float(len(rows.labels))
     labels, scores = np.asarray(rows.labels), np.asarray(rows.scores)
-    if name in _OF_NUMBERS:
-        outcome = Outcome("regression", labels, scores, None)
+    if find_task(task).has_classes:
+        outcome = Outcome(task, labels.astype(np.int64), scores, 0.5)
     else:
-        outcome = Outcome("binary", labels.astype(np.int64), scores, 0.5)
+        outcome = Outcome(task, labels, scores, None)
     if name in _COUNTS:
         called, label = _COUNTS[name]
         return float(np.sum((outcome.decisions == called) & (outcome.labels == label)))

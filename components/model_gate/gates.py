@@ -17,8 +17,8 @@ from contracts.results.gates import Gate, Outcome
 from contracts.results.summary import Metrics
 from evidence.config import EvaluationSpec
 from evidence.failing_slices import SliceLoss, blocked_slices, loss_of
-from evidence.metric_names import direction_of
 from evidence.wording import figure, name_of, with_interval
+from models.tasks import find_task
 
 # A change of exactly the allowed size passes.
 _SLACK = 1e-9
@@ -101,7 +101,7 @@ def _changes(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
             text = f"{metric}: its change against the baseline could not be computed."
             outcome: Outcome = "block"
         else:
-            loss = -value if direction_of(metric) else value
+            loss = -value if find_task(evidence.task).metrics[metric].higher_is_better else value
             outcome = "pass" if loss <= change.max_loss + _SLACK else "block"
             text = (
                 f"{metric} changed by {with_interval(value, entry.difference, '+')} against the "

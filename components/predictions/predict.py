@@ -17,6 +17,7 @@ from evidence.prediction_table import PredictionTable
 from models.data.raw_table import read_table, record_batches
 from models.export.scorer import Scorer
 from models.features.spec import FeaturesSpec
+from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
 
@@ -61,7 +62,7 @@ def predict(
 
 def label_ids(column: pa.ChunkedArray, problem: FeaturesSpec) -> Array:
     """Gives the label as class ids (int64), or as numbers (float64) for regression."""
-    if problem.task == "regression":
+    if not find_task(problem.task).has_classes:
         numbers: Array = column.cast(pa.float64()).to_numpy()
         return numbers
     classes = problem.label_classes()

@@ -26,9 +26,10 @@ from evidence.bootstrap import Draws, bootstrap, interval, number
 from evidence.clusters import clusters_of
 from evidence.config import AdversarialSpec, StressSpec
 from evidence.groups import whole
-from evidence.measures import MAIN_METRIC, Outcome, measure, sign_of, values
+from evidence.measures import Outcome, measure, sign_of, values
 from models.export.explanation import permutation_importance, raw_permutation_importance
 from models.export.loaded_model import LoadedModel
+from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
 
@@ -46,7 +47,7 @@ class _Test:
 
     @property
     def metric(self) -> str:
-        return self.job.metric or MAIN_METRIC[self.job.problem.task]
+        return self.job.metric or find_task(self.job.problem.task).main_metric
 
     def outcome(self, scores: Array, rows: Array | slice = slice(None)) -> Outcome:
         task, threshold = self.job.problem.task, self.model.encoding.threshold

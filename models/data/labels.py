@@ -8,6 +8,7 @@ import numpy as np
 
 from contracts.errors import ConfigError, ModelError
 from models.features.spec import FeaturesSpec
+from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
 
@@ -25,7 +26,7 @@ def check_labels(problem: FeaturesSpec, labels: Array, split: str) -> None:
             where="Trainer",
             fix="give the split a larger share, or bring more data",
         )
-    bad = ~np.isfinite(labels) if problem.task == "regression" else labels < 0
+    bad = find_task(problem.task).invalid_labels(labels)
     if not bad.any():
         return
     classes = ", ".join(map(str, problem.label_classes()))
@@ -51,7 +52,7 @@ def class_weights(
     classes = [str(value) for value in problem.label_classes()]
     if setting == "none":
         return None
-    if problem.task == "regression":
+    if not find_task(problem.task).has_classes:
         raise ConfigError(
             "a regression task has no classes to weigh",
             where="training.class_weights",
@@ -77,10 +78,5 @@ def class_weights(
 
 def constant_guess_loss(problem: FeaturesSpec, labels: Array, weights: list[float] | None) -> float:
     """The loss on train of always predicting the label's distribution, weighted as training is."""
-    if problem.task == "regression":
-        return 1.0  # the loss is in units of the label's variance
-    counts = np.bincount(labels.astype(np.int64), minlength=len(problem.label_classes()))
-    mass = counts * (1.0 if weights is None else np.asarray(weights))
-    share = mass / mass.sum()
-    logs = np.log(share, out=np.zeros_like(share), where=share > 0)
-    return float(-(mass * logs).sum() / len(labels))
+    task = find_task(problem.task)
+    return task.constant_guess_loss(labels, len(problem.label_classes()), weights)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import tensorflow_transform as tft
 from models.features.learned import Learned
 from models.features.spec import FeaturesSpec
 from models.networks import InputSpec, OutputSpec
+from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
 
@@ -23,11 +23,4 @@ def input_specs(problem: FeaturesSpec, graph: tft.TFTransformOutput) -> list[Inp
 
 def output_spec(problem: FeaturesSpec, labels: Array) -> OutputSpec:
     """Gives what to predict; `labels` are train's."""
-    if problem.task != "regression":
-        return OutputSpec(problem.task, classes=len(problem.label_classes()))
-    deviation = float(np.std(labels, dtype=np.float64))
-    return OutputSpec(
-        "regression",
-        mean=float(np.mean(labels, dtype=np.float64)),
-        deviation=deviation if deviation > 0 and math.isfinite(deviation) else 1.0,
-    )
+    return find_task(problem.task).output(len(problem.label_classes()), labels)

@@ -17,6 +17,7 @@ import tensorflow as tf
 from contracts.names import serving_name
 from models.features.spec import FeaturesSpec, Task
 from models.networks.parts import FEATURES_LAYER
+from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
 Tensors = dict[str, tf.Tensor]
@@ -122,7 +123,7 @@ def cut(network: Any, task: Task) -> Halves:
     encoder = keras.Model(network.input, encoded)
     head = keras.Model(encoded, network.output)
     last = network.layers[-1]
-    hidden = None if task == "regression" else keras.Model(encoded, last.input)
+    hidden = None if not find_task(task).has_classes else keras.Model(encoded, last.input)
 
     def score(matrix: tf.Tensor) -> tf.Tensor:
         if hidden is None:
@@ -170,7 +171,7 @@ def describe(
         features.append(EncodedFeature(name, columns, spec.type, start, stop, spec.marks_missing))
         start = stop
     return Encoding(
-        problem.task,
+        find_task(problem.task).form,
         problem.label.name,
         tuple(str(value) for value in problem.label_classes()),
         tuple(features),

@@ -24,6 +24,7 @@ from contracts.names import serving_name
 from models.data.representation import parse_rows, raw_input_specs
 from models.export.encoding import Halves, cut, describe, joined_widths, mean_row
 from models.features.spec import FeaturesSpec
+from models.tasks import find_task
 
 Tensors = dict[str, tf.Tensor]
 
@@ -85,23 +86,9 @@ def answer(serving: Serving, features: Mapping[str, tf.Tensor]) -> Tensors:
     probability as `scores`. Regression: `predictions`.
     """
     predicted = serving.network(dict(features), training=False)
-    task = serving.problem.task
-    if task == "regression":
-        return {"predictions": tf.reshape(predicted, [-1])}
-    values = _class_values(serving)
-    if task == "multiclass":
-        return {
-            "probabilities": predicted,
-            "classes": tf.gather(values, tf.argmax(predicted, axis=1)),
-            "scores": tf.reduce_max(predicted, axis=1),
-        }
-    probability = tf.reshape(predicted, [-1])
-    positive = probability >= tf.constant(serving.threshold, tf.float32)
-    return {
-        "probabilities": probability,
-        "classes": tf.gather(values, tf.cast(positive, tf.int32)),
-        "decisions": tf.cast(positive, tf.float32),
-    }
+    task = find_task(serving.problem.task)
+    values = _class_values(serving) if task.has_classes else None
+    return task.answer(predicted, values, serving.threshold)
 
 
 def serving_inputs(problem: FeaturesSpec, schema: schema_pb2.Schema) -> dict[str, tf.DType]:

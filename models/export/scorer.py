@@ -11,15 +11,9 @@ import tensorflow as tf
 
 from models.export.encoding import encoding_from_json
 from models.features.spec import Task
+from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
-
-SCORE: Mapping[Task, str] = {
-    "binary": "probabilities",
-    "multiclass": "probabilities",
-    "regression": "predictions",
-}
-"""By task, the output that holds what a model predicts."""
 
 BATCH_ROWS = 8192
 
@@ -34,7 +28,7 @@ class Scorer:
     def __init__(self, saved_model: Path, task: Task) -> None:
         # The module must live as long as its functions: they hold its variables weakly.
         self._module = tf.saved_model.load(str(saved_model))
-        self._output = SCORE[task]
+        self._output = find_task(task).score_output
         encoding = encoding_from_json(self._module.encoding().numpy().decode())
         self.threshold = encoding.threshold
 

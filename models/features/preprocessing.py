@@ -22,6 +22,7 @@ from models.features.tensors import (
     split_columns,
     to_number,
 )
+from models.tasks import find_task
 
 
 def preprocessing_fn(inputs: Mapping[str, tf.Tensor], custom_config: Mapping[str, Any]) -> Tensors:
@@ -70,7 +71,7 @@ def _missing_indicators(problem: FeaturesSpec, raw: RawColumns) -> Tensors:
 def _encode_label(problem: FeaturesSpec, column: tf.Tensor) -> tf.Tensor:
     """Ids by comparing with every class: no table, so nothing to initialise."""
     name = problem.label.name
-    if problem.task == "regression":
+    if not find_task(problem.task).has_classes:
         return tf.squeeze(to_number(name, column), axis=1)
     if column.dtype == tf.string:
         matches = tf.equal(column, [str(c) for c in problem.label_classes()])

@@ -10,17 +10,32 @@ Conventions that training and serving share:
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from contracts.columns import indicator_name
 from contracts.names import serving_name
 from contracts.spec import Spec
 from models.features.kind import FeatureKind
 from models.features.registry import FeatureSpec
+from models.tasks import find_task, task_names, task_path
 
-Task = Literal["binary", "multiclass", "regression"]
+
+def _known(name: str) -> str:
+    if name not in task_names() and task_path(name) is None:
+        raise PydanticCustomError(
+            "literal_error",
+            "Input should be {expected}",
+            {"expected": " or ".join(map(repr, task_names()))},
+        )
+    find_task(name)
+    return name
+
+
+Task = Annotated[str, AfterValidator(_known)]
+"""The name of a task: see models/tasks/registry.py."""
 
 
 class LabelSpec(Spec):
@@ -62,13 +77,9 @@ class FeaturesSpec(Spec):
             raise ValueError(f"the label {self.label.name!r} is also listed as a feature")
         if self.label.name in self.raw_columns():
             raise ValueError(f"a feature is made of the label {self.label.name!r}")
-        classes = self.label.classes
-        if self.task == "binary" and classes is not None and len(classes) != 2:
-            raise ValueError(f"a binary task has two classes, label.classes has {len(classes)}")
-        if self.task == "multiclass" and (classes is None or len(classes) < 2):
-            raise ValueError("a multiclass task needs label.classes, two or more of them")
-        if self.task == "regression" and classes is not None:
-            raise ValueError("a regression task has no label.classes")
+        wrong = find_task(self.task).label_error(self.label.classes)
+        if wrong is not None:
+            raise ValueError(wrong)
         self._check_names()
         return self
 
@@ -115,7 +126,7 @@ class FeaturesSpec(Spec):
         return {what: tuple(names) for what, names in missing.items()}
 
     def label_classes(self) -> tuple[bool | int | str, ...]:
-        """The classes in the order of their ids; empty for regression."""
-        if self.task == "regression":
+        """The classes in the order of their ids; empty where the label is a number."""
+        if not find_task(self.task).has_classes:
             return ()
         return self.label.classes if self.label.classes is not None else (0, 1)

@@ -13,6 +13,7 @@ from typing import Any
 
 from models.networks.ports import InputSpec, OutputSpec
 from models.networks.spec import HiddenSpec
+from models.tasks import find_task
 
 FEATURES_LAYER = "features"
 # Layers' own names, those that Keras gives, and those given here to columns.
@@ -58,13 +59,5 @@ def dense_block(index: int, units: int, spec: HiddenSpec, keras_module: Any) -> 
 
 
 def head(output: OutputSpec, layers: Any) -> Any:
-    """float32 also under mixed precision: a loss over float16 probabilities underflows."""
-    if output.task == "binary":
-        return layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")
-    if output.task == "multiclass":
-        return layers.Dense(
-            output.classes, activation="softmax", dtype="float32", name="probabilities"
-        )
-    dense = layers.Dense(1, dtype="float32", name="standardised")
-    scale = layers.Rescaling(output.deviation, output.mean, dtype="float32", name="prediction")
-    return lambda tensor: scale(dense(tensor))
+    """The last layer, as the task has it: its result is float32 also under mixed precision."""
+    return find_task(output.task).head(output, layers)

@@ -16,6 +16,7 @@ from contracts.errors import ModelError
 from models.networks import parts
 from models.networks.ports import InputSpec, OutputSpec
 from models.networks.spec import PythonSpec
+from models.tasks import find_task
 from models.user_code import call_function, describe_place
 
 _ACTIVATIONS = {"binary": "sigmoid", "multiclass": "softmax", "regression": None}
@@ -68,7 +69,7 @@ def _check_inputs(spec: PythonSpec, network: Any, inputs: Sequence[InputSpec]) -
 
 
 def _check_output(spec: PythonSpec, network: Any, output: OutputSpec) -> None:
-    width = output.classes if output.task == "multiclass" else 1
+    width = output.classes if find_task(output.task).form == "multiclass" else 1
     shape = getattr(network.output, "shape", None)
     if shape is None or tuple(shape) != (None, width):
         raise _wrong(

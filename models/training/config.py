@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from contracts.spec import Spec
 from models.features.spec import FeaturesSpec
 from models.networks.spec import NetworkSpec
+from models.tasks import find_task
 from models.training.operating_point import CostSpec
 
 
@@ -82,6 +83,6 @@ class TrainerSpec(Spec):
 
     @model_validator(mode="after")
     def _can_be_calibrated(self) -> TrainerSpec:
-        if self.problem.task == "regression" and self.training.calibration != "none":
+        if not find_task(self.problem.task).has_classes and self.training.calibration != "none":
             raise ValueError("a regression task has no probabilities to calibrate")
         return self

@@ -22,11 +22,11 @@ import tensorflow_transform as tft
 from contracts.errors import ModelError
 from models.data.dataset import Split, split_of
 from models.data.labels import class_weights
+from models.tasks import find_task
 from models.training.config import TrainerSpec
 from models.training.fitting import Device, Fit, choose_device
 from models.training.learning import fit_network, predict, settle
 from models.training.operating_point import measure_threshold
-from models.training.validation_metrics import score
 
 _LOG = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def _one(
     if point is not None:
         point = measure_threshold(point.threshold, held.labels, predictions, spec.costs)
     return Fold(
-        score(spec.problem.task, held.labels, predictions, point),
+        find_task(spec.problem.task).val_metrics(held.labels, predictions, point),
         held.rows,
         len(outcome.history),
         outcome.best_epoch,

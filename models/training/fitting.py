@@ -13,7 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.features.spec import Task
+from models.networks import OutputSpec
+from models.tasks import find_task
 from models.training.config import TrainingSpec
 from models.training.optimizers import build_optimizer, control_callbacks
 
@@ -93,19 +94,6 @@ class MonitoredModel(keras.Model):
         return results
 
 
-class StandardisedError(keras.losses.Loss):
-    """Squared error in units of the label's variance: one learning rate fits all labels."""
-
-    def __init__(self, deviation: float) -> None:
-        super().__init__(name="standardised_error", reduction="sum_over_batch_size")
-        self._deviation = deviation
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Gives a loss per row."""
-        error = (tf.reshape(y_true, [-1, 1]) - tf.reshape(y_pred, [-1, 1])) / self._deviation
-        return tf.reduce_mean(tf.square(error), axis=-1)
-
-
 class EpochLog(keras.callbacks.Callback):
     """Keeps the history, logs a line per epoch, and stops when the loss is no number."""
 
@@ -155,43 +143,26 @@ class Fit:
 
 def compile_model(
     network: Any,
-    task: Task,
+    output: OutputSpec,
     spec: TrainingSpec,
     steps_per_epoch: int,
-    deviation: float,
     unpack: Unpack | None = None,
 ) -> MonitoredModel:
     """Wraps the network and compiles it for its task.
 
     Args:
       network: From `build_network`.
-      task: Decides loss and metrics.
+      output: Its task decides loss and metrics.
       spec: Decides the optimizer.
       steps_per_epoch: For the schedule.
-      deviation: The label's standard deviation; regression only.
       unpack: Gives the features of a batch; None where it holds them by name.
     """
-    metrics = keras.metrics
-    losses: dict[Task, tuple[Any, list[Any]]] = {
-        "binary": (
-            keras.losses.BinaryCrossentropy(),
-            [metrics.AUC(name="roc_auc"), metrics.AUC(curve="PR", name="pr_auc")],
-        ),
-        "multiclass": (
-            keras.losses.SparseCategoricalCrossentropy(),
-            [metrics.SparseCategoricalAccuracy(name="accuracy")],
-        ),
-        "regression": (
-            StandardisedError(deviation),
-            [metrics.RootMeanSquaredError(name="rmse"), metrics.MeanAbsoluteError(name="mae")],
-        ),
-    }
-    loss, tracked = losses[task]
+    task = find_task(output.task)
     model = MonitoredModel(network, unpack)
     model.compile(
         optimizer=build_optimizer(spec, steps_per_epoch),
-        loss=loss,
-        metrics=tracked,
+        loss=task.loss(output, keras),
+        metrics=task.training_metrics(keras.metrics),
         steps_per_execution=max(1, min(_STEPS_PER_EXECUTION, steps_per_epoch)),
         jit_compile=False,
     )

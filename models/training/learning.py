@@ -17,6 +17,7 @@ from contracts.results.training import OperatingPoint, TemperatureScaling
 from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.transformed import input_specs, output_spec
 from models.networks import build_network
+from models.tasks import find_task
 from models.training.calibration import calibrate
 from models.training.config import TrainerSpec
 from models.training.fitting import Device, Fit, compile_model, fit, precision
@@ -69,10 +70,9 @@ def fit_network(
             trained = build_network(spec.network, inputs, output, keras)
             model = compile_model(
                 trained,
-                spec.problem.task,
+                output,
                 spec.training,
                 steps,
-                output.deviation,
                 train.features,
             )
             outcome = fit(
@@ -97,7 +97,7 @@ def settle(spec: TrainerSpec, network: Any, val: Split) -> Settled:
         calibration = calibrate(network, ordered_batches(val), val.labels)
     predictions = predict(network, val)
     point = None
-    if spec.problem.task == "binary":
+    if find_task(spec.problem.task).form == "binary":
         point = choose_threshold(val.labels, predictions, spec.costs)
     return Settled(predictions, calibration, point)
 

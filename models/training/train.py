@@ -22,11 +22,11 @@ from models.data.labels import check_labels, class_weights, constant_guess_loss
 from models.data.transform_layer import TransformLayer
 from models.export.golden_answers import golden_rows, write_answers
 from models.export.saved_model import Serving, export
+from models.tasks import find_task
 from models.training.config import TrainerSpec
 from models.training.diagnosis import diagnose
 from models.training.fitting import Device, Fit, choose_device, precision
 from models.training.learning import fit_network, settle
-from models.training.validation_metrics import score
 
 _LOG = logging.getLogger(__name__)
 
@@ -101,7 +101,9 @@ def train(job: Job) -> None:
     network.save(job.run_dir / NETWORK_FILE)
     sample, _ = next(iter(ordered_batches(splits["val"], packed=True)))
     export(serving, job.model_dir, splits["val"].features(sample))
-    metrics = score(spec.problem.task, splits["val"].labels, settled.predictions, settled.point)
+    metrics = find_task(spec.problem.task).val_metrics(
+        splits["val"].labels, settled.predictions, settled.point
+    )
     facts |= {"operating_point": settled.point, "calibration": settled.calibration}
     write_result(
         job.run_dir, _report(job, splits, outcome, device, facts | {"val_metrics": metrics})

@@ -22,6 +22,7 @@ from components.example_gen.scan import FileScan, columns_to_read, merge_kinds, 
 from components.example_gen.split import plan_split
 from contracts.errors import DataError, EnvironmentProblem, KelpError
 from contracts.text import count, did_you_mean, shorten, some
+from models.tasks import find_task
 from pipelines.config.problem import LoadedConfig, require_schema
 from pipelines.installed_packages import wrong_packages
 from pipelines.recognition.sample import distinct_values
@@ -164,7 +165,7 @@ def _label(loaded: LoadedConfig, spec: IngestSpec, selection: Selection) -> str:
     place = f"{spec.where}, label {name}; {selection.sources[0].path}"
     values = distinct_values(name, spec, selection)
     if values is None:
-        if config.task == "regression":
+        if not find_task(config.task).has_classes:
             return f"{name}: many values"
         raise DataError(
             f"the label {name!r} has too many values for a {config.task} task",
@@ -183,7 +184,7 @@ def _label(loaded: LoadedConfig, spec: IngestSpec, selection: Selection) -> str:
             received=shorten(found[0]) if found else "nothing",
             fix="choose another label or other data",
         )
-    if config.task == "regression":
+    if not find_task(config.task).has_classes:
         return f"{name}: {count(len(found), 'value')}"
     classes = config.problem().label_classes()
     _require_known(name, found, classes, place)

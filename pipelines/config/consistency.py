@@ -16,6 +16,7 @@ from contracts.validation import KeyProblem
 from evidence.metric_names import can_bound_change, metric_names
 from models.compression.spec import VariantsSpec, is_reference
 from models.features.spec import FeaturesSpec
+from models.tasks import find_task
 
 if TYPE_CHECKING:
     from pipelines.config.problem import KelpConfig
@@ -63,7 +64,7 @@ def _problem(config: KelpConfig) -> Iterator[KeyProblem]:
 
 
 def _split(config: KelpConfig) -> Iterator[KeyProblem]:
-    if config.data.split.by == "stratified" and config.task == "regression":
+    if config.data.split.by == "stratified" and not find_task(config.task).has_classes:
         yield KeyProblem(
             ("data", "split", "by"),
             "a regression label has no classes to stratify by",
@@ -84,7 +85,7 @@ def _split(config: KelpConfig) -> Iterator[KeyProblem]:
 def _class_weights(config: KelpConfig) -> Iterator[KeyProblem]:
     weights = config.training.class_weights
     path = ("training", "class_weights")
-    if weights != "none" and config.task == "regression":
+    if weights != "none" and not find_task(config.task).has_classes:
         yield KeyProblem(path, "a regression task has no classes to weigh", expected="'none'")
     elif isinstance(weights, dict):
         classes = [str(name) for name in config.declared_problem().label_classes()]
@@ -159,7 +160,7 @@ def _main_metric(config: KelpConfig) -> Iterator[KeyProblem]:
 def _without_classes(config: KelpConfig) -> Iterator[KeyProblem]:
     """What a regression has no use for."""
     evaluation = config.evaluation
-    if config.task == "multiclass" and evaluation.fairness.sensitive:
+    if find_task(config.task).form == "multiclass" and evaluation.fairness.sensitive:
         yield KeyProblem(
             ("evaluation", "fairness", "sensitive"),
             "rates of being called positive need a binary task",
@@ -167,7 +168,7 @@ def _without_classes(config: KelpConfig) -> Iterator[KeyProblem]:
             received="task: multiclass",
             fix="remove the key",
         )
-    if config.task != "regression":
+    if find_task(config.task).has_classes:
         return
     asked: tuple[tuple[tuple[str, ...], bool], ...] = (
         (("evaluation", "fairness", "sensitive"), bool(evaluation.fairness.sensitive)),

@@ -34,6 +34,7 @@ from models.compression.spec import NamedVariant, VariantSpec, VariantsSpec
 from models.features.registry import FeatureSpec
 from models.features.spec import FeaturesSpec, LabelSpec, Task
 from models.networks.spec import MlpSpec, NetworkSpec, PythonSpec
+from models.tasks import find_task, task_path
 from models.training.config import TrainerSpec, TrainingSpec
 from models.user_code import FunctionSource, code_folder, find_function, use_code_folder
 from pipelines.config.consistency import consistency_errors
@@ -97,6 +98,9 @@ class KelpConfig(Spec):
         }
         if isinstance(self.network, PythonSpec):
             functions["network", "function"] = self.network.function
+        task = task_path(self.task)
+        if task is not None:
+            functions["task",] = task
         return functions
 
     def ingest(self, where: str) -> IngestSpec:
@@ -104,7 +108,7 @@ class KelpConfig(Spec):
         data = self.data
         columns = self.declared_problem().raw_columns()
         numbers = [name for name, spec in columns.items() if spec.raw_values == "numbers"]
-        if self.task == "regression":
+        if not find_task(self.task).has_classes:
             numbers.append(self.label.name)
         return IngestSpec(
             path=data.path,
@@ -263,7 +267,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
                 return f"command line, override {override.text}"
         return document.place(key)
 
-    # A feature of a user's own kind is validated by its class.
+    # A task and a kind of feature of the user's own are validated by their classes.
     use_code_folder(path.parent)
     config = validated(KelpConfig, changed.value, place)
     _require_functions(config, path.parent, place)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from components.example_gen.split import hash_rows
 from models.features.spec import FeaturesSpec
+from models.tasks import find_task
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -65,7 +66,7 @@ def numbers_of(column: pa.ChunkedArray) -> Floats:
 def labels_of(table: pa.Table, problem: FeaturesSpec) -> Array:
     """The label as class ids (int64, unknown is -1), or as numbers (float64, unknown is NaN)."""
     column = table[problem.label.name]
-    if problem.task == "regression":
+    if not find_task(problem.task).has_classes:
         return numbers_of(column)
     classes = problem.label_classes()
     if is_text(column):

@@ -9,6 +9,7 @@ import numpy as np
 
 from components.data_gate.audit.columns import Array, labels_of
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
+from models.tasks import find_task
 
 TRAIN = "train"
 
@@ -16,7 +17,7 @@ TRAIN = "train"
 def check_balance(data: AuditData) -> Part:
     """Holds the rarest class of train against `balance.min_share`."""
     labels = {split: labels_of(table, data.problem) for split, table in data.tables.items()}
-    if data.problem.task == "regression":
+    if not find_task(data.problem.task).has_classes:
         return Part(details={"balance": {split: _spread(one) for split, one in labels.items()}})
     counts = {split: _class_counts(data, one) for split, one in labels.items()}
     part = Part(details={"balance": counts})
@@ -51,7 +52,7 @@ def check_sizes(data: AuditData) -> Part:
     part = Part()
     for split, table in data.tables.items():
         part.checks.append(_size(data, split, table.num_rows))
-        if data.problem.task != "regression":
+        if find_task(data.problem.task).has_classes:
             part.checks.append(_class_size(data, split, labels_of(table, data.problem)))
     return part
 

@@ -21,6 +21,7 @@ from components.data_gate.audit.columns import (
 from components.data_gate.audit.labels import TRAIN
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
 from models.features.spec import Task
+from models.tasks import find_task
 
 FOLDS = 5
 _BINS = 64
@@ -80,7 +81,7 @@ def _gap(data: AuditData, ranked: list[str], powers: Mapping[str, float]) -> lis
     if gap.severity == "off" or len(ranked) < 2:
         return []
     best, second = ranked[:2]
-    ahead, measure = powers[best] - powers[second], _MEASURES[data.problem.task]
+    ahead, measure = powers[best] - powers[second], _MEASURES[find_task(data.problem.task).form]
     refused = spec.severity != "off" and powers[best] > spec.max_power
     failed = powers[best] >= gap.min_power and ahead > gap.max_gap and not refused
     return [
@@ -128,7 +129,7 @@ def _checked(data: AuditData, name: str, power: float) -> Checked:
     spec, label = data.spec.leakage, data.problem.label.name
     failed = power > spec.max_power
     tells = "alone nearly decides" if failed else "alone tells of"
-    measure = _MEASURES[data.problem.task]
+    measure = _MEASURES[find_task(data.problem.task).form]
     return Checked(
         check="leakage",
         feature=name,
@@ -148,7 +149,7 @@ def _checked(data: AuditData, name: str, power: float) -> Checked:
 def _power_of_codes(codes: Ints, target: _Target) -> float:
     cells, cell_of_row = np.unique(codes * FOLDS + target.folds, return_inverse=True)
     code_of_cell = cells // FOLDS
-    if target.task == "regression":
+    if not find_task(target.task).has_classes:
         return _explained_by_cells(code_of_cell, cell_of_row, target.labels)
     classes = int(target.labels.max()) + 1
     hits = _table(cell_of_row, target.labels, len(cells), classes)
@@ -164,7 +165,7 @@ def _power_of_codes(codes: Ints, target: _Target) -> float:
 
 
 def _power_of_numbers(numbers: Floats, target: _Target) -> float:
-    if target.task == "regression":
+    if not find_task(target.task).has_classes:
         return _explained_by_line(numbers, target.labels)
     sizes = np.bincount(target.labels).astype(np.float64)
     told = _classes_to_tell(sizes)

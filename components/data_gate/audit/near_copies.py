@@ -28,6 +28,7 @@ from components.data_gate.audit.columns import (
     numbers_of,
 )
 from components.data_gate.audit.outcome import AuditData
+from models.tasks import find_task
 
 # Numbers that were altered by 1 % are within the first, where each varies by itself the second.
 _RADII = (0.0125, 0.03)
@@ -92,7 +93,9 @@ def _numbers(data: AuditData) -> list[str]:
     names = [
         name for name in data.features() if data.holds_numbers(name) and not is_text(table[name])
     ]
-    return names + ([data.problem.label.name] if data.problem.task == "regression" else [])
+    return names + (
+        [data.problem.label.name] if not find_task(data.problem.task).has_classes else []
+    )
 
 
 def _groups(data: AuditData, table: pa.Table, numbers: list[str]) -> Ints:

@@ -10,6 +10,7 @@ import numpy as np
 from components.data_gate.audit.columns import Array, Hashes, labels_of, row_hashes
 from components.data_gate.audit.near_copies import NearCopies, find_near_copies
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
+from models.tasks import find_task
 
 EXAMPLES = 5
 
@@ -55,7 +56,7 @@ def check_contradictions(data: AuditData) -> Part:
     starts = np.flatnonzero(np.r_[True, np.diff(hashes[order]) != 0])
     sorted_labels = labels[order]
     spread = np.maximum.reduceat(sorted_labels, starts) - np.minimum.reduceat(sorted_labels, starts)
-    bad = spread > (labels.std() if data.problem.task == "regression" else 0)
+    bad = spread > (labels.std() if not find_task(data.problem.task).has_classes else 0)
     sizes = np.diff(np.r_[starts, len(labels)])
     rows = int(sizes[bad].sum())
     share = rows / len(labels)

@@ -15,6 +15,7 @@ from components.data_gate.audit.histograms import Blocks, block_counts, blocks_o
 from components.data_gate.audit.labels import TRAIN
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
 from components.data_gate.config import ShiftSpec, SpanShiftSpec
+from models.tasks import find_task
 
 _USUAL_NEEDS = 4
 _USUAL_DEVIATIONS = 6.0
@@ -119,7 +120,7 @@ def _names(data: AuditData) -> list[str]:
 def _is_categorical(data: AuditData, name: str) -> bool:
     """The config decides, not the column: the number of a weekday is a category."""
     if name == data.problem.label.name:
-        return data.problem.task != "regression"
+        return find_task(data.problem.task).has_classes
     return not data.holds_numbers(name)
 
 

@@ -12,6 +12,7 @@ from models.compression.formats.instructions import instructions_of, worked_exam
 from models.compression.spec import Format
 from models.compression.training_artifacts import Opened
 from models.export.saved_model import served_classes
+from models.tasks import find_task
 
 
 def write_artifact(
@@ -42,7 +43,7 @@ def write_artifact(
         runtime=runtime,
         file=model.name,
         sha256=digest(model.read_bytes()),
-        task=problem.task,
+        task=find_task(problem.task).form,
         label=problem.label.name,
         classes=served_classes(problem, opened.schema),
         threshold=material.threshold,
@@ -50,6 +51,6 @@ def write_artifact(
         output=output,
         preparation=preparation,
         lineage=dict(lineage),
-        instructions=instructions_of(preparation, problem.task),
+        instructions=instructions_of(preparation, find_task(problem.task).output_in_words),
         examples=worked_examples(opened, preparation),
     ).write(model.parent)

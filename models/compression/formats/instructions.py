@@ -6,7 +6,7 @@ prepares its inputs as the model was trained.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ import numpy as np
 
 from contracts.columns import MISSING_INT, MISSING_TEXT, MISSING_TOKEN, indicator_name
 from contracts.preparation import Preparation, RawFeature
-from models.features.spec import Task
 
 if TYPE_CHECKING:
     from models.compression.training_artifacts import Opened
@@ -57,15 +56,9 @@ _TEXT_OF = {
     "as %g of C writes it, such as '1.5' or '1e+06'.",
     "string": "raw string: look up the text as it is, upper and lower case apart.",
 }
-_ANSWERS: Mapping[Task, str] = {
-    "binary": "The output is [rows, 1]: the probability of the second of `classes`. Decide for "
-    "it where that is at least `threshold`, else for the first.",
-    "multiclass": "The output is [rows, classes]: the probabilities in the order of `classes`.",
-    "regression": "The output is [rows, 1]: the predicted number, in the label's own unit.",
-}
 
 
-def instructions_of(preparation: Preparation, task: Task) -> tuple[str, ...]:
+def instructions_of(preparation: Preparation, output: str) -> tuple[str, ...]:
     """Gives the rules, in words; only those that the features need."""
     features = preparation.features
     kinds = {one.kind for one in features if one.vocabulary is None}
@@ -78,7 +71,7 @@ def instructions_of(preparation: Preparation, task: Task) -> tuple[str, ...]:
         *((_LOOK_UP,) if raws else ()),
         *(text for raw, text in _TEXT_OF.items() if raw in raws),
         *((_INDICATOR,) if any(one.missing_indicator for one in features) else ()),
-        _ANSWERS[task],
+        output,
     )
 
 

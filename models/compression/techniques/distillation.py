@@ -16,9 +16,10 @@ from models.compression.training_artifacts import Opened
 from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.labels import class_weights
 from models.data.transformed import output_spec
-from models.features.spec import Task
 from models.networks import InputSpec, build_network
 from models.networks.spec import CnnSpec, NetworkSpec, PythonSpec
+from models.tasks import find_task
+from models.tasks.task import Form
 from models.training.config import StoppingSpec, TrainingSpec
 from models.training.fitting import MonitoredModel, fit
 from models.training.optimizers import build_optimizer
@@ -47,7 +48,7 @@ def distil(opened: Opened, teacher: Any, spec: DistilledSpec) -> tuple[Any, list
     model = MonitoredModel(student)
     model.compile(
         optimizer=build_optimizer(training, steps),
-        loss=DistillationLoss(problem.task, spec, output.deviation),
+        loss=DistillationLoss(find_task(problem.task).form, spec, output.deviation),
         jit_compile=False,
     )
     weights = class_weights(problem, train.labels, training.class_weights)
@@ -120,7 +121,7 @@ def _taught(batches: tf.data.Dataset, teacher: Any) -> tf.data.Dataset:
 class DistillationLoss(keras.losses.Loss):
     """The labels' loss and the teacher's, mixed; gradients of both are of one size."""
 
-    def __init__(self, task: Task, spec: DistilledSpec, deviation: float) -> None:
+    def __init__(self, task: Form, spec: DistilledSpec, deviation: float) -> None:
         super().__init__(name="distillation", reduction="sum_over_batch_size")
         self._task = task
         self._spec = spec

@@ -18,8 +18,8 @@ from models.compression.training_artifacts import Opened
 from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.labels import class_weights
 from models.data.transformed import output_spec
-from models.features.spec import Task
 from models.networks import OutputSpec, build_network
+from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
 
@@ -135,7 +135,9 @@ def fine_tune(
         rate, weight_decay=trainer.training.optimizer.weight_decay, global_clipnorm=_CLIP_NORM
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "centroid"])
-    model.compile(optimizer=optimizer, loss=_loss(trainer.problem.task, bench.output))
+    model.compile(
+        optimizer=optimizer, loss=find_task(bench.output.task).loss(bench.output, tf_keras)
+    )
     best = tf_keras.callbacks.EarlyStopping(
         monitor="val_loss",
         patience=_PATIENCE,
@@ -159,14 +161,3 @@ def fine_tune(
 def _upright(features: Any, label: tf.Tensor, *weight: tf.Tensor) -> tuple[Any, ...]:
     """Labels as a column: a loss would pair `[n]` with `[n, 1]` as a matrix."""
     return features, tf.reshape(label, [-1, 1]), *weight
-
-
-def _loss(task: Task, output: OutputSpec) -> Any:
-    if task == "binary":
-        return tf_keras.losses.BinaryCrossentropy()
-    if task == "multiclass":
-        return tf_keras.losses.SparseCategoricalCrossentropy()
-    deviation = output.deviation
-    return lambda label, predicted: tf.reduce_mean(
-        tf.square((label - predicted) / deviation), axis=-1
-    )

@@ -23,7 +23,8 @@ def prune(bench: Bench, spec: PrunedSpec) -> tuple[Any, list[dict[str, float]]]:
     """
     from tensorflow_model_optimization.sparsity import keras as sparsity
 
-    last = bench.model.layers[-1] if bench.output.task != "regression" else bench.model.layers[-2]
+    dense = [layer for layer in bench.model.layers if isinstance(layer, tf_keras.layers.Dense)]
+    last = dense[-1]
     growing = max(1, math.floor(spec.ramp * spec.epochs))
     schedule = _schedule(sparsity, spec, growing * bench.steps)
     kinds = _prunable(spec)

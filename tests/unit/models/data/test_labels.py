@@ -5,9 +5,13 @@ from contracts.errors import ConfigError, ModelError
 from contracts.results.training import OperatingPoint
 from models.data.labels import check_labels, class_weights, constant_guess_loss
 from models.features.spec import FeaturesSpec
-from models.training.validation_metrics import score
+from models.tasks import find_task
 
 NUMERIC = {"x": {"type": "numeric"}}
+
+
+def score(task, *arguments):
+    return find_task(task).val_metrics(*arguments)
 
 
 def _problem(task, **label):

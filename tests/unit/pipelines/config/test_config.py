@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import ConfigError, error_from_json
-from evidence.metric_names import HIGHER_IS_BETTER, can_bound_change, metric_names
+from evidence.metric_names import can_bound_change, metric_names
+from models.tasks import task_names
 from pipelines.config.consistency import consistency_errors
 from pipelines.config.problem import KelpConfig, config_digest, load_config, require_schema
 
@@ -320,7 +321,7 @@ def test_plain_words_keep_their_meaning(config_file: Path) -> None:
     assert load_config(config_file).config.label.classes == ("007", "2020-01-01")
 
 
-@pytest.mark.parametrize("task", HIGHER_IS_BETTER)
+@pytest.mark.parametrize("task", task_names())
 def test_metric_names(task: Any) -> None:
     assert metric_names(task)
     assert all(can_bound_change(task, name) for name in metric_names(task) if name != "calibration")
