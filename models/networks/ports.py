@@ -2,26 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from models.features.ports import InputSpec
-from models.features.spec import Task
+from models.tasks.output import OutputSpec
 
 __all__ = ["InputSpec", "OutputSpec"]
-
-
-@dataclass(frozen=True)
-class OutputSpec:
-    """What a network predicts.
-
-    Attributes:
-      task: Decides the output's shape and activation.
-      classes: How many classes there are; 0 for regression.
-      mean: The label's mean on train; regression only.
-      deviation: The label's standard deviation on train; regression only.
-    """
-
-    task: Task
-    classes: int = 0
-    mean: float = 0.0
-    deviation: float = 1.0

@@ -11,7 +11,7 @@ import numpy as np
 from models.tasks.task import Array, ClassTask, Metric
 
 if TYPE_CHECKING:
-    from models.networks.ports import OutputSpec
+    from models.tasks.output import OutputSpec
 
 
 class Binary(ClassTask):

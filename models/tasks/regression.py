@@ -11,7 +11,7 @@ import numpy as np
 from models.tasks.task import Array, Metric, NumberTask
 
 if TYPE_CHECKING:
-    from models.networks.ports import OutputSpec
+    from models.tasks.output import OutputSpec
 
 
 class Regression(NumberTask):

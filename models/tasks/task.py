@@ -9,12 +9,11 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from models.networks.ports import OutputSpec
+from models.tasks.output import OutputSpec
 
 Array = np.ndarray[Any, Any]
 
@@ -135,8 +134,6 @@ class ClassTask(Task):
 
     def output(self, classes: int, labels: Array) -> OutputSpec:
         """The number of classes is all that a network needs to know."""
-        from models.networks.ports import OutputSpec
-
         del labels
         return OutputSpec(self.name, classes=classes)
 
@@ -169,8 +166,6 @@ class NumberTask(Task):
 
     def output(self, classes: int, labels: Array) -> OutputSpec:
         """Mean and deviation of the label on train."""
-        from models.networks.ports import OutputSpec
-
         del classes
         deviation = float(np.std(labels, dtype=np.float64))
         return OutputSpec(
