@@ -139,13 +139,13 @@ def freeze(config: Path, overrides: tuple[str, ...]) -> int:
 @cli.command()
 @click.argument("target", required=False, metavar="[CONFIG|NAME]")
 def summary(target: str | None) -> int:
-    """Print the latest summary of CONFIG or NAME, or of all runs."""
-    from pipelines.runs.find_summary import latest_summary
+    """Print the summary of a run, or of the latest one of CONFIG, of NAME, or of all."""
+    from pipelines.runs.find import find_run
 
-    path = latest_summary(target)
+    folder = find_run(target)
     from pipelines.commands.summary import show
 
-    show(path)
+    show(folder)
     return 0
 
 

@@ -19,14 +19,13 @@ from pipelines.runs.variant_table import show_variants
 _SHOWN_REASONS = 8
 
 
-def show(path: Path, console: Console | None = None) -> None:
+def show(folder: Path, console: Console | None = None) -> None:
     """Prints a summary as a table.
 
     Args:
-      path: The `summary.json`, or a folder that has one.
+      folder: The run folder.
       console: Where to print it; the terminal where not given.
     """
-    folder = path if path.is_dir() else path.parent
     render(read_result(folder, Summary), console or Console())
 
 

@@ -65,7 +65,7 @@ def test_check_and_init_import_no_tensorflow(workplace: Path) -> None:
         (["run", "demo.yaml", "training.epohcs=3"], "did you mean 'epochs'?"),
         (["run", "nope.yaml"], "did you mean demo.yaml?"),
         (["init", "demo"], "--data"),
-        (["summary", "demo"], "there is no run of 'demo'"),
+        (["summary", "demo"], "there is no run 'demo'"),
         (["summary"], "there is no run"),
         ([], "Usage: kelp"),
         (["data"], "Usage: kelp data"),
@@ -198,7 +198,7 @@ def test_summary_finds_the_latest(
     seen: list[Path] = []
     monkeypatch.setattr("pipelines.commands.summary.show", seen.append)
     assert cli.main(["summary", *([target] if target else [])]) == 0
-    assert [path.resolve() for path in seen] == [folder / "summary.json"]
+    assert seen == [folder.resolve()]
 
 
 def test_summary_names_the_nearest(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
