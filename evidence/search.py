@@ -82,10 +82,10 @@ class Verdicts:
     p: Array
     fails: Array
 
-    def at(self, place: int, one: Slice) -> Taken:
+    def at(self, place: int, slice_: Slice) -> Taken:
         """One slice with what came of it."""
         return Taken(
-            one, place, float(self.margin[place]), float(self.p[place]), bool(self.fails[place])
+            slice_, place, float(self.margin[place]), float(self.p[place]), bool(self.fails[place])
         )
 
 
@@ -113,7 +113,10 @@ def search(keys: pa.Table, trial: Trial, spec: EvaluationSpec) -> Searched | Non
     listed = {frozenset(columns) for columns in spec.slices}
     singles = [(name,) for name in codings]
     seen = _look(
-        codings, [one for one in singles if not _is_listed(one, codings, listed)], trial, spec
+        codings,
+        [single for single in singles if not _is_listed(single, codings, listed)],
+        trial,
+        spec,
     )
     if spec.found_slices.pairs:
         affordable = max(1, _PAIR_ROWS // max(keys.num_rows, _LEAST_ROWS))
@@ -157,9 +160,9 @@ def worst(searched: Searched, found: Verdicts, keep: int, taken: Sequence[Taken]
     for place in order[: 20 * keep]:
         if len(kept) == keep or not np.isfinite(margin[place]):
             break
-        one = found.at(first + int(place), searched.slice_at(int(place)))
-        if not any(_covers(other, one) for other in (*taken, *kept)):
-            kept.append(one)
+        candidate = found.at(first + int(place), searched.slice_at(int(place)))
+        if not any(_covers(other, candidate) for other in (*taken, *kept)):
+            kept.append(candidate)
     return kept
 
 
