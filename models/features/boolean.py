@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from models.features.kind import ColumnProfile, FeatureKind, Recognition
 from models.features.ports import InputSpec
@@ -18,7 +18,7 @@ _HALF = 0.5
 class BooleanSpec(FeatureKind):
     """A yes or no; missing becomes one half."""
 
-    type: Literal["boolean"] = "boolean"
+    type: str = "boolean"
     missing_indicator: bool = False
 
     raw_values = "numbers"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -19,9 +19,10 @@ _ROWS_A_VALUE = 5
 class CategoricalSpec(WordsKind):
     """A category of low cardinality, one-hot encoded; missing is a category."""
 
-    type: Literal["categorical"] = "categorical"
+    type: str = "categorical"
     min_count: int = Field(1, ge=1)
 
+    prepared_as = "categorical"
     audit_checks = frozenset({"cardinality"})
     few_values = True
 

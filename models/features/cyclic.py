@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class CyclicSpec(FeatureKind):
     """A number on a circle (hour, month): becomes its sine and cosine."""
 
-    type: Literal["cyclic"] = "cyclic"
+    type: str = "cyclic"
     period: float = Field(gt=0)
     missing_indicator: bool = False
 

@@ -19,7 +19,7 @@ _FEW_VALUES = 10
 class NumericSpec(FeatureKind):
     """A number, scaled; what is missing is imputed."""
 
-    type: Literal["numeric"] = "numeric"
+    type: str = "numeric"
     scale: Literal["z_score", "min_max", "none"] = "z_score"
     impute: Literal["mean", "median"] = "mean"
     missing_indicator: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -29,7 +29,7 @@ class PythonSpec(FeatureKind):
       options: Its keyword arguments.
     """
 
-    type: Literal["python"] = "python"
+    type: str = "python"
     function: ImportPath
     columns: tuple[str, ...] = ()
     options: dict[str, Any] = Field(default_factory=dict)
@@ -43,7 +43,7 @@ class PythonSpec(FeatureKind):
 
     def user_code(self) -> dict[str, str]:
         """The function."""
-        return {"function": self.function}
+        return {**super().user_code(), "function": self.function}
 
     @classmethod
     def transform(cls, specs: Mapping[str, Any], raw: RawColumns) -> Tensors:

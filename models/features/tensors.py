@@ -29,9 +29,6 @@ class RawColumns:
     def __init__(self, inputs: Mapping[str, tf.Tensor]) -> None:
         self._inputs = inputs
 
-    def __getitem__(self, name: str) -> tf.Tensor:
-        return self._inputs[name]
-
     def values(self, name: str) -> tf.Tensor:
         """Gives `[batch, 1]`: float32 with NaN where a number is missing, or text."""
         column = self._inputs[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -19,10 +19,11 @@ _MANY_ROWS = 2_000
 class VocabularySpec(WordsKind):
     """A category of high cardinality, embedded; rare values share one bucket."""
 
-    type: Literal["vocabulary"] = "vocabulary"
+    type: str = "vocabulary"
     min_count: int = Field(5, ge=1)
     embedding: int | None = Field(None, ge=1, le=1024)
 
+    prepared_as = "vocabulary"
     audit_checks = frozenset()
     new_values = True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from models.data.text import decoded
 from models.features.kind import ColumnProfile, FeatureKind
@@ -28,6 +28,7 @@ class WordsKind(FeatureKind):
 
     min_count: int
 
+    prepared_as: ClassVar[Literal["categorical", "vocabulary"]]
     raw_values = "categories"
     stresses = {"missing": True, "unseen": True}
     slice_key = True
@@ -48,7 +49,7 @@ class WordsKind(FeatureKind):
 
     def preparation(self, name: str, learned: Learned) -> dict[str, Any]:
         """The words by id."""
-        return {"kind": self.type, "vocabulary": tuple(map(decoded, learned.words(name)))}
+        return {"kind": self.prepared_as, "vocabulary": tuple(map(decoded, learned.words(name)))}
 
 
 def looks_like_code(column: ColumnProfile) -> bool:

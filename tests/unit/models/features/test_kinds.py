@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
@@ -52,6 +53,20 @@ def test_a_path_that_names_no_kind_is_refused():
     with pytest.raises(ConfigError, match="no function 'Orderd'") as caught:
         _problem({"size": {"type": "my_project.sizes:Orderd"}})
     assert "Ordered" in caught.value.fix
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_a_kind_may_be_derived_from_one_of_kelps(kind):
+    class Derived(kind):
+        pass
+
+    keys = {"type": "my_project.kinds:Derived", "period": 24, "function": "a.b:c"}
+    fields = {key: value for key, value in keys.items() if key in kind.model_fields}
+    spec = Derived.model_validate(fields)
+    assert spec.user_code()
+    if kind.few_values or kind.new_values:
+        learned = SimpleNamespace(words=lambda name: (b"red",))
+        assert spec.preparation("x", learned)["kind"] in KINDS
 
 
 def test_what_a_kind_does_not_offer_is_listed_and_kelps_kinds_offer_all():
