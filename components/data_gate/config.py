@@ -39,7 +39,8 @@ class AcrossSpec(Spec):
 class NearSpec(Spec):
     """Rows of val or test that are nearly a row of train: copies, slightly altered.
 
-    They are not found in a dense table, where all rows have near neighbours.
+    In a dense table, where all rows have near neighbours, only copies that were made after the
+    split are found; in a table that was copied before, they are as frequent within a split.
 
     Attributes:
       severity: What a failure does.

@@ -5,14 +5,17 @@ the distance holds more rows than the distance itself. So rows that have a neigh
 the distance and are alone but for it are compared with their opposite: rows that have their
 first neighbours between the distance and twice of it. Chance makes fewer of the first.
 
-Limit: in a dense table, where all rows have near neighbours, no row is alone with its copy, and
-altered copies are not found.
+In a dense table, where all rows have near neighbours, no row is alone with its copy. There the
+neighbours across the splits are compared with those within them: see `dense_copies`.
+
+Limit: copies that were in a dense table before it was split are as frequent within the splits as
+across them, and are not found. Nor are fewer than about five copies in a split of 100 rows, or
+copies in a dense table that were rounded again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +30,7 @@ from components.data_gate.audit.columns import (
     is_text,
     numbers_of,
 )
+from components.data_gate.audit.dense_copies import DenseCopies, find_dense_copies
 from components.data_gate.audit.outcome import AuditData
 from models.tasks import find_task
 
@@ -36,6 +40,10 @@ _EQUAL = 1e-6
 _ROWS = 5000
 _COLUMNS = 32
 _FEWEST_NUMBERS = 2
+# Numbers of fewer values are equal by chance too often to say that a row is no copy.
+_FINE = 10
+# Below that share of a column's spread, differences count in units of it.
+_SMALLEST = 0.01
 _FEWEST = 5
 _SIGMAS = 3.0
 # How far around it, in distances, a row and its copy are alone: columns of few values make
@@ -75,17 +83,24 @@ def find_near_copies(data: AuditData, earlier: str, later: str) -> NearCopies | 
     numbers = _numbers(data)
     if len(numbers) < _FEWEST_NUMBERS or not first.num_rows or not second.num_rows:
         return None
-    rng = np.random.default_rng(0)
-    rows = np.sort(rng.permutation(second.num_rows)[:_ROWS])
-    whole = pa.concat_tables([first, second.take(pa.array(rows))])
-    points = _points(whole, numbers, _groups(data, whole, numbers))
-    if points is None:
+    whole = pa.concat_tables([first, second])
+    columns = {name: numbers_of(whole[name]) for name in numbers}
+    distinct = {name: len(np.unique(values)) for name, values in columns.items()}
+    finest = sorted(columns, key=lambda name: -distinct[name])[:_COLUMNS]
+    varying = [name for name in finest if distinct[name] > 1]
+    if len(varying) < _FEWEST_NUMBERS:
         return None
+    apart = _groups(data, whole, numbers) * _APART
     cut = first.num_rows
-    found = [_within(points[:cut], points[cut:], radius) for radius in _RADII]
-    best = max(found, key=lambda one: (one.beyond_chance, one.rows))
-    examples = tuple((place, int(rows[row])) for place, row in best.examples)
-    return NearCopies(best.looked, best.rows, best.distance, best.beyond_chance, examples)
+    found = _alone(np.stack([*(_warped(columns[name]) for name in varying), apart], axis=1), cut)
+    label = data.problem.label.name
+    fine = [name for name in varying if name != label and distinct[name] > _FINE]
+    if len(fine) >= _FEWEST_NUMBERS:
+        others = [name for name in varying if name not in fine]
+        points = np.stack([*(_relative(columns[name]) for name in fine + others), apart], axis=1)
+        dense = find_dense_copies(points[:cut], points[cut:], len(fine))
+        found += [_summary(copies) for copies in dense]
+    return max(found, key=lambda copies: (copies.beyond_chance, copies.rows))
 
 
 def _numbers(data: AuditData) -> list[str]:
@@ -111,18 +126,6 @@ def _groups(data: AuditData, table: pa.Table, numbers: list[str]) -> Ints:
     return groups
 
 
-def _points(table: pa.Table, numbers: list[str], groups: Ints) -> Floats | None:
-    """The rows as points: their largest difference in a column is about its relative change."""
-    columns: Mapping[str, Floats] = {name: _warped(numbers_of(table[name])) for name in numbers}
-    distinct = {name: len(np.unique(values)) for name, values in columns.items()}
-    finest = sorted(columns, key=lambda name: -distinct[name])[:_COLUMNS]
-    varying = [name for name in finest if distinct[name] > 1]
-    if len(varying) < _FEWEST_NUMBERS:
-        return None
-    points: Floats = np.stack([*(columns[name] for name in varying), groups * _APART], axis=1)
-    return points
-
-
 def _warped(values: Floats) -> Floats:
     """Small numbers in units of their spread, large ones by their logarithm."""
     known = np.isfinite(values)
@@ -134,8 +137,36 @@ def _warped(values: Floats) -> Floats:
     return warped
 
 
-def _within(first: Floats, second: Floats, radius: float) -> NearCopies:
-    tree = cKDTree(first, balanced_tree=False)
+def _relative(values: Floats) -> Floats:
+    """Numbers whose differences are relative changes; what is missing is nothing."""
+    known = np.isfinite(values)
+    spread = values[known].std() if known.any() else 0.0
+    if not spread > 0:
+        return np.zeros(len(values))
+    relative: Floats = np.arcsinh(np.where(known, values, 0.0) / (_SMALLEST * spread))
+    return relative
+
+
+def _alone(points: Floats, cut: int) -> list[NearCopies]:
+    """What was found by looking for rows that are alone with their neighbour, by radius."""
+    rows = np.sort(np.random.default_rng(0).permutation(len(points) - cut)[:_ROWS])
+    tree = cKDTree(points[:cut], balanced_tree=False)
+    found = [_within(tree, points[cut + rows], radius) for radius in _RADII]
+    return [
+        replace(one, examples=tuple((place, int(rows[row])) for place, row in one.examples))
+        for one in found
+    ]
+
+
+def _summary(copies: DenseCopies) -> NearCopies:
+    places = copies.places[:_EXAMPLES]
+    examples = zip(_plain(copies.originals[:_EXAMPLES]), _plain(places), strict=True)
+    return NearCopies(
+        copies.looked, copies.excess, copies.distance, copies.beyond_chance, tuple(examples)
+    )
+
+
+def _within(tree: cKDTree, second: Floats, radius: float) -> NearCopies:
     equal, near, twice, around = (
         tree.query_ball_point(second, reach, p=np.inf, return_length=True)
         for reach in (_EQUAL, radius, 2 * radius, _ALONE * radius)
