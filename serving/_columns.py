@@ -62,16 +62,16 @@ def _checked(values: Any, port: Port, where: str) -> Array:
     try:
         given = np.asarray(values, object) if as_it_is else np.asarray(values)
     except ValueError as error:
-        raise _misfit(port, where, f"rows of different shapes ({error})") from error
+        raise _wrong_column(port, where, f"rows of different shapes ({error})") from error
     column = _text(given, port, where) if port.dtype == STRING else _numbers(given, port, where)
     wanted = port.shape
     rank_fits = wanted is None or column.ndim == len(wanted)
     if not column.ndim or not rank_fits:
-        raise _misfit(port, where, f"an array of shape {list(column.shape)}")
+        raise _wrong_column(port, where, f"an array of shape {list(column.shape)}")
     # The first size is that of the batch, which requests choose.
     sizes = zip((wanted or ())[1:], column.shape[1:], strict=False)
     if any(size not in (None, got) for size, got in sizes):
-        raise _misfit(port, where, f"an array of shape {list(column.shape)}")
+        raise _wrong_column(port, where, f"an array of shape {list(column.shape)}")
     return column
 
 
@@ -81,17 +81,17 @@ def _text(given: Array, port: Port, where: str) -> Array:
     kinds = set(map(type, given.ravel().tolist()))
     if given.dtype.kind != "O" or not kinds <= {str, bytes}:
         wrong = sorted(kind.__name__ for kind in kinds - {str, bytes}) or [given.dtype.name]
-        raise _misfit(port, where, f"values of type {', '.join(wrong)}")
+        raise _wrong_column(port, where, f"values of type {', '.join(wrong)}")
     return given
 
 
 def _numbers(given: Array, port: Port, where: str) -> Array:
     wanted = np.dtype(np.float32) if port.dtype == "bfloat16" else port.numpy
     if given.dtype.kind not in "biuf":
-        raise _misfit(port, where, f"values of type {given.dtype.name}")
+        raise _wrong_column(port, where, f"values of type {given.dtype.name}")
     if wanted.kind == "b":
         if given.dtype.kind != "b":
-            raise _misfit(port, where, f"values of type {given.dtype.name}")
+            raise _wrong_column(port, where, f"values of type {given.dtype.name}")
         return given
     with np.errstate(over="ignore", invalid="ignore"):
         cast = given.astype(wanted)
@@ -106,11 +106,11 @@ def _numbers(given: Array, port: Port, where: str) -> Array:
             broken = (cast != given) | ((cast < 0) != (given < 0))
     if broken.any():
         at = np.argwhere(broken)[0]
-        raise _misfit(port, where, f"{given[tuple(at)]} in row {at[0] if len(at) else 0}")
+        raise _wrong_column(port, where, f"{given[tuple(at)]} in row {at[0] if len(at) else 0}")
     return cast
 
 
-def _misfit(port: Port, where: str, received: str) -> DataError:
+def _wrong_column(port: Port, where: str, received: str) -> DataError:
     shape = "any" if port.shape is None else [size or "any" for size in port.shape]
     return DataError(
         f"The column {port.name!r} does not fit the model's input.",
@@ -163,11 +163,11 @@ def read_outputs(answer: Any, signature: Signature, rows: int) -> dict[str, Arra
     Raises:
       ValueError: the answer does not fit the signature.
     """
-    told = answer["outputs"]
+    values = answer["outputs"]
     if len(signature.outputs) == 1:
         # An output that is alone stands without its name.
-        told = dict.fromkeys(signature.outputs, told)
-    columns = {name: _column(told[name], port) for name, port in signature.outputs.items()}
+        values = dict.fromkeys(signature.outputs, values)
+    columns = {name: _column(values[name], port) for name, port in signature.outputs.items()}
     for name, column in columns.items():
         if not column.ndim or len(column) != rows:
             raise ValueError(f"{name!r} has shape {list(column.shape)} for {rows} rows")

@@ -8,7 +8,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
 from components.artifacts import NetworkWeights, Variant
-from components.compressor.make import Sources, make_variant, material_of
+from components.compressor.make import Sources, make_variant, training_artifacts
 from models.compression.spec import VariantSpec
 
 
@@ -29,7 +29,7 @@ def Compressor(  # noqa: N802 (a TFX component is named as a class)
     """Writes the artifact of a variant, or why there is none: the run goes on."""
     make_variant(
         VariantSpec.model_validate_json(spec),
-        material_of(trainer, examples, schema, transform_graph, model_run),
+        training_artifacts(trainer, examples, schema, transform_graph, model_run),
         Sources(
             candidate=Path(path_utils.serving_model_path(model.uri)),
             weights=Path(weights.uri),

@@ -16,9 +16,11 @@ from contracts.files import read_json, write_json
 from contracts.results.files import read_result
 from contracts.results.training import TrainingReport
 from models.compression.formats.conversion import convert
+from models.compression.formats.table import FORMATS, parse_format
 from models.compression.sizes import measured_bytes
-from models.compression.spec import VariantSpec, is_reference, kind_of, unsupported
-from models.compression.training_artifacts import Material
+from models.compression.spec import VariantSpec, is_reference
+from models.compression.techniques.table import unsupported
+from models.compression.training_artifacts import TrainingArtifacts
 from models.compression.weights import GOLDEN_FOLDER, NETWORK_FILE, REPORT_FILE
 from models.training.config import TrainerSpec
 
@@ -45,13 +47,13 @@ class Sources:
     data: str
 
 
-def material_of(
+def training_artifacts(
     trainer: str, examples: Any, schema: Any, transform_graph: Any, model_run: Any
-) -> Material:
+) -> TrainingArtifacts:
     """Gives the candidate's network and the data that it learned from, by path."""
     run = Path(model_run.uri)
     point = read_result(run, TrainingReport).operating_point
-    return Material(
+    return TrainingArtifacts(
         trainer=TrainerSpec.model_validate_json(trainer),
         network_path=str(run / "network.keras"),
         threshold=None if point is None else point.threshold,
@@ -63,15 +65,19 @@ def material_of(
 
 
 def make_variant(
-    spec: VariantSpec, material: Material, sources: Sources, folder: Path, timeout_s: float
+    spec: VariantSpec,
+    artifacts: TrainingArtifacts,
+    sources: Sources,
+    folder: Path,
+    timeout_s: float,
 ) -> None:
     """Writes `model/`, `golden/` and `variant.json`, which tells of a failure too.
 
-    A variant that cannot be made is no error of the run: it is told, and refused.
+    A variant that cannot be made is no error of the run: it is reported, and refused.
 
     Args:
       spec: The variant; its gates are not looked at.
-      material: The candidate's network and data.
+      artifacts: The candidate's network and data.
       sources: The files that it is made from.
       folder: Where to.
       timeout_s: How long the conversion may take.
@@ -81,50 +87,54 @@ def make_variant(
         "name": spec.name,
         "weights": spec.weights.model_dump(mode="json"),
         "format": spec.format,
-        "kind": kind_of(spec.format),
-        "threshold": material.threshold,
+        "kind": parse_format(spec.format)[0],
+        "threshold": artifacts.threshold,
         "status": "made",
         "reason": "",
     }
-    reason = unsupported(spec, material.trainer.network) or _unprepared(spec, material)
+    reason = unsupported(spec, artifacts.trainer.network) or _unprepared(spec, artifacts)
     lost = sources.weights / FAILURE_FILE
     if reason is not None:
         facts |= {"status": "unsupported", "reason": reason}
     elif lost.is_file():
         facts |= read_json(lost)
     else:
-        facts |= _make(spec, material, sources, folder, timeout_s)
+        facts |= _make(spec, artifacts, sources, folder, timeout_s)
     facts["seconds"] = round(time.monotonic() - began, 1)
     write_json(folder / VARIANT_FILE, facts)
 
 
-def _unprepared(spec: VariantSpec, material: Material) -> str | None:
+def _unprepared(spec: VariantSpec, artifacts: TrainingArtifacts) -> str | None:
     """Why the features cannot enter a format that lacks the transform graph."""
-    kinds = material.trainer.problem.features
+    kinds = artifacts.trainer.problem.features
     features = [name for name, kind in kinds.items() if not kind.is_prepared]
-    if not features or kind_of(spec.format) == "savedmodel":
+    if not features or FORMATS[parse_format(spec.format)[0]].holds_preparation:
         return None
     return f"{', '.join(features)}: servers cannot prepare a feature of this kind for {spec.format}"
 
 
 def _make(
-    spec: VariantSpec, material: Material, sources: Sources, folder: Path, timeout_s: float
+    spec: VariantSpec,
+    artifacts: TrainingArtifacts,
+    sources: Sources,
+    folder: Path,
+    timeout_s: float,
 ) -> dict[str, Any]:
     lean: dict[str, Any] = {}
     try:
         if is_reference(spec):
             shutil.copytree(sources.candidate, folder / MODEL_FOLDER)
-            lean = {"lean": _lean_bytes(material, timeout_s)}
+            lean = {"lean": _lean_bytes(artifacts, timeout_s)}
         else:
-            material = material.with_network(sources.weights / NETWORK_FILE)
+            artifacts = artifacts.with_network(sources.weights / NETWORK_FILE)
             lineage = {
                 "variant": spec.name,
                 "weights": spec.weights.model_dump(mode="json"),
-                "pipeline": material.trainer.name,
-                "seed": material.trainer.seed,
+                "pipeline": artifacts.trainer.name,
+                "seed": artifacts.trainer.seed,
                 "data": sources.data,
             }
-            convert(spec.format, material, folder / MODEL_FOLDER, timeout_s, lineage)
+            convert(spec.format, artifacts, folder / MODEL_FOLDER, timeout_s, lineage)
     except ModelError as error:
         _LOG.exception("the variant %s could not be made", spec.name)
         shutil.rmtree(folder / MODEL_FOLDER, ignore_errors=True)
@@ -135,7 +145,7 @@ def _make(
     return {"network": network, **lean}
 
 
-def _lean_bytes(material: Material, timeout_s: float) -> dict[str, int] | None:
+def _lean_bytes(artifacts: TrainingArtifacts, timeout_s: float) -> dict[str, int] | None:
     """What float32 weighs when it is written as a variant is: its two signatures alone.
 
     The candidate has signatures for evaluation and explanation as well. None where it could
@@ -144,7 +154,7 @@ def _lean_bytes(material: Material, timeout_s: float) -> dict[str, int] | None:
     with tempfile.TemporaryDirectory(prefix="kelp-lean-") as scratch:
         folder = Path(scratch) / MODEL_FOLDER
         try:
-            convert("savedmodel_float32", material, folder, timeout_s, {})
+            convert("savedmodel_float32", artifacts, folder, timeout_s, {})
         except ModelError:
             _LOG.exception("what float32 weighs as a variant could not be measured")
             return None

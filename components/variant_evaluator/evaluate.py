@@ -24,7 +24,7 @@ from evidence.compare import compare, main_metric
 from evidence.config import EvaluationSpec
 from evidence.measures import sign_of
 from evidence.prediction_table import CANDIDATE, PredictionTable
-from models.compression.benchmark import Proof, Task, prove
+from models.compression.benchmark import Benchmark, BenchmarkTask, run_benchmark
 from models.compression.sizes import measured_bytes
 from models.compression.spec import VariantSpec, is_reference, tolerance_of
 from models.compression.weights import GOLDEN_FOLDER
@@ -75,7 +75,7 @@ def evaluate_variant(
     if made["status"] != "made":
         return verdict.model_copy(update={"status": made["status"], "reasons": [made["reason"]]})
     try:
-        proof, scores = _prove(variant, folder, reference, rows, setting.timeout_s)
+        benchmark, scores = _benchmark(variant, folder, reference, rows, setting.timeout_s)
     except ModelError as error:
         _LOG.exception("the variant %s did not run", variant.name)
         return verdict.model_copy(update={"reasons": [" ".join([error.what, error.received])]})
@@ -83,7 +83,7 @@ def evaluate_variant(
     compared = table.with_models({variant.name: scores}, own)
     verdict = verdict.model_copy(
         update={
-            **_costs(variant, folder, reference, proof, made),
+            **_costs(variant, folder, reference, benchmark, made),
             **_quality(variant.name, compared, setting),
         }
     )
@@ -107,13 +107,13 @@ def _unmeasured(made: Mapping[str, Any], metric: str, table: PredictionTable) ->
     )
 
 
-def _prove(
+def _benchmark(
     variant: VariantSpec, folder: Path, reference: Path, raw: pa.Table, timeout_s: float
-) -> tuple[Proof, np.ndarray[Any, Any]]:
+) -> tuple[Benchmark, np.ndarray[Any, Any]]:
     with tempfile.TemporaryDirectory(prefix="kelp-variant-") as work:
         rows, answers = Path(work) / "rows.parquet", Path(work) / "answers.npy"
         pq.write_table(raw, rows)
-        task = Task(
+        task = BenchmarkTask(
             name=variant.name,
             folder=folder / MODEL_FOLDER,
             golden=folder / GOLDEN_FOLDER,
@@ -123,15 +123,15 @@ def _prove(
             repeats=REPEATS,
             reference=reference / MODEL_FOLDER,
         )
-        proof = prove(task, timeout_s)
-        return proof, np.load(answers, allow_pickle=False)
+        benchmark = run_benchmark(task, timeout_s)
+        return benchmark, np.load(answers, allow_pickle=False)
 
 
 def _costs(
     variant: VariantSpec,
     folder: Path,
     reference: Path,
-    proof: Proof,
+    benchmark: Benchmark,
     made: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The fields of the verdict about what the variant costs."""
@@ -140,12 +140,12 @@ def _costs(
     mine = Cost(
         **measured_bytes(folder / MODEL_FOLDER),
         parameters=network["parameters"],
-        timing=Timing(**proof.timing.to_dict()),
+        timing=Timing(**benchmark.timing.to_dict()),
     )
     other = Cost(
         **measured_bytes(reference / MODEL_FOLDER),
         parameters=reference_made["network"]["parameters"],
-        timing=Timing(**proof.reference.to_dict()),
+        timing=Timing(**benchmark.reference.to_dict()),
         lean=reference_made.get("lean") or {},
     )
     layers = {path: layer["distinct"] for path, layer in network["layers"].items()}
@@ -156,7 +156,7 @@ def _costs(
         "distinct": layers if variant.weights.weights == "clustered" else None,
         "reference": other,
         "ratios": _ratios(mine, other, alone=is_reference(variant)),
-        "parity": VariantParity(**proof.parity.to_dict(), tolerance=tolerance_of(variant)),
+        "parity": VariantParity(**benchmark.parity.to_dict(), tolerance=tolerance_of(variant)),
     }
 
 

@@ -19,6 +19,7 @@ from components.tracker.lineage import folder_digest
 from contracts.files import read_json, write_json
 from contracts.prediction_log import WARMUP_FILE
 from contracts.results.variant import VariantVerdict
+from models.compression.formats.table import FORMATS, parse_format
 from models.compression.weights import GOLDEN_FOLDER
 from models.data.raw_format_file import RAW_FORMAT_FILE
 from models.export.golden_rows import golden_columns
@@ -72,13 +73,18 @@ def deliver(
       EnvironmentProblem: a folder cannot be written.
     """
     blessed = [one for one in made if one.goes_out]
-    served = [one for one in blessed if one.verdict.kind == "savedmodel"]
+    served = [one for one in blessed if _holds_preparation(one)]
     pushed = {one.name: str(_serve(name, one, spec, lineage, raw_format)) for one in served}
-    files = [one for one in blessed if one.verdict.kind != "savedmodel"]
+    files = [one for one in blessed if not _holds_preparation(one)]
     if files:
         folder = _ship(name, files, spec, lineage, raw_format)
         pushed |= {one.name: str(folder / one.name) for one in files}
     return pushed
+
+
+def _holds_preparation(made: Made) -> bool:
+    name, _ = parse_format(made.verdict.format)
+    return FORMATS[name].holds_preparation
 
 
 def _serve(

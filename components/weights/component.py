@@ -7,7 +7,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
 from components.artifacts import NetworkWeights
-from components.compressor.make import FAILURE_FILE, failure_of, material_of
+from components.compressor.make import FAILURE_FILE, failure_of, training_artifacts
 from contracts.errors import ModelError
 from contracts.files import write_json
 from models.compression.spec import parse_weights
@@ -28,8 +28,8 @@ def Weights(  # noqa: N802 (a TFX component is named as a class)
 ) -> None:
     """Writes the network with other weights, or why there are none: the run goes on."""
     folder = Path(weights.uri)
-    material = material_of(trainer, examples, schema, transform_graph, model_run)
+    artifacts = training_artifacts(trainer, examples, schema, transform_graph, model_run)
     try:
-        make_weights(parse_weights(spec), material, folder, timeout_s)
+        make_weights(parse_weights(spec), artifacts, folder, timeout_s)
     except ModelError as error:
         write_json(folder / FAILURE_FILE, failure_of(error))

@@ -1,4 +1,4 @@
-"""An artifact proves itself: loaded from its files in a fresh process, timed, asked, compared.
+"""Benchmarks an artifact: loads its files in a fresh process, times, predicts and compares.
 
 One process does all three, because what it costs to start TensorFlow is most of the work.
 The order matters: the peak memory is read before the rows of test are predicted.
@@ -18,8 +18,8 @@ from models.processes.isolated import call
 
 
 @dataclass(frozen=True)
-class Task:
-    """What an artifact is asked.
+class BenchmarkTask:
+    """What an artifact is benchmarked with.
 
     Attributes:
       name: The variant's name.
@@ -43,7 +43,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Proof:
+class Benchmark:
     """What came of it; `reference` is the timing of the reference."""
 
     timing: Timing
@@ -51,7 +51,7 @@ class Proof:
     parity: ParityReport
 
 
-def prove(task: Task, timeout_s: float) -> Proof:
+def run_benchmark(task: BenchmarkTask, timeout_s: float) -> Benchmark:
     """Runs an artifact in a fresh process, with one thread.
 
     Raises:
@@ -61,7 +61,7 @@ def prove(task: Task, timeout_s: float) -> Proof:
         name: str(value) if isinstance(value, Path) else value for name, value in vars(task).items()
     }
     what = f"running the artifact of {task.name}"
-    told = call(
+    measured = call(
         "models.compression.benchmark:run",
         request,
         timeout_s=timeout_s,
@@ -69,15 +69,17 @@ def prove(task: Task, timeout_s: float) -> Proof:
         threads=1,
         bare=runtimes.has_model_file(task.folder),
     )
-    reference = told["reference"]
+    reference = measured["reference"]
     if reference is None:
         # A runtime without TensorFlow: the reference would add its memory and its threads.
         reference = runtimes.measure(task.reference, task.rows, task.repeats, timeout_s).to_dict()
-    return Proof(Timing(**told["timing"]), Timing(**reference), ParityReport(**told["parity"]))
+    return Benchmark(
+        Timing(**measured["timing"]), Timing(**reference), ParityReport(**measured["parity"])
+    )
 
 
 def run(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Does it in this process; see `prove`."""
+    """Does it in this process; see `run_benchmark`."""
     timing = runtimes.run_measure(request)
     reference = None
     if not runtimes.has_model_file(Path(request["folder"])):

@@ -5,25 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BeforeValidator, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
 from contracts.spec import Spec
-from models.networks.spec import CnnSpec, NetworkSpec, PythonSpec
+from models.compression.formats.table import FORMATS, parse_format
 
-Kind = Literal["savedmodel", "tflite", "onnx"]
-Format = Literal[
-    "savedmodel_float32",
-    "savedmodel_float16",
-    "savedmodel_int8",
-    "savedmodel_int8_weights",
-    "tflite_float32",
-    "tflite_float16",
-    "tflite_int8_dynamic",
-    "tflite_int8_full",
-    "onnx_float32",
-]
 
-_SMALLEST_BLOCK = 4  # of weights, two of which a 2:4 pattern keeps
+def _known_format(value: str) -> str:
+    parse_format(value)
+    return value
+
+
+FormatName = Annotated[str, AfterValidator(_known_format)]
 
 
 class GatesSpec(Spec):
@@ -125,7 +118,7 @@ WeightsSpec = Annotated[
 
 
 class _Form(Spec):
-    format: Format = "savedmodel_float32"
+    format: FormatName = "savedmodel_float32"
     gates: GatesSpec = GatesSpec()
 
 
@@ -181,7 +174,7 @@ class VariantSpec(Spec):
 
     name: str
     weights: WeightsSpec
-    format: Format
+    format: FormatName
     gates: GatesSpec = GatesSpec()
 
 
@@ -216,66 +209,13 @@ class VariantsSpec(Spec):
         )
 
 
-def kind_of(form: Format) -> Kind:
-    """The kind of artifact that a format is, which decides its runtime."""
-    if form.startswith("savedmodel"):
-        return "savedmodel"
-    return "tflite" if form.startswith("tflite") else "onnx"
-
-
-# Answers of the same weights rounded otherwise; a fine-tuned network is held against itself.
-_TOLERANCES: dict[str, float] = {
-    "savedmodel_float32": 1e-5,
-    "tflite_float32": 1e-5,
-    "onnx_float32": 1e-5,
-    "savedmodel_float16": 5e-3,
-    "tflite_float16": 5e-3,
-    "tflite_int8_full": 0.2,
-}
-_INT8_TOLERANCE = 0.1
-
-
 def tolerance_of(variant: VariantSpec) -> float:
     """How far a variant's answers on golden rows may be from its own network's in Keras."""
     declared = variant.gates.tolerance
-    return declared if declared is not None else _TOLERANCES.get(variant.format, _INT8_TOLERANCE)
-
-
-def unsupported(variant: VariantSpec, network: NetworkSpec) -> str | None:
-    """Says why a variant cannot be made of a network, before any work starts.
-
-    Args:
-      variant: The variant.
-      network: The candidate's network.
-
-    Returns:
-      One sentence, or None where nothing is known against it.
-    """
-    weights = variant.weights
-    if isinstance(network, PythonSpec):
-        return _unsupported_by_users(weights)
-    if isinstance(weights, PrunedSpec) and weights.pattern == "2:4":
-        widths = (*network.units, *(network.filters if isinstance(network, CnnSpec) else ()))
-        odd = [width for width in widths if width % _SMALLEST_BLOCK]
-        if odd:
-            return f"2:4 needs layers in blocks of {_SMALLEST_BLOCK}, and one is {odd[0]} wide"
-    if isinstance(weights, DistilledSpec):
-        small = [units for units in network.units if round(units * weights.scale) < 1]
-        if small:
-            return f"a layer of {small[0]} units has nothing left at scale {weights.scale:g}"
-    return None
-
-
-def _unsupported_by_users(weights: WeightsSpec) -> str | None:
-    """Why a technique cannot be applied to a network of the user's own."""
-    if isinstance(weights, OriginalSpec):
-        return None
-    if isinstance(weights, DistilledSpec):
-        return "a student is a narrower network, and only our own kinds can be made narrower"
-    return (
-        f"{weights.weights} weights need a network that tf_keras can build: your function builds "
-        "it under Keras 3, so its formats can be changed and its weights cannot"
-    )
+    if declared is not None:
+        return declared
+    name, precision = parse_format(variant.format)
+    return FORMATS[name].tolerances[precision]
 
 
 def is_reference(variant: VariantSpec) -> bool:

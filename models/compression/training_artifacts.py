@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from models.networks import InputSpec
 
 
-class Material(Spec):
+class TrainingArtifacts(Spec):
     """A trained network and the data that it learned from.
 
     Attributes:
-      trainer: What the Trainer was told.
+      trainer: The config of the Trainer.
       network_path: The network, as Keras wrote it.
       threshold: The operating threshold; binary only.
       train_files: The files of train.
@@ -38,23 +38,23 @@ class Material(Spec):
     schema_path: str
     graph_path: str
 
-    def with_network(self, path: Path) -> Material:
+    def with_network(self, path: Path) -> TrainingArtifacts:
         """The same with another network."""
         return self.model_copy(update={"network_path": str(path)})
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A material, opened.
+    """Training artifacts, opened.
 
     Attributes:
-      material: What was opened.
+      artifacts: What was opened.
       schema: The schema.
       graph: The transform graph.
       source: How raw examples become transformed features.
     """
 
-    material: Material
+    artifacts: TrainingArtifacts
     schema: Any
     graph: Any
     source: Source
@@ -64,24 +64,24 @@ class Opened:
         """The inputs of the network."""
         from models.data.transformed import input_specs
 
-        return input_specs(self.material.trainer.problem, self.graph)
+        return input_specs(self.artifacts.trainer.problem, self.graph)
 
     def network(self) -> Any:
         """Loads the network, in Keras 3."""
         import keras
 
-        spec = self.material.trainer.network
+        spec = self.artifacts.trainer.network
         if isinstance(spec, PythonSpec):
             load_function(spec.function)  # its module registers the layers that it defines
-        return keras.models.load_model(self.material.network_path, compile=False)
+        return keras.models.load_model(self.artifacts.network_path, compile=False)
 
     def split(self, name: Literal["train", "val"]) -> Split:
         """Reads and transforms a split; train in the order in which training saw it."""
         from models.data.dataset import load_split
 
-        trainer = self.material.trainer
+        trainer = self.artifacts.trainer
         train = name == "train"
-        files = self.material.train_files if train else self.material.val_files
+        files = self.artifacts.train_files if train else self.artifacts.val_files
         seed = trainer.seed if train else None
         return load_split(name, files, self.source, trainer.training.cache, seed)
 
@@ -89,17 +89,17 @@ class Opened:
         """What signatures of this network are made of."""
         from models.export.saved_model import Serving
 
-        material = self.material
+        artifacts = self.artifacts
         return Serving(
-            material.trainer.problem,
+            artifacts.trainer.problem,
             self.schema,
             self.source.transform,
             network,
-            material.threshold,
+            artifacts.threshold,
         )
 
 
-def open_material(material: Material) -> Opened:
+def open_artifacts(artifacts: TrainingArtifacts) -> Opened:
     """Opens the schema and the transform graph."""
     import tensorflow_transform as tft
     from google.protobuf import text_format
@@ -108,9 +108,9 @@ def open_material(material: Material) -> Opened:
     from models.data.dataset import Source
     from models.data.transform_layer import TransformLayer
 
-    text = Path(material.schema_path).read_text(encoding="utf-8")
+    text = Path(artifacts.schema_path).read_text(encoding="utf-8")
     schema = text_format.Parse(text, schema_pb2.Schema())
-    graph = tft.TFTransformOutput(material.graph_path)
-    label = material.trainer.problem.label.name
+    graph = tft.TFTransformOutput(artifacts.graph_path)
+    label = artifacts.trainer.problem.label.name
     source = Source(schema, TransformLayer(graph), label)
-    return Opened(material, schema, graph, source)
+    return Opened(artifacts, schema, graph, source)

@@ -6,20 +6,15 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
 
-from models.compression.spec import (
-    ClusteredSpec,
-    DistilledSpec,
-    OriginalSpec,
-    PrunedSpec,
-    QatSpec,
-    WeightsSpec,
-)
-from models.compression.training_artifacts import Material, Opened, open_material
+from models.compression.spec import OriginalSpec, WeightsSpec
+from models.compression.techniques.table import find_technique
+from models.compression.training_artifacts import Opened, TrainingArtifacts, open_artifacts
 from models.processes.isolated import call
 
 Array = np.ndarray[Any, Any]
@@ -32,13 +27,13 @@ _SPECS: TypeAdapter[WeightsSpec] = TypeAdapter(WeightsSpec)
 
 
 def make_weights(
-    spec: WeightsSpec, material: Material, folder: Path, timeout_s: float
+    spec: WeightsSpec, artifacts: TrainingArtifacts, folder: Path, timeout_s: float
 ) -> dict[str, Any]:
     """Writes the network with other weights, and what became of them.
 
     Args:
       spec: The technique; the candidate's own weights are copied.
-      material: The candidate.
+      artifacts: The candidate.
       folder: Where `network.keras`, `weights.json` and the golden rows with this network's
         answers go; it is made.
       timeout_s: How long the process may take.
@@ -53,7 +48,7 @@ def make_weights(
     folder.mkdir(parents=True, exist_ok=True)
     request = {
         "weights": spec.model_dump(mode="json"),
-        "material": material.model_dump(mode="json"),
+        "artifacts": artifacts.model_dump(mode="json"),
         "folder": str(folder),
     }
     target = "models.compression.weights:run"
@@ -68,60 +63,29 @@ def run(request: Mapping[str, Any]) -> dict[str, Any]:
     from models.export.golden_answers import golden_rows, write_answers
 
     spec = _SPECS.validate_python(request["weights"])
-    opened = open_material(Material.model_validate(request["material"]))
+    opened = open_artifacts(TrainingArtifacts.model_validate(request["artifacts"]))
     target = Path(request["folder"]) / NETWORK_FILE
     network = opened.network()
-    history: list[dict[str, float]] = []
+    make_network = resolve_name(find_technique(spec.weights).maker)
+    network, history = make_network(opened, network, spec)
     if isinstance(spec, OriginalSpec):
-        shutil.copyfile(opened.material.network_path, target)
+        shutil.copyfile(opened.artifacts.network_path, target)
     else:
-        network, history = _make(opened, network, spec)
-        _settle(opened, network)
+        _calibrate(opened, network)
         network.save(target)
-    rows = golden_rows(opened.material.val_files)
+    rows = golden_rows(opened.artifacts.val_files)
     write_answers(target.parent / GOLDEN_FOLDER, rows, opened.serving(network))
     return {"weights": spec.model_dump(mode="json"), "history": history, **describe(network)}
 
 
-def _make(
-    opened: Opened, network: Any, spec: PrunedSpec | ClusteredSpec | QatSpec | DistilledSpec
-) -> tuple[Any, list[dict[str, float]]]:
-    if isinstance(spec, DistilledSpec):
-        from models.compression.techniques.distillation import distil
-
-        return distil(opened, network, spec)
-    return network, _in_legacy(opened, network, spec)
-
-
-def _settle(opened: Opened, network: Any) -> None:
+def _calibrate(opened: Opened, network: Any) -> None:
     """Calibrates other weights as the candidate was: they share its operating threshold."""
     from models.data.dataset import ordered_batches
     from models.training.calibration import calibrate
 
-    if opened.material.trainer.training.calibration == "temperature":
+    if opened.artifacts.trainer.training.calibration == "temperature":
         val = opened.split("val")
         calibrate(network, ordered_batches(val), val.labels)
-
-
-def _in_legacy(
-    opened: Opened, network: Any, spec: PrunedSpec | ClusteredSpec | QatSpec
-) -> list[dict[str, float]]:
-    """Fine-tunes under tf_keras and copies the weights into the Keras 3 network."""
-    from models.compression.techniques.clustering import cluster
-    from models.compression.techniques.legacy import check_equal, open_bench
-    from models.compression.techniques.pruning import prune
-    from models.compression.techniques.qat import train_aware
-
-    bench = open_bench(opened, network)
-    if isinstance(spec, PrunedSpec):
-        model, history = prune(bench, spec)
-    elif isinstance(spec, ClusteredSpec):
-        model, history = cluster(bench, spec)
-    else:
-        model, history = train_aware(bench, spec)
-    network.set_weights(model.get_weights())
-    check_equal(network, model, bench.val)
-    return history
 
 
 def describe(network: Any) -> dict[str, Any]:

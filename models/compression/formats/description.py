@@ -9,14 +9,13 @@ from typing import Any
 from contracts.artifact import Artifact, TensorInput, digest
 from models.compression.constants import learned_preparation
 from models.compression.formats.instructions import instructions_of, worked_examples
-from models.compression.spec import Format
 from models.compression.training_artifacts import Opened
 from models.export.saved_model import served_classes
 from models.tasks import find_task
 
 
 def write_artifact(
-    form: Format,
+    form: str,
     runtime: str,
     opened: Opened,
     model: Path,
@@ -29,14 +28,14 @@ def write_artifact(
     Args:
       form: The format.
       runtime: What executes the file.
-      opened: The material; its transform graph gives the constants.
+      opened: The training artifacts; its transform graph gives the constants.
       model: The model file.
       inputs: The inputs, in order.
       output: The output's name.
       lineage: Where the network comes from.
     """
-    material = opened.material
-    problem = material.trainer.problem
+    artifacts = opened.artifacts
+    problem = artifacts.trainer.problem
     preparation = learned_preparation(problem, opened.schema, opened.graph)
     Artifact(
         format=form,
@@ -46,7 +45,7 @@ def write_artifact(
         task=find_task(problem.task).form,
         label=problem.label.name,
         classes=served_classes(problem, opened.schema),
-        threshold=material.threshold,
+        threshold=artifacts.threshold,
         inputs=tuple(inputs),
         output=output,
         preparation=preparation,

@@ -79,7 +79,7 @@ def worked_examples(opened: Opened, preparation: Preparation) -> tuple[dict[str,
     """Gives rows with their prepared values: an ordinary one, an empty one, an unknown one.
 
     Args:
-      opened: The material; its transform graph prepares the rows.
+      opened: The training artifacts; its transform graph prepares the rows.
       preparation: The same preparation, for its vocabularies.
     """
     named = [one for one in preparation.features if one.vocabulary is not None]
@@ -110,7 +110,7 @@ def _ordinary_row(opened: Opened) -> Row:
     from models.data.dataset import records
     from models.data.representation import parse_rows
 
-    examples = list(records(opened.material.val_files).take(_ROWS_TRIED).as_numpy_iterator())
+    examples = list(records(opened.artifacts.val_files).take(_ROWS_TRIED).as_numpy_iterator())
     if not examples:
         return {}
     raw = parse_rows(examples, _specs(opened))
@@ -127,7 +127,7 @@ def _transform(opened: Opened, rows: Sequence[Row]) -> dict[str, Any]:
         name: tf.constant([[_filled(row.get(name), spec.dtype)] for row in rows], spec.dtype)
         for name, spec in _specs(opened).items()
     }
-    problem = opened.material.trainer.problem
+    problem = opened.artifacts.trainer.problem
     features = opened.source.transform(raw)
     return {name: value.numpy() for name, value in features.items() if name != problem.label.name}
 
@@ -135,7 +135,7 @@ def _transform(opened: Opened, rows: Sequence[Row]) -> dict[str, Any]:
 def _specs(opened: Opened) -> dict[str, Any]:
     from models.data.representation import raw_input_specs
 
-    label = opened.material.trainer.problem.label.name
+    label = opened.artifacts.trainer.problem.label.name
     return dict(raw_input_specs(opened.schema, frozenset({label})))
 
 

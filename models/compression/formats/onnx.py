@@ -11,13 +11,16 @@ import tensorflow as tf
 
 from models.compression.formats.description import write_artifact
 from models.compression.formats.numeric import OUTPUT, plain_network, ports, to_features
+from models.compression.formats.table import FORMATS
 from models.compression.training_artifacts import Opened
 
-MODEL_FILE = "model.onnx"
+MODEL_FILE = FORMATS["onnx"].file
 _OPSET = 18
 
 
-def write_onnx(opened: Opened, folder: Path, lineage: Mapping[str, Any]) -> dict[str, Any]:
+def write_onnx(
+    precision: str, opened: Opened, folder: Path, lineage: Mapping[str, Any]
+) -> dict[str, Any]:
     """Writes `model.onnx` and its description."""
     import tf2onnx
 
@@ -39,5 +42,5 @@ def write_onnx(opened: Opened, folder: Path, lineage: Mapping[str, Any]) -> dict
         for one, port in zip(entries, model.graph.input, strict=True)
     ]
     output = model.graph.output[0].name
-    write_artifact("onnx_float32", "onnx", opened, folder / MODEL_FILE, named, output, lineage)
+    write_artifact(f"onnx_{precision}", "onnx", opened, folder / MODEL_FILE, named, output, lineage)
     return {"operators": dict(Counter(node.op_type for node in model.graph.node))}

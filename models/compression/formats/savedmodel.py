@@ -26,7 +26,6 @@ from models.compression.formats.numeric import (
     save_network,
     to_tensors,
 )
-from models.compression.spec import Format
 from models.compression.training_artifacts import Opened
 from models.data.representation import parse_rows, raw_input_specs
 from models.export.saved_model import (
@@ -43,15 +42,18 @@ Tensors = dict[str, tf.Tensor]
 _SMALL = 64  # weights; a scale for each channel would take as much room
 
 
-def write_savedmodel(form: Format, opened: Opened, folder: Path) -> dict[str, Any]:
-    """Writes the SavedModel; see the module for the forms."""
+def write_savedmodel(
+    precision: str, opened: Opened, folder: Path, lineage: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Writes the SavedModel; see the module for the precisions. It has no room for a lineage."""
+    del lineage
     network = opened.network()
-    if form == "savedmodel_int8":
+    if precision == "int8":
         with tempfile.TemporaryDirectory(prefix="kelp-int8-") as scratch:
             return _save(opened, _quantised(opened, network, Path(scratch)), folder)
-    if form == "savedmodel_float32":
+    if precision == "float32":
         return _save(opened, _Stored(network, _keep), folder)
-    store = _store_float16 if form == "savedmodel_float16" else _store_int8
+    store = _store_float16 if precision == "float16" else _store_int8
     return _save(opened, _Stored(network, store), folder)
 
 

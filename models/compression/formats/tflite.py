@@ -23,40 +23,40 @@ from models.compression.formats.numeric import (
     save_network,
     to_tensors,
 )
-from models.compression.spec import Format
+from models.compression.formats.table import FORMATS
 from models.compression.training_artifacts import Opened
 
-MODEL_FILE = "model.tflite"
+MODEL_FILE = FORMATS["tflite"].file
 
 CALIBRATION_ROWS = 1000
 _CALIBRATION_BATCH = 50
 
 
 def write_tflite(
-    form: Format, opened: Opened, folder: Path, lineage: Mapping[str, Any]
+    precision: str, opened: Opened, folder: Path, lineage: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Writes `model.tflite` and its description."""
     with tempfile.TemporaryDirectory(prefix="kelp-tflite-") as scratch:
         save_network(opened, opened.network(), Path(scratch))
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=[SIGNATURE])
-        _configure(converter, form, opened)
+        _configure(converter, precision, opened)
         content = converter.convert()
     model = folder / MODEL_FILE
     model.write_bytes(content)
     operators = _operators(content)
     _require_built_in(operators)
-    write_artifact(form, "tflite", opened, model, ports(opened), OUTPUT, lineage)
+    write_artifact(f"tflite_{precision}", "tflite", opened, model, ports(opened), OUTPUT, lineage)
     return {"operators": operators}
 
 
-def _configure(converter: Any, form: Format, opened: Opened) -> None:
+def _configure(converter: Any, precision: str, opened: Opened) -> None:
     # No EXPERIMENTAL_SPARSITY, however sparse the weights: LiteRT does not load such files.
-    if form == "tflite_float32":
+    if precision == "float32":
         return
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if form == "tflite_float16":
+    if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if form == "tflite_int8_full":
+    if precision == "int8_full":
         converter.representative_dataset = lambda: calibration(opened)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 

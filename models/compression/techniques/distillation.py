@@ -36,7 +36,7 @@ def distil(opened: Opened, teacher: Any, spec: DistilledSpec) -> tuple[Any, list
     Returns:
       The student, in Keras 3, and the history.
     """
-    trainer = opened.material.trainer
+    trainer = opened.artifacts.trainer
     problem = trainer.problem
     keras.utils.set_random_seed(trainer.seed)
     train, val = opened.split("train"), opened.split("val")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from types import SimpleNamespace
@@ -22,6 +22,8 @@ from models.networks import OutputSpec, build_network
 from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
+# A network with other weights, and an entry for each epoch.
+Weights = tuple[Any, list[dict[str, float]]]
 
 _CHECKED_ROWS = 256
 _CLOSE = 1e-4
@@ -34,7 +36,7 @@ class Bench:
     """A network under tf_keras, and what it is trained on with.
 
     Attributes:
-      opened: The material.
+      opened: The training artifacts.
       model: The network, with the weights of the Keras 3 one; it has no nested models.
       train: The split to learn from.
       val: The split to stop on.
@@ -50,7 +52,7 @@ class Bench:
     @property
     def batch_size(self) -> int:
         """Rows a step, as in training."""
-        return self.opened.material.trainer.training.batch_size
+        return self.opened.artifacts.trainer.training.batch_size
 
     @property
     def steps(self) -> int:
@@ -80,7 +82,7 @@ def open_bench(opened: Opened, network: Any) -> Bench:
     Raises:
       ModelError: it answers otherwise.
     """
-    trainer = opened.material.trainer
+    trainer = opened.artifacts.trainer
     tf_keras.utils.set_random_seed(trainer.seed)
     train, val = opened.split("train"), opened.split("val")
     output = output_spec(trainer.problem, train.labels)
@@ -88,6 +90,24 @@ def open_bench(opened: Opened, network: Any) -> Bench:
     model.set_weights(network.get_weights())
     check_equal(network, model, val)
     return Bench(opened, model, train, val, output)
+
+
+def fine_tuned(opened: Opened, network: Any, train: Callable[[Bench], Weights]) -> Weights:
+    """Trains a network on under tf_keras.
+
+    Args:
+      opened: The training artifacts.
+      network: The trained network in Keras 3; it gets the new weights.
+      train: Gives a model of tf_keras with as many weights, and the history.
+
+    Raises:
+      ModelError: the network answers otherwise in one Keras than in the other.
+    """
+    bench = open_bench(opened, network)
+    model, history = train(bench)
+    network.set_weights(model.get_weights())
+    check_equal(network, model, bench.val)
+    return network, history
 
 
 def check_equal(network: Any, model: Any, val: Split) -> None:
@@ -128,7 +148,7 @@ def fine_tune(
     Returns:
       One entry per epoch.
     """
-    trainer = bench.opened.material.trainer
+    trainer = bench.opened.artifacts.trainer
     weights = class_weights(trainer.problem, bench.train.labels, trainer.training.class_weights)
     rate = tf_keras.optimizers.schedules.CosineDecay(spec.learning_rate, spec.epochs * bench.steps)
     optimizer = tf_keras.optimizers.AdamW(

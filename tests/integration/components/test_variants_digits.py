@@ -21,7 +21,7 @@ from models.compression.formats import conversion, tflite
 from models.compression.runtimes import open_predictor, predict_table
 from models.compression.spec import VariantsSpec
 from models.data.raw_table import read_table
-from tests.fixtures.toy_variants import Digits, material_of
+from tests.fixtures.toy_variants import Digits, training_artifacts
 
 GATES = {"max_drop": 0.015, "tolerance": 0.2}
 VARIANTS = {
@@ -41,13 +41,13 @@ class Judged:
         world = Digits(folder)
         self.candidate, run = world.train("trained", epochs=20)
         (run / "spec.json").write_text(world.spec.model_dump_json())
-        self.material = material_of(world, run)
+        self.artifacts = training_artifacts(world, run)
         self.specs = {one.name: one for one in VariantsSpec(variants=VARIANTS).resolved()}
         (folder / "weights").mkdir()
         report = weights.run(
             {
                 "weights": {"weights": "none"},
-                "material": self.material.model_dump(mode="json"),
+                "artifacts": self.artifacts.model_dump(mode="json"),
                 "folder": str(folder / "weights"),
             }
         )
@@ -70,7 +70,7 @@ class Judged:
     def make(self, name, folder):
         folder.mkdir()
         sources = Sources(self.candidate, self.folder / "weights", "the data")
-        make_variant(self.specs[name], self.material, sources, folder, 240)
+        make_variant(self.specs[name], self.artifacts, sources, folder, 240)
         return folder
 
     def judge(self, name, folder):
@@ -90,12 +90,11 @@ def _convert_in_this_process(patch):
     """TFLite's converter, whose calibration can be patched then; the quantiser stays apart."""
     apart = make.convert
 
-    def convert(form, material, folder, timeout_s, lineage):
+    def convert(form, artifacts, folder, timeout_s, lineage):
         if not form.startswith("tflite"):
-            return apart(form, material, folder, timeout_s, lineage)
+            return apart(form, artifacts, folder, timeout_s, lineage)
         folder.mkdir(parents=True)
-        request = {"format": form, "material": material.model_dump(mode="json")}
-        return conversion.run(request | {"folder": str(folder), "lineage": lineage})
+        return conversion.run(conversion.conversion_request(form, artifacts, folder, lineage))
 
     patch.setattr(make, "convert", convert)
 
@@ -204,7 +203,7 @@ def test_what_cannot_be_made_is_reported_and_not_judged(judged, tmp_path):
         {"variants": {"thin": {"weights": "distilled", "scale": 0.01, "format": "onnx_float32"}}}
     ).resolved()[0]
     sources = Sources(judged.candidate, judged.folder / "weights", "the data")
-    make_variant(spec, judged.material, sources, tmp_path, 240)
+    make_variant(spec, judged.artifacts, sources, tmp_path, 240)
     told = json.loads((tmp_path / VARIANT_FILE).read_text())
     assert told["status"] == "unsupported"
     verdict = evaluate_variant(

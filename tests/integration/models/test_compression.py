@@ -15,6 +15,7 @@ import tensorflow as tf
 from pydantic import TypeAdapter
 from tensorflow.core.protobuf import saved_model_pb2
 
+from components.compressor.make import Sources, make_variant
 from contracts.artifact import ARTIFACT_FILE, ArtifactModel, read_artifact
 from contracts.columns import served_columns
 from contracts.errors import ModelError
@@ -23,17 +24,20 @@ from models.compression import parity
 from models.compression.constants import learned_preparation
 from models.compression.formats import conversion, tflite
 from models.compression.formats.numeric import ports
+from models.compression.formats.table import FORMATS, Format
 from models.compression.runtimes import measure, open_predictor, predict_table, run_predict
-from models.compression.spec import WeightsSpec
-from models.compression.training_artifacts import open_material
+from models.compression.spec import VariantsSpec, WeightsSpec, tolerance_of
+from models.compression.training_artifacts import open_artifacts
 from models.compression.weights import make_weights
 from models.data.raw_table import read_table
 from models.data.representation import raw_input_specs
+from models.user_code import CODE_FOLDER_VARIABLE
+from serving.servable import load_servable
 from tests.artifact_preparation import App
-from tests.fixtures.toy_variants import Digits, convert_to, material_of
+from tests.fixtures.toy_variants import Digits, convert_to, training_artifacts
 from tests.fixtures.toy_world import LABELS, World
 
-FORMATS = {
+TOLERANCES = {
     "savedmodel_float32": 1e-5,
     "savedmodel_float16": 5e-3,
     "savedmodel_int8_weights": 0.05,
@@ -63,7 +67,7 @@ def materials(worlds):
         world = worlds(case)
         _, run = world.train("trained")
         (run / "spec.json").write_text(world.spec.model_dump_json())
-        return material_of(world, run), run / "golden"
+        return training_artifacts(world, run), run / "golden"
 
     return functools.cache(make)
 
@@ -73,10 +77,10 @@ def weights(materials, tmp_path_factory):
     """By case and technique: the folder that it wrote, and its report."""
 
     def make(case, technique, settings=()):
-        material, _ = materials(case)
+        artifacts, _ = materials(case)
         folder = tmp_path_factory.mktemp(technique)
         spec = TypeAdapter(WeightsSpec).validate_python({"weights": technique, **dict(settings)})
-        return folder, make_weights(spec, material, folder, timeout_s=300)
+        return folder, make_weights(spec, artifacts, folder, timeout_s=300)
 
     return functools.cache(make)
 
@@ -88,10 +92,10 @@ def _gap(folder, golden, tolerance=0.1):
 
 @pytest.mark.parametrize("case", LABELS)
 def test_rows_are_prepared_without_tensorflow_as_the_transform_graph_does(worlds, materials, case):
-    opened = open_material(materials(case)[0])
+    opened = open_artifacts(materials(case)[0])
     problem = worlds(case).problem
     preparation = learned_preparation(problem, opened.schema, opened.graph)
-    files = opened.material.val_files
+    files = opened.artifacts.val_files
     table = read_table(files, opened.schema, list(problem.features))
     assert any(table[name].null_count for name in problem.features)
     examples = tf.data.TFRecordDataset(files, "GZIP").batch(1000).get_single_element()
@@ -108,15 +112,15 @@ def test_rows_are_prepared_without_tensorflow_as_the_transform_graph_does(worlds
     ("form", "case"), [("tflite_float32", "binary_text"), ("onnx_float32", "regression")]
 )
 def test_an_app_prepares_its_inputs_from_the_description_alone(materials, tmp_path, form, case):
-    material, _ = materials(case)
-    convert_to(form, material, tmp_path)
+    artifacts, _ = materials(case)
+    convert_to(form, artifacts, tmp_path)
     app = App(tmp_path)
-    opened = open_material(material)
+    opened = open_artifacts(artifacts)
     specs = raw_input_specs(opened.schema, frozenset({opened.source.label}))
-    examples = tf.data.TFRecordDataset(material.val_files, "GZIP").batch(1000)
+    examples = tf.data.TFRecordDataset(artifacts.val_files, "GZIP").batch(1000)
     raw = tf.io.parse_example(examples.get_single_element(), specs)
     wanted = opened.source.transform(raw)
-    rows = read_table(material.val_files, opened.schema, list(specs)).to_pylist()
+    rows = read_table(artifacts.val_files, opened.schema, list(specs)).to_pylist()
     for place, row in enumerate(rows):
         for name, values in app.prepare(row).items():
             np.testing.assert_allclose(values, wanted[name][place], atol=1e-6, err_msg=name)
@@ -149,15 +153,15 @@ def _described(folder, column):
     return next(feature for feature in features if feature["column"] == column)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", TOLERANCES)
 @pytest.mark.parametrize("case", ["binary_text", "multiclass", "regression"])
 def test_a_format_answers_as_its_network_does(materials, tmp_path, case, form):
-    material, golden = materials(case)
-    operators = convert_to(form, material, tmp_path / "artifact")["operators"]
+    artifacts, golden = materials(case)
+    operators = convert_to(form, artifacts, tmp_path / "artifact")["operators"]
     assert operators
-    report = _gap(tmp_path / "artifact", golden, FORMATS[form])
+    report = _gap(tmp_path / "artifact", golden, TOLERANCES[form])
     assert report["rows"] == 100
-    assert report["max_difference"] <= FORMATS[form]
+    assert report["max_difference"] <= TOLERANCES[form]
     if form.startswith("savedmodel"):
         assert report["wrong_classes"] == 0
         loaders = {name.rpartition("/")[0] for name in report["differences"]}
@@ -165,12 +169,12 @@ def test_a_format_answers_as_its_network_does(materials, tmp_path, case, form):
 
 
 def test_the_raw_rows_of_a_table_get_the_same_answers_in_every_runtime(worlds, materials, tmp_path):
-    material, _ = materials("binary_text")
+    artifacts, _ = materials("binary_text")
     world = worlds("binary_text")
-    table = read_table(material.val_files, world.schema, list(world.problem.features))
+    table = read_table(artifacts.val_files, world.schema, list(world.problem.features))
     answers = []
     for form in ("savedmodel_float32", "tflite_float32", "onnx_float32"):
-        convert_to(form, material, tmp_path / form)
+        convert_to(form, artifacts, tmp_path / form)
         answers.append(predict_table(open_predictor(tmp_path / form), table))
         assert answers[-1].shape == (200,)
         np.testing.assert_allclose(answers[-1], answers[0], atol=1e-5)
@@ -180,16 +184,16 @@ def test_the_raw_rows_of_a_table_get_the_same_answers_in_every_runtime(worlds, m
 
 def test_the_file_holds_the_weights_and_not_only_the_graph(materials, tmp_path):
     """Converted from concrete functions, the file would have lost them without a word."""
-    material, _ = materials("multiclass")
-    convert_to("tflite_float32", material, tmp_path)
-    network = keras.models.load_model(material.network_path)
+    artifacts, _ = materials("multiclass")
+    convert_to("tflite_float32", artifacts, tmp_path)
+    network = keras.models.load_model(artifacts.network_path)
     weights = sum(v.numpy().nbytes for v in network.trainable_variables if len(v.shape) > 1)
     assert (tmp_path / "model.tflite").stat().st_size > weights
 
 
 def test_a_tampered_constant_or_file_is_found_out(materials, tmp_path):
-    material, golden = materials("binary_text")
-    convert_to("tflite_float32", material, tmp_path)
+    artifacts, golden = materials("binary_text")
+    convert_to("tflite_float32", artifacts, tmp_path)
     path = tmp_path / ARTIFACT_FILE
     whole = json.loads(path.read_text())
     assert whole["lineage"] == {"run": 7}
@@ -206,8 +210,8 @@ def test_a_tampered_constant_or_file_is_found_out(materials, tmp_path):
 
 
 def test_a_quantised_savedmodel_holds_its_weights_once_for_both_signatures(materials, tmp_path):
-    material, golden = materials("digits")
-    conversion.convert("savedmodel_int8", material, tmp_path, timeout_s=300)
+    artifacts, golden = materials("digits")
+    conversion.convert("savedmodel_int8", artifacts, tmp_path, timeout_s=300)
     saved = saved_model_pb2.SavedModel()
     saved.ParseFromString((tmp_path / "saved_model.pb").read_bytes())
     (graph,) = [meta.graph_def for meta in saved.meta_graphs]
@@ -217,7 +221,7 @@ def test_a_quantised_savedmodel_holds_its_weights_once_for_both_signatures(mater
         for node in nodes
         if node.op == "Const" and node.attr["dtype"].type == tf.int8.as_datatype_enum
     ]
-    network = keras.models.load_model(material.network_path)
+    network = keras.models.load_model(artifacts.network_path)
     matrices = [v for v in network.trainable_variables if len(v.shape) > 1]
     large = sum(int(np.prod(v.shape)) for v in matrices)
     assert 0.9 * large <= sum(c.size for c in constants) <= large
@@ -225,7 +229,7 @@ def test_a_quantised_savedmodel_holds_its_weights_once_for_both_signatures(mater
 
 
 def test_calibration_rows_are_dicts_by_input_name(materials):
-    opened = open_material(materials("binary_text")[0])
+    opened = open_artifacts(materials("binary_text")[0])
     batches = list(tflite.calibration(opened))
     assert sum(len(batch["input_0"]) for batch in batches) == 600
     entries = ports(opened)
@@ -234,8 +238,8 @@ def test_calibration_rows_are_dicts_by_input_name(materials):
 
 
 def test_calibration_with_zeros_is_told_by_the_answers(materials, tmp_path, monkeypatch):
-    material, golden = materials("digits")
-    convert_to("tflite_int8_full", material, tmp_path / "right")
+    artifacts, golden = materials("digits")
+    convert_to("tflite_int8_full", artifacts, tmp_path / "right")
     right = _gap(tmp_path / "right", golden)["max_difference"]
     honest = tflite.calibration
 
@@ -244,14 +248,14 @@ def test_calibration_with_zeros_is_told_by_the_answers(materials, tmp_path, monk
             yield {name: tf.zeros_like(value) for name, value in batch.items()}
 
     monkeypatch.setattr(tflite, "calibration", zeros)
-    convert_to("tflite_int8_full", material, tmp_path / "wrong")
+    convert_to("tflite_int8_full", artifacts, tmp_path / "wrong")
     wrong = _gap(tmp_path / "wrong", golden)["max_difference"]
     assert right < 0.2 < 0.5 < wrong
 
 
 def test_a_network_that_is_not_there_is_told_by_the_process(materials, tmp_path):
-    material, _ = materials("binary_text")
-    lost = material.with_network(tmp_path / "lost.keras")
+    artifacts, _ = materials("binary_text")
+    lost = artifacts.with_network(tmp_path / "lost.keras")
     with pytest.raises(ModelError, match="the conversion to ONNX") as caught:
         conversion.convert("onnx_float32", lost, tmp_path / "out", timeout_s=120)
     assert "lost.keras" in caught.value.received
@@ -265,8 +269,8 @@ def test_pruned_weights_are_zero_and_still_load_in_litert(materials, weights, tm
     assert all(one["sparsity"] == pytest.approx(0.8, abs=0.015) for one in layers.values())
     network = keras.models.load_model(folder / "network.keras")
     assert np.mean(network.layers[-1].kernel.numpy() == 0) < 0.1
-    material = materials("digits")[0].with_network(folder / "network.keras")
-    convert_to("tflite_int8_dynamic", material, tmp_path)
+    artifacts = materials("digits")[0].with_network(folder / "network.keras")
+    convert_to("tflite_int8_dynamic", artifacts, tmp_path)
     report = _gap(tmp_path, folder / "golden")
     assert report["max_difference"] <= 0.1
     # The tool that switches tf.keras to Keras 2 was never in this process.
@@ -296,8 +300,8 @@ def test_weights_trained_for_eight_bits_have_moved_and_fit_eight_bits(materials,
     kernels = [i for i, array in enumerate(before) if array.ndim > 1]
     assert all(np.abs(before[i] - after[i]).max() > 0 for i in kernels)
     assert len(report["history"]) == 1
-    material = materials("digits")[0].with_network(folder / "network.keras")
-    convert_to("tflite_int8_full", material, tmp_path)
+    artifacts = materials("digits")[0].with_network(folder / "network.keras")
+    convert_to("tflite_int8_full", artifacts, tmp_path)
     assert _gap(tmp_path, folder / "golden")["max_difference"] <= 0.15
 
 
@@ -305,8 +309,8 @@ def test_weights_trained_for_eight_bits_have_moved_and_fit_eight_bits(materials,
 def test_a_student_is_smaller_and_answers_much_as_its_teacher(materials, weights, case):
     settings = (("epochs", 12), ("scale", 0.4), ("learning_rate", 1e-2))
     folder, report = weights(case, "distilled", settings)
-    material, golden = materials(case)
-    teacher = keras.models.load_model(material.network_path)
+    artifacts, golden = materials(case)
+    teacher = keras.models.load_model(artifacts.network_path)
     assert report["parameters"] < 0.5 * teacher.count_params()
     assert report["history"][-1]["val_loss"] < report["history"][0]["val_loss"]
     output = "predictions" if case == "regression" else "probabilities"
@@ -316,8 +320,8 @@ def test_a_student_is_smaller_and_answers_much_as_its_teacher(materials, weights
     assert np.corrcoef(taught, student)[0, 1] > 0.7
 
 
-def _accuracy(material, form, folder, world):
-    conversion.convert(form, material, folder, timeout_s=300)
+def _accuracy(artifacts, form, folder, world):
+    conversion.convert(form, artifacts, folder, timeout_s=300)
     files = sorted(map(str, (world.folder / "test").iterdir()))
     table = read_table(files, world.schema)
     scores = predict_table(open_predictor(folder), table)
@@ -325,9 +329,9 @@ def _accuracy(material, form, folder, world):
 
 
 def test_filters_in_eight_bits_read_digits_as_well(worlds, materials, tmp_path):
-    material, world = materials("digits")[0], worlds("digits")
+    artifacts, world = materials("digits")[0], worlds("digits")
     accuracy = {
-        form: _accuracy(material, form, tmp_path / form, world)
+        form: _accuracy(artifacts, form, tmp_path / form, world)
         for form in (
             "savedmodel_float32",
             "savedmodel_int8",
@@ -344,11 +348,11 @@ def test_filters_in_eight_bits_read_digits_as_well(worlds, materials, tmp_path):
 def test_artifacts_are_predicted_and_timed_in_processes_without_tensorflow(
     worlds, materials, tmp_path
 ):
-    material, world = materials("binary_text")[0], worlds("binary_text")
-    table = read_table(material.val_files, world.schema, list(world.problem.features))
+    artifacts, world = materials("binary_text")[0], worlds("binary_text")
+    table = read_table(artifacts.val_files, world.schema, list(world.problem.features))
     pq.write_table(table, tmp_path / "rows.parquet")
     folder = tmp_path / "tflite"
-    convert_to("tflite_float32", material, folder)
+    convert_to("tflite_float32", artifacts, folder)
     request = {"folder": folder, "rows": tmp_path / "rows.parquet", "answers": tmp_path / "a.npy"}
     assert run_predict(request) == {"rows": table.num_rows}
     wanted = predict_table(open_predictor(folder), table)
@@ -364,3 +368,52 @@ def test_artifacts_are_predicted_and_timed_in_processes_without_tensorflow(
         "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script, str(folder)], check=True, cwd=Path.cwd())
+
+
+OWN_FORMAT = """
+import tempfile
+from pathlib import Path
+
+from onnxruntime.quantization import quantize_dynamic
+
+from components.compressor.make import Sources, make_variant
+from contracts.artifact import digest, read_artifact
+from models.compression.formats.onnx import write_onnx
+
+
+def write_small(precision, opened, folder, lineage):
+    with tempfile.TemporaryDirectory() as scratch:
+        report = write_onnx("float32", opened, Path(scratch), lineage)
+        artifact = read_artifact(Path(scratch))
+        quantize_dynamic(Path(scratch) / artifact.file, folder / artifact.file)
+    sha256 = digest((folder / artifact.file).read_bytes())
+    changes = {"format": f"small_{precision}", "sha256": sha256}
+    artifact.model_copy(update=changes).write(folder)
+    return report
+"""
+
+
+def test_a_format_is_one_module_and_one_row(worlds, materials, weights, tmp_path, monkeypatch):
+    """The module lies beside the config; each step runs in a process of its own, as in a run."""
+    (tmp_path / "own_formats.py").write_text(OWN_FORMAT)
+    monkeypatch.setenv(CODE_FOLDER_VARIABLE, str(tmp_path))
+    row = Format("ONNX in eight bits", ".onnx", "onnx", "own_formats:write_small", {"int8": 0.1})
+    monkeypatch.setitem(FORMATS, "small", row)
+    spec = VariantsSpec.model_validate({"variants": {"own": {"format": "small_int8"}}})
+    (variant,) = spec.resolved()
+    artifacts, _ = materials("binary_text")
+    made = tmp_path / "made"
+    sources = Sources(tmp_path, weights("binary_text", "none")[0], "")
+    make_variant(variant, artifacts, sources, made, timeout_s=300)
+    facts = json.loads((made / "variant.json").read_text())
+    assert (facts["status"], facts["kind"]) == ("made", "small"), facts
+    model = made / "model"
+    assert b"DynamicQuantizeLinear" in (model / "model.onnx").read_bytes()
+    assert read_artifact(model).runtime == "onnx"
+    report = _gap(model, made / "golden")
+    assert 0 < report["max_difference"] <= tolerance_of(variant)
+    table = read_table(artifacts.val_files, worlds("binary_text").schema)
+    answers = open_predictor(model).answers(open_predictor(model).inputs(table))
+    served = load_servable(model).run("serving_default", open_predictor(model).inputs(table))
+    for name, values in answers.items():
+        np.testing.assert_array_equal(served[name], values)

@@ -13,7 +13,7 @@ import pytest
 
 from models.data.raw_table import read_table
 from pipelines import cli
-from tests.fixtures.toy_variants import convert_to, material_of
+from tests.fixtures.toy_variants import convert_to, training_artifacts
 from tests.fixtures.toy_world import World
 
 FORMS = ("savedmodel_float32", "tflite_float32", "onnx_float32")
@@ -27,11 +27,11 @@ class Place:
         self.folder = folder
         self.candidate, run = world.train("trained")
         (run / "spec.json").write_text(world.spec.model_dump_json())
-        material = material_of(world, run)
+        artifacts = training_artifacts(world, run)
         for form in FORMS:
-            convert_to(form, material, folder / form)
+            convert_to(form, artifacts, folder / form)
         columns = [*world.problem.features, "key"]
-        self.table = read_table(material.val_files, world.schema, columns)
+        self.table = read_table(artifacts.val_files, world.schema, columns)
         pq.write_table(self.table, folder / "rows.parquet")
         pa_csv.write_csv(self.table, folder / "rows.csv")
         self.artifacts = [self.candidate, *(folder / form for form in FORMS)]
@@ -150,7 +150,7 @@ def test_a_broken_artifact_is_told(places, tmp_path, capsys):
     assert "no such file" in capsys.readouterr().err
     (lost / "artifact.json").write_text(json.dumps({"format": "tflite_float32"}))
     assert cli.main(["predict", str(lost), "--data", data]) == 1
-    assert "no readable artifact.json" in capsys.readouterr().err
+    assert "artifact.json cannot be read" in capsys.readouterr().err
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "saved_model.pb").write_bytes(b"not one")

@@ -12,11 +12,11 @@ from components.compressor import make
 from components.compressor.make import Sources, make_variant
 from contracts.errors import ModelError
 from models.compression.spec import VariantSpec
-from models.compression.training_artifacts import Material
+from models.compression.training_artifacts import TrainingArtifacts
 from models.training.config import TrainerSpec
 
 
-def _material(folder: Path) -> Material:
+def _material(folder: Path) -> TrainingArtifacts:
     trainer = TrainerSpec.model_validate(
         {
             "name": "flights",
@@ -31,7 +31,7 @@ def _material(folder: Path) -> Material:
             "costs": {},
         }
     )
-    return Material(
+    return TrainingArtifacts(
         trainer=trainer,
         network_path=str(folder / "network.keras"),
         threshold=0.5,
@@ -62,7 +62,7 @@ def _make(tmp_path: Path, weights: dict[str, Any], form: str) -> dict[str, Any]:
 
 
 def test_float32_is_the_candidate_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(form: str, material: Material, folder: Path, *_: Any) -> None:
+    def write(form: str, artifacts: TrainingArtifacts, folder: Path, *_: Any) -> None:
         assert form == "savedmodel_float32"
         folder.mkdir()
         (folder / "saved_model.pb").write_bytes(b"abc")
@@ -99,7 +99,7 @@ def test_what_is_known_not_to_work_is_not_tried(
 
 
 def test_a_converter_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(form: str, material: Material, folder: Path, *_: Any) -> None:
+    def fail(form: str, artifacts: TrainingArtifacts, folder: Path, *_: Any) -> None:
         folder.mkdir(parents=True)
         (folder / "half").write_bytes(b"")
         raise ModelError("the conversion crashed", received="signal 11")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from components.pusher.config import PushSpec
 from components.variant_pusher.deliver import Made, deliver
+from contracts.results.variant import VariantVerdict
 from models.export.golden_rows import write_golden
 
 FORMATS = {
@@ -27,8 +27,16 @@ def _made(folder: Path, name: str, status: str = "blessed", content: str = "a") 
     (target / "model" / "model.bin").write_text(f"{name} {content}")
     column = {"x": np.arange(3, dtype=np.float32)}
     write_golden(target / "golden", [b"", b"", b""], column, {"probabilities": column["x"]})
-    verdict: dict[str, Any] = {"name": name, "weights": {"weights": "none"}, "format": form}
-    return Made(target, verdict | {"kind": kind, "status": status})
+    verdict = {
+        "name": name,
+        "weights": {"weights": "none"},
+        "format": form,
+        "kind": kind,
+        "status": status,
+        "metric": "auc",
+        "higher_is_better": True,
+    }
+    return Made(target, VariantVerdict.model_validate(verdict))
 
 
 def _spec(folder: Path) -> PushSpec:

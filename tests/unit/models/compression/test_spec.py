@@ -1,13 +1,14 @@
 import pytest
 from pydantic import ValidationError
 
+from contracts.errors import ModelError
+from models.compression.formats.table import parse_format
 from models.compression.spec import (
     PrunedSpec,
     VariantsSpec,
-    kind_of,
     tolerance_of,
-    unsupported,
 )
+from models.compression.techniques.table import find_technique, unsupported
 from models.networks.spec import CnnSpec, MlpSpec
 
 
@@ -34,7 +35,7 @@ def test_variants_that_share_weights_resolve_to_equal_specs():
     assert pruned.weights == small.weights == PrunedSpec(weights="pruned", sparsity=0.7)
     assert small.gates.max_drop == 0.01
     assert pruned.gates.max_drop == 0.005
-    assert kind_of(small.format) == "tflite"
+    assert parse_format(small.format) == ("tflite", "int8_dynamic")
 
 
 def test_another_gate_or_format_leaves_the_weights_as_they_are():
@@ -60,7 +61,9 @@ def test_another_gate_or_format_leaves_the_weights_as_they_are():
         ({"a": {"weights": "pruned", "pattern": "2:4"}}, "a sparsity of 0.5, not of 0.8"),
         ({"a": {"weights": "pruned", "sparsity": 0.4}}, "greater than or equal to 0.5"),
         ({"a": {"weights": "smaller"}}, "smaller"),
-        ({"a": {"format": "int4"}}, "int4"),
+        ({"a": {"format": "int4"}}, "unknown format 'int4'"),
+        ({"a": {"format": "tflite_float61"}}, "did you mean 'tflite_float16'"),
+        ({"a": {"format": "coreml_float32"}}, "did you mean"),
         ({"a": {"sparsity": 0.8}}, "sparsity"),
     ],
 )
@@ -91,3 +94,8 @@ def test_what_cannot_be_made_is_told_before_work_starts():
     assert "one is 6 wide" in unsupported(pattern, cnn)
     assert "a layer of 4 units" in unsupported(student, MlpSpec(units=(128, 4)))
     assert unsupported(plain, cnn) is None
+
+
+def test_an_unknown_technique_is_an_error_that_names_the_nearest():
+    with pytest.raises(ModelError, match="did you mean 'pruned'"):
+        find_technique("prunned")

@@ -10,7 +10,8 @@ import pytest
 import tf_keras
 
 from contracts.errors import ConfigError, ModelError
-from models.compression.spec import VariantSpec, unsupported
+from models.compression.spec import VariantSpec
+from models.compression.techniques.table import unsupported
 from models.networks import InputSpec, OutputSpec, build_network
 from models.networks.spec import PythonSpec
 from models.user_code import CODE_FOLDER_VARIABLE
