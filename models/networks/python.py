@@ -79,7 +79,7 @@ def _check_output(spec: PythonSpec, network: Any, output: OutputSpec) -> None:
             "several outputs" if shape is None else f"shape {tuple(shape)}",
             _HELPERS,
         )
-    wanted = _ACTIVATIONS[output.task]
+    wanted = _ACTIVATIONS[find_task(output.task).form]
     last = network.layers[-1]
     activation = getattr(getattr(last, "activation", None), "__name__", "none")
     if wanted is not None and (activation != wanted or not hasattr(last, "kernel")):
