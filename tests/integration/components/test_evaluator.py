@@ -156,9 +156,9 @@ def test_binary_figures_and_slices(tmp_path: Path, rng: np.random.Generator) -> 
         reference.average_precision_score(y, p), abs=0.01
     )
     big, thin = candidate.slices
-    assert (big["slice"], big["rows"]) == ({"group": "big"}, ROWS - 5)
-    assert "insufficient" in thin
-    assert "metrics" not in thin
+    assert (big.slice, big.rows) == ({"group": "big"}, ROWS - 5)
+    assert thin.insufficient == "fewer than 10 rows"
+    assert not thin.metrics
 
 
 def test_multiclass_figures(tmp_path: Path, rng: np.random.Generator) -> None:
