@@ -66,7 +66,7 @@ def test_its_network_is_blessed_and_what_cannot_be_made_is_reported(folder: Path
 
 def test_it_answers_by_rest_as_the_page_asks_it(folder: Path) -> None:
     (request,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
-    server = ServerProcess(folder).ready()
+    server = ServerProcess(folder, {"workers": 2}).ready()
     try:
         answers = {}
         for name in ("bicycles", "bicycles-onnx"):

@@ -28,6 +28,12 @@ def decoys(tmp_path, monkeypatch):
     return root
 
 
+def test_there_is_a_decoy_of_each_of_our_packages():
+    root = Path(__file__).parents[4]
+    folders = {init.parent.name for init in root.glob("*/__init__.py")}
+    assert folders - {"tests", "bench"} == set(NAMES)
+
+
 def test_a_module_gets_its_arguments_and_is_the_main_one():
     command = module_command("this", ["one"])
     done = subprocess.run(command, capture_output=True, text=True, check=True)
