@@ -18,7 +18,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from report.render import write_report
-from tests.fixtures.report_run import Run, full_run
+from tests.fixtures.report_run import Run, full_run, summary_of
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SIZES = {"desktop": (1280, 900), "phone": (375, 812), "small": (360, 640)}
@@ -52,7 +52,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a full run in which names try to break out."""
     run = full_run(tmp_path_factory.mktemp("run"))
     make_hostile(run)
-    return write_report(run.folder, run.summary, run.folders)
+    return write_report(run.folder, run.typed(), run.folders)
 
 
 def make_hostile(run: Run) -> None:
@@ -60,7 +60,7 @@ def make_hostile(run: Run) -> None:
     evidence["slices"][0]["slice"] = {HOSTILE: HOSTILE}
     evidence["importance"][0]["feature"] = HOSTILE
     run.change("evidence", "evidence.json", evidence)
-    run.summary["card"]["owner"] = HOSTILE
+    (run.folder / "config.json").write_text(json.dumps({"card": {"owner": HOSTILE}}))
     run.summary["warnings"] = [HOSTILE]
     run.summary["variants"][-1] |= {"name": HOSTILE, "reasons": [HOSTILE]}
     run.summary["variants"][1] |= {"name": HOSTILE}
@@ -315,12 +315,11 @@ def test_links_of_the_sections_lead_somewhere(browser: webdriver.Chrome, page: P
 
 def test_failed_run_is_shown_too(browser: webdriver.Chrome, tmp_path: Path, page: Path) -> None:
     browser.get_log("browser")
-    summary = {
-        "name": "flights",
-        "run_id": "r1",
-        "status": "failed",
-        "error": ["error: The label is missing.", "  where:    DataGate, feature delayed"],
-    }
+    summary = summary_of(
+        status="failed",
+        stopped_at="DataGate",
+        error=["error: The label is missing.", "  where:    DataGate, feature delayed"],
+    )
     show(browser, write_report(tmp_path, summary, {}), "phone", "dark")
     assert browser.get_log("browser") == []
     assert "The run failed at DataGate" in browser.find_element(By.ID, "verdict").text
