@@ -265,7 +265,7 @@ def _unreachable(url: str, error: httpx.TransportError) -> EnvironmentProblem:
         where=url,
         expected="an answer to an HTTP request",
         received=f"{type(error).__name__}: {error}",
-        fix="start it, `kelp serve` for example, or mend the URL",
+        fix="start it, `kelp serve` for example, or correct the URL",
     )
 
 

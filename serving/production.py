@@ -58,7 +58,7 @@ def write_server_files(
             where=str(folder),
             expected="a folder that this user may write",
             received=str(error),
-            fix="mend the permissions, or name another folder",
+            fix="correct the permissions, or name another folder",
         ) from error
     write_config(models_file, entries)
     return names

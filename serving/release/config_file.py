@@ -156,7 +156,7 @@ def _read(path: Path) -> Any:
             where=str(path),
             expected="TensorFlow Serving's model config, as text",
             received=str(error),
-            fix="mend it, or remove it: it is written anew where it is needed",
+            fix="correct it, or remove it: it is written anew where it is needed",
         ) from error
     if config.WhichOneof("config") == "custom_model_config":
         raise _wrong(path, "custom_model_config", "model_config_list")
@@ -212,5 +212,5 @@ def _wrong(path: Path, received: str, expected: str) -> EnvironmentProblem:
         where=str(path),
         expected=expected,
         received=received,
-        fix="mend it, or remove it: it is written anew where it is needed",
+        fix="correct it, or remove it: it is written anew where it is needed",
     )
