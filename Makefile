@@ -42,9 +42,10 @@ test-quick: setup ## Run the unit tests, without coverage
 	@$(PYTHON) scripts/promtool.py
 	$(BIN)/python $(PYTEST) tests/unit
 
-check: setup ## Lint, check formatting, types and layers
+check: setup ## Lint, check formatting, wording, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(PYTHON) scripts/wording.py
 	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/lint-imports
 

@@ -120,8 +120,8 @@ def _row_of_table(name: str, folder: Path) -> tuple[dict[str, str], bool]:
                 break
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     if not (latest / "summary.json").is_file():
-        told = (folder / "init.log").read_text().strip().splitlines()
-        return {"table": name, "verdict": "failed", "deciding gate": " ".join(told[:1])}, False
+        lines = (folder / "init.log").read_text().strip().splitlines()
+        return {"table": name, "verdict": "failed", "deciding gate": " ".join(lines[:1])}, False
     summary = _read(latest / "summary.json")
     evidence = Path(summary["folders"].get("evidence", "")) / "evidence.json"
     return row_of(summary, _read(evidence) if evidence.is_file() else {}), is_sound(summary)

@@ -227,8 +227,8 @@ def model_url(
     Raises:
       EnvironmentProblem: the model is not said, said twice, or both version and label are.
     """
-    base, models, told = url.rstrip("/").partition(_MODELS)
-    known, _, rest = told.partition("/")
+    base, models, place = url.rstrip("/").partition(_MODELS)
+    known, _, rest = place.partition("/")
     if bool(models) == (model is not None) or (rest and (version is not None or label)):
         raise EnvironmentProblem(
             "It must be said once which model is meant.",
@@ -254,8 +254,8 @@ def _content(answer: httpx.Response) -> Any:
         content = None
     if answer.status_code == httpx.codes.OK and content is not None:
         return content
-    told = content.get("error") if isinstance(content, dict) else None
-    message = str(told) if told else answer.text[:200] or answer.reason_phrase
+    reason = content.get("error") if isinstance(content, dict) else None
+    message = str(reason) if reason else answer.text[:200] or answer.reason_phrase
     raise RequestRefused(answer.status_code, message, str(answer.url))
 
 
@@ -269,6 +269,6 @@ def _unreachable(url: str, error: httpx.TransportError) -> EnvironmentProblem:
     )
 
 
-def _seconds(told: str) -> float:
+def _seconds(seconds: str) -> float:
     """Of `Retry-After`; a date instead of seconds says nothing here."""
-    return float(told) if told.isascii() and told.isdecimal() else 0.0
+    return float(seconds) if seconds.isascii() and seconds.isdecimal() else 0.0

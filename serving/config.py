@@ -149,7 +149,7 @@ class ServingSpec(Spec):
     """All of the server's config.
 
     Attributes:
-      host: The address to listen on; loopback unless told otherwise.
+      host: The address to listen on; loopback by default.
       port: The port; 0 takes a free one.
       grpc_port: The port of TensorFlow Serving's gRPC services; None has none.
       workers: Processes that serve; each has all models.

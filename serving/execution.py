@@ -49,8 +49,8 @@ def execute(servable: Servable, requests: Sequence[Request]) -> list[Answer | Ex
         outputs = servable.run(requests[0].signature.name, inputs)
         return _shared(requests, inputs, outputs)
     except UnfitError:
-        return _without_misfits(servable, requests)
-    except Exception as error:  # noqa: BLE001 - told to the request, which must not be left waiting
+        return _one_by_one(servable, requests)
+    except Exception as error:  # noqa: BLE001 - given to the request, which must not be left waiting
         if len(requests) == 1:
             return [error]
         return [one for each in requests for one in execute(servable, [each])]
@@ -73,7 +73,7 @@ def _shared(
     return [Answer(answers, (end - size, end)) for size, end in zip(sizes, ends, strict=True)]
 
 
-def _without_misfits(servable: Servable, requests: Sequence[Request]) -> list[Answer | Exception]:
+def _one_by_one(servable: Servable, requests: Sequence[Request]) -> list[Answer | Exception]:
     """Sets aside the requests whose rows do not fit, and answers the others together."""
     found: dict[int, Answer | Exception] = {}
     fitting = []

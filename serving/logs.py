@@ -24,17 +24,17 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""
         time = datetime.fromtimestamp(record.created, timezone.utc)
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "time": time.isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
             "logger": record.name,
             "pid": record.process,
         }
-        told |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        fields |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
-            told["trace"] = self.formatException(record.exc_info)
-        return json.dumps(told, default=str)
+            fields["trace"] = self.formatException(record.exc_info)
+        return json.dumps(fields, default=str)
 
 
 def log_as_json(stream: TextIO | None = None) -> None:
@@ -42,10 +42,10 @@ def log_as_json(stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
     for name, level in (("serving", logging.INFO), ("uvicorn", logging.ERROR)):
-        told = logging.getLogger(name)
-        told.handlers = [handler]
-        told.setLevel(level)
-        told.propagate = False
+        library = logging.getLogger(name)
+        library.handlers = [handler]
+        library.setLevel(level)
+        library.propagate = False
 
 
 @contextlib.contextmanager

@@ -39,8 +39,8 @@ def signatures_of(answer: Mapping[str, Any], where: str) -> dict[str, Signature]
       ModelError: this is no such metadata.
     """
     try:
-        told = answer["metadata"]["signature_def"]["signature_def"]
-        found = {name: _signature(name, content) for name, content in told.items()}
+        signatures = answer["metadata"]["signature_def"]["signature_def"]
+        found = {name: _signature(name, content) for name, content in signatures.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             "The metadata cannot be read.",
@@ -60,10 +60,10 @@ def _signature(name: str, content: Mapping[str, Any]) -> Signature | None:
     return Signature(name, inputs, outputs, content.get("method_name") or "")
 
 
-def _port(name: str, told: Mapping[str, Any]) -> Port:
-    form = told.get("tensor_shape") or {}
+def _port(name: str, fields: Mapping[str, Any]) -> Port:
+    form = fields.get("tensor_shape") or {}
     shape = None
     if not form.get("unknown_rank"):
         sizes = [int(dim["size"]) for dim in form.get("dim") or ()]
         shape = tuple(None if size < 0 else size for size in sizes)
-    return Port(name, _DTYPES[told["dtype"]], shape)
+    return Port(name, _DTYPES[fields["dtype"]], shape)

@@ -162,7 +162,7 @@ def set_threads(operation: int, calls: int) -> None:
       operation: On how many one operation may run.
       calls: How many may be at work at once: a slow model must not keep the others waiting.
     """
-    with contextlib.suppress(RuntimeError):  # TensorFlow runs already, on what it was told then
+    with contextlib.suppress(RuntimeError):  # TensorFlow runs already, with the settings of then
         tf.config.threading.set_intra_op_parallelism_threads(operation)
         tf.config.threading.set_inter_op_parallelism_threads(calls)
 
@@ -268,6 +268,6 @@ def _reason(error: Exception) -> str:
     """What went wrong, without where in the graph: one line."""
     text = str(getattr(error, "message", None) or error)
     lines = [line.strip() for line in text.splitlines()]
-    told = [line for line in lines if line and not line.startswith(_TRACES)]
-    first = _OPERATION.sub("", told[0]) if told else type(error).__name__
+    messages = [line for line in lines if line and not line.startswith(_TRACES)]
+    first = _OPERATION.sub("", messages[0]) if messages else type(error).__name__
     return "".join(each if each.isprintable() else "?" for each in first)[:400]

@@ -1,4 +1,4 @@
-"""The server: one process, or several that share a socket, until it is told to go."""
+"""The server: one process, or several that share a socket, until it is stopped."""
 
 from __future__ import annotations
 
@@ -124,11 +124,11 @@ class Server(uvicorn.Server):
 
     async def _tell(self) -> None:
         await self._app.manager.settled()
-        print(told_of_models(self._spec, self._app.manager.available()), flush=True)
+        print(models_line(self._spec, self._app.manager.available()), flush=True)
 
 
 def run_worker(spec: ServingSpec, listening: socket.socket, worker: Worker) -> int:
-    """Serves on a socket until told to go.
+    """Serves on a socket until it is stopped.
 
     Returns:
       The status to exit with.
@@ -172,12 +172,14 @@ def make_app(spec: ServingSpec, worker: Worker) -> App:
     """
     metrics = Metrics()
 
-    def count(told: Loading) -> None:
-        path, status = str(told.path), "success" if told.code == "OK" else "fail"
+    def count(loading: Loading) -> None:
+        path, status = str(loading.path), "success" if loading.code == "OK" else "fail"
         metrics.count(LOAD_COUNT, model_path=path, status=status)
-        if told.code == "OK":
-            metrics.count(LOAD_LATENCY, told.load_s * 1e6, model_path=path)
-            metrics.histogram(WARMUP_LATENCY, model_path=path, status="OK").add(told.warm_s * 1e6)
+        if loading.code == "OK":
+            metrics.count(LOAD_LATENCY, loading.load_s * 1e6, model_path=path)
+            metrics.histogram(WARMUP_LATENCY, model_path=path, status="OK").add(
+                loading.warm_s * 1e6
+            )
 
     log = RequestLog(spec.request_log) if spec.request_log.folder is not None else None
 
@@ -239,7 +241,7 @@ def greeting(spec: ServingSpec, listening: socket.socket) -> str:
     return "\n".join(lines)
 
 
-def told_of_models(spec: ServingSpec, available: dict[str, list[int]]) -> str:
+def models_line(spec: ServingSpec, available: dict[str, list[int]]) -> str:
     """What the server says when the models are loaded."""
     served = [f"  {name}: {', '.join(map(str, one))}" for name, one in available.items() if one]
     lacking = [name for name, one in available.items() if not one]
@@ -253,7 +255,7 @@ def told_of_models(spec: ServingSpec, available: dict[str, list[int]]) -> str:
 
 
 def serve(spec: ServingSpec, tell: Callable[[str], None]) -> int:
-    """Serves until told to go.
+    """Serves until it is stopped.
 
     Args:
       spec: The server's config.

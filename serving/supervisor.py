@@ -38,7 +38,7 @@ class _Child:
 
 
 class Supervisor:
-    """Runs `workers` processes until told to go.
+    """Runs `workers` processes until it is stopped.
 
     Args:
       spec: The server's config.
@@ -93,8 +93,8 @@ class Supervisor:
                 continue
             failures = child.failures + 1 if now - child.born < _SHORT_LIFE_S else 0
             wait = min(2.0 ** (failures - 1), _MOST_WAIT_S) if failures else 0.0
-            told = {"worker": place, "worker_pid": child.process.pid, "status": status}
-            logger.error("worker_died", extra={**told, "again_in_s": wait})
+            fields = {"worker": place, "worker_pid": child.process.pid, "status": status}
+            logger.error("worker_died", extra={**fields, "again_in_s": wait})
             del self._children[place]
             self._due[place] = (now + wait, failures)
         for place, (due, failures) in list(self._due.items()):

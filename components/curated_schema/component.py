@@ -33,7 +33,7 @@ def parse_schema(text: str, where: str) -> schema_pb2.Schema:
             where=where,
             expected="a tensorflow.metadata.v0.Schema in protobuf's text format",
             received=str(error),
-            fix="mend the file, or delete it and run `kelp schema freeze` again",
+            fix="fix the file, or delete it and run `kelp schema freeze` again",
         ) from error
 
 

@@ -181,7 +181,7 @@ class LeakageSpec(Spec):
     Attributes:
       severity: What a failure does.
       max_power: For classes the area under the ROC curve (of more than two, that of the
-        class told worst); for regression the share of the label's variance.
+        class predicted worst); for regression the share of the label's variance.
       rows: How many rows of train are looked at, drawn at random.
       gap: The best feature against the next.
     """

@@ -1,1 +1,1 @@
-"""What TFX's Evaluator is told, and what it answered."""
+"""The config of TFX's Evaluator, and its results."""

@@ -55,7 +55,7 @@ class Encoding:
       inputs: By raw column, its name among the inputs of `serving_default`.
       features: The features, in the order of their encoded columns; empty where the network
         does not join them in one flat layer.
-      reference: The mean encoded row of rows of val: what attributions are told against.
+      reference: The mean encoded row of rows of val: the point that attributions start from.
       threshold: The operating threshold; binary only.
     """
 

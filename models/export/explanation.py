@@ -51,17 +51,19 @@ def integrated_gradients(
     Args:
       model: The model.
       encoded: The row, `[width]`.
-      target: The class whose log-odds are told; needed for more than two classes.
+      target: The class whose log-odds are explained; needed for more than two classes.
       reference: Where the line begins; by default the model's own mean row.
     """
     start = np.asarray(model.encoding.reference if reference is None else reference, np.float32)
     way = np.asarray(encoded, np.float32) - start
-    ends = _told(tf.constant(model.score(np.stack([start, start + way]))), target).numpy()
+    ends = _explained_score(
+        tf.constant(model.score(np.stack([start, start + way]))), target
+    ).numpy()
     difference = float(ends[1]) - float(ends[0])
     for steps in _STEPS:
         places = (np.arange(steps, dtype=np.float32) + 0.5) / steps
         slopes = model.gradient(
-            start + places[:, None] * way, lambda scores, _: _told(scores, target)
+            start + places[:, None] * way, lambda scores, _: _explained_score(scores, target)
         )
         parts = slopes.mean(axis=0, dtype=np.float64) * way
         residual = difference - float(parts.sum())
@@ -79,7 +81,7 @@ def integrated_gradients(
     )
 
 
-def _told(scores: tf.Tensor, target: int | None) -> tf.Tensor:
+def _explained_score(scores: tf.Tensor, target: int | None) -> tf.Tensor:
     """One score a row: of logits, the log-odds of the class against all others."""
     if scores.shape.rank == 1:
         return scores

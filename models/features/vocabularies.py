@@ -18,7 +18,7 @@ from models.features.words import WordsKind
 
 VOCABULARIES_FILE = "vocabularies"
 ESCAPED = b"\\"
-# What a line cannot hold. The backslash comes first, so that it can be told from the codes.
+# What a line cannot hold. The backslash comes first, so that the codes stay unambiguous.
 ESCAPES = ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\r", b"\\r"))
 
 

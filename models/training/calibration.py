@@ -20,7 +20,7 @@ from contracts.results.training import TemperatureScaling
 Array = np.ndarray[Any, Any]
 
 BINS = 15
-_LIMITS = (0.05, 20.0)  # where val is told apart without an error, nothing else would hold it
+_LIMITS = (0.05, 20.0)  # where val is separated without an error, nothing else would bound it
 
 
 def calibrate(network: Any, batches: Iterable[Any], labels: Array) -> TemperatureScaling:

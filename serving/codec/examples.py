@@ -13,7 +13,7 @@ from serving.codec.layout import Columns, layout_of
 from serving.codec.parse import parse, shown
 from serving.codec.requests import Request, signature_name
 from serving.codec.signature import Signature
-from serving.codec.values import UnfitError, first_misfit, is_base64, text_to_bytes
+from serving.codec.values import UnfitError, first_wrong, is_base64, text_to_bytes
 from serving.errors import ServingError
 
 Method = Literal["classify", "regress"]
@@ -140,7 +140,7 @@ def _decode(
 ) -> Request:
     """Reads examples for a signature of one input; `outputs` is how many it may have.
 
-    The signature's method name is not looked at, as TensorFlow Serving does not unless told
+    The signature's method name is not looked at, as TensorFlow Serving does not by default
     to: TensorFlow 2 writes the same one for all.
     """
     name = signature_name(document)
@@ -217,7 +217,7 @@ def _fill(feature: Any, values: list[Any], name: str, where: str) -> None:
             feature.float_list.value.extend(np.array(values, np.float32).tolist())
     elif kinds == {"int64"}:
         numbers = list(map(int, values))
-        if first_misfit(numbers, "int64") is not None:
+        if first_wrong(numbers, "int64") is not None:
             raise ServingError(
                 400,
                 f"Feature: {name} has uint64 element. Only int64 is supported. ({where})",

@@ -12,7 +12,7 @@ from typing import Any
 
 from serving.codec.parse import shown
 from serving.codec.signature import STRING, Port, Signature
-from serving.codec.values import SUPPORTED, first_misfit, is_base64
+from serving.codec.values import SUPPORTED, first_wrong, is_base64
 from serving.errors import ServingError
 
 _NAMES = {"float32": "float", "float64": "double", "float16": "half"}
@@ -22,18 +22,18 @@ _KINDS: Mapping[type, str] = {
 }  # fmt: skip
 
 
-def rows_problem(rows: Sequence[Any], misfit: int, signature: Signature) -> ServingError:
+def rows_problem(rows: Sequence[Any], wrong_place: int, signature: Signature) -> ServingError:
     """Says what is wrong with an `instances` list.
 
     Args:
       rows: The list.
-      misfit: The first row that does not fit the signature, or does not go with the first row.
+      wrong_place: The first row that does not fit the signature, or does not go with the first row.
       signature: What it is read for.
     """
     objects = type(rows[0]) is dict and not (is_base64(rows[0]) and len(signature.inputs) == 1)
     look = _object_row_problem if objects else _bare_row_problem
     firsts: dict[str, tuple[int, ...]] = {}
-    for place in sorted({0, misfit}):
+    for place in sorted({0, wrong_place}):
         problem = look(place, rows[place], signature, firsts)
         if problem:
             return problem
@@ -178,15 +178,15 @@ def _walk(value: Any, dtype: str, shape: tuple[int, ...]) -> Iterator[tuple[tupl
             places = range(len(each) - 1, -1, -1)
             waiting.extend(((*path, place), each[place]) for place in places)
         else:
-            misfit = first_misfit(each, dtype)
-            if misfit is not None:
-                waiting.append(((*path, misfit), each[misfit]))
+            wrong_place = first_wrong(each, dtype)
+            if wrong_place is not None:
+                waiting.append(((*path, wrong_place), each[wrong_place]))
 
 
 def _leaf_problem(value: Any, dtype: str) -> tuple[int, str] | None:
     if dtype not in SUPPORTED:
         return 501, _no_conversion(value, dtype)
-    if first_misfit([value], dtype) is None:
+    if first_wrong([value], dtype) is None:
         return None
     if dtype == STRING and is_base64(value):
         return 400, "Unable to base64 decode"

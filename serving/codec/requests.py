@@ -62,7 +62,7 @@ class Request:
             try:
                 self._inputs = self._read(self._raw)
             except (UnfitError, KeyError):
-                place = _first_misfit(self._raw, self._read)
+                place = _first_wrong_row(self._raw, self._read)
                 raise rows_problem(self._raw, place, self.signature) from None
         return self._inputs
 
@@ -227,7 +227,7 @@ class _SignatureDecoder:
             mergeable=self._mergeable,
         )
         if not self._settled or bare:
-            request.inputs  # noqa: B018 - what does not fit is told now
+            request.inputs  # noqa: B018 - what does not fit is reported now
         return request
 
     def by_column(self, columns: Any) -> Request:
@@ -327,7 +327,7 @@ class _SignatureDecoder:
 _ABSENT = object()
 
 
-def _first_misfit(rows: Sequence[Any], read: Callable[[Sequence[Any]], object]) -> int:
+def _first_wrong_row(rows: Sequence[Any], read: Callable[[Sequence[Any]], object]) -> int:
     """The place of the first row that does not go with the first one, by halving."""
     low, high = 0, len(rows)
     while high - low > 1:

@@ -73,7 +73,7 @@ def to_array(values: Sequence[Any], dtype: str) -> np.ndarray:
     return np.array(values, np.dtype(dtype))
 
 
-def first_misfit(values: Sequence[Any], dtype: str) -> int | None:
+def first_wrong(values: Sequence[Any], dtype: str) -> int | None:
     """The place of the first leaf that does not fit a type, by halving."""
     if not values or _all_fit(values, dtype):
         return None

@@ -72,7 +72,7 @@ class App:
       manager: What lends versions.
       spec: The server's config.
       metrics: Where to count; None counts for this process alone.
-      request_log: What keeps a sample of the requests; told of here, and closed at the end.
+      request_log: What keeps a sample of the requests; closed at the end.
       load_first: Takes no connection before all models are loaded.
       rpc: What answers by gRPC; started and stopped here.
 
@@ -121,7 +121,7 @@ class App:
         except Disconnected:
             return
         if self._closing or (answer.status == 413 and _asks_first(scope["headers"])):
-            # Who was told 413 instead of 100 never sends the body that the parser waits for.
+            # Who got 413 instead of 100 never sends the body that the parser waits for.
             answer.headers.append((b"connection", b"close"))
         add_cors(answer.headers, scope["raw_path"], self._cors)
         await send(
@@ -163,7 +163,7 @@ class App:
             if verb == "POST":
                 answer = Answer(200, await self._predict(route, headers, receive))
             else:
-                answer = self._told(route)
+                answer = self._described(route)
         except ServingError as error:
             answer = _error(error)
         except (Disconnected, asyncio.CancelledError):
@@ -185,10 +185,10 @@ class App:
                 return await predictor.classify(body, limits.deadline_s)
             return await predictor.regress(body, limits.deadline_s)
 
-    def _told(self, route: Route) -> Answer:
+    def _described(self, route: Route) -> Answer:
         if route.method == "status":
-            told = self.manager.status(route.name, route.version, route.label)
-            status = {"model_version_status": [one.to_json() for one in told]}
+            statuses = self.manager.status(route.name, route.version, route.label)
+            status = {"model_version_status": [one.to_json() for one in statuses]}
             return Answer(200, json.dumps(status, indent=1).encode() + b"\n")
         with self.manager.lookup(route.name, route.version, route.label) as predictor:
             named = {
@@ -196,8 +196,8 @@ class App:
                 "signature_name": "",
                 "version": str(predictor.version),
             }
-            told_of = {"model_spec": named, "metadata": predictor.servable.metadata}
-            return Answer(200, json.dumps(told_of, indent=1).encode() + b"\n")
+            content = {"model_spec": named, "metadata": predictor.servable.metadata}
+            return Answer(200, json.dumps(content, indent=1).encode() + b"\n")
 
     def _count(self, route: Route | None, status: int, started: float) -> None:
         """Counts as TensorFlow Serving does: all requests, and the time of those that succeed."""
@@ -217,8 +217,8 @@ class App:
 
     def _readiness(self) -> Answer:
         ready = self.manager.ready()
-        told = {"ready": ready, "models": self.manager.available()}
-        return Answer(200 if ready else 503, orjson.dumps(told))
+        readiness = {"ready": ready, "models": self.manager.available()}
+        return Answer(200 if ready else 503, orjson.dumps(readiness))
 
     def _metrics_page(self) -> Answer:
         gauges: list[tuple[str, Labels, float]] = [

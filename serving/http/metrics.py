@@ -115,16 +115,16 @@ class Metrics:
             (name, "counter", labels, value) for (name, labels), value in self._counters.items()
         ]
         rows += [(name, "gauge", labels, value) for name, labels, value in gauges]
-        told = ""
+        family = ""
         for name, kind, labels, value in sorted(rows):
-            if name != told:
+            if name != family:
                 lines.append(f"# TYPE {name} {kind}")
-                told = name
+                family = name
             lines.append(f"{name}{{{_labels(labels)}}} {_number(value)}")
         for (name, labels), one in sorted(self._histograms.items(), key=lambda item: item[0]):
-            if name != told:
+            if name != family:
                 lines.append(f"# TYPE {name} histogram")
-                told = name
+                family = name
             lines += _histogram_lines(name, _labels(labels), one)
         return "\n".join(lines) + "\n"
 

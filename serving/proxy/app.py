@@ -129,12 +129,12 @@ class Proxy:
             finally:
                 self._active -= 1
         except ServingError as error:
-            return _told(error)
+            return _error_answer(error)
         except Disconnected:
             raise
         except Exception:
             logger.exception("request_failed", extra={"path": path.decode("latin-1")[:200]})
-            return _told(ServingError(500, "Internal error"))
+            return _error_answer(ServingError(500, "Internal error"))
 
     def _may(self, scope: Scope) -> bool:
         return self._key is None or brings_key(scope["headers"], self._key)
@@ -181,7 +181,7 @@ class Proxy:
             return await self._upstream.send(verb, target, headers, body)
         except ServingError as error:
             # It counts for the version that was asked.
-            return _told(error)
+            return _error_answer(error)
 
     def _route(self, verb: str, path: bytes) -> Route | None:
         try:
@@ -220,10 +220,10 @@ class Proxy:
         if release is None or label is None or release != self._releases.get(route.name):
             return
         figures = self._figures_of(route.name, release)
-        told = None
+        content = None
         if release.canary is not None and route.method == "predict" and answer.status == 200:
-            told = _read(answer.body)
-        figures.add(label, answer.status, took_s * 1000, told)
+            content = _read(answer.body)
+        figures.add(label, answer.status, took_s * 1000, content)
 
     def _figures_of(self, name: str, release: Release) -> ReleaseFigures:
         figures = self._figures.get(name)
@@ -301,7 +301,7 @@ def _read(body: bytes) -> Any:
         return None
 
 
-def _told(error: ServingError) -> Passed:
+def _error_answer(error: ServingError) -> Passed:
     headers = list(_JSON)
     if error.status in (429, 503):
         headers.append((b"retry-after", b"1"))

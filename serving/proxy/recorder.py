@@ -107,10 +107,10 @@ class Recorder:
         answer = await self._upstream.send("GET", f"{target}/metadata".encode(), [], b"")
         if answer.status != 200:
             raise ServingError(answer.status, "there are no metadata")
-        told = loads(answer.body)
-        signatures = signatures_of(told, target)
+        metadata = loads(answer.body)
+        signatures = signatures_of(metadata, target)
         known = _Known(
-            int(told["model_spec"]["version"]),
+            int(metadata["model_spec"]["version"]),
             Decoder(signatures, self._limits.rows, self._limits.depth),
             time.monotonic() + _KNOWN_S,
         )
@@ -143,7 +143,7 @@ def _read(exchange: Exchange, known: _Known) -> LoggedRequest:
 def _rows(rows: list[Any], signature: Signature) -> dict[str, np.ndarray]:
     """The answer to a request by row, as columns."""
     if len(signature.outputs) == 1:
-        told: Any = rows
+        columns: Any = rows
     else:
-        told = {name: [row[name] for row in rows] for name in signature.outputs}
-    return read_outputs({"outputs": told}, signature, len(rows))
+        columns = {name: [row[name] for row in rows] for name in signature.outputs}
+    return read_outputs({"outputs": columns}, signature, len(rows))

@@ -1,4 +1,4 @@
-"""Runs the proxy until it is told to go."""
+"""Runs the proxy until it is stopped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def serve_proxy(
     tell: Callable[[str], None],
     ca: Path | None = None,
 ) -> int:
-    """Passes requests on until told to go.
+    """Passes requests on until it is stopped.
 
     Args:
       upstream: The server behind the proxy.

@@ -81,8 +81,8 @@ class Figures:
             "requests": requests,
             "errors": errors,
             "statuses": {str(status): count for status, count in sorted(self._statuses.items())},
-            "latency_ms": _told(self._latency),
-            "outputs": {name: _told(one) for name, one in sorted(self._outputs.items())},
+            "latency_ms": _quantiles(self._latency),
+            "outputs": {name: _quantiles(one) for name, one in sorted(self._outputs.items())},
         }
 
 
@@ -128,8 +128,8 @@ def one_row(answer: Any, draw: float) -> dict[str, float]:
     if isinstance(rows, list):
         row = rows[int(draw * len(rows))] if rows else None
         return _numbers(row if isinstance(row, Mapping) else {"": row})
-    told = answer.get("outputs")
-    columns = told if isinstance(told, Mapping) else {"": told}
+    outputs = answer.get("outputs")
+    columns = outputs if isinstance(outputs, Mapping) else {"": outputs}
     lengths = {len(column) for column in columns.values() if isinstance(column, list)}
     if len(lengths) != 1 or not (length := lengths.pop()):
         return {}
@@ -149,5 +149,5 @@ def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def _told(sample: Reservoir) -> dict[str, Any]:
+def _quantiles(sample: Reservoir) -> dict[str, Any]:
     return {"count": sample.count, "sample": sample.values()}

@@ -15,7 +15,7 @@ CHAMPION = "champion"
 # What the tracker writes to a registered version: where it was pushed to.
 _PUSHED_TO = "pushed_to"
 _SQLITE = "sqlite:///"
-# MLflow's defaults retry for minutes; traffic has moved already when it is told.
+# MLflow's defaults retry for minutes; traffic has moved already when MLflow is informed.
 _SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
@@ -28,14 +28,14 @@ def follow(
 ) -> bool:
     """Brings the aliases of a model to where its traffic goes.
 
-    A registry that cannot be reached keeps no model from its traffic: it is told of.
+    A registry that cannot be reached keeps no model from its traffic: it is reported.
 
     Args:
       uri: MLflow's; None for none.
       folder: The model's folder, which its versions were pushed to.
       stable: The version that is trusted.
       canary: The one on trial; None takes the alias away.
-      tell: Told of what goes wrong.
+      tell: Called with what goes wrong.
 
     Returns:
       Whether there is a registered version that the aliases name now.

@@ -213,12 +213,12 @@ def _watch(plan: Plan, traffic: Traffic, running: Release) -> tuple[bool, str, S
             checks = judge(page["labels"], spec.budget)
         over = [check for check in checks if check.state == "over"]
         if over:
-            return False, f"{over[0].what}: {over[0].told}", checks
+            return False, f"{over[0].what}: {over[0].comparison}", checks
         waiting = [check.what for check in checks if check.state != "within"]
         if checks and not waiting and passed >= spec.watch_s:
             return True, f"it kept its budget for {passed:.0f} s", checks
         if passed >= spec.timeout_s:
-            lacking = f": {', '.join(waiting)}" if waiting else ", and the proxy told nothing"
+            lacking = f": {', '.join(waiting)}" if waiting else ", and the proxy reported nothing"
             return False, f"it had not shown itself good after {passed:.0f} s{lacking}", checks
 
 
@@ -275,9 +275,9 @@ def _previous(plan: Plan, before: Release | None, current: int | None) -> tuple[
             expected="a version to return from",
             fix=f"GET {plan.server}/v1/models/{name} tells why",
         )
-    told = plan.version if plan.version is not None else before.previous if before else None
+    wanted = plan.version if plan.version is not None else before.previous if before else None
     older = [one for one in versions if one < current]
-    target = told if told is not None else max(older, default=None)
+    target = wanted if wanted is not None else max(older, default=None)
     if target is None or target not in versions or target == current:
         raise EnvironmentProblem(
             f"There is no version of {name} to return to.",

@@ -27,20 +27,20 @@ class Check:
         and it is kept, "waiting" otherwise.
       stable: The stable version's figure.
       canary: The canary's.
-      told: The comparison and its bound, for people.
+      comparison: The comparison and its bound, for people.
     """
 
     what: str
     state: State
     stable: str
     canary: str
-    told: str
+    comparison: str
 
     def line(self) -> str:
         """One line of a summary."""
         return (
             f"{self.what:<24} stable {self.stable:<16} canary {self.canary:<16} "
-            f"{self.told}: {self.state}"
+            f"{self.comparison}: {self.state}"
         )
 
 
@@ -146,8 +146,8 @@ def _shift(
     answered = canary["requests"] - canary["errors"]
     if not len(ours):
         lost = answered >= budget.requests <= len(theirs)
-        told = "the canary does not give it" if lost else "no answers yet"
-        return Check(what, "over" if lost else "waiting", f"{len(theirs):,} values", "none", told)
+        reason = "the canary does not give it" if lost else "no answers yet"
+        return Check(what, "over" if lost else "waiting", f"{len(theirs):,} values", "none", reason)
     value = distance(theirs, ours, budget.shift_slack)
     noise = math.sqrt(math.log(2 / alpha) / 2 * (1 / len(theirs) + 1 / len(ours)))
     enough = min(len(theirs), len(ours)) >= budget.requests

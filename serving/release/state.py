@@ -117,11 +117,11 @@ class ReleaseWatcher:
 
     def _look(self, path: Path) -> None:
         try:
-            told = path.stat()
+            stat = path.stat()
         except FileNotFoundError:
             self._stamp, self._releases = None, {}
             return
-        stamp = (told.st_ino, told.st_mtime_ns, told.st_size)
+        stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         if stamp == self._stamp:
             return
         self._stamp = stamp

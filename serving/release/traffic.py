@@ -91,7 +91,7 @@ class Traffic:
       place: Where the model is served from.
       view: What the server and the proxy say.
       spec: How long they may take.
-      tell: Told of every step.
+      tell: Called at every step.
     """
 
     def __init__(

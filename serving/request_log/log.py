@@ -147,7 +147,7 @@ class RequestLog:
         try:
             record = to_record(request, self._leave_out, self._spec.sample, time_s)
             self._files.write(request.name, frame(record))
-        # One request that cannot be told, or a full disk, must not end the log.
+        # One request that cannot be recorded, or a full disk, must not end the log.
         except Exception as error:  # noqa: BLE001
             with self._lock:
                 self._failed += 1

@@ -124,9 +124,9 @@ class Services(
         """Tells the state of a model's versions."""
 
         async def answer() -> Any:
-            told = self._manager.status(*_which(request))
+            statuses = self._manager.status(*_which(request))
             given = get_model_status_pb2.GetModelStatusResponse()
-            for one in told:
+            for one in statuses:
                 entry = given.model_version_status.add()
                 entry.version, entry.state = one.version, _STATES.Value(one.state)
                 code = _CODES.get(one.code, grpc.StatusCode.UNKNOWN)

@@ -68,12 +68,12 @@ def fingerprint(folder: Path) -> Fingerprint:
         for name in names:
             path = os.path.join(parent, name)  # noqa: PTH118 (ten times as fast)
             try:
-                told = os.stat(path)  # noqa: PTH116
+                stat = os.stat(path)  # noqa: PTH116
             except OSError:
                 continue
             # ctime: copies that keep the old mtime still change it.
-            changed = max(told.st_mtime_ns, told.st_ctime_ns)
-            files.append((os.path.relpath(path, folder), told.st_size, changed))
+            changed = max(stat.st_mtime_ns, stat.st_ctime_ns)
+            files.append((os.path.relpath(path, folder), stat.st_size, changed))
     return tuple(sorted(files))
 
 

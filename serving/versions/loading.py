@@ -54,7 +54,7 @@ class Loader:
       executor: The threads to load in.
       load: Loads a folder.
       predictor: Puts a queue before what was loaded.
-      on_load: Told of every attempt.
+      on_load: Called after every attempt.
     """
 
     def __init__(
@@ -74,16 +74,16 @@ class Loader:
         slot.state = "LOADING"
         loop = asyncio.get_running_loop()
         slot.files = await loop.run_in_executor(self._executor, fingerprint, slot.path)
-        servable, told = await loop.run_in_executor(self._executor, self._warmed, name, slot)
+        servable, loading = await loop.run_in_executor(self._executor, self._warmed, name, slot)
         if servable is None:
-            slot.fail(told.code, told.error)
-            logger.error("load_failed", extra=_fields(told))
+            slot.fail(loading.code, loading.error)
+            logger.error("load_failed", extra=_fields(loading))
         else:
             slot.predictor = self._predictor(name, slot.version, servable)
             slot.state = "AVAILABLE"
-            logger.info("available", extra=_fields(told))
+            logger.info("available", extra=_fields(loading))
         if self._on_load is not None:
-            self._on_load(told)
+            self._on_load(loading)
 
     async def unload(self, name: str, slot: Slot, *, tidy: bool = True) -> None:
         """Lets go of a slot once its requests are done; it must be UNLOADING.
@@ -118,8 +118,8 @@ class Loader:
             return None, Loading(name, version, path, code, error=message)
         # What was loaded stays: the collector need not look at it again and again.
         gc.freeze()
-        told = Loading(name, version, path, OK, loaded - started, done - loaded, requests)
-        return servable, told
+        loading = Loading(name, version, path, OK, loaded - started, done - loaded, requests)
+        return servable, loading
 
 
 def _close(servable: Servable, tidy: bool) -> None:
@@ -145,9 +145,9 @@ def _code(error: Exception) -> str:
     return "INVALID_ARGUMENT" if is_reported else "INTERNAL"
 
 
-def _fields(told: Loading) -> dict[str, object]:
-    fields: dict[str, object] = {"model": told.name, "version": told.version}
-    if told.code != OK:
-        return {**fields, "code": told.code, "error": told.error}
-    seconds = {"load_s": round(told.load_s, 3), "warm_s": round(told.warm_s, 3)}
-    return {**fields, **seconds, "requests": told.requests}
+def _fields(loading: Loading) -> dict[str, object]:
+    fields: dict[str, object] = {"model": loading.name, "version": loading.version}
+    if loading.code != OK:
+        return {**fields, "code": loading.code, "error": loading.error}
+    seconds = {"load_s": round(loading.load_s, 3), "warm_s": round(loading.warm_s, 3)}
+    return {**fields, **seconds, "requests": loading.requests}

@@ -36,7 +36,7 @@ class ModelManager:
       spec: The server's config.
       load: Loads a version's folder; runs in a worker thread.
       predictor: Puts a queue before what was loaded.
-      on_load: Told of every attempt to load.
+      on_load: Called after every attempt to load.
       shared: The file by which workers share a config that came by call.
     """
 
@@ -60,7 +60,7 @@ class ModelManager:
         self._looked = asyncio.Event()
         self._first: set[str] = set()
         self._draining = False
-        self._told = ""
+        self._problem = ""
 
     async def start(self) -> None:
         """Takes a first look and begins to load; `settled` tells when that is done.
@@ -131,7 +131,7 @@ class ModelManager:
     def status(
         self, name: str, version: int | None = None, label: str | None = None
     ) -> list[VersionStatus]:
-        """What is told of a model's versions, newest first.
+        """The status of a model's versions, newest first.
 
         Raises:
           ServingError: there is no such model, version or label.
@@ -141,14 +141,14 @@ class ModelManager:
             if model is None:
                 raise _unknown_label(label)
             version = model.labelled(label)
-        told = model.status() if model is not None else []
+        statuses = model.status() if model is not None else []
         if version is not None:
-            told = [one for one in told if one.version == version]
-            if not told:
+            statuses = [one for one in statuses if one.version == version]
+            if not statuses:
                 raise ServingError(404, f"Could not find version {version} of model {name}")
-        if not told:
+        if not statuses:
             raise ServingError(404, f"Could not find any versions of model {name}")
-        return told
+        return statuses
 
     def knows(self, name: str) -> bool:
         """Whether there is such a model, available or not."""
@@ -257,10 +257,10 @@ class ModelManager:
             logger.error("reconcile_failed", exc_info=task.exception())
 
     def _tell_problem(self) -> None:
-        told = str(self._sources.problem or "")
-        if told and told != self._told:
-            logger.warning("model_config_unreadable", extra={"error": told})
-        self._told = told
+        problem = str(self._sources.problem or "")
+        if problem and problem != self._problem:
+            logger.warning("model_config_unreadable", extra={"error": problem})
+        self._problem = problem
 
 
 def _factory(

@@ -79,7 +79,7 @@ class Model:
         return version
 
     def status(self) -> list[VersionStatus]:
-        """What is told of its versions, newest first."""
+        """The status of its versions, newest first."""
         return [self._slots[version].status for version in sorted(self._slots, reverse=True)]
 
     def available(self) -> list[int]:

@@ -17,7 +17,7 @@ OK = "OK"
 
 @dataclass(frozen=True)
 class VersionStatus:
-    """What is told of one version, in TensorFlow Serving's words.
+    """The status of one version, in TensorFlow Serving's words.
 
     Attributes:
       version: The version.
@@ -70,7 +70,7 @@ class Slot:
 
     @property
     def status(self) -> VersionStatus:
-        """What is told of it."""
+        """Its status."""
         return VersionStatus(self.version, self.state, self._code, self._message)
 
     def fail(self, code: str, message: str) -> None:

@@ -153,13 +153,13 @@ class Sources:
 
     def _read_file(self) -> None:
         try:
-            told = self._file.stat()
+            stat = self._file.stat()
         except OSError:
             if not self._is_all:
                 self._entries, self._stamp, self.problem = {}, None, None
                 return
-            told = None
-        stamp = (told.st_mtime_ns, told.st_size) if told else None
+            stat = None
+        stamp = (stat.st_mtime_ns, stat.st_size) if stat else None
         if stamp is not None and stamp == self._stamp:
             return
         try:

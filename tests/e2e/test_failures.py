@@ -48,43 +48,43 @@ def _set(name: str, values: Callable[[pa.Table], pa.Array]) -> Change:
 
 def _fail(capfd: pytest.CaptureFixture[str], *overrides: str) -> str:
     status = run(load_config(Path("configs/flights.yaml"), overrides))
-    told = capfd.readouterr()
+    printed = capfd.readouterr()
     assert status not in (0, None)
-    lines = told.err.strip().splitlines()
+    lines = printed.err.strip().splitlines()
     assert 1 <= len(lines) <= 10
-    assert "Traceback" not in told.err
+    assert "Traceback" not in printed.err
     assert not Path("serving_models").exists()
     summary = json.loads(Path("runs/flights/latest/summary.json").read_text())
     assert summary["status"] == "failed"
     assert summary["error"][0] == lines[0]
     page = html.unescape(Path("runs/flights/latest/report.html").read_text())
     assert lines[0].removeprefix("error: ") in page
-    return told.err
+    return printed.err
 
 
 def test_a_missing_path(place: Callable[[], Path], capfd: pytest.CaptureFixture[str]) -> None:
-    told = _fail(capfd, "data.path=data/nowhere/*.parquet")
-    assert "data.path" in told
-    assert "data/nowhere" in told
+    result = _fail(capfd, "data.path=data/nowhere/*.parquet")
+    assert "data.path" in result
+    assert "data/nowhere" in result
 
 
 def test_a_missing_label_column(
     place: Callable[[], Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     _change(place(), lambda table: table.drop_columns(["delayed"]))
-    told = _fail(capfd)
-    assert "label" in told
-    assert "delayed" in told
-    assert "flights.parquet" in told
+    result = _fail(capfd)
+    assert "label" in result
+    assert "delayed" in result
+    assert "flights.parquet" in result
 
 
 def test_a_label_with_one_class(
     place: Callable[[], Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     _change(place(), _set("delayed", lambda table: pa.array([0] * len(table))))
-    told = _fail(capfd)
-    assert "'delayed' has one class" in told
-    assert "DataGate" in told
+    result = _fail(capfd)
+    assert "'delayed' has one class" in result
+    assert "DataGate" in result
 
 
 def test_a_parquet_file_cut_short(
@@ -92,23 +92,23 @@ def test_a_parquet_file_cut_short(
 ) -> None:
     content = place().read_bytes()
     place().write_bytes(content[: len(content) // 2])
-    told = _fail(capfd)
-    assert "flights.parquet" in told
+    result = _fail(capfd)
+    assert "flights.parquet" in result
 
 
 def test_an_entirely_missing_feature(
     place: Callable[[], Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     _change(place(), _set("temp", lambda table: pa.nulls(len(table), pa.float64())))
-    told = _fail(capfd)
-    assert "'temp' is entirely missing" in told
+    result = _fail(capfd)
+    assert "'temp' is entirely missing" in result
 
 
 def test_a_split_with_no_rows(place: Callable[[], Path], capfd: pytest.CaptureFixture[str]) -> None:
     _change(place(), lambda table: table.filter(pc.equal(table["day"], table["day"][0])))
-    told = _fail(capfd)
-    assert "split" in told
-    assert "date" in told
+    result = _fail(capfd)
+    assert "split" in result
+    assert "date" in result
 
 
 def test_an_unseen_category_in_a_closed_domain(
@@ -123,10 +123,10 @@ def test_an_unseen_category_in_a_closed_domain(
         return pa.array(["ZZ", *table["carrier"].to_pylist()[1:]])
 
     _change(place(), _set("carrier", unseen))
-    told = _fail(capfd)
-    assert "carrier" in told
-    assert "ZZ" in told
-    assert "row " in told
+    result = _fail(capfd)
+    assert "carrier" in result
+    assert "ZZ" in result
+    assert "row " in result
 
 
 @pytest.fixture
@@ -140,9 +140,9 @@ def test_a_csv_row_of_too_few_fields(csv: Path, capfd: pytest.CaptureFixture[str
     lines = csv.read_text().splitlines()
     lines[7] = lines[7].rsplit(",", 3)[0]
     csv.write_text("\n".join(lines) + "\n")
-    told = _fail(capfd, "data.path=flights.csv")
-    assert "flights.csv" in told
-    assert "8" in told
+    result = _fail(capfd, "data.path=flights.csv")
+    assert "flights.csv" in result
+    assert "8" in result
 
 
 def test_text_in_a_numeric_csv_column(csv: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -152,10 +152,10 @@ def test_text_in_a_numeric_csv_column(csv: Path, capfd: pytest.CaptureFixture[st
     fields[names.index("distance")] = "far"
     lines[5] = ",".join(fields)
     csv.write_text("\n".join(lines) + "\n")
-    told = _fail(capfd, "data.path=flights.csv")
-    assert "flights.csv" in told
-    assert "distance" in told
-    assert "far" in told
+    result = _fail(capfd, "data.path=flights.csv")
+    assert "flights.csv" in result
+    assert "distance" in result
+    assert "far" in result
 
 
 def test_a_run_folder_that_cannot_be_one(

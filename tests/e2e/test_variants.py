@@ -85,8 +85,8 @@ def made(workplace: Workplace) -> Workplace:
 
 
 def test_each_variant_is_judged_and_pushed_by_itself(made: Workplace) -> None:
-    told = {entry["name"]: entry for entry in made.summary["variants"]}
-    assert {name: entry["status"] for name, entry in told.items()} == {
+    summary = {entry["name"]: entry for entry in made.summary["variants"]}
+    assert {name: entry["status"] for name, entry in summary.items()} == {
         "float32": "blessed",
         "pruned": "blessed",
         "pruned_lite": "blessed",
@@ -94,12 +94,14 @@ def test_each_variant_is_judged_and_pushed_by_itself(made: Workplace) -> None:
         "strict": "refused",
         "blocks": "unsupported",
     }
-    assert told["pruned"]["sparsity"] == pytest.approx(0.8, abs=0.02)
-    assert told["pruned"]["ratios"]["gzip_bytes"] < 0.9
-    assert told["lite"]["parity"]["max_difference"] < 1e-5
-    assert "upper end" in told["strict"]["reasons"][0] or "bytes" in told["strict"]["reasons"][0]
-    assert "2:4" in told["blocks"]["reasons"][0]
-    assert {name for name, entry in told.items() if entry["pushed_to"]} == {
+    assert summary["pruned"]["sparsity"] == pytest.approx(0.8, abs=0.02)
+    assert summary["pruned"]["ratios"]["gzip_bytes"] < 0.9
+    assert summary["lite"]["parity"]["max_difference"] < 1e-5
+    assert (
+        "upper end" in summary["strict"]["reasons"][0] or "bytes" in summary["strict"]["reasons"][0]
+    )
+    assert "2:4" in summary["blocks"]["reasons"][0]
+    assert {name for name, entry in summary.items() if entry["pushed_to"]} == {
         "float32",
         "pruned",
         "pruned_lite",

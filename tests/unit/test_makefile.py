@@ -70,9 +70,9 @@ def commands(setup: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[st
 
 
 def test_help_names_every_target_and_is_the_default() -> None:
-    told = make()
-    assert told == make("help")
-    assert all(f"make {target}" in told for target in TARGETS)
+    result = make()
+    assert result == make("help")
+    assert all(f"make {target}" in result for target in TARGETS)
 
 
 @pytest.mark.parametrize("target", ["train", "serve", "test", "test-quick", "check", "bench"])
@@ -170,9 +170,9 @@ def test_other_pythons_are_refused(
     monkeypatch.setattr(sys, "version_info", version)
     monkeypatch.setattr(setup.shutil, "which", {"python3.12": "x"}.get)
     assert setup.main([]) == 1
-    told = capsys.readouterr().err
-    assert "make PYTHON=python3.12" in told
-    assert len(told.splitlines()) == 1
+    printed = capsys.readouterr().err
+    assert "make PYTHON=python3.12" in printed
+    assert len(printed.splitlines()) == 1
 
 
 def test_all_that_is_missing_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -183,9 +183,9 @@ def test_all_that_is_missing_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(module.platform, "libc_ver", lambda: ("glibc", "2.39"))
     with pytest.raises(module.SetupError) as caught:
         module.require_machine()
-    told = str(caught.value)
+    message = str(caught.value)
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    assert told.endswith(f"apt-get install g++ python{version}-dev make python{version}-venv")
+    assert message.endswith(f"apt-get install g++ python{version}-dev make python{version}-venv")
     monkeypatch.setattr(module.platform, "libc_ver", lambda: ("glibc", "2.36"))
     monkeypatch.setattr(sys, "version_info", (3, 12, 1))
     with pytest.raises(module.SetupError, match=r"glibc 2\.39"):

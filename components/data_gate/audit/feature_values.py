@@ -119,7 +119,9 @@ def _constant(data: AuditData, column: _Column) -> Checked:
     value = (
         "missing" if commonest == column.distinct else repr(column.codes.values[commonest].as_py())
     )
-    told = f"is constant in train: {value}" if share == 1 else f"is {value} in {share:.2%} of train"
+    share_text = (
+        f"is constant in train: {value}" if share == 1 else f"is {value} in {share:.2%} of train"
+    )
     return Checked(
         check="constant",
         feature=column.name,
@@ -128,7 +130,7 @@ def _constant(data: AuditData, column: _Column) -> Checked:
         figure=share,
         bound=spec.max_share,
         outcome=outcome_of(spec.severity, share > spec.max_share or share == 1),
-        what=f"Feature {column.name!r} {told}.",
+        what=f"Feature {column.name!r} {share_text}.",
         expected=f"one value in at most {spec.max_share:.2%} of the rows",
         received=f"{share:.2%}",
         fix="remove it from features: there is next to nothing to learn from it",

@@ -74,8 +74,8 @@ def check_label_errors(data: AuditData) -> Part:
 
     For classes the share is how often the label is wrong where everything else about a row
     is certain (`label_noise`). Classes that merely overlap do not count, unless a few rows of
-    each lie deep among those of the other: from the features alone, such rows cannot be told
-    from wrong labels, so that the share errs to the high side. Where one class hardly ever is
+    each lie deep among those of the other: from the features alone, such rows look like
+    wrong labels, so that the share errs to the high side. Where one class hardly ever is
     certain, its errors pass for hard rows. The interval is that of the sample: it knows
     nothing of either. For two classes it begins at zero unless wrong labels explain the rows
     better than overlap does, beyond chance. For regression the share is that of labels far

@@ -30,7 +30,7 @@ _FEWEST_ROWS = 50
 _FEWEST_OF_CLASS = 10
 _MEASURES = {
     "binary": "area under the ROC curve",
-    "multiclass": "area under the ROC curve of the class told worst",
+    "multiclass": "area under the ROC curve of the class predicted worst",
     "regression": "share of variance",
 }
 
@@ -42,7 +42,7 @@ class _Target:
     Attributes:
       task: The task.
       labels: Class ids, or numbers.
-      folds: By row, the part whose label is not shown when the row is told.
+      folds: By row, the part whose label is not shown when the row is predicted.
     """
 
     task: Task
@@ -159,7 +159,7 @@ def _power_of_codes(codes: Ints, target: _Target) -> float:
     rows = hits.sum(axis=1)
     areas = [
         _area(scores[:, one], hits[:, one], rows - hits[:, one])
-        for one in _classes_to_tell(hits.sum(axis=0))
+        for one in _classes_to_judge(hits.sum(axis=0))
     ]
     return max(0.5, min(areas, default=0.5))
 
@@ -168,18 +168,18 @@ def _power_of_numbers(numbers: Floats, target: _Target) -> float:
     if not find_task(target.task).has_classes:
         return _explained_by_line(numbers, target.labels)
     sizes = np.bincount(target.labels).astype(np.float64)
-    told = _classes_to_tell(sizes)
-    best = np.full(len(told), 0.5)
+    judged = _classes_to_judge(sizes)
+    best = np.full(len(judged), 0.5)
     for missing in (-np.inf, np.inf):
         ranks = _ranks(np.where(np.isnan(numbers), missing, numbers))
-        sums = np.bincount(target.labels, weights=ranks)[told]
-        own = sizes[told]
+        sums = np.bincount(target.labels, weights=ranks)[judged]
+        own = sizes[judged]
         areas = (sums - own * (own + 1) / 2) / (own * (len(numbers) - own))
         best = np.maximum(best, np.maximum(areas, 1 - areas))
-    return float(best.min()) if len(told) else 0.5
+    return float(best.min()) if len(judged) else 0.5
 
 
-def _classes_to_tell(rows: Floats) -> Ints:
+def _classes_to_judge(rows: Floats) -> Ints:
     """The classes with rows enough; of two, the second says it all."""
     if len(rows) == 2:
         return np.array([1])
@@ -205,24 +205,24 @@ def _explained_by_cells(code_of_cell: Ints, cell_of_row: Ints, labels: Floats) -
     sums, rows = np.bincount(cell_of_row, weights=labels), np.bincount(cell_of_row)
     rest_sums = np.bincount(code_of_cell, weights=sums)[code_of_cell] - sums
     rest_rows = np.bincount(code_of_cell, weights=rows)[code_of_cell] - rows
-    told = (rest_sums + mean) / (rest_rows + 1)
-    return max(0.0, float(1 - np.sum((labels - told[cell_of_row]) ** 2) / total))
+    predicted = (rest_sums + mean) / (rest_rows + 1)
+    return max(0.0, float(1 - np.sum((labels - predicted[cell_of_row]) ** 2) / total))
 
 
 def _explained_by_line(numbers: Floats, labels: Floats) -> float:
     """The variance that a line explains, of the labels or of their ranks.
 
-    A row without a number is told the mean of such rows.
+    A row without a number is predicted as the mean of such rows.
     """
     present = np.isfinite(numbers)
     if np.sum(present) < 2:
         return 0.0
     best = 0.0
-    for told in (labels, _ranks(labels)):
-        given = numbers[present] if told is labels else _ranks(numbers[present])
-        left = _scatter(told[~present])
-        left += _scatter(told[present]) * (1 - _correlation(given, told[present]) ** 2)
-        best = max(best, 1 - left / _scatter(told))
+    for targets in (labels, _ranks(labels)):
+        given = numbers[present] if targets is labels else _ranks(numbers[present])
+        left = _scatter(targets[~present])
+        left += _scatter(targets[present]) * (1 - _correlation(given, targets[present]) ** 2)
+        best = max(best, 1 - left / _scatter(targets))
     return best
 
 

@@ -75,7 +75,7 @@ def check_shift(data: AuditData) -> Part:
         if spec.spans.severity != "off":
             found += _between_spans(counts, blocks, spec.spans, compare)
     found.sort(key=lambda one: (not one.shifted, -one.distance))
-    checks = [_checked(one, spec) for one in _told(found)]
+    checks = [_checked(one, spec) for one in _reported(found)]
     return Part(checks, {"shift": [one.to_dict() for one in found]})
 
 
@@ -174,7 +174,7 @@ def _usual(steps: Array, place: int) -> float | None:
     return float(median + _USUAL_DEVIATIONS * spread)
 
 
-def _told(found: list[Distance]) -> Iterator[Distance]:
+def _reported(found: list[Distance]) -> Iterator[Distance]:
     """Every shift, and of the rest the greatest distance of a feature's splits and spans."""
     seen: set[tuple[str, str]] = set()
     for one in found:

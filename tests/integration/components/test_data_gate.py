@@ -94,9 +94,9 @@ def _gate(root: Path, tables: dict[str, pa.Table], of: FeaturesSpec, **spec: Any
 def test_sound_data_pass_with_an_audit(tmp_path: Path) -> None:
     _gate(tmp_path, splits(), problem())
     audit = read_json(tmp_path / "verdict" / "audit.json")
-    told = {(one["check"], one["feature"]): one["outcome"] for one in audit["checks"]}
-    assert told["leakage", "amount"] == "pass"
-    assert told["overlap", "day"] == "pass"
+    result = {(one["check"], one["feature"]): one["outcome"] for one in audit["checks"]}
+    assert result["leakage", "amount"] == "pass"
+    assert result["overlap", "day"] == "pass"
     assert {one["feature"] for one in audit["details"]["leakage"]} == set(problem().features)
     assert read_json(tmp_path / "verdict" / "findings.json") == []
     schema = io_utils.SchemaReader().read(str(tmp_path / "schema" / "schema.pbtxt"))
@@ -104,7 +104,7 @@ def test_sound_data_pass_with_an_audit(tmp_path: Path) -> None:
     assert schema.tensor_representation_group
 
 
-def test_a_warning_lets_the_data_through_and_is_told(tmp_path: Path) -> None:
+def test_a_warning_lets_the_data_through_and_is_reported(tmp_path: Path) -> None:
     tables = splits()
     tables["test"] = pa.concat_tables([tables["test"], tables["test"].slice(0, 40)])
     _gate(tmp_path, tables, problem())

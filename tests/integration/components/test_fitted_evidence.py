@@ -111,11 +111,11 @@ def _examples(world):
 @pytest.mark.parametrize("case", ["binary_int", "multiclass"])
 def test_the_temperature_is_in_the_saved_model(worlds, case):
     world = worlds(case)
-    plain, told = world.train("plain", network={"units": [64]}, epochs=12)
+    plain, result = world.train("plain", network={"units": [64]}, epochs=12)
     warm, report = world.train(
         "warm", network={"units": [64]}, epochs=12, calibration="temperature"
     )
-    assert _report(told)["calibration"] is None
+    assert _report(result)["calibration"] is None
     found = _report(report)["calibration"]
     columns = load_columns(_files(world)["val"], _source(world))
     task = world.problem.task

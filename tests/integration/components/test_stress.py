@@ -87,13 +87,13 @@ def test_the_component_writes_what_it_measured(run):
         "noise": {"kind": "noise", "scale": 1.0},
         "push": {"kind": "adversarial", "max_drop": 0.5, "severity": "warn"},
     }
-    told = run(stress=stress, importance={"repeats": 3})
-    assert (told["metric"], told["rows"]) == ("roc_auc", ROWS)
-    assert [entry["name"] for entry in told["robustness"]] == ["noise", "push"]
-    assert told["robustness"][0]["columns"] == ["x", "the count"]
-    assert told["robustness"][1]["bound"] == 0.5
-    assert {entry["feature"] for entry in told["importance"]} == set(small_model.FEATURES)
-    assert told["importance"][0]["drop"]["value"] is not None
+    result = run(stress=stress, importance={"repeats": 3})
+    assert (result["metric"], result["rows"]) == ("roc_auc", ROWS)
+    assert [entry["name"] for entry in result["robustness"]] == ["noise", "push"]
+    assert result["robustness"][0]["columns"] == ["x", "the count"]
+    assert result["robustness"][1]["bound"] == 0.5
+    assert {entry["feature"] for entry in result["importance"]} == set(small_model.FEATURES)
+    assert result["importance"][0]["drop"]["value"] is not None
 
 
 def test_a_stress_on_what_is_no_feature_is_refused(run):

@@ -161,7 +161,7 @@ def test_one_layers_scale_blocks_int8_alone_and_the_others_are_pushed(judged, tm
     assert verdict.status == "refused"
     assert "variant_drop" in _blocked(verdict)
 
-    made = [Made(judged.folder / name, told) for name, told in judged.verdicts.items()]
+    made = [Made(judged.folder / name, result) for name, result in judged.verdicts.items()]
     made[list(judged.verdicts).index("tflite_int8")] = Made(folder, verdict)
     spec = PushSpec(root=str(tmp_path / "served"), artifacts=str(tmp_path / "shipped"))
     pushed = deliver("digits", made, spec, {"run": 1}, "{}")
@@ -204,8 +204,8 @@ def test_what_cannot_be_made_is_reported_and_not_judged(judged, tmp_path):
     ).resolved()[0]
     sources = Sources(judged.candidate, judged.folder / "weights", "the data")
     make_variant(spec, judged.artifacts, sources, tmp_path, 240)
-    told = json.loads((tmp_path / VARIANT_FILE).read_text())
-    assert told["status"] == "unsupported"
+    content = json.loads((tmp_path / VARIANT_FILE).read_text())
+    assert content["status"] == "unsupported"
     verdict = evaluate_variant(
         spec,
         tmp_path,
@@ -214,5 +214,5 @@ def test_what_cannot_be_made_is_reported_and_not_judged(judged, tmp_path):
         judged.table.keys,
         judged.setting,
     )
-    assert (verdict.status, verdict.reasons) == ("unsupported", [told["reason"]])
+    assert (verdict.status, verdict.reasons) == ("unsupported", [content["reason"]])
     assert verdict.timing is None

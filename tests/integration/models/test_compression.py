@@ -237,7 +237,7 @@ def test_calibration_rows_are_dicts_by_input_name(materials):
     assert {batches[0][e.tensor].dtype.name == e.dtype for e in entries} == {True}
 
 
-def test_calibration_with_zeros_is_told_by_the_answers(materials, tmp_path, monkeypatch):
+def test_calibration_with_zeros_is_reported_by_the_answers(materials, tmp_path, monkeypatch):
     artifacts, golden = materials("digits")
     convert_to("tflite_int8_full", artifacts, tmp_path / "right")
     right = _gap(tmp_path / "right", golden)["max_difference"]
@@ -253,7 +253,7 @@ def test_calibration_with_zeros_is_told_by_the_answers(materials, tmp_path, monk
     assert right < 0.2 < 0.5 < wrong
 
 
-def test_a_network_that_is_not_there_is_told_by_the_process(materials, tmp_path):
+def test_a_network_that_is_not_there_is_reported_by_the_process(materials, tmp_path):
     artifacts, _ = materials("binary_text")
     lost = artifacts.with_network(tmp_path / "lost.keras")
     with pytest.raises(ModelError, match="the conversion to ONNX") as caught:

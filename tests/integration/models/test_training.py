@@ -120,7 +120,7 @@ def test_ids_come_from_the_vocabulary_with_missing_as_a_category(worlds):
     assert "key" not in graph.raw_feature_spec()
 
 
-def test_unseen_values_and_labels_are_told_apart(worlds):
+def test_unseen_values_and_labels_are_distinguished(worlds):
     world = worlds("binary_text")
     rows = {name: [None] for name in (*FEATURES, "y")}
     out = _transformed(world, rows | {"code": [99], "y": [b"perhaps"]})

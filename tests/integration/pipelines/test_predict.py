@@ -99,9 +99,9 @@ def test_lacking_columns_are_refused_unless_they_are_allowed(places, tmp_path, c
     for artifact in place.artifacts:
         data = ["predict", str(artifact), "--data", str(tmp_path / "few.parquet")]
         assert cli.main(data) == 1
-        told = capsys.readouterr()
-        assert "has no column 'num'" in told.err
-        assert told.out == ""
+        printed = capsys.readouterr()
+        assert "has no column 'num'" in printed.err
+        assert printed.out == ""
         wanted = _predict(artifact, tmp_path / "empty.parquet", tmp_path / "a.parquet")
         assert capsys.readouterr().err == ""
         found = _predict(
@@ -139,7 +139,7 @@ def test_the_first_rows_are_printed_without_tensorflow(places, tmp_path):
             assert (name, float(decision)) == (row["classes"], row["decisions"])
 
 
-def test_a_broken_artifact_is_told(places, tmp_path, capsys):
+def test_a_broken_artifact_is_reported(places, tmp_path, capsys):
     place = places("binary_text")
     data = str(place.folder / "rows.parquet")
     lost = tmp_path / "lost"

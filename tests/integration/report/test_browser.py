@@ -131,8 +131,8 @@ def test_the_policy_lets_nothing_out_or_in(browser: webdriver.Chrome, page: Path
         with pytest.raises(BlockingIOError):
             server.accept()
     assert browser.execute_script("return window.hacked === undefined")
-    told = " ".join(entry["message"] for entry in browser.get_log("browser"))
-    assert "Content Security Policy" in told
+    message = " ".join(entry["message"] for entry in browser.get_log("browser"))
+    assert "Content Security Policy" in message
     requests(browser)
 
 
@@ -240,8 +240,8 @@ def test_sorts_by_click(browser: webdriver.Chrome, page: Path) -> None:
     button.click()
     assert rows.get_attribute("aria-sort") == "ascending"
     assert [float(value) for value in column(browser, rows)] == falling[::-1]
-    told = browser.find_elements(By.CSS_SELECTOR, "#slice-table th[aria-sort]")
-    assert len(told) == 1
+    result = browser.find_elements(By.CSS_SELECTOR, "#slice-table th[aria-sort]")
+    assert len(result) == 1
 
 
 def test_sorts_by_keyboard_and_keeps_the_unmeasured_last(

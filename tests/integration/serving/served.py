@@ -140,10 +140,10 @@ class ServerProcess:
 
     def states(self, name: str) -> dict[str, str]:
         """The states of a model's versions."""
-        status, told = self.get(f"/v1/models/{name}")
+        status, answer = self.get(f"/v1/models/{name}")
         if status != 200:
             return {}
-        return {one["version"]: one["state"] for one in told["model_version_status"]}
+        return {one["version"]: one["state"] for one in answer["model_version_status"]}
 
     def raw(self, *parts: bytes, wait: float = 10.0, pause: float = 0.0) -> bytes:
         """What comes back for bytes, until the server closes or says nothing for a while."""

@@ -37,11 +37,11 @@ def test_aliases_follow_the_traffic(registry, tmp_path, monkeypatch):
     root = Path("serving_models")
     # The third was registered and never pushed; the fourth is the folder's second.
     _register(client, root, [1, 7, None, 2])
-    told = []
+    received = []
     follow_all = ((1, 2), (2, None), (1, None))
     seen = []
     for stable, canary in follow_all:
-        assert follow(uri, root / "m", stable, canary, told.append)
+        assert follow(uri, root / "m", stable, canary, received.append)
         seen.append(_aliases(client))
     assert seen == [
         {"stable": "1", "champion": "1", "canary": "4"},
@@ -49,28 +49,28 @@ def test_aliases_follow_the_traffic(registry, tmp_path, monkeypatch):
         {"stable": "1", "champion": "1"},
     ]
     # Nobody registered these.
-    assert not follow(uri, root / "m", 5, None, told.append)
-    assert not follow(uri, root / "other", 1, None, told.append)
+    assert not follow(uri, root / "m", 5, None, received.append)
+    assert not follow(uri, root / "other", 1, None, received.append)
     assert _aliases(client) == seen[-1]
     # A release that fails leaves them as they were.
-    before = read_aliases(uri, root / "m", told.append)
-    follow(uri, root / "m", 2, 1, told.append)
+    before = read_aliases(uri, root / "m", received.append)
+    follow(uri, root / "m", 2, 1, received.append)
     assert _aliases(client) != before
-    restore_aliases(uri, root / "m", before, told.append)
+    restore_aliases(uri, root / "m", before, received.append)
     assert _aliases(client) == before == seen[-1]
-    assert read_aliases(uri, root / "other", told.append) is None
-    assert told == []
+    assert read_aliases(uri, root / "other", received.append) is None
+    assert received == []
 
 
 def test_without_a_registry_there_is_nothing_to_do(tmp_path):
-    told = []
-    assert not follow(None, tmp_path / "m", 1, None, told.append)
-    assert not follow(f"sqlite:///{tmp_path}/none.db", tmp_path / "m", 1, None, told.append)
+    received = []
+    assert not follow(None, tmp_path / "m", 1, None, received.append)
+    assert not follow(f"sqlite:///{tmp_path}/none.db", tmp_path / "m", 1, None, received.append)
     assert not list(tmp_path.iterdir())
-    assert told == []
+    assert received == []
 
 
 def test_a_registry_that_is_away_holds_no_traffic_up(tmp_path):
-    told = []
-    assert not follow("http://127.0.0.1:9", tmp_path / "m", 1, None, told.append)
-    assert "aliases of m are as they were" in told[0]
+    received = []
+    assert not follow("http://127.0.0.1:9", tmp_path / "m", 1, None, received.append)
+    assert "aliases of m are as they were" in received[0]

@@ -211,8 +211,8 @@ def test_metadata_are_the_savedmodels_but_for_the_graphs_names(pairs, task):
 
     loaded, folder = pairs[task]
     serve, servable = loaded.signatures["serving_default"], ArtifactServable(folder)
-    told = servable.metadata["signature_def"]["signature_def"]["serving_default"]
-    parsed = json_format.ParseDict(told, SignatureDef())
+    result = servable.metadata["signature_def"]["signature_def"]["serving_default"]
+    parsed = json_format.ParseDict(result, SignatureDef())
     for ports, tensors in (
         (parsed.inputs, {t.name.split(":")[0]: t for t in serve.inputs if t.dtype != "resource"}),
         (parsed.outputs, serve.structured_outputs),
@@ -298,7 +298,7 @@ def test_what_litert_cannot_load_is_refused(lite):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "reported"),
     [
         ({"file": "../model.tflite"}, "not the name of a file"),
         ({"runtime": "coreml"}, "one of: tflite, onnx"),
@@ -316,11 +316,11 @@ def test_what_litert_cannot_load_is_refused(lite):
         ({"preparation": {}}, "preparation.features"),
     ],
 )
-def test_a_description_that_does_not_fit_is_refused(lite, changes, told):
+def test_a_description_that_does_not_fit_is_refused(lite, changes, reported):
     edit(lite, **changes)
     with pytest.raises(KelpError) as caught:
         load_servable(lite)
-    assert told in str(caught.value)
+    assert reported in str(caught.value)
     assert caught.value.fix
 
 

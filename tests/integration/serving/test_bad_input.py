@@ -69,10 +69,10 @@ def one_row(x: str) -> bytes:
     ids=lambda body: f"{body[:24]!r}-{len(body)}",
 )
 def test_bodies(server: ServerProcess, body: bytes) -> None:
-    status, told = server.get(PREDICT, body)
+    status, answer = server.get(PREDICT, body)
     assert status in (400, 413)
-    assert set(told) == {"error"}
-    assert told["error"]
+    assert set(answer) == {"error"}
+    assert answer["error"]
 
 
 def test_a_lone_surrogate_as_a_value(server: ServerProcess) -> None:
@@ -83,9 +83,9 @@ def test_a_lone_surrogate_as_a_value(server: ServerProcess) -> None:
 def test_too_large(server: ServerProcess) -> None:
     body = b'{"instances": "' + b"x" * (33 * 2**20) + b'"}'
     assert status_of(server.raw(post(PREDICT, body))) in (413, 0)
-    status, told = server.get(PREDICT, body)
-    assert status == 413 or "reset" in told.lower() or "broken pipe" in told.lower()
-    # Announced, and asked about first: told at once, and nothing is sent.
+    status, answer = server.get(PREDICT, body)
+    assert status == 413 or "reset" in answer.lower() or "broken pipe" in answer.lower()
+    # Announced, and asked about first: answered at once, and nothing is sent.
     asks = post(PREDICT, b"", f"Content-Length: {2**40}", "Expect: 100-continue")
     assert status_of(server.raw(asks)) == 413
 

@@ -71,12 +71,12 @@ def _until(condition):
 
 
 def test_a_good_canary_is_promoted_and_the_promotion_taken_back_without_a_failed_request(stack):
-    told = []
+    received = []
     with light_load(stack.proxy, stack.proxy, stack.server) as statuses:
-        outcome = release(_plan(stack), 50, told.append)
+        outcome = release(_plan(stack), 50, received.append)
         assert (outcome.result, outcome.stable, outcome.status) == ("promoted", 2, 0), outcome
         _until(lambda: _available(stack) == [2])
-        back = rollback(_plan(stack), told.append)
+        back = rollback(_plan(stack), received.append)
         assert (back.result, back.stable, back.other, back.status) == ("rolled back", 1, 2, 0)
         assert _available(stack) == [1]
     assert set(statuses) == {200}, statuses.messages
@@ -85,7 +85,7 @@ def test_a_good_canary_is_promoted_and_the_promotion_taken_back_without_a_failed
     entry = read_config(stack.root / "models.config")["m"]
     assert (entry.versions, entry.labels) == ((1,), {"stable": 1})
     assert entry.base_path == str(stack.root / "m")
-    assert any("canary 2 with 50 %" in line for line in told)
+    assert any("canary 2 with 50 %" in line for line in received)
     assert [line.split(" stable")[0].strip() for line in outcome.lines()[1:]] == [
         "errors",
         "latency p50",
@@ -93,7 +93,7 @@ def test_a_good_canary_is_promoted_and_the_promotion_taken_back_without_a_failed
         "shift",
     ]
     with pytest.raises(KelpError, match="no new version"):
-        release(_plan(stack), 50, told.append)
+        release(_plan(stack), 50, received.append)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_outputs_are_filtered(predictions: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("inputs", "spec", "code", "told"),
+    ("inputs", "spec", "code", "reported"),
     [
         (ROWS, {"name": "nosuch"}, "NOT_FOUND", "nosuch"),
         (ROWS, {"version": 9}, "NOT_FOUND", "9"),
@@ -150,13 +150,13 @@ def test_outputs_are_filtered(predictions: Any) -> None:
         (MANY, {}, "INVALID_ARGUMENT", "101"),
     ],
 )
-def test_what_is_wrong_with_a_call_is_told(
-    predictions: Any, inputs: dict[str, Any], spec: dict[str, Any], code: str, told: str
+def test_what_is_wrong_with_a_call_is_reported(
+    predictions: Any, inputs: dict[str, Any], spec: dict[str, Any], code: str, reported: str
 ) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         predictions.Predict(asked(inputs, **spec), timeout=20)
     assert caught.value.code().name == code
-    assert told in caught.value.details()
+    assert reported in caught.value.details()
 
 
 def test_tensors_that_lie_about_their_size_are_refused(predictions: Any) -> None:
@@ -172,8 +172,8 @@ def test_examples_are_classified(predictions: Any) -> None:
     request.model_spec.name, request.model_spec.signature_name = "scale", "class"
     request.input.example_list.examples.extend([example(0.25), example(0.75)])
     result = predictions.Classify(request, timeout=20).result
-    told = [{each.label: each.score for each in row.classes} for row in result.classifications]
-    assert told == [{"small": 0.75, "large": 0.25}, {"small": 0.25, "large": 0.75}]
+    reported = [{each.label: each.score for each in row.classes} for row in result.classifications]
+    assert reported == [{"small": 0.75, "large": 0.25}, {"small": 0.25, "large": 0.75}]
 
 
 def test_examples_in_a_context_are_regressed(predictions: Any) -> None:
@@ -192,8 +192,8 @@ def test_metadata_is_that_of_rest(predictions: Any, served: tuple[ServerProcess,
     given = predictions.GetModelMetadata(request, timeout=20)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     assert given.metadata["signature_def"].Unpack(signatures)
-    _, told = served[0].get("/v1/models/scale/metadata")
-    by_rest = told["metadata"]["signature_def"]["signature_def"]
+    _, answer = served[0].get("/v1/models/scale/metadata")
+    by_rest = answer["metadata"]["signature_def"]["signature_def"]
     assert set(signatures.signature_def) == set(by_rest)
     assert set(signatures.signature_def["serving_default"].inputs) == {"x", "city"}
     request.metadata_field.append("other")
@@ -263,7 +263,7 @@ def test_calls_are_counted_beside_rests(
         assert after[key] - before.get(key, 0) == count, name
 
 
-def test_a_taken_port_is_told(served: tuple[ServerProcess, str], tmp_path: Path) -> None:
+def test_a_taken_port_is_reported(served: tuple[ServerProcess, str], tmp_path: Path) -> None:
     port = served[1].rpartition(":")[2]
     done = subprocess.run(
         [*START, "serve", "--port", "0", "--grpc-port", port],

@@ -272,11 +272,11 @@ def test_a_config_by_call_replaces_the_models_until_the_file_changes(tmp_path: P
             await eventually(world.manager.ready)
             assert world.manager.lookup("n", label="stable").predictor.version == 3
 
-            code, told = await refused(config_of(("broken", others / "broken")))
-            assert (code, "It is broken" in told) == ("INTERNAL", True)
+            code, result = await refused(config_of(("broken", others / "broken")))
+            assert (code, "It is broken" in result) == ("INTERNAL", True)
             await eventually(lambda: world.served("n") == [3])
-            code, told = await refused(config_of(("n", others / "n"), stable=4))
-            assert (code, "version 4 of model n" in told) == ("FAILED_PRECONDITION", True)
+            code, result = await refused(config_of(("n", others / "n"), stable=4))
+            assert (code, "version 4 of model n" in result) == ("FAILED_PRECONDITION", True)
             wrong = (
                 config_of(("n", Path("n"))),
                 config_of(("n", others / "n"), ("n", others / "n")),
@@ -343,7 +343,7 @@ def test_calls_without_a_model_are_refused(tmp_path: Path) -> None:
             metadata = get_model_metadata_pb2.GetModelMetadataRequest(
                 metadata_field=["signature_def"]
             )
-            for ask, request, told in (
+            for ask, request, result in (
                 (predictions.Predict, predict_pb2.PredictRequest(), "Missing ModelSpec"),
                 (predictions.Predict, nameless, "ModelSpec has no name specified."),
                 (predictions.GetModelMetadata, metadata, "Missing ModelSpec"),
@@ -356,6 +356,6 @@ def test_calls_without_a_model_are_refused(tmp_path: Path) -> None:
                 with pytest.raises(grpc.RpcError) as caught:
                     await ask(request, timeout=10)
                 assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-                assert caught.value.details() == told
+                assert caught.value.details() == result
 
     run(world, act)

@@ -42,8 +42,8 @@ def light_load(server: ServerProcess, clients: int = 2) -> Iterator[Counter[tupl
         while not ended.wait(0.01):
             connection.request("POST", PATH, ROW)
             answer = connection.getresponse()
-            told = json.loads(answer.read())
-            rows = told.get("predictions", [{"scaled": 0.0}])
+            content = json.loads(answer.read())
+            rows = content.get("predictions", [{"scaled": 0.0}])
             seen[answer.status, rows[0]["scaled"]] += 1
         connection.close()
 
@@ -94,8 +94,8 @@ def test_corrupt_versions_under_load(
         eventually(lambda: {k for k, v in served.states("scale").items() if v == "END"} == failed)
         time.sleep(0.5)
     assert set(seen) == {(200, 2.0)}
-    told = served.get("/v1/models/scale")[1]["model_version_status"]
-    for one in told:
+    answer = served.get("/v1/models/scale")[1]["model_version_status"]
+    for one in answer:
         assert (one["status"]["error_code"] == "OK") == (one["version"] == "1")
         assert bool(one["status"]["error_message"]) == (one["version"] != "1")
     assert served.get("/readyz")[0] == 200

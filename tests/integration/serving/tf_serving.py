@@ -236,8 +236,8 @@ class Core:
                 raise Refused("NOT_FOUND", message)
             if not states:
                 raise Refused("NOT_FOUND", f"Could not find any versions of model {name}")
-            told = sorted(states, reverse=True) if version is None else [version]
-            return {"model_version_status": [_told(key, states[key]) for key in told]}
+            result = sorted(states, reverse=True) if version is None else [version]
+            return {"model_version_status": [_described(key, states[key]) for key in result]}
 
 
 class StandIn:
@@ -415,6 +415,6 @@ def _spec(found: re.Match[str]) -> tuple[str, int | None, str | None]:
     return urllib.parse.unquote(found["name"]), version, label
 
 
-def _told(version: int, known: Version) -> dict[str, Any]:
+def _described(version: int, known: Version) -> dict[str, Any]:
     status = {"error_code": known.code, "error_message": known.message}
     return {"version": str(version), "state": known.state, "status": status}

@@ -77,7 +77,7 @@ def test_the_peer_answers_as_the_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ours", "peer", "status"), [(600.0, 50.0, 0), (400.0, 10.0, 1), (900.0, 100.0, 1)]
 )
-def test_missed_bounds_are_told(
+def test_missed_bounds_are_reported(
     ours: float, peer: float, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def figures(per_s: float) -> dict[str, float]:

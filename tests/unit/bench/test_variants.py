@@ -39,7 +39,7 @@ LOST = {
 }
 
 
-def test_figures_ratios_and_reasons_are_told():
+def test_figures_ratios_and_reasons_are_reported():
     choice = {"name": "int8", "reason": "0.31x the bytes"}
     summary = {"run_id": "r1", "variants": [_variant("int8"), _variant("p24", **LOST)]}
     lines = table(summary | {"recommended": {"server": choice, "phone": None}}).splitlines()
@@ -56,7 +56,7 @@ def test_figures_ratios_and_reasons_are_told():
     assert len(lines[2]) == len(lines[3]) == len(lines[4])
 
 
-def test_a_loss_that_grows_is_told_as_it_is():
+def test_a_loss_that_grows_is_reported_as_it_is():
     loss = _variant("int8", metric="rmse", higher_is_better=False)
     loss |= {"metrics": {"rmse": {"value": 3}}, "difference": {"rmse": INTERVAL}}
     row = table({"run_id": "r1", "variants": [loss]}).splitlines()[3].split()

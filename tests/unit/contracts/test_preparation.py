@@ -169,7 +169,7 @@ def test_inputs_are_named_as_the_savedmodel_names_them(name):
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "reported"),
     [
         ({"kind": "numeric", "raw": "float32"}, "lacks filler"),
         ({"kind": "numeric", "raw": "float32", "filler": 1, "offset": 2}, "lacks scale"),
@@ -178,6 +178,6 @@ def test_inputs_are_named_as_the_savedmodel_names_them(name):
         ({"kind": "numeric", "raw": "string", "filler": 1}, "holds text"),
     ],
 )
-def test_constants_that_are_missing_are_named(fields, told):
-    with pytest.raises(ValidationError, match=told):
+def test_constants_that_are_missing_are_named(fields, reported):
+    with pytest.raises(ValidationError, match=reported):
         feature(column="x", **fields)

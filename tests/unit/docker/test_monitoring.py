@@ -217,8 +217,8 @@ def promtool(*arguments):
     ],
 )
 def test_promtool_agrees(arguments):
-    status, told = promtool(*arguments)
-    assert status == 0, told
+    status, result = promtool(*arguments)
+    assert status == 0, result
 
 
 @promtool_wanted
@@ -232,9 +232,9 @@ def test_the_rules_tests_fail_where_an_alert_never_fires(rule, tmp_path):
             one["expr"] = "vector(0) > 1"
     (tmp_path / "alerts.yml").write_text(yaml.safe_dump(changed))
     (tmp_path / "alerts.test.yml").write_text((PROMETHEUS / "alerts.test.yml").read_text())
-    status, told = promtool("test", "rules", str(tmp_path / "alerts.test.yml"))
+    status, result = promtool("test", "rules", str(tmp_path / "alerts.test.yml"))
     assert status == 1
-    assert rule["alert"] in told
+    assert rule["alert"] in result
 
 
 def test_every_rule_says_what_to_do():

@@ -160,7 +160,7 @@ def test_without_a_model_there_is_nothing_to_write(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_is_told(root, tmp_path):
+def test_a_folder_that_cannot_be_is_reported(root, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(KelpError, match="cannot be written"):
         write_server_files(tmp_path / "file" / "out", root, ServingSpec())

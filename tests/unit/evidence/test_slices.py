@@ -81,7 +81,7 @@ def test_a_model_that_lost_in_most_slices_is_blocked():
 
 
 def planted(rows=20_000):
-    """5 % of the rows, those of carrier E in two months, are told nothing of there."""
+    """5 % of the rows, those of carrier E in two months, carry no signal there."""
     table = world(7, rows, noise=0.3)
     inside = (np.array(table.keys["carrier"]) == "E") & (table.keys["month"].to_numpy() <= 2)
     random = np.random.default_rng(8)
@@ -217,7 +217,7 @@ def test_the_correction_counts_every_slice_that_was_looked_at():
     assert best.gap.q > 3 * best.gap.p
 
 
-def test_the_search_is_told_how_far_to_look():
+def test_the_search_is_reported_how_far_to_look():
     table = world(5)
     none = spec(found_slices=FoundSlicesSpec(enabled=False))
     single = spec(found_slices=FoundSlicesSpec(pairs=False, keep=3))

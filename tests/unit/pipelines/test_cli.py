@@ -57,7 +57,7 @@ def test_check_and_init_import_no_tensorflow(workplace: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (["rum"], "rum"),
         (["run"], "CONFIG"),
@@ -72,11 +72,11 @@ def test_check_and_init_import_no_tensorflow(workplace: Path) -> None:
     ],
 )
 def test_argument_errors(
-    workplace: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+    workplace: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], reported: str
 ) -> None:
     assert cli.main(arguments) == cli.ARGUMENT_ERROR
     err = capsys.readouterr().err
-    assert told in err
+    assert reported in err
     assert "Traceback" not in err
     if arguments not in ([], ["data"]):
         assert len(err.splitlines()) <= 10
@@ -114,7 +114,7 @@ def test_run_refuses_a_schema_that_is_not_there(
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "told"),
+    ("error", "status", "reported"),
     [
         (ConfigError("wrong key"), 2, "error: wrong key"),
         (DataError("wrong row"), 1, "error: wrong row"),
@@ -130,7 +130,7 @@ def test_exit_status_by_error(
     capsys: pytest.CaptureFixture[str],
     error: BaseException,
     status: int,
-    told: str,
+    reported: str,
 ) -> None:
     def fail(*arguments: object, **options: object) -> int:
         raise error
@@ -138,7 +138,7 @@ def test_exit_status_by_error(
     monkeypatch.setattr("examples.flights.download.write_flights", fail)
     assert cli.main(["data", "flights"]) == status
     err = capsys.readouterr().err
-    assert told in err
+    assert reported in err
     assert "Traceback" not in err
 
 
@@ -175,9 +175,9 @@ def test_check_passes_and_fails(workplace: Path, capsys: pytest.CaptureFixture[s
     assert cli.main(["check", "demo.yaml"]) == 0
     assert "100 rows" in capsys.readouterr().out
     assert cli.main(["check", "demo.yaml", "label.name=z"]) == 1
-    told = capsys.readouterr()
-    assert "error" in told.out
-    assert "'z' does not exist" in told.err
+    printed = capsys.readouterr()
+    assert "error" in printed.out
+    assert "'z' does not exist" in printed.err
 
 
 def test_init_tells_what_it_wrote(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,6 +79,6 @@ def test_a_number_is_never_blank(value: float | None) -> None:
 
 @given(st.text(max_size=60))
 def test_any_text_can_stand_in_a_chart(label: str) -> None:
-    told = svg.text(label, 20)
-    assert len(told) <= 20
-    assert told.isprintable()
+    result = svg.text(label, 20)
+    assert len(result) <= 20
+    assert result.isprintable()

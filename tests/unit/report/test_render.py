@@ -278,9 +278,9 @@ def test_many_classes_and_many_features(tmp_path: Path) -> None:
     evidence["importance"] = [{"feature": f"f{place}", "drop": drop} for place in range(300)]
     run.change("evidence", "evidence.json", evidence)
     page = write_report(run.folder, run.typed(), run.folders)
-    told = check_sound(page.read_text(encoding="utf-8"))
-    assert "24 more classes are not drawn" in told.text
-    assert "All 300 features as a table" in told.text
+    text = check_sound(page.read_text(encoding="utf-8"))
+    assert "24 more classes are not drawn" in text.text
+    assert "All 300 features as a table" in text.text
     assert page.stat().st_size < 5_000_000
 
 
@@ -298,11 +298,11 @@ def test_a_wide_table_gives_a_page_that_can_be_opened(tmp_path: Path) -> None:
     audit["checks"] = [*checked, {**checked[0], "outcome": "warn", "what": "X1106 is far off."}]
     run.change("data_verdict", "audit.json", audit)
     page = write_report(run.folder, run.typed(), run.folders)
-    told = check_sound(page.read_text(encoding="utf-8"))
+    text = check_sound(page.read_text(encoding="utf-8"))
     assert page.stat().st_size < 3_000_000
-    assert "X1106 is far off." in told.text
-    assert "4,029 more checks: see audit.json." in told.text
-    assert "1,010 more features are in the artifact of StatisticsGen." in told.text
+    assert "X1106 is far off." in text.text
+    assert "4,029 more checks: see audit.json." in text.text
+    assert "1,010 more features are in the artifact of StatisticsGen." in text.text
 
 
 def test_half_a_page_is_never_left(

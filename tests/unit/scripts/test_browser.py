@@ -29,10 +29,10 @@ def have(monkeypatch: pytest.MonkeyPatch, browser: ModuleType, *names: str) -> N
 
 def test_says_what_to_install(browser: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert browser.main({}) == 1
-    told = capsys.readouterr().err
-    assert "apt-get install chromium chromium-driver" in told
-    assert "KELP_NO_BROWSER=1" in told
-    assert len(told.splitlines()) == 1
+    printed = capsys.readouterr().err
+    assert "apt-get install chromium chromium-driver" in printed
+    assert "KELP_NO_BROWSER=1" in printed
+    assert len(printed.splitlines()) == 1
 
 
 def test_is_content_with_what_is_there(
@@ -44,7 +44,7 @@ def test_is_content_with_what_is_there(
     assert browser.missing() == ["chromedriver"]
 
 
-def test_can_be_told_to_do_without(browser: ModuleType) -> None:
+def test_can_be_asked_to_do_without(browser: ModuleType) -> None:
     assert browser.main({"KELP_NO_BROWSER": "1"}) == 0
 
 
@@ -69,7 +69,7 @@ def test_installs_as_root(browser: ModuleType, monkeypatch: pytest.MonkeyPatch) 
     assert commands[1][1]["DEBIAN_FRONTEND"] == "noninteractive"
 
 
-def test_a_failed_installation_is_told(
+def test_a_failed_installation_is_reported(
     browser: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Failed:

@@ -99,10 +99,10 @@ def test_says_what_to_install(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(promtool, "TOOL", tmp_path / "promtool")
     monkeypatch.setattr(promtool.shutil, "which", lambda name: None)
     assert promtool.main({}) == 1
-    told = capsys.readouterr().err
-    assert "apt-get install promtool or prometheus" in told
-    assert "KELP_NO_PROMTOOL=1" in told
-    assert len(told.splitlines()) == 1
+    printed = capsys.readouterr().err
+    assert "apt-get install promtool or prometheus" in printed
+    assert "KELP_NO_PROMTOOL=1" in printed
+    assert len(printed.splitlines()) == 1
 
 
 def test_does_without_where_that_is_asked(machine):

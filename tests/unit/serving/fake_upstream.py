@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-def told(dtype: str) -> dict[str, Any]:
+def described(dtype: str) -> dict[str, Any]:
     shape = {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
     return {"dtype": dtype, "tensor_shape": shape, "name": "x:0"}
 
 
 SIGNATURES = {
     "serving_default": {
-        "inputs": {"x": told("DT_FLOAT"), "who": told("DT_STRING")},
-        "outputs": {"y": told("DT_FLOAT"), "z": told("DT_FLOAT")},
+        "inputs": {"x": described("DT_FLOAT"), "who": described("DT_STRING")},
+        "outputs": {"y": described("DT_FLOAT"), "z": described("DT_FLOAT")},
         "method_name": "tensorflow/serving/predict",
     }
 }

@@ -52,7 +52,7 @@ def run(world: World, act: Act) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "status", "told"),
+    ("path", "body", "status", "reported"),
     [
         ("m:predict", b"x", 200, {"predictions": [1]}),
         ("m/versions/1:predict?a=b", b"x", 200, {"predictions": [1]}),
@@ -68,12 +68,12 @@ def run(world: World, act: Act) -> None:
         ("m:predict", b"x" * 2000, 413, "The body is larger than 1048 bytes"),
     ],
 )
-def test_posts(tmp_path: Path, path: str, body: bytes, status: int, told: Any) -> None:
+def test_posts(tmp_path: Path, path: str, body: bytes, status: int, reported: Any) -> None:
     async def act(client: httpx.AsyncClient, world: World, app: App) -> None:
         answer = await client.post(f"/v1/models/{path}", content=body)
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/json"
-        assert answer.json() == (told if status == 200 else {"error": told})
+        assert answer.json() == (reported if status == 200 else {"error": reported})
         assert ("retry-after" in answer.headers) == (status == 503)
 
     run(World(tmp_path, limits=LimitsSpec(body_mib=0.001)), act)
@@ -83,14 +83,14 @@ def test_status_and_metadata(tmp_path: Path) -> None:
     async def act(client: httpx.AsyncClient, world: World, app: App) -> None:
         world.write("m", 2, BROKEN)
         await eventually(lambda: world.states("m").get(2) == "END")
-        told = (await client.get("/v1/models/m")).json()["model_version_status"]
-        assert told[0]["version"] == "2"
-        assert told[0]["state"] == "END"
-        assert told[0]["status"]["error_code"] == "INVALID_ARGUMENT"
+        content = (await client.get("/v1/models/m")).json()["model_version_status"]
+        assert content[0]["version"] == "2"
+        assert content[0]["state"] == "END"
+        assert content[0]["status"]["error_code"] == "INVALID_ARGUMENT"
         ok = {"error_code": "OK", "error_message": ""}
-        assert told[1:] == [{"version": "1", "state": "AVAILABLE", "status": ok}]
+        assert content[1:] == [{"version": "1", "state": "AVAILABLE", "status": ok}]
         one = await client.get("/v1/models/m/versions/1")
-        assert one.json() == {"model_version_status": told[1:]}
+        assert one.json() == {"model_version_status": content[1:]}
         for path in ("m/metadata", "m/versions/1/metadata"):
             assert (await client.get(f"/v1/models/{path}")).json() == {
                 "model_spec": {"name": "m", "signature_name": "", "version": "1"},
@@ -115,8 +115,8 @@ def test_pages(tmp_path: Path) -> None:
         world.write("n", 1, BROKEN)
         await eventually(lambda: world.manager.knows("n"))
         await eventually(lambda: world.states("n") == {1: "END"})
-        told = await client.get("/readyz")
-        assert (told.status_code, told.json()["models"]) == (200, {"m": [1], "n": []})
+        answer = await client.get("/readyz")
+        assert (answer.status_code, answer.json()["models"]) == (200, {"m": [1], "n": []})
 
     run(World(tmp_path), act)
 
@@ -256,14 +256,14 @@ def test_a_worker_that_loads_first_starts_when_all_is_loaded(tmp_path: Path) -> 
 def test_every_worker_of_several_loads_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, voice: str
 ) -> None:
-    told: list[Worker] = []
-    monkeypatch.setattr("serving.worker.run_worker", lambda *given: told.append(given[2]) or 0)
+    received: list[Worker] = []
+    monkeypatch.setattr("serving.worker.run_worker", lambda *given: received.append(given[2]) or 0)
     monkeypatch.setattr("serving.worker.log_as_json", lambda: None)
     monkeypatch.setattr("sys.stdin", io.StringIO(ServingSpec().model_dump_json()))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         descriptor = str(os.dup(listening.fileno()))
         assert worker.main([descriptor, str(tmp_path), "1", voice]) == 0
-    assert told == [Worker(tmp_path, 1, load_first=True, tells=voice == "tells")]
+    assert received == [Worker(tmp_path, 1, load_first=True, tells=voice == "tells")]
 
 
 def test_the_request_logs_of_all_workers_add_up(tmp_path: Path) -> None:

@@ -216,22 +216,22 @@ def test_large_bodies_are_read_on_the_thread() -> None:
     assert model.batches == [10_000]
 
 
-def test_each_answered_request_is_told_with_its_own_rows() -> None:
-    told: list[LoggedRequest] = []
+def test_each_answered_request_is_reported_with_its_own_rows() -> None:
+    received: list[LoggedRequest] = []
 
     async def act(predictor: Predictor) -> None:
-        predictor.on_request = told.append
+        predictor.on_request = received.append
         await asyncio.gather(predictor.predict(body(1, 2)), predictor.predict(body(5)))
         await refused(predictor.predict(b"{}"))
         await predictor.regress(b'{"signature_name": "regress", "examples": [{"x": 1.0}]}')
 
     run(act, ModelOfNumpy())
-    assert [(one.name, one.version, one.method) for one in told] == [
+    assert [(one.name, one.version, one.method) for one in received] == [
         ("m", 3, "predict"), ("m", 3, "predict"), ("m", 3, "regress"),
     ]  # fmt: skip
-    assert [one.inputs["x"].tolist() for one in told[:2]] == [[1.0, 2.0], [5.0]]
-    assert [one.outputs["y"].tolist() for one in told[:2]] == [[3.5, 4.0], [5.5]]
-    assert all(one.duration_s >= 0 for one in told)
+    assert [one.inputs["x"].tolist() for one in received[:2]] == [[1.0, 2.0], [5.0]]
+    assert [one.outputs["y"].tolist() for one in received[:2]] == [[3.5, 4.0], [5.5]]
+    assert all(one.duration_s >= 0 for one in received)
 
 
 def test_a_log_that_fails_costs_no_answer(caplog: pytest.LogCaptureFixture) -> None:

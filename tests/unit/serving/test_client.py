@@ -18,7 +18,7 @@ from serving.client import Client, ClientOptions, RequestRefused, model_url
 from serving.codec.signature import Port, Signature
 
 
-def _told(dtype, *sizes):
+def _described(dtype, *sizes):
     dims = [{"size": str(size), "name": ""} for size in sizes]
     return {"dtype": dtype, "tensor_shape": {"dim": dims, "unknown_rank": False}, "name": "x:0"}
 
@@ -30,24 +30,24 @@ METADATA = {
             "signature_def": {
                 "serving_default": {
                     "inputs": {
-                        "age": _told("DT_FLOAT", -1),
-                        "count": _told("DT_INT64", -1),
-                        "word": _told("DT_STRING", -1),
-                        "pair": _told("DT_DOUBLE", -1, 2),
+                        "age": _described("DT_FLOAT", -1),
+                        "count": _described("DT_INT64", -1),
+                        "word": _described("DT_STRING", -1),
+                        "pair": _described("DT_DOUBLE", -1, 2),
                     },
                     "outputs": {
-                        "scores": _told("DT_FLOAT", -1),
-                        "classes": _told("DT_STRING", -1),
-                        "raw_bytes": _told("DT_STRING", -1),
+                        "scores": _described("DT_FLOAT", -1),
+                        "classes": _described("DT_STRING", -1),
+                        "raw_bytes": _described("DT_STRING", -1),
                     },
                     "method_name": "tensorflow/serving/predict",
                 },
                 "single": {
-                    "inputs": {"age": _told("DT_FLOAT", -1)},
-                    "outputs": {"scores": _told("DT_FLOAT", -1)},
+                    "inputs": {"age": _described("DT_FLOAT", -1)},
+                    "outputs": {"scores": _described("DT_FLOAT", -1)},
                     "method_name": "tensorflow/serving/predict",
                 },
-                "odd": {"inputs": {"z": _told("DT_COMPLEX64", -1)}, "outputs": {}},
+                "odd": {"inputs": {"z": _described("DT_COMPLEX64", -1)}, "outputs": {}},
             }
         }
     },
@@ -130,7 +130,7 @@ def test_many_rows_go_in_several_requests():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         ({"ages": [1, 2, 3]}, "did you mean 'age'"),
         ({"age": None}, "'age' is missing"),
@@ -151,12 +151,12 @@ def test_many_rows_go_in_several_requests():
         ({name: [] for name in ("age", "count", "word")} | {"pair": np.zeros((0, 2))}, "no rows"),
     ],
 )
-def test_wrong_columns_are_told_before_anything_is_sent(change, told):
+def test_wrong_columns_are_reported_before_anything_is_sent(change, reported):
     server = _Server()
     columns = {**COLUMNS, **change}
     if change == {"age": None}:
         del columns["age"]
-    with pytest.raises(KelpError, match=told):
+    with pytest.raises(KelpError, match=reported):
         server.client().predict(columns)
     assert not server.requests
 
@@ -180,9 +180,9 @@ def test_waits_stay_bounded_and_heed_the_server():
 
 def test_tries_are_bounded():
     server = _Server(*[httpx.Response(503, json={"error": "no room"})] * 9)
-    with pytest.raises(RequestRefused, match="503: no room") as told:
+    with pytest.raises(RequestRefused, match="503: no room") as caught:
         server.client(signature="single", tries=3).predict({"age": [1]})
-    assert told.value.status == 503
+    assert caught.value.status == 503
     assert len(server.requests) == 3
     server = _Server(*[httpx.ConnectError("away")] * 9)
     with pytest.raises(KelpError, match="cannot be reached"):
@@ -209,13 +209,13 @@ def test_what_would_fail_again_is_not_sent_again(answer):
     "answer",
     [{"outputs": [1.0, 2.0]}, {"outputs": {"scores": [1.0]}}, {"predictions": [1]}, [1], 1.0],
 )
-def test_an_answer_that_does_not_fit_is_told(answer):
+def test_an_answer_that_does_not_fit_is_reported(answer):
     server = _Server(httpx.Response(200, json=answer))
     with pytest.raises(KelpError, match="does not fit the model's metadata"):
         server.client(signature="single").predict({"age": [1]})
 
 
-def test_what_is_no_such_server_is_told():
+def test_what_is_no_such_server_is_reported():
     options = ClientOptions(
         transport=httpx.MockTransport(lambda request: httpx.Response(200, json={"hello": 1}))
     )
@@ -249,7 +249,7 @@ def test_a_model_has_one_address(arguments, url):
         ("http://h", "m", 3, "stable"),
     ],
 )
-def test_a_model_that_is_not_said_once_is_told(arguments):
+def test_a_model_that_is_not_said_once_is_reported(arguments):
     with pytest.raises(KelpError):
         model_url(*arguments)
 
@@ -272,8 +272,8 @@ def test_bodies_hold_every_value_as_it_was(floats, texts):
     np.testing.assert_array_equal(read, floats)
     port = {"x": Port("x", "string", (None,))}
     body = request_body(check_columns({"x": texts}, Signature("s", port, {}), ""), "s")
-    told = json.loads(body)["inputs"]["x"]
-    assert len(told) == len(texts)
+    content = json.loads(body)["inputs"]["x"]
+    assert len(content) == len(texts)
 
 
 def test_the_client_needs_no_tensorflow():

@@ -57,10 +57,10 @@ def refusal(predictor: Predictor, method: str, body: bytes) -> ServingError | No
         return answer
 
     try:
-        told = json.loads(asyncio.run(ask()))
+        content = json.loads(asyncio.run(ask()))
     except ServingError as error:
         return error
-    assert isinstance(told, dict)
+    assert isinstance(content, dict)
     return None
 
 

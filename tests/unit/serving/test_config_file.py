@@ -82,7 +82,7 @@ def test_a_file_without_models_is_one(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("model_config_list { config { nmae: 'x' } }", "nmae"),
         ("model_config_list { config { name: 'x' } }", "base_path"),
@@ -103,14 +103,14 @@ def test_a_file_without_models_is_one(tmp_path):
         ),
     ],
 )
-def test_a_wrong_file_is_told(tmp_path, text, told):
+def test_a_wrong_file_is_reported(tmp_path, text, reported):
     path = tmp_path / "models.config"
     path.write_text(text)
-    with pytest.raises(KelpError, match=told):
+    with pytest.raises(KelpError, match=reported):
         read_config(path)
 
 
-def test_a_missing_file_and_a_folder_that_is_not_there_are_told(tmp_path):
+def test_a_missing_file_and_a_folder_that_is_not_there_are_reported(tmp_path):
     with pytest.raises(KelpError, match="cannot be read"):
         read_config(tmp_path / "models.config")
     with pytest.raises(KelpError, match="cannot be written"):

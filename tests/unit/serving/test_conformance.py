@@ -42,11 +42,11 @@ def mistake(case: Case, status: int, body: bytes) -> str:
     """What is wrong with an answer; nothing if it is the expected one."""
     if status != case.status:
         return f"{status} instead of {case.status}: {body[:200]!r}"
-    told = json.loads(body)
+    content = json.loads(body)
     if status == 200:
-        return "" if same(told, json.loads(case.expected)) else f"{body[:200]!r}"
-    if set(told) != {"error"} or case.expected not in told["error"]:
-        return f"{told} has not {case.expected!r}"
+        return "" if same(content, json.loads(case.expected)) else f"{body[:200]!r}"
+    if set(content) != {"error"} or case.expected not in content["error"]:
+        return f"{content} has not {case.expected!r}"
     return ""
 
 

@@ -26,10 +26,10 @@ def test_what_libraries_write_past_python_is_json_too() -> None:
     )
     first, *lines = done.stderr.splitlines()
     assert first == "before the logs are JSON"
-    told = [json.loads(line) for line in lines]
-    assert {(one["event"], one.get("line")) for one in told[:-1]} == {
+    content = [json.loads(line) for line in lines]
+    assert {(one["event"], one.get("line")) for one in content[:-1]} == {
         ("library", "WARNING: greetings"),
         ("library", "I0000 more of them"),
         ("meanwhile", None),
     }
-    assert told[-1]["event"] == "afterwards"
+    assert content[-1]["event"] == "afterwards"

@@ -29,16 +29,16 @@ def test_text_form() -> None:
     text = metrics.text([("gauge", (("a", "b"),), 1.0)])
     assert f"# TYPE {REQUEST_COUNT} counter\n" in text
     assert f"# TYPE {REQUEST_LATENCY} histogram\n" in text
-    told = samples(text)
-    assert told[COUNT, (("model_name", 'a"b\\c\nd'), ("status", "OK"))] == 3
-    assert told["gauge", (("a", "b"),)] == 1
+    result = samples(text)
+    assert result[COUNT, (("model_name", 'a"b\\c\nd'), ("status", "OK"))] == 3
+    assert result["gauge", (("a", "b"),)] == 1
     labels = (("API", "predict"), ("model_name", "m"))
     bucket = f"{REQUEST_LATENCY}_bucket"
-    assert told[bucket, (*labels[:1], ("le", "10"), labels[1])] == 1
-    assert told[bucket, (*labels[:1], ("le", "18"), labels[1])] == 3
-    assert told[bucket, (*labels[:1], ("le", "+Inf"), labels[1])] == 4
-    assert told[f"{REQUEST_LATENCY}_count", labels] == 4
-    assert told[f"{REQUEST_LATENCY}_sum", labels] == 1e12 + 28.5
+    assert result[bucket, (*labels[:1], ("le", "10"), labels[1])] == 1
+    assert result[bucket, (*labels[:1], ("le", "18"), labels[1])] == 3
+    assert result[bucket, (*labels[:1], ("le", "+Inf"), labels[1])] == 4
+    assert result[f"{REQUEST_LATENCY}_count", labels] == 4
+    assert result[f"{REQUEST_LATENCY}_sum", labels] == 1e12 + 28.5
     assert len(BOUNDS) == 33
 
 
@@ -51,10 +51,10 @@ def test_workers_add_up_dead_ones_too(tmp_path: Path) -> None:
         shared.save()
         workers.append(shared)
     workers[0].metrics.count(REQUEST_COUNT, model_name="m", status="OK")
-    told = samples(workers[0].total().text())
-    assert told[COUNT, (("model_name", "m"), ("status", "OK"))] == 4
-    assert told[f"{REQUEST_LATENCY}_count", (("model_name", "m"),)] == 3
+    result = samples(workers[0].total().text())
+    assert result[COUNT, (("model_name", "m"), ("status", "OK"))] == 4
+    assert result[f"{REQUEST_LATENCY}_count", (("model_name", "m"),)] == 3
     # A worker that replaces another has a name of its own.
     fresh = SharedMetrics(Metrics(), tmp_path, "4")
-    told = samples(fresh.total().text())
-    assert told[COUNT, (("model_name", "m"), ("status", "OK"))] == 3
+    result = samples(fresh.total().text())
+    assert result[COUNT, (("model_name", "m"), ("status", "OK"))] == 3

@@ -83,7 +83,7 @@ def test_requests_and_answers_pass_as_they_are():
         (httpx.RemoteProtocolError("cut"), 502),
     ],
 )
-def test_what_is_wrong_behind_the_proxy_is_told_in_json(failure, status):
+def test_what_is_wrong_behind_the_proxy_is_reported_in_json(failure, status):
     async def scene():
         def fail(request):
             raise failure
@@ -149,8 +149,8 @@ def test_traffic_is_split_as_the_release_says_and_follows_it(tmp_path, monkeypat
             assert set(canary["outputs"]["y"]["sample"]) == {13.0, 14.0}
             assert page["labels"]["stable"]["latency_ms"]["count"] == server.counts["stable"]
             text = (await client.get("/monitoring/prometheus/metrics")).text
-            told = f'label="canary",status="OK"}} {server.counts["canary"]}'
-            assert told in text
+            result = f'label="canary",status="OK"}} {server.counts["canary"]}'
+            assert result in text
             # Who names a version or a label gets it.
             await client.post("/v1/models/m/labels/stable:predict", json=BODY)
             assert server.asked[-1][1] == "/v1/models/m/labels/stable:predict"
@@ -310,7 +310,7 @@ def test_without_the_key_only_those_who_watch_are_answered(monkeypatch):
     assert statuses["/monitoring/kelp/releases/m"] == 401
 
 
-def test_a_key_that_is_not_set_is_told(monkeypatch):
+def test_a_key_that_is_not_set_is_reported(monkeypatch):
     monkeypatch.delenv("KEY", raising=False)
     with pytest.raises(KelpError, match="API key"):
         create_proxy("http://up", ServingSpec(api_key_env="KEY"))

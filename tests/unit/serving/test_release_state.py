@@ -25,7 +25,7 @@ def test_releases_are_put_down_by_model(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["{", '{"m": {}}', '{"m": {"stable": 1, "cannary": 2}}', "\xff"])
-def test_a_broken_file_is_told_and_not_replaced(tmp_path, text):
+def test_a_broken_file_is_reported_and_not_replaced(tmp_path, text):
     path = tmp_path / "releases.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(KelpError, match=r"releases\.json"):

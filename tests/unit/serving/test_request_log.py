@@ -128,7 +128,7 @@ def test_what_is_offered_after_the_end_is_dropped_and_counted(tmp_path):
     assert log.counts.dropped == 1
 
 
-def test_a_request_that_cannot_be_told_is_counted_and_ends_nothing(tmp_path):
+def test_a_request_that_cannot_be_reported_is_counted_and_ends_nothing(tmp_path):
     log = RequestLog(_spec(tmp_path))
     log.offer(LoggedRequest("m", 1, "s", {"x": np.zeros(1, "complex64")}, {}))
     log.offer(_request())
@@ -206,7 +206,7 @@ def test_a_full_disk_leaves_whole_records_only(tmp_path):
 
 
 @given(st.lists(st.binary(max_size=50), max_size=5), st.integers(0, 400))
-def test_a_cut_file_is_told_and_its_whole_part_known(tmp_path_factory, records, cut):
+def test_a_cut_file_is_reported_and_its_whole_part_known(tmp_path_factory, records, cut):
     path = tmp_path_factory.mktemp("log") / "x.tfrecord"
     content = b"".join(map(frame, records))
     path.write_bytes(content[:cut])
@@ -220,7 +220,7 @@ def test_a_cut_file_is_told_and_its_whole_part_known(tmp_path_factory, records, 
             list(read_records(path))
 
 
-def test_a_flipped_bit_is_told(tmp_path):
+def test_a_flipped_bit_is_reported(tmp_path):
     path = tmp_path / "x.tfrecord"
     for at in (3, 9, 14, 17):
         content = bytearray(frame(b"hello"))

@@ -40,7 +40,7 @@ def test_routes(verb: str, path: bytes, expected: Route) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "path", "status", "told"),
+    ("verb", "path", "status", "reported"),
     [
         ("GET", b"/", 404, "Not found: /"),
         ("GET", b"/v2/models/m", 404, "Not found"),
@@ -63,11 +63,11 @@ def test_routes(verb: str, path: bytes, expected: Route) -> None:
         ("GET", b"/v1/models/m/labels/%ff", 400, "Failed to decode model version label"),
     ],
 )
-def test_what_is_no_route(verb: str, path: bytes, status: int, told: str) -> None:
+def test_what_is_no_route(verb: str, path: bytes, status: int, reported: str) -> None:
     with pytest.raises(ServingError) as caught:
         Router().route(verb, path)
     assert caught.value.status == status
-    assert caught.value.message.startswith(told)
+    assert caught.value.message.startswith(reported)
     assert len(caught.value.message) < 300
 
 

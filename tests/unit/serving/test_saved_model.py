@@ -122,17 +122,17 @@ def test_signatures_are_those_of_the_file(wide: Path, odd: Path) -> None:
 
 
 def test_metadata_is_the_protos_json(wide: Path) -> None:
-    told = SavedModelServable(wide).metadata["signature_def"]["signature_def"]
-    assert set(told) == {DEFAULT_SIGNATURE, "__saved_model_init_op"}
-    default = told[DEFAULT_SIGNATURE]
+    result = SavedModelServable(wide).metadata["signature_def"]["signature_def"]
+    assert set(result) == {DEFAULT_SIGNATURE, "__saved_model_init_op"}
+    default = result[DEFAULT_SIGNATURE]
     assert default["method_name"] == PREDICT
     assert default["inputs"]["text_0"] == {
         "dtype": "DT_STRING",
         "tensor_shape": {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False},
         "name": "serving_default_text_0:0",
     }
-    assert told["__saved_model_init_op"]["inputs"] == {}
-    assert told["__saved_model_init_op"]["outputs"]["__saved_model_init_op"]["tensor_shape"] == {
+    assert result["__saved_model_init_op"]["inputs"] == {}
+    assert result["__saved_model_init_op"]["outputs"]["__saved_model_init_op"]["tensor_shape"] == {
         "dim": [],
         "unknown_rank": True,
     }
@@ -178,9 +178,9 @@ def test_without_tensorflows_inner_parts_the_public_call_does_it(
 def test_answers_over_json(wide: Path, odd: Path) -> None:
     servable = SavedModelServable(wide)
     expected = servable.run(DEFAULT_SIGNATURE, as_columns(3))
-    told = ask(servable, "predict", {"instances": rows(3)})["predictions"]
-    assert [one["classes"] for one in told] == expected["classes"].tolist()
-    assert [one["probabilities"] for one in told] == pytest.approx(
+    answers = ask(servable, "predict", {"instances": rows(3)})["predictions"]
+    assert [one["classes"] for one in answers] == expected["classes"].tolist()
+    assert [one["probabilities"] for one in answers] == pytest.approx(
         expected["probabilities"].tolist(), rel=1e-6
     )
     other = SavedModelServable(odd)
@@ -191,7 +191,7 @@ def test_answers_over_json(wide: Path, odd: Path) -> None:
     assert ask(other, "predict", {"signature_name": "scalar", "inputs": 7}) == {"outputs": "7"}
 
 
-def test_what_the_model_refuses_is_told_in_one_line(odd: Path) -> None:
+def test_what_the_model_refuses_is_reported_in_one_line(odd: Path) -> None:
     servable = SavedModelServable(odd)
     for values in ([1], [1, 0]):
         with pytest.raises(ServingError) as caught:

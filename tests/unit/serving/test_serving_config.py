@@ -41,7 +41,7 @@ def test_file_and_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("text", "key", "told"),
+    ("text", "key", "reported"),
     [
         ("prot: 1", "key prot", "did you mean 'port'?"),
         ("limits: {body_mb: 1}", "key limits.body_mb", "did you mean 'body_mib'?"),
@@ -60,12 +60,12 @@ def test_file_and_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ("a: [", "serving.yaml, line 1", "not valid YAML"),
     ],
 )
-def test_what_is_refused(tmp_path: Path, text: str, key: str, told: str) -> None:
+def test_what_is_refused(tmp_path: Path, text: str, key: str, reported: str) -> None:
     file = tmp_path / "serving.yaml"
     file.write_text(text)
     found = problem(file)
     assert key in found.where
-    assert told in str(found)
+    assert reported in str(found)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

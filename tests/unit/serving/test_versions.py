@@ -115,11 +115,11 @@ def test_a_broken_version_never_replaces_a_good_one(tmp_path: Path) -> None:
         await world.until("m", [1])
         broken = world.write("m", 2, BROKEN)
         await eventually(lambda: world.states("m").get(2) == "END")
-        told = world.manager.status("m", 2)[0].to_json()
-        assert told["version"] == "2"
-        assert told["state"] == "END"
-        assert told["status"]["error_code"] == "INVALID_ARGUMENT"
-        assert "It is broken." in told["status"]["error_message"]
+        content = world.manager.status("m", 2)[0].to_json()
+        assert content["version"] == "2"
+        assert content["state"] == "END"
+        assert content["status"]["error_code"] == "INVALID_ARGUMENT"
+        assert "It is broken." in content["status"]["error_message"]
         attempts = len(world.loads)
         await asyncio.sleep(0.3)
         assert len(world.loads) == attempts  # not again while nothing changed

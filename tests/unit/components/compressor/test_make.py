@@ -1,4 +1,4 @@
-"""A variant that cannot be made is told, and is no error of the run."""
+"""A variant that cannot be made is reported, and is no error of the run."""
 
 from __future__ import annotations
 
@@ -98,7 +98,9 @@ def test_what_is_known_not_to_work_is_not_tried(
     assert not (tmp_path / "variant/model").exists()
 
 
-def test_a_converter_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_converter_that_fails_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(form: str, artifacts: TrainingArtifacts, folder: Path, *_: Any) -> None:
         folder.mkdir(parents=True)
         (folder / "half").write_bytes(b"")

@@ -64,25 +64,27 @@ def test_missing_is_held_in_the_worst_split() -> None:
         ({"type": "categorical"}, False),
     ],
 )
-def test_missing_values_that_the_model_is_told_of_may_be_more(feature: Any, found: bool) -> None:
+def test_missing_values_that_the_model_is_reported_of_may_be_more(
+    feature: Any, found: bool
+) -> None:
     values = pa.array(np.arange(2000) % 3, mask=np.arange(2000) < 1400)
     part = check_missing(_planted("gust", values, **feature))
     assert bool(failed(part)) is found
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "reported"),
     [
         (np.full(2000, 3.5, np.float32), "constant in train: 3.5"),
         (["same"] * 1996 + ["other"] * 4, "'same' in 99.80%"),
         (pa.nulls(2000, pa.int64()), "constant in train: missing"),
     ],
 )
-def test_constant_and_nearly_constant_features_are_named(values: Any, told: str) -> None:
+def test_constant_and_nearly_constant_features_are_named(values: Any, reported: str) -> None:
     number = not isinstance(values, list)
     part = check_constant(_planted("still", values, type="numeric" if number else "categorical"))
     assert named(part) == [("constant", "still", "train")]
-    assert told in failed(part)[0].what
+    assert reported in failed(part)[0].what
 
 
 def test_stand_ins_for_missing_numbers_are_outliers() -> None:
@@ -138,7 +140,7 @@ def test_a_categorical_feature_with_many_values_should_be_a_vocabulary() -> None
         ([f"order-{number // 2}" for number in range(2000)], "vocabulary", False),
     ],
 )
-def test_ids_are_told_from_amounts(values: Any, kind: str, found: bool) -> None:
+def test_ids_are_distinguished_from_amounts(values: Any, kind: str, found: bool) -> None:
     part = check_id_like(_planted("number", values, type=kind))
     assert named(part) == [("id_like", "number", "train")] * found
 

@@ -16,7 +16,7 @@ def test_sound_labels_pass(task: str) -> None:
     assert failed(check_sizes(data)) == []
 
 
-def test_a_rare_class_is_told_with_a_remedy() -> None:
+def test_a_rare_class_is_reported_with_a_remedy() -> None:
     tables = splits()
     tables["train"] = with_column(tables["train"], "late", [1] * 40 + [0] * 1960)
     part = check_balance(audit_data(tables))

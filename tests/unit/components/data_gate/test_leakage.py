@@ -21,8 +21,8 @@ def _powers(part: Any) -> dict[str, float]:
 
 
 def _planted(values: Any, kind: str = "numeric", task: str = "binary", **spec: Any) -> Any:
-    table = with_column(clean(ROWS, 0, task), "told", values)
-    of = problem(task, told={"type": kind, **({"period": 1} if kind == "cyclic" else {})})
+    table = with_column(clean(ROWS, 0, task), "giveaway", values)
+    of = problem(task, giveaway={"type": kind, **({"period": 1} if kind == "cyclic" else {})})
     return check_leakage(audit_data({"train": table}, {"leakage": spec}, of=of))
 
 
@@ -69,17 +69,17 @@ def test_the_power_of_a_number_is_the_area_under_its_curve() -> None:
 def test_a_leak_is_named(task: str, kind: str, leak: Any) -> None:
     values = leak(_labels(task), np.random.default_rng(RNG_SEED))
     part = _planted(values, kind, task)
-    assert named(part) == [("leakage", "told", "train")]
+    assert named(part) == [("leakage", "giveaway", "train")]
     (one,) = failed(part)
     assert one.outcome == "block"
     assert one.bound == 0.98
-    assert "'told' alone nearly decides the label 'late'" in one.what
+    assert "'giveaway' alone nearly decides the label 'late'" in one.what
 
 
 def test_a_missing_value_can_leak() -> None:
     late = _labels()
     values = pa.array(np.random.default_rng(RNG_SEED).normal(size=ROWS), mask=late == 1)
-    assert named(_planted(values)) == [("leakage", "told", "train")]
+    assert named(_planted(values)) == [("leakage", "giveaway", "train")]
 
 
 def test_an_id_is_no_leak() -> None:
@@ -87,16 +87,16 @@ def test_an_id_is_no_leak() -> None:
     for values, kind in ((names, "vocabulary"), (np.arange(ROWS), "numeric")):
         part = _planted(values, kind)
         assert failed(part) == []
-        assert _powers(part)["told"] < 0.55
+        assert _powers(part)["giveaway"] < 0.55
 
 
 def test_a_number_rarely_there_is_no_leak() -> None:
     late = _labels("regression")
     values = pa.array(late, mask=np.arange(ROWS) >= 100)
-    assert _powers(_planted(values, task="regression"))["told"] < 0.2
+    assert _powers(_planted(values, task="regression"))["giveaway"] < 0.2
 
 
-def test_one_class_told_of_three_is_no_leak() -> None:
+def test_one_class_reported_of_three_is_no_leak() -> None:
     labels = _labels("multiclass")
     part = _planted(np.where(labels == "no", "a", "b"), "categorical", "multiclass")
     assert failed(part) == []
@@ -107,7 +107,7 @@ def test_bound_severity_and_rows_are_the_configs() -> None:
     noisy = np.where(np.random.default_rng(RNG_SEED).random(ROWS) < 0.1, 1 - late, late)
     assert failed(_planted(noisy)) == []
     (one,) = failed(_planted(noisy, max_power=0.87, severity="warn", rows=1000))
-    assert (one.feature, one.outcome, one.bound) == ("told", "warn", 0.87)
+    assert (one.feature, one.outcome, one.bound) == ("giveaway", "warn", 0.87)
 
 
 @pytest.mark.parametrize("rows", [0, 10])
@@ -137,35 +137,35 @@ def _ahead(noise: float) -> Any:
 def _beside_weak_ones(values: Any, **spec: Any) -> Any:
     """The leakage of a feature beside others that say little."""
     noise = np.random.default_rng(1).normal(size=ROWS)
-    table = with_column(clean(ROWS, 0), "told", values)
+    table = with_column(clean(ROWS, 0), "giveaway", values)
     table = with_column(table, "amount", table["amount"].to_numpy() + noise)
-    of = problem(told={"type": "numeric"})
+    of = problem(giveaway={"type": "numeric"})
     return check_leakage(audit_data({"train": table}, {"leakage": spec}, of=of))
 
 
 def test_a_feature_far_ahead_of_the_next_is_named() -> None:
     part = _beside_weak_ones(_ahead(0.37))
     powers = _powers(part)
-    assert 0.95 < powers["told"] < 0.98
+    assert 0.95 < powers["giveaway"] < 0.98
     assert 0.65 < powers["amount"] < 0.8
     (one,) = failed(part)
-    assert (one.check, one.feature, one.outcome) == ("leakage.gap", "told", "warn")
-    assert one.figure == pytest.approx(powers["told"] - powers["amount"])
-    assert "'told' alone predicts the label 'late' far better than any other" in one.what
+    assert (one.check, one.feature, one.outcome) == ("leakage.gap", "giveaway", "warn")
+    assert one.figure == pytest.approx(powers["giveaway"] - powers["amount"])
+    assert "'giveaway' alone predicts the label 'late' far better than any other" in one.what
     assert "'amount'" in one.what
     assert failed(_beside_weak_ones(_ahead(0.37), gap={"max_gap": 0.35})) == []
     assert failed(_beside_weak_ones(_ahead(0.37), gap={"severity": "off"})) == []
 
 
 def test_a_good_feature_among_good_ones_and_a_fair_one_ahead_pass() -> None:
-    table = with_column(clean(ROWS, 0), "told", _ahead(0.37))
+    table = with_column(clean(ROWS, 0), "giveaway", _ahead(0.37))
     table = with_column(table, "amount", _ahead(0.4))
-    of = problem(told={"type": "numeric"})
+    of = problem(giveaway={"type": "numeric"})
     assert failed(check_leakage(audit_data({"train": table}, of=of))) == []
     assert failed(_beside_weak_ones(_ahead(0.8))) == []
 
 
 def test_a_feature_that_is_refused_is_not_warned_of_as_well() -> None:
-    assert named(_planted(_ahead(0.1))) == [("leakage", "told", "train")]
+    assert named(_planted(_ahead(0.1))) == [("leakage", "giveaway", "train")]
     (one,) = failed(_beside_weak_ones(_ahead(0.1), severity="off"))
     assert one.check == "leakage.gap"

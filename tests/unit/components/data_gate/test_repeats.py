@@ -64,12 +64,12 @@ def test_numbers_contradict_where_they_are_far_apart() -> None:
     copied = tables["train"].slice(0, 300)
     near = with_column(copied, "late", copied["late"].to_numpy() + np.float32(0.1))
     far = with_column(copied, "late", copied["late"].to_numpy() + np.float32(9))
-    told = {}
+    result = {}
     for name, copies in (("near", near), ("far", far)):
         held = {**tables, "val": pa.concat_tables([tables["val"], copies])}
-        told[name] = check_contradictions(audit_data(held, of=problem("regression")))
-    assert failed(told["near"]) == []
-    assert told["far"].details["contradictions"]["rows"] == 600
+        result[name] = check_contradictions(audit_data(held, of=problem("regression")))
+    assert failed(result["near"]) == []
+    assert result["far"].details["contradictions"]["rows"] == 600
 
 
 def test_either_half_of_duplicates_can_be_off() -> None:
@@ -118,5 +118,5 @@ def test_copies_are_those_that_python_finds(first: list[Any], second: list[Any])
     labels: dict[Any, set[int]] = {}
     for amount, colour, label in rows:
         labels.setdefault((amount, colour), set()).add(label)
-    told = check_contradictions(audit_data(tables)).details["contradictions"]
-    assert told["rows"] == sum(len(labels[row[:2]]) > 1 for row in rows)
+    result = check_contradictions(audit_data(tables)).details["contradictions"]
+    assert result["rows"] == sum(len(labels[row[:2]]) > 1 for row in rows)

@@ -44,7 +44,7 @@ def test_a_stress_falls_on_what_it_names_or_on_all_that_it_applies_to(fields, wa
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "reported"),
     [
         ({"kind": "noise", "columns": ["c"]}, "cannot fall on 'c'"),
         ({"kind": "unseen", "columns": ["n"]}, "cannot fall on 'n'"),
@@ -53,8 +53,8 @@ def test_a_stress_falls_on_what_it_names_or_on_all_that_it_applies_to(fields, wa
         ({"kind": "missing", "columns": ["nn"]}, "no feature"),
     ],
 )
-def test_what_a_stress_cannot_fall_on_is_refused(fields, told):
-    with pytest.raises(ConfigError, match=told) as caught:
+def test_what_a_stress_cannot_fall_on_is_refused(fields, reported):
+    with pytest.raises(ConfigError, match=reported) as caught:
         stressed_features("it", _stress(**fields), PROBLEM)
     assert caught.value.where == "evaluation.stress.it.columns"
 

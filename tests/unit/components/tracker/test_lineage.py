@@ -34,8 +34,8 @@ def test_files_of_subfolders_count(tmp_path: Path) -> None:
 
 
 def test_a_uri_tells_component_and_execution() -> None:
-    told = describe_uri("/runs/flights/artifacts/Trainer/model/7")
-    assert (told["component"], told["output"], told["execution"]) == ("Trainer", "model", 7)
+    result = describe_uri("/runs/flights/artifacts/Trainer/model/7")
+    assert (result["component"], result["output"], result["execution"]) == ("Trainer", "model", 7)
     assert describe_uri("elsewhere")["execution"] is None
 
 

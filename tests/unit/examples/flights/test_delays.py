@@ -25,14 +25,14 @@ def _flights(rows: list[tuple[int, int, float | None]]) -> pd.DataFrame:
 
 
 def test_a_delay_is_known_only_as_far_as_it_has_come() -> None:
-    told = with_delays(_flights([(10, 0, 500.0), (11, 30, 0.0)]))
-    assert np.isnan(told["origin_delay"][0])
-    assert told["origin_delay"][1] == 60  # at 11:00 the flight of 10:00 waits for an hour
+    result = with_delays(_flights([(10, 0, 500.0), (11, 30, 0.0)]))
+    assert np.isnan(result["origin_delay"][0])
+    assert result["origin_delay"][1] == 60  # at 11:00 the flight of 10:00 waits for an hour
 
 
 def test_cancelled_flights_wait_and_early_ones_count() -> None:
-    told = with_delays(_flights([(10, 0, None), (10, 30, -5.0), (11, 0, 3.0)]))
-    assert told["origin_delay"][2] == pytest.approx((60 - 5) / 2)
+    result = with_delays(_flights([(10, 0, None), (10, 30, -5.0), (11, 0, 3.0)]))
+    assert result["origin_delay"][2] == pytest.approx((60 - 5) / 2)
 
 
 def test_flights_of_the_same_hour_or_later_do_not_enter() -> None:
@@ -44,5 +44,5 @@ def test_flights_of_the_same_hour_or_later_do_not_enter() -> None:
 
 def test_rows_keep_their_number_and_order() -> None:
     base = _flights([(12, 0, 1.0), (10, 0, 2.0), (11, 0, 3.0)])
-    told = with_delays(base)
-    assert told["dep_delay"].tolist() == [1.0, 2.0, 3.0]
+    result = with_delays(base)
+    assert result["dep_delay"].tolist() == [1.0, 2.0, 3.0]

@@ -82,7 +82,7 @@ def test_float_formats_are_held_to_rounding_and_others_to_what_they_declare():
     assert [tolerance_of(one) for one in (exact, half, eight, declared)] == [1e-5, 5e-3, 0.1, 0.02]
 
 
-def test_what_cannot_be_made_is_told_before_work_starts():
+def test_what_cannot_be_made_is_reported_before_work_starts():
     pattern, student, plain = _spec(
         pattern={"weights": "pruned", "pattern": "2:4", "sparsity": 0.5},
         student={"weights": "distilled", "scale": 0.1},

@@ -68,7 +68,7 @@ def test_a_classs_score_is_its_log_odds(tmp_path):
     row=st.lists(st.floats(-5, 5, width=32), min_size=5, max_size=5),
     reference=st.lists(st.floats(-5, 5, width=32), min_size=5, max_size=5),
 )
-def test_a_linear_model_is_told_exactly(weights, row, reference):
+def test_a_linear_model_is_explained_exactly(weights, row, reference):
     found = integrated_gradients(model_of(linear(weights), reference), np.array(row))
     parts = np.array(weights) * (np.array(row) - np.array(reference))
     wanted = {"a": parts[0], "b": parts[1:3].sum(), "idle": parts[3:].sum()}

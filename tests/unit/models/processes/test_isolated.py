@@ -81,7 +81,7 @@ def test_an_error_of_ours_comes_through_as_it_is():
     assert (caught.value.where, caught.value.fix) == ("somewhere", "bring some")
 
 
-def test_any_other_exception_is_told_with_its_message():
+def test_any_other_exception_is_reported_with_its_message():
     with pytest.raises(ModelError) as caught:
         call(f"{HERE}:stumble", {}, timeout_s=300, what="reading")
     assert "exit status 1" in caught.value.received

@@ -60,7 +60,7 @@ def test_the_temperature_is_where_the_log_loss_is_least(make):
     assert loss(found) < min(loss(found * 1.02), loss(found / 1.02), loss(1.0))
 
 
-def test_val_told_apart_without_an_error_stays_within_bounds():
+def test_val_distinguished_without_an_error_stays_within_bounds():
     logits = np.array([-3.0, -1.0, 2.0, 4.0])
     assert find_temperature(logits, np.array([0, 0, 1, 1])) == pytest.approx(0.05, rel=0.01)
     assert find_temperature(logits, np.array([1, 1, 0, 0])) == pytest.approx(20, rel=0.01)

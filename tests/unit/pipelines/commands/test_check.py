@@ -46,7 +46,7 @@ def test_all_is_well(config_file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "place", "told"),
+    ("overrides", "place", "reported"),
     [
         (["data.path=nope.parquet"], "files", "did you mean data.parquet?"),
         (["data.spans=3"], "files", "{SPAN}"),
@@ -60,20 +60,20 @@ def test_all_is_well(config_file: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_named(
-    config_file: Path, overrides: list[str], place: str, told: str
+    config_file: Path, overrides: list[str], place: str, reported: str
 ) -> None:
     found = errors(config_file, *overrides)
     assert list(found) == [place]
-    assert told in str(found[place])
+    assert reported in str(found[place])
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "reported"),
     [([1, 1], "one value only"), ([None, None], "no value"), ([0, 7], "a value that is no class")],
 )
-def test_label_values(config_file: Path, labels: list[int | None], told: str) -> None:
+def test_label_values(config_file: Path, labels: list[int | None], reported: str) -> None:
     pq.write_table(pa.table({"x": [1.0, 2.0], "y": pa.array(labels, pa.int64())}), "data.parquet")
-    assert told in str(errors(config_file)["label"])
+    assert reported in str(errors(config_file)["label"])
 
 
 def test_label_with_very_many_values(config_file: Path) -> None:
@@ -109,12 +109,12 @@ def test_an_unsupported_python(config_file: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_report_stays_within_ten_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    error = KelpError("wrong", where="there", expected="right", received="[wrong]", fix="mend")
+    error = KelpError("wrong", where="there", expected="right", received="[wrong]", fix="repair")
     results = [Checked("files", "a [bold] path"), *[Checked("data", "wrong", error)] * 4]
     assert report(results, Console(width=80), Console(stderr=True)) == 1
-    told = capsys.readouterr()
-    assert "a [bold] path" in told.out
-    lines = told.err.splitlines()
+    printed = capsys.readouterr()
+    assert "a [bold] path" in printed.out
+    lines = printed.err.splitlines()
     assert len(lines) <= 10
     assert lines[-1] == "... and 3 errors more"
     assert report(results[:1], Console(), Console(stderr=True)) == 0

@@ -48,7 +48,7 @@ def _json(capsys, *arguments):
 
 
 def test_a_row_is_explained(capsys):
-    told = _json(capsys, "serving_models/toy/2", "--row", json.dumps(ROW))
+    result = _json(capsys, "serving_models/toy/2", "--row", json.dumps(ROW))
     model = tf.saved_model.load("serving_models/toy/2")
     inputs = {
         "x": [1.5],
@@ -60,14 +60,14 @@ def test_a_row_is_explained(capsys):
     served = model.signatures["serving_default"](
         **{name: tf.constant(value) for name, value in inputs.items()}
     )
-    assert told["prediction"]["probabilities"] == pytest.approx(float(served["probabilities"][0]))
-    assert told["prediction"]["classes"] in ("no", "yes")
-    assert told["explained"] == "log-odds that y is yes"
-    total = sum(entry["attribution"] for entry in told["attributions"])
-    assert total + told["residual"] == pytest.approx(told["score"] - told["reference_score"])
-    values = {entry["feature"]: entry["value"] for entry in told["attributions"]}
+    assert result["prediction"]["probabilities"] == pytest.approx(float(served["probabilities"][0]))
+    assert result["prediction"]["classes"] in ("no", "yes")
+    assert result["explained"] == "log-odds that y is yes"
+    total = sum(entry["attribution"] for entry in result["attributions"])
+    assert total + result["residual"] == pytest.approx(result["score"] - result["reference_score"])
+    values = {entry["feature"]: entry["value"] for entry in result["attributions"]}
     assert values == ROW
-    sizes = [abs(entry["attribution"]) for entry in told["attributions"]]
+    sizes = [abs(entry["attribution"]) for entry in result["attributions"]]
     assert sizes == sorted(sizes, reverse=True)
 
 
@@ -100,18 +100,18 @@ def test_missing_values_are_missing(capsys):
 
 def test_the_table_shows_the_prediction_and_every_feature(capsys):
     assert cli.main(["explain", "serving_models/toy/2", "--row", '{"color": "red"}']) == 0
-    told = capsys.readouterr()
-    assert "P(y = yes): 0." in told.out
-    assert all(name in told.out for name in ROW)
-    assert told.out.count("missing") == len(ROW) - 1
-    assert "an average row" in told.out
-    assert told.err == ""
+    printed = capsys.readouterr()
+    assert "P(y = yes): 0." in printed.out
+    assert all(name in printed.out for name in ROW)
+    assert printed.out.count("missing") == len(ROW) - 1
+    assert "an average row" in printed.out
+    assert printed.err == ""
     assert cli.main(["explain", "toy", "--row", "{}"]) == 0
     assert "y: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "told"),
+    ("arguments", "status", "reported"),
     [
         (["toys", "--row", "{}"], 2, "did you mean 'toy'?"),
         (["rows.csv", "--row", "{}"], 2, "rows.csv is no SavedModel"),
@@ -132,10 +132,10 @@ def test_the_table_shows_the_prediction_and_every_feature(capsys):
         (["toy", "--data", "other.csv"], 1, "none of the model's features"),
     ],
 )
-def test_mistakes_are_told_in_a_few_lines(capsys, arguments, status, told):
+def test_mistakes_are_reported_in_a_few_lines(capsys, arguments, status, reported):
     assert cli.main(["explain", *arguments]) == status
     lines = capsys.readouterr().err
-    assert told in lines
+    assert reported in lines
     assert lines.startswith("error: ")
     assert len(lines.splitlines()) <= 5
 

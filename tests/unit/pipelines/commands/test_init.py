@@ -92,7 +92,7 @@ def test_roles_of_csv_columns() -> None:
     assert config.features["age (years)"].model_dump()["missing_indicator"]
     assert "?" in config.data.null_values
     text = Path("configs/demo.yaml").read_text()
-    for told in (
+    for result in (
         '"person id": numbers the rows',
         "name: free text",
         "seat: nearly every value is another",
@@ -101,7 +101,7 @@ def test_roles_of_csv_columns() -> None:
         "when: a date or time",
         "columns: [when]",
     ):
-        assert told in text
+        assert result in text
 
 
 def test_tasks() -> None:
@@ -183,7 +183,7 @@ def test_the_positive_class_comes_last(labels: list[str], classes: tuple[object,
 
 
 @pytest.mark.parametrize(
-    ("label", "told"),
+    ("label", "reported"),
     [
         ("labl", "did you mean 'label'?"),
         ("constant", "one class only"),
@@ -191,11 +191,11 @@ def test_the_positive_class_comes_last(labels: list[str], classes: tuple[object,
         ("name", "text with too many different values"),
     ],
 )
-def test_labels_that_cannot_be_learned(label: str, told: str) -> None:
+def test_labels_that_cannot_be_learned(label: str, reported: str) -> None:
     people().to_csv("people.csv", index=False)
     with pytest.raises(KelpError) as caught:
         written(label)
-    assert told in str(caught.value)
+    assert reported in str(caught.value)
     assert len(caught.value.lines()) <= 10
     assert not Path("configs").exists()
 

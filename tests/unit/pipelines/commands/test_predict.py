@@ -91,7 +91,7 @@ def test_columns_are_found_by_their_names_in_the_data_or_as_inputs(tmp_path):
         ("n,i,the text\n1,1e30,a\n", "line 2", "'i'"),
     ],
 )
-def test_a_value_of_another_type_is_told_with_row_and_column(tmp_path, text, line, column):
+def test_a_value_of_another_type_is_reported_with_row_and_column(tmp_path, text, line, column):
     path = _write(tmp_path / "a.csv", text)
     with pytest.raises(DataError, match=f"the value of {column} is of another type") as caught:
         _read(path)
@@ -100,7 +100,7 @@ def test_a_value_of_another_type_is_told_with_row_and_column(tmp_path, text, lin
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "result"),
     [
         (pa.array([[1]]), "list"),
         (pa.array([b"\xff"]), "integer"),
@@ -108,15 +108,15 @@ def test_a_value_of_another_type_is_told_with_row_and_column(tmp_path, text, lin
         (pa.array([0.5]), "0.5"),
     ],
 )
-def test_a_parquet_column_of_another_type_is_told(tmp_path, values, told):
+def test_a_parquet_column_of_another_type_is_reported(tmp_path, values, result):
     pq.write_table(pa.table({"i": values}), tmp_path / "a.parquet")
     with pytest.raises(DataError, match="'i'") as caught:
         _read(tmp_path / "a.parquet", {"i": "integer"})
-    told = caught.value.expected if told == "integer" else told
-    assert told in "\n".join(caught.value.lines())
+    result = caught.value.expected if result == "integer" else result
+    assert result in "\n".join(caught.value.lines())
 
 
-def test_a_lacking_column_is_told_with_its_nearest(tmp_path):
+def test_a_lacking_column_is_reported_with_its_nearest(tmp_path):
     rows = open_rows(_write(tmp_path / "a.csv", "n,ii,the text\n"), TYPES)
     with pytest.raises(DataError, match="no column 'i'") as caught:
         require_columns(rows)
@@ -257,7 +257,7 @@ def test_a_failure_leaves_what_was_there(tmp_path, name):
     assert (tmp_path / name).read_text() == "before"
 
 
-def test_what_is_meant_is_told_by_what_is_in_the_folder(tmp_path, monkeypatch):
+def test_what_is_meant_is_reported_by_what_is_in_the_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("tflite_int8", "onnx"):
         folder = tmp_path / "artifacts" / "toy" / "1" / name
@@ -276,7 +276,7 @@ def test_what_is_meant_is_told_by_what_is_in_the_folder(tmp_path, monkeypatch):
         find_artifact("boat")
 
 
-def test_mistakes_on_the_command_line_are_told(tmp_path, capsys):
+def test_mistakes_on_the_command_line_are_reported(tmp_path, capsys):
     assert cli.main(["predict", "toy"]) == 2
     assert "--data" in capsys.readouterr().err
     assert cli.main(["predict", "toy", "--data", "a.csv", "--rows", "0"]) == 2

@@ -185,7 +185,7 @@ def test_override_of_a_feature_with_a_dot(config_file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("", "the key 'name' is missing"),
         ("- a\n", "received: list"),
@@ -202,8 +202,8 @@ def test_override_of_a_feature_with_a_dot(config_file: Path) -> None:
         (BASE.replace("{type: numeric}", "numeric"), "such as {type: numeric}"),
     ],
 )
-def test_broken_files(config_file: Path, text: str, told: str) -> None:
-    assert told in str(refused(config_file, text=text))
+def test_broken_files(config_file: Path, text: str, reported: str) -> None:
+    assert reported in str(refused(config_file, text=text))
 
 
 def test_deep_nesting_is_refused(config_file: Path) -> None:
@@ -224,7 +224,7 @@ def test_missing_file_names_the_nearest(config_file: Path, tmp_path: Path) -> No
 
 REGRESSION = ("task=regression", "evaluation.bounds={}")
 MULTICLASS = ("task=multiclass", "evaluation.bounds={}", "label.classes=[a, b, c]")
-MISFITS = [
+INCONSISTENT = [
     (["features.y={type: numeric}"], "also listed as a feature"),
     (["task=multiclass", "evaluation.bounds={}"], "multiclass task needs label.classes"),
     (["label.classes=[a, b, c]"], "a binary task has two classes"),
@@ -269,9 +269,9 @@ MISFITS = [
 ]
 
 
-@pytest.mark.parametrize(("overrides", "told"), MISFITS)
-def test_parts_that_do_not_fit(config_file: Path, overrides: list[str], told: str) -> None:
-    assert told in str(refused(config_file, *overrides))
+@pytest.mark.parametrize(("overrides", "reported"), INCONSISTENT)
+def test_parts_that_do_not_fit(config_file: Path, overrides: list[str], reported: str) -> None:
+    assert reported in str(refused(config_file, *overrides))
 
 
 def test_an_error_is_where_its_key_is(config_file: Path) -> None:
@@ -338,14 +338,14 @@ def test_any_top_level_key_is_explained(
     path = tmp_path_factory.mktemp("configs") / "x.yaml"
     content = {**yaml.safe_load(BASE), key: value}
     path.write_text(yaml.safe_dump(content))
-    told: ConfigError | None = None
+    result: ConfigError | None = None
     try:
         loaded = load_config(path)
     except ConfigError as error:
-        told = error
-    if told is not None:
-        assert 1 <= len(told.lines()) <= 10
-        assert str(path) in told.where
+        result = error
+    if result is not None:
+        assert 1 <= len(result.lines()) <= 10
+        assert str(path) in result.where
     else:
         assert key in KelpConfig.model_fields
         assert config_digest(loaded.config) == loaded.digest

@@ -28,22 +28,22 @@ def test_pickles() -> None:
     assert error.lines() == ["error: no", "  where:    DataGate"]
 
 
-def test_the_cause_that_kelp_knows_is_told() -> None:
+def test_the_cause_that_kelp_knows_is_reported() -> None:
     wrapped = RuntimeError("wrapped [while running 'Map']")
     wrapped.__cause__ = ConfigError("known")
     assert explain_failure(wrapped, "Trainer", "x.log").what == "known"
 
 
-def test_a_full_disk_is_told_as_such() -> None:
-    told = explain_failure(RuntimeError("write: No space left on device"), "Trainer", "x.log")
-    assert "the disk is full" in told.what
-    assert told.where == "Trainer"
+def test_a_full_disk_is_reported_as_such() -> None:
+    result = explain_failure(RuntimeError("write: No space left on device"), "Trainer", "x.log")
+    assert "the disk is full" in result.what
+    assert result.where == "Trainer"
 
 
 def test_an_unknown_failure_names_component_log_and_last_words() -> None:
-    told = explain_failure(
+    result = explain_failure(
         ValueError("Traceback\n  File\nboom [while running 'X']"), "Evaluator", "e.log"
     )
-    assert isinstance(told, KelpError)
-    assert told.what == "Evaluator failed: ValueError: boom"
-    assert "e.log" in told.fix
+    assert isinstance(result, KelpError)
+    assert result.what == "Evaluator failed: ValueError: boom"
+    assert "e.log" in result.fix

@@ -13,24 +13,24 @@ from pipelines.prediction.remote import RemotePredictor
 from serving.client import Client, ClientOptions
 
 
-def _told(dtype, *sizes):
+def _described(dtype, *sizes):
     return {"dtype": dtype, "tensor_shape": {"dim": [{"size": str(size)} for size in sizes]}}
 
 
 INPUTS = {
-    "n": _told("DT_FLOAT", -1),
-    "i": _told("DT_INT64", -1),
-    "the_text": _told("DT_STRING", -1),
+    "n": _described("DT_FLOAT", -1),
+    "i": _described("DT_INT64", -1),
+    "the_text": _described("DT_STRING", -1),
 }
-OUTPUTS = {"probabilities": _told("DT_FLOAT", -1), "classes": _told("DT_STRING", -1)}
+OUTPUTS = {"probabilities": _described("DT_FLOAT", -1), "classes": _described("DT_STRING", -1)}
 
 
 def _server(inputs=INPUTS, outputs=OUTPUTS, seen=None):
     def answer(request):
         if request.url.path.endswith("/metadata"):
             signature = {"serving_default": {"inputs": inputs, "outputs": outputs}}
-            told = {"metadata": {"signature_def": {"signature_def": signature}}}
-            return httpx.Response(200, json=told)
+            result = {"metadata": {"signature_def": {"signature_def": signature}}}
+            return httpx.Response(200, json=result)
         columns = json.loads(request.content)["inputs"]
         if seen is not None:
             seen.update(columns)
@@ -61,17 +61,17 @@ def test_raw_rows_go_to_the_server_and_answers_come_in_the_usual_form(tmp_path, 
 @pytest.mark.parametrize(
     "server",
     [
-        {"inputs": {**INPUTS, "image": _told("DT_FLOAT", -1, 28, 28)}},
-        {"inputs": {**INPUTS, "flag": _told("DT_BOOL", -1)}},
-        {"outputs": {"other": _told("DT_FLOAT", -1)}},
+        {"inputs": {**INPUTS, "image": _described("DT_FLOAT", -1, 28, 28)}},
+        {"inputs": {**INPUTS, "flag": _described("DT_BOOL", -1)}},
+        {"outputs": {"other": _described("DT_FLOAT", -1)}},
     ],
 )
-def test_a_model_of_another_kind_is_told(server):
+def test_a_model_of_another_kind_is_reported(server):
     with pytest.raises(ModelError, match="no SavedModel of Kelp's"):
         _remote(**server)
 
 
-def test_a_server_that_is_away_is_told_in_the_usual_form(monkeypatch):
+def test_a_server_that_is_away_is_reported_in_the_usual_form(monkeypatch):
     from pipelines.commands.serve import asking
 
     monkeypatch.setattr("time.sleep", lambda seconds: None)

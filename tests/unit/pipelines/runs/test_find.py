@@ -54,7 +54,7 @@ def test_a_run_id_of_two_pipelines_must_be_named(tmp_path: Path) -> None:
     assert find_run("one", "other") == other
 
 
-def test_an_unknown_run_is_told_with_the_known_ones(tmp_path: Path) -> None:
+def test_an_unknown_run_is_reported_with_the_known_ones(tmp_path: Path) -> None:
     _run(tmp_path, "demo", "20260101-000000")
     with pytest.raises(ConfigError, match="no run 'dmo'") as caught:
         find_run("dmo")

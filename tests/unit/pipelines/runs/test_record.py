@@ -39,8 +39,8 @@ def test_a_frozen_schema_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "schema.pbtxt").read_text() == "feature {}"
 
 
-def test_the_machine_is_told(tmp_path: Path) -> None:
-    told = machine()
-    assert told["cpus"] >= 1
-    assert told["architecture"]
-    assert isinstance(told["processor"], str)
+def test_the_machine_is_reported(tmp_path: Path) -> None:
+    result = machine()
+    assert result["cpus"] >= 1
+    assert result["architecture"]
+    assert isinstance(result["processor"], str)
