@@ -33,8 +33,8 @@ _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _BIG_BODY = MOST_BYTES  # reading more than this would hold up everyone else on the loop
 _EXAMPLES = "serving.codec.examples"
-_PATIENCE = 0.5  # of a call's duration, for which a crowd may bring nothing before it is served
-_TRY = 8  # calls after which it is tried whether the crowd is larger than it seems
+_PATIENCE = 0.5  # of a call's duration, for which a burst may bring nothing before it is served
+_TRY = 8  # calls after which it is tried whether the burst is larger than it seems
 
 
 @dataclass(frozen=True)
@@ -282,7 +282,7 @@ class Predictor:
 
         Their clients have their answers and are about to ask again: looking for a part of
         a call's duration saves whole calls. Now and then it is tried whether there are more
-        of them than lately came together. Who comes alone is never kept; where no crowd
+        of them than lately came together. Who comes alone is never kept; where no burst
         comes any more, the habit fades within some twenty calls.
         """
         count = len(self._waiting)

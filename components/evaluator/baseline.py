@@ -1,4 +1,4 @@
-"""Which model the candidate is held against."""
+"""Which model the candidate is compared with."""
 
 from __future__ import annotations
 

@@ -75,8 +75,8 @@ def calibration_error(predicted: Array, labels: Array, bins: int = BINS) -> floa
     """The expected calibration error, over bins of equal width.
 
     Args:
-      predicted: P(second class) `[rows]`, held against the share of that class; or class
-        probabilities `[rows, classes]`, the winner's held against how often it is right.
+      predicted: P(second class) `[rows]`, compared with the share of that class; or class
+        probabilities `[rows, classes]`, the winner's compared with how often it is right.
       labels: The label ids.
       bins: How many bins.
     """

@@ -25,7 +25,7 @@ from models.data.labels import class_weights
 from models.tasks import find_task
 from models.training.config import TrainerSpec
 from models.training.fitting import Device, Fit, choose_device
-from models.training.learning import fit_network, predict, settle
+from models.training.learning import choose_operating_point, fit_network, predict
 from models.training.operating_point import measure_threshold
 
 _LOG = logging.getLogger(__name__)
@@ -101,9 +101,9 @@ def _one(
     weights = class_weights(spec.problem, splits["train"].labels, spec.training.class_weights)
     network, outcome = fit_network(spec, graph, splits, weights, device, None)
     _check(outcome, held)
-    settled = settle(spec, network, splits["val"])
+    validation = choose_operating_point(spec, network, splits["val"])
     predictions = predict(network, held)
-    point = settled.point
+    point = validation.point
     if point is not None:
         point = measure_threshold(point.threshold, held.labels, predictions, spec.costs)
     return Fold(

@@ -1,4 +1,4 @@
-"""One network, learned from a train split and settled on a val split."""
+"""One network, learned from a train split, its threshold chosen on a val split."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Settled:
+class ValidationOutcome:
     """What val decides after the fit.
 
     Attributes:
@@ -90,7 +90,7 @@ def fit_network(
     return served, outcome
 
 
-def settle(spec: TrainerSpec, network: Any, val: Split) -> Settled:
+def choose_operating_point(spec: TrainerSpec, network: Any, val: Split) -> ValidationOutcome:
     """Calibrates the network where the config says so, then chooses the operating point."""
     calibration = None
     if spec.training.calibration == "temperature":
@@ -99,7 +99,7 @@ def settle(spec: TrainerSpec, network: Any, val: Split) -> Settled:
     point = None
     if find_task(spec.problem.task).form == "binary":
         point = choose_threshold(val.labels, predictions, spec.costs)
-    return Settled(predictions, calibration, point)
+    return ValidationOutcome(predictions, calibration, point)
 
 
 def predict(network: Any, split: Split) -> Array:

@@ -26,7 +26,7 @@ from models.tasks import find_task
 from models.training.config import TrainerSpec
 from models.training.diagnosis import diagnose
 from models.training.fitting import Device, Fit, choose_device, precision
-from models.training.learning import fit_network, settle
+from models.training.learning import choose_operating_point, fit_network
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,17 +94,17 @@ def train(job: Job) -> None:
     if outcome.not_a_number:
         write_result(job.run_dir, _report(job, splits, outcome, device, facts))
         raise _not_a_number(diagnoses[0])
-    settled = settle(spec, network, splits["val"])
-    threshold = None if settled.point is None else settled.point.threshold
+    validation = choose_operating_point(spec, network, splits["val"])
+    threshold = None if validation.point is None else validation.point.threshold
     serving = Serving(spec.problem, job.schema, source.transform, network, threshold)
     write_answers(job.run_dir / "golden", golden_rows(job.val_files), serving)
     network.save(job.run_dir / NETWORK_FILE)
     sample, _ = next(iter(ordered_batches(splits["val"], packed=True)))
     export(serving, job.model_dir, splits["val"].features(sample))
     metrics = find_task(spec.problem.task).val_metrics(
-        splits["val"].labels, settled.predictions, settled.point
+        splits["val"].labels, validation.predictions, validation.point
     )
-    facts |= {"operating_point": settled.point, "calibration": settled.calibration}
+    facts |= {"operating_point": validation.point, "calibration": validation.calibration}
     write_result(
         job.run_dir, _report(job, splits, outcome, device, facts | {"val_metrics": metrics})
     )

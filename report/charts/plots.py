@@ -122,7 +122,7 @@ def _limit(axes: Axes, x: Axis, y: Axis) -> None:
 def forest(
     name: str, alt: str, marks: Sequence[Mark], axis: Axis, reference: float | None = None
 ) -> Markup:
-    """Values with intervals, one a row; `reference` is the line to hold them against."""
+    """Values with intervals, one a row; `reference` is the line to compare them with."""
     height = 46 + _row_height([mark.label for mark in marks], axis.letters) * len(marks)
 
     def paint(figure: Figure) -> None:

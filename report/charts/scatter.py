@@ -46,7 +46,7 @@ class Cloud:
       x: The label of the axis to the right.
       y: The label of the axis upwards.
       write: Writes a value of x.
-      reference: A value of y to hold the points against.
+      reference: A value of y to compare the points with.
     """
 
     points: Sequence[Point]

@@ -53,7 +53,7 @@ class AuditData:
 
 @dataclass(frozen=True)
 class Checked:
-    """One figure held against its bound.
+    """One figure compared with its bound.
 
     Attributes:
       check: The key under `data.audit`.

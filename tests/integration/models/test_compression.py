@@ -1,4 +1,4 @@
-"""Other weights and formats of small trained networks, each held against its own Keras."""
+"""Other weights and formats of small trained networks, each compared with its own Keras."""
 
 import dataclasses
 import functools

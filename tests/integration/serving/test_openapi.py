@@ -1,4 +1,4 @@
-"""The server is held to the description that it serves."""
+"""The server keeps to the description that it serves."""
 
 from __future__ import annotations
 
