@@ -71,9 +71,9 @@ class BaselineGatesSpec(Spec):
       majority: What it does not to beat a constant guess beyond chance.
       linear: What it does to be worse than a linear model beyond chance.
       trees: What it does to be worse than boosted trees beyond chance.
-      equal_within: Differences of the main metric up to this count as none: where the whole
-        interval is within it, even a sure loss is a tie, which warns. For mae, rmse and
-        log_loss it is a share of the baseline's.
+      equal_within: Differences of the main metric up to this count as none: a tie warns
+        where the interval is within it. For mae, rmse and log_loss it is a share of the
+        baseline's.
     """
 
     enabled: bool = True

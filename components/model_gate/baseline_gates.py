@@ -2,8 +2,7 @@
 
 The constant guess must be beaten beyond chance: a model that is not shown to know anything
 is not blessed. The other two may be equalled. Worse than they are, beyond chance, is what
-`evaluation.baselines` gives a severity to. A tie is no reason to refuse a model, nor is a loss
-that is surely smaller than what `equal_within` counts as none.
+`evaluation.baselines` gives a severity to; a tie is no reason to refuse a model.
 """
 
 from __future__ import annotations
@@ -89,8 +88,10 @@ def standing_of(gain: Interval, equal: float) -> Standing:
         return "unclear"
     if low > 0:
         return "better"
+    if high < 0:
+        return "worse"
     if low <= -equal:
-        return "worse" if high < 0 else "unclear"
+        return "unclear"
     return "equal" if high < equal else "not worse"
 
 
