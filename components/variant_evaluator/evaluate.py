@@ -19,7 +19,7 @@ from contracts.artifact import ARTIFACT_FILE
 from contracts.errors import ModelError
 from contracts.files import read_json
 from contracts.results.evidence import SliceEvidence
-from contracts.results.variant import Cost, Timing, VariantParity, VariantVerdict
+from contracts.results.variant import Cost, VariantParity, VariantVerdict
 from evidence.compare import compare, main_metric
 from evidence.config import EvaluationSpec
 from evidence.measures import sign_of
@@ -140,12 +140,12 @@ def _costs(
     mine = Cost(
         **measured_bytes(folder / MODEL_FOLDER),
         parameters=network["parameters"],
-        timing=Timing(**benchmark.timing.to_dict()),
+        timing=benchmark.timing,
     )
     other = Cost(
         **measured_bytes(reference / MODEL_FOLDER),
         parameters=reference_made["network"]["parameters"],
-        timing=Timing(**benchmark.reference.to_dict()),
+        timing=benchmark.reference,
         lean=reference_made.get("lean") or {},
     )
     layers = {path: layer["distinct"] for path, layer in network["layers"].items()}

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contracts.results.variant import Timing
 from models.compression import parity, runtimes
-from models.compression.runtimes import Timing
 from models.export.saved_model_parity import ParityReport
 from models.processes.isolated import call
 
@@ -72,7 +72,9 @@ def run_benchmark(task: BenchmarkTask, timeout_s: float) -> Benchmark:
     reference = measured["reference"]
     if reference is None:
         # A runtime without TensorFlow: the reference would add its memory and its threads.
-        reference = runtimes.measure(task.reference, task.rows, task.repeats, timeout_s).to_dict()
+        reference = runtimes.measure(
+            task.reference, task.rows, task.repeats, timeout_s
+        ).model_dump()
     return Benchmark(
         Timing(**measured["timing"]), Timing(**reference), ParityReport(**measured["parity"])
     )

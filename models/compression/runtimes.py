@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 from contracts.artifact import ARTIFACT_FILE, ArtifactModel
 from contracts.columns import TYPES, served_columns
 from contracts.errors import ModelError
+from contracts.results.variant import Timing
 from models.processes.isolated import call
 
 Array = np.ndarray[Any, Any]
@@ -28,32 +28,6 @@ _WARM_UP = 20
 _BATCH = 64
 _ROWS_AT_ONCE = 1024
 SCORES = ("probabilities", "predictions")
-
-
-@dataclass(frozen=True)
-class Timing:
-    """What running an artifact costs; one thread.
-
-    Attributes:
-      p50_ms: The median time of one row.
-      p95_ms: The time that 95 % of single rows stay under.
-      rows_per_s: Throughput in batches of 64, from raw rows; the median of the repeats.
-      prepare_ms: The median time in which numpy prepares one row; 0 for a SavedModel, which
-        prepares rows itself.
-      load_s: How long loading took, without the import of TensorFlow.
-      peak_memory_mib: Of the whole process, runtime and Python included.
-    """
-
-    p50_ms: float
-    p95_ms: float
-    rows_per_s: float
-    prepare_ms: float
-    load_s: float
-    peak_memory_mib: float
-
-    def to_dict(self) -> dict[str, float]:
-        """Gives the timing as JSON wants it."""
-        return asdict(self)
 
 
 class Predictor(Protocol):
@@ -227,7 +201,7 @@ def run_measure(request: Mapping[str, Any]) -> dict[str, float]:
         prepare_ms=prepare_ms,
         load_s=load_s,
         peak_memory_mib=_peak_memory_mib(),
-    ).to_dict()
+    ).model_dump()
 
 
 def _times(action: Any, repeats: int) -> Array:
