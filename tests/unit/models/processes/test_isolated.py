@@ -1,6 +1,8 @@
+import io
 import os
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,15 @@ def test_a_crash_becomes_an_error_with_the_end_of_the_log(bare):
     with pytest.raises(ModelError, match="the conversion failed in its process") as caught:
         call(f"{HERE}:crash", {}, timeout_s=300, what="the conversion", bare=bare)
     assert "signal 6" in caught.value.received
+    assert "about to break" in caught.value.received
+
+
+def test_the_log_is_kept_where_the_asker_has_other_streams(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
+    monkeypatch.delitem(sys.modules, "tensorflow.python.eager.context", raising=False)
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    with pytest.raises(ModelError) as caught:
+        call(f"{HERE}:crash", {}, timeout_s=300, what="the conversion")
     assert "about to break" in caught.value.received
 
 
