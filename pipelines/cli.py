@@ -25,7 +25,7 @@ _OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY.SUB=VALUE]...")
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="kelp-mlops", prog_name="kelp")
 def cli() -> None:
-    """Kelp: raw data to a blessed, served-format Keras model.
+    """Kelp: from raw data to Keras models that are checked, compressed and ready to serve.
 
     A config, such as configs/flights.yaml, describes one learning problem. Any of its keys
     can be overridden on the command line, as in training.epochs=3.
@@ -256,7 +256,7 @@ def report(target: str | None, only_path: bool) -> int:
 @click.argument("after", metavar="RUN2")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def diff(before: str, after: str, as_json: bool) -> int:
-    """Tell what changed from RUN1 to RUN2: config, data, metrics, slices, gates, seconds.
+    """Show what changed from RUN1 to RUN2: config, data, metrics, slices, gates, seconds.
 
     RUN is a run's folder or id, or the name of a pipeline, whose latest run is meant.
     """

@@ -202,7 +202,14 @@ def _evidence(
     nodes = {"Baseline": baseline, "Predictions": predictions, "Stress": stress}
     nodes |= {"Evaluator": evaluator}
     nodes = {**_optional_evidence(loaded, examples, schema, transform), **nodes}
-    gate_inputs = {
+    nodes["ModelGate"] = _model_gate(loaded, model, nodes)
+    return nodes
+
+
+def _model_gate(loaded: LoadedConfig, model: Channel, nodes: Mapping[str, BaseNode]) -> BaseNode:
+    """The gate over all evidence that the config asks for."""
+    config = loaded.config
+    optional = {
         name: nodes[component].outputs[output]
         for name, component, output in (
             ("baseline_models", "BaselineModels", "baselines"),
@@ -210,19 +217,18 @@ def _evidence(
         )
         if component in nodes
     }
-    nodes["ModelGate"] = ModelGate(
-        predictions=predictions.outputs["predictions"],
-        evaluation=evaluator.outputs["evaluation"],
-        stress=stress.outputs["report"],
+    return ModelGate(
+        predictions=nodes["Predictions"].outputs["predictions"],
+        evaluation=nodes["Evaluator"].outputs["evaluation"],
+        stress=nodes["Stress"].outputs["report"],
         model=model,
-        baseline_model=baseline.outputs["model"],
+        baseline_model=nodes["Baseline"].outputs["model"],
         spec=config.evaluation.model_dump_json(exclude=_NOT_OF_THE_GATE),
         seed=config.seed,
         cluster_columns=json.dumps(config.cluster_columns()),
         source_digest=_with_own_code("components.model_gate.component", loaded),
-        **gate_inputs,
+        **optional,
     )
-    return nodes
 
 
 # Keys of `evaluation` that other components obey: a change of one re-runs those alone.

@@ -43,7 +43,7 @@ def proxy(
     log: Path | None,
     sample: float | None,
 ) -> int:
-    """Stand before a server: split its traffic as releases say, and log requests.
+    """Run a proxy before a server: split its traffic between versions, and log requests.
 
     The server is Kelp's or TensorFlow Serving. Until Ctrl-C or SIGTERM.
     """

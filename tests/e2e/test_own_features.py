@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.decoys import write_decoys
-from tests.e2e.conftest import KELP, REPOSITORY
+from tests.e2e.conftest import REPOSITORY, Workplace
 
 ROWS = 1500
 
@@ -32,14 +31,7 @@ def _write_parcels(path: Path) -> None:
 
 
 def _run(folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [KELP, "run", "parcels.yaml"],
-        cwd=folder,
-        env={**os.environ, "COLUMNS": "160"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return Workplace(folder).kelp("run", "parcels.yaml")
 
 
 @pytest.fixture(scope="module")

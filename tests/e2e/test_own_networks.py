@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.decoys import write_decoys
-from tests.e2e.conftest import KELP, REPOSITORY
+from tests.e2e.conftest import REPOSITORY, Workplace
 from tests.integration.serving.served import ServerProcess
 
 PAGE = (REPOSITORY / "docs" / "own-networks.md").read_text(encoding="utf-8")
@@ -37,14 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, content in re.findall(r"`([\w.]+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL):
         (folder / name).write_text(content)
     subprocess.run([sys.executable, "make_data.py"], cwd=folder, check=True)
-    done = subprocess.run(
-        [KELP, "run", "bicycles.yaml", *_SMALL],
-        cwd=folder,
-        env={**os.environ, "COLUMNS": "160"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = Workplace(folder).kelp("run", "bicycles.yaml", *_SMALL)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.decoys import write_decoys
-from tests.e2e.conftest import KELP
+from tests.e2e.conftest import Workplace
 
 _TASK = '''
 import numpy as np
@@ -86,14 +84,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [(generator.randrange(24), generator.randrange(1, 9)) for _ in range(3000)]
     lines = [f"{h},{s},{sum(generator.random() < h / 30 for _ in range(s))}" for h, s in rows]
     (folder / "calls.csv").write_text("\n".join(["hour,staff,calls", *lines]) + "\n")
-    done = subprocess.run(
-        [KELP, "run", "calls.yaml"],
-        cwd=folder,
-        env={**os.environ, "COLUMNS": "160"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = Workplace(folder).kelp("run", "calls.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
