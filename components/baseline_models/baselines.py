@@ -11,6 +11,7 @@ import tensorflow_transform as tft
 
 from components.baseline_models.config import BaselineFitSpec
 from components.baseline_models.estimators import ESTIMATORS, Outcome, Problem, Rows
+from components.baseline_models.prediction_cost import prediction_cost
 from contracts.results.baselines import BaselineModel, BaselineReport
 from contracts.results.evidence import NotMeasured
 from contracts.results.training import OperatingPoint
@@ -60,12 +61,14 @@ def fit_baselines(
     for name, fit in ESTIMATORS.items():
         started = time.monotonic()
         outcome = fit(about, splits)
+        seconds = time.monotonic() - started
         scores[name] = outcome.scores["test"]
         point = _operating_point(spec, outcome, splits["val"].labels)
         models[name] = BaselineModel(
             threshold=None if point is None else point.threshold,
             val_metrics=about.kind.val_metrics(splits["val"].labels, outcome.scores["val"], point),
-            seconds=time.monotonic() - started,
+            seconds=seconds,
+            cost=prediction_cost(outcome, splits["test"].columns),
             settings=dict(outcome.settings),
         )
     used = {name: len(split.labels) for name, split in splits.items()}

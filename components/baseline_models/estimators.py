@@ -9,10 +9,10 @@ rows, and stay comparable.
 
 from __future__ import annotations
 
+import copy
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -71,30 +71,31 @@ class Outcome:
     Attributes:
       scores: By split, float32: P(second class), class probabilities, or numbers.
       settings: How it was fitted, and what val chose.
+      predict: Gives the scores of other rows, from their transformed features.
+      learned: What it learned on train, to be weighed; can be pickled.
     """
 
     scores: Mapping[str, Array]
     settings: Mapping[str, Any]
+    predict: Callable[[Columns], Array]
+    learned: Any
 
 
 Splits = Mapping[str, Rows]
 Estimator = Callable[[Problem, Splits], Outcome]
+Scorer = Callable[[Any], Array]
 
 
 def fit_majority(problem: Problem, splits: Splits) -> Outcome:
     """The classes' shares on train, or the label's mean, for every row."""
-    labels = splits["train"].labels
-    says, words = problem.kind.constant(labels, problem.classes)
-    return Outcome(
-        {
-            name: problem.kind.baseline_scores(
-                np.repeat(np.atleast_2d(says), len(split.labels), axis=0)
-            )
-            for name, split in splits.items()
-            if name != "train"
-        },
-        {"predicts": words},
-    )
+    says, words = problem.kind.constant(splits["train"].labels, problem.classes)
+    constant = np.atleast_2d(says)
+
+    def predict(columns: Columns) -> Array:
+        rows = len(next(iter(columns.values())))
+        return problem.kind.baseline_scores(np.repeat(constant, rows, axis=0))
+
+    return _outcome(splits, predict, {"predicts": words}, constant)
 
 
 def fit_linear(problem: Problem, splits: Splits) -> Outcome:
@@ -106,25 +107,25 @@ def fit_linear(problem: Problem, splits: Splits) -> Outcome:
     if not problem.ports or _one_class(problem, splits):
         return fit_majority(problem, splits)
     design = learn_linear(problem.ports, splits["train"].columns)
-    matrices = {name: design.matrix(split.columns) for name, split in splits.items()}
-    labels = {name: split.labels for name, split in splits.items()}
-    fit = _ridge if not problem.kind.has_classes else _logistic(len(labels["train"]))
-    tried: list[tuple[float, Outcome]] = []
+    matrix, val = (design.matrix(splits[name].columns) for name in ("train", "val"))
+    labels = splits["train"].labels
+    classes = np.unique(labels)
+    fit = _ridge if not problem.kind.has_classes else _logistic(len(labels))
+    tried: list[tuple[float, Scorer, dict[str, Any]]] = []
     for strength in _STRENGTHS:
-        predict, settings = fit(matrices["train"], labels["train"], strength)
-        scores = {
-            name: _all_classes(problem, splits, predict(matrices[name]))
-            for name in splits
-            if name != "train"
-        }
-        forms = {name: problem.kind.baseline_scores(values) for name, values in scores.items()}
-        loss = problem.kind.baseline_loss(scores["val"], labels["val"])
-        settings["columns"] = matrices["train"].shape[1]
-        tried.append((loss, Outcome(forms, settings)))
-        if len(tried) > 1 and loss > tried[-2][0]:
+        scorer, settings = fit(matrix, labels, strength)
+        says = _all_classes(problem, classes, scorer(val))
+        tried.append((problem.kind.baseline_loss(says, splits["val"].labels), scorer, settings))
+        if len(tried) > 1 and tried[-1][0] > tried[-2][0]:
             break
-    best = min(tried, key=lambda attempt: attempt[0])[1]
-    return Outcome(best.scores, {**best.settings, "penalties_tried": len(tried)})
+    _, best, settings = min(tried, key=lambda attempt: attempt[0])
+
+    def predict(columns: Columns) -> Array:
+        says = _all_classes(problem, classes, best(design.matrix(columns)))
+        return problem.kind.baseline_scores(says)
+
+    settings |= {"columns": matrix.shape[1], "penalties_tried": len(tried)}
+    return _outcome(splits, predict, settings, (design.mean, design.deviation, best))
 
 
 def fit_trees(problem: Problem, splits: Splits) -> Outcome:
@@ -150,6 +151,13 @@ ESTIMATORS: Mapping[str, Estimator] = {
 }
 
 
+def _outcome(
+    splits: Splits, predict: Callable[[Columns], Array], settings: Mapping[str, Any], learned: Any
+) -> Outcome:
+    scores = {name: predict(split.columns) for name, split in splits.items() if name != "train"}
+    return Outcome(scores, settings, predict, learned)
+
+
 def _boost(problem: Problem, splits: Splits) -> Outcome:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
@@ -164,39 +172,44 @@ def _boost(problem: Problem, splits: Splits) -> Outcome:
         warm_start=True,
         random_state=problem.seed,
     )
-    matrix = design.matrix(splits["train"].columns)
-
-    def stages(split: str) -> Iterable[Array]:
-        matrix = design.matrix(splits[split].columns)
-        given = model.staged_predict(matrix) if regression else model.staged_predict_proba(matrix)
-        return (_all_classes(problem, splits, values) for values in given)
-
+    matrix, val = (design.matrix(splits[name].columns) for name in ("train", "val"))
+    classes = np.unique(splits["train"].labels)
     best = 0
     while model.max_iter <= _ROUNDS and best + _PATIENCE >= model.max_iter - _ROUNDS_AT_ONCE:
         model.fit(matrix, splits["train"].labels)
+        stages = model.staged_predict(val) if regression else model.staged_predict_proba(val)
         losses = [
-            problem.kind.baseline_loss(values, splits["val"].labels) for values in stages("val")
+            problem.kind.baseline_loss(_all_classes(problem, classes, says), splits["val"].labels)
+            for says in stages
         ]
         best = int(np.argmin(losses))
         model.max_iter += _ROUNDS_AT_ONCE
-    return Outcome(
-        {
-            name: problem.kind.baseline_scores(next(islice(stages(name), best, None)))
-            for name in splits
-            if name != "train"
-        },
-        {
-            "iterations": best + 1,
-            "of": model.n_iter_,
-            "chosen_on": "val",
-            "learning_rate": _LEARNING_RATE,
-            "categories": int(design.categorical().sum()),
-            "by_frequency": sorted(design.frequencies),
-        },
-    )
+    kept = _first_rounds(model, best + 1)
+    answer = kept.predict if regression else kept.predict_proba
+
+    def predict(columns: Columns) -> Array:
+        says = _all_classes(problem, classes, answer(design.matrix(columns)))
+        return problem.kind.baseline_scores(says)
+
+    settings = {
+        "iterations": best + 1,
+        "of": model.n_iter_,
+        "chosen_on": "val",
+        "learning_rate": _LEARNING_RATE,
+        "categories": int(design.categorical().sum()),
+        "by_frequency": sorted(design.frequencies),
+    }
+    return _outcome(splits, predict, settings, (dict(design.frequencies), kept))
 
 
-def _logistic(rows: int) -> Callable[[Any, Array, float], tuple[Any, dict[str, Any]]]:
+def _first_rounds(model: Any, rounds: int) -> Any:
+    """The model of the first rounds alone: scikit-learn itself only lets one look at them."""
+    kept = copy.copy(model)
+    kept._predictors = model._predictors[:rounds]
+    return kept
+
+
+def _logistic(rows: int) -> Callable[[Any, Array, float], tuple[Scorer, dict[str, Any]]]:
     """Gives the fit, which goes on from the coefficients of the one before."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -204,7 +217,7 @@ def _logistic(rows: int) -> Callable[[Any, Array, float], tuple[Any, dict[str, A
     steps = _STEPS if rows <= _SMALL else _STEPS_OF_MANY_ROWS
     model = LogisticRegression(max_iter=steps, warm_start=True)
 
-    def fit(matrix: Any, labels: Array, strength: float) -> tuple[Any, dict[str, Any]]:
+    def fit(matrix: Any, labels: Array, strength: float) -> tuple[Scorer, dict[str, Any]]:
         model.set_params(C=strength)
         with warnings.catch_warnings():
             # Said by `converged` below.
@@ -213,19 +226,32 @@ def _logistic(rows: int) -> Callable[[Any, Array, float], tuple[Any, dict[str, A
         used = int(model.n_iter_.max())
         settings = {"kind": "logistic regression", "solver": "lbfgs", "C": strength}
         settings |= {"iterations": used, "converged": used < steps}
-        return model.predict_proba, settings
+        return copy.deepcopy(model).predict_proba, settings
 
     return fit
 
 
-def _ridge(matrix: Any, labels: Array, strength: float) -> tuple[Any, dict[str, Any]]:
+@dataclass(frozen=True)
+class _Standardised:
+    """A regression of the standardised label."""
+
+    model: Any
+    mean: float
+    deviation: float
+
+    def __call__(self, matrix: Any) -> Array:
+        says: Array = self.model.predict(matrix) * self.deviation + self.mean
+        return says
+
+
+def _ridge(matrix: Any, labels: Array, strength: float) -> tuple[Scorer, dict[str, Any]]:
     from sklearn.linear_model import Ridge
 
     mean, deviation = float(np.mean(labels)), float(np.std(labels)) or 1.0
     model = Ridge(alpha=1 / strength, solver="sparse_cg", tol=1e-6)
     model.fit(matrix, (labels - mean) / deviation)
     settings = {"kind": "ridge regression", "solver": "sparse_cg", "alpha": 1 / strength}
-    return lambda rows: model.predict(rows) * deviation + mean, settings
+    return _Standardised(model, mean, deviation), settings
 
 
 def _one_class(problem: Problem, splits: Splits) -> bool:
@@ -233,10 +259,10 @@ def _one_class(problem: Problem, splits: Splits) -> bool:
     return problem.kind.has_classes and len(np.unique(splits["train"].labels)) < 2
 
 
-def _all_classes(problem: Problem, splits: Splits, scores: Array) -> Array:
+def _all_classes(problem: Problem, known: Array, scores: Array) -> Array:
     """Adds the classes that train lacks, at probability 0."""
     if not problem.kind.has_classes or scores.shape[1] == problem.classes:
         return scores
     wide = np.zeros([len(scores), problem.classes])
-    wide[:, np.unique(splits["train"].labels).astype(np.int64)] = scores
+    wide[:, known.astype(np.int64)] = scores
     return wide

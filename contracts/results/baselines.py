@@ -8,12 +8,36 @@ from contracts.results.evidence import NotMeasured
 from contracts.results.files import Result, ResultFile
 
 
+class PredictionCost(Result):
+    """What predicting costs, from transformed features to scores, with one thread.
+
+    Attributes:
+      row_us: The median microseconds of one row predicted alone.
+      bulk_row_us: Microseconds a row in a batch of up to 10,000 rows.
+      bytes: What the model learned on train, pickled: coefficients or trees, and what its
+        design matrix needs (means and deviations, or frequencies of ids).
+    """
+
+    row_us: float
+    bulk_row_us: float
+    bytes: int
+
+
 class BaselineModel(Result):
-    """One baseline model; `threshold` is its own operating threshold (binary only)."""
+    """One baseline model.
+
+    Attributes:
+      threshold: Its own operating threshold; binary only.
+      val_metrics: By metric.
+      seconds: Of the fit, with every choice that val makes.
+      cost: What its predictions cost; None where nothing was predicted.
+      settings: How it was fitted.
+    """
 
     threshold: float | None = None
     val_metrics: dict[str, float | None]
     seconds: float
+    cost: PredictionCost | None = None
     settings: dict[str, Any]
 
 

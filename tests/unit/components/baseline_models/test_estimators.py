@@ -17,6 +17,7 @@ from components.baseline_models.estimators import (
     fit_majority,
     fit_trees,
 )
+from components.baseline_models.prediction_cost import prediction_cost
 from models.networks import InputSpec
 
 PORTS = [
@@ -206,3 +207,30 @@ def test_a_handful_of_rows_is_enough(task, name):
     splits = {key: _split(task, 30, seed) for seed, key in enumerate(("train", "val", "test"))}
     scores = ESTIMATORS[name](_problem(task), splits).scores["test"]
     assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("task", CLASSES)
+def test_a_fitted_model_answers_other_rows_as_it_did_those_of_test(task):
+    splits = _splits(task, rows=300)
+    for fit in ESTIMATORS.values():
+        outcome = fit(_problem(task), splits)
+        few = {name: values[:7] for name, values in splits["test"].columns.items()}
+        np.testing.assert_allclose(outcome.predict(few), outcome.scores["test"][:7], rtol=1e-6)
+
+
+def test_what_a_prediction_costs_is_measured_on_the_model_that_val_chose():
+    splits = _splits("binary", rows=300)
+    costs, outcomes = {}, {}
+    for name, fit in ESTIMATORS.items():
+        outcomes[name] = fit(_problem("binary"), splits)
+        costs[name] = prediction_cost(outcomes[name], splits["test"].columns)
+        assert costs[name].row_us > costs[name].bulk_row_us > 0
+    assert costs["majority"].bytes < costs["linear"].bytes < costs["trees"].bytes
+    _, trees = outcomes["trees"].learned
+    assert trees.n_iter_ == outcomes["trees"].settings["iterations"]
+
+
+def test_without_rows_to_predict_no_cost_is_measured():
+    splits = _splits("binary", rows=300)
+    empty = {name: values[:0] for name, values in splits["test"].columns.items()}
+    assert prediction_cost(fit_majority(_problem("binary"), splits), empty) is None

@@ -1,0 +1,63 @@
+"""What a prediction of a baseline model costs: time alone and in bulk, and bytes."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from components.baseline_models.design import Columns
+from components.baseline_models.estimators import Outcome
+from contracts.results.baselines import PredictionCost
+
+Array = np.ndarray[Any, Any]
+
+_SINGLE_ROWS = 50
+_BULK_ROWS = 10_000
+_BULK_REPEATS = 3
+_BUDGET_S = 1.0
+
+
+def prediction_cost(outcome: Outcome, columns: Columns) -> PredictionCost | None:
+    """Times a fitted model on rows that are there, with one thread; None without rows.
+
+    Args:
+      outcome: The fitted model.
+      columns: Transformed features to predict from: the first rows are used.
+    """
+    from threadpoolctl import threadpool_limits
+
+    rows = min((len(values) for values in columns.values()), default=0)
+    if not rows:
+        return None
+    singles = [_rows(columns, place, place + 1) for place in range(min(rows, _SINGLE_ROWS))]
+    bulk = _rows(columns, 0, _BULK_ROWS)
+    with threadpool_limits(1):
+        outcome.predict(singles[0])  # whatever is done once
+        single_s = _median_seconds(outcome.predict, singles)
+        bulk_s = _median_seconds(outcome.predict, [bulk] * _BULK_REPEATS)
+    return PredictionCost(
+        row_us=1e6 * single_s,
+        bulk_row_us=1e6 * bulk_s / min(rows, _BULK_ROWS),
+        bytes=len(pickle.dumps(outcome.learned, protocol=pickle.HIGHEST_PROTOCOL)),
+    )
+
+
+def _rows(columns: Columns, start: int, end: int) -> Columns:
+    return {name: values[start:end] for name, values in columns.items()}
+
+
+def _median_seconds(predict: Callable[[Columns], Array], batches: list[Columns]) -> float:
+    """The median over the batches, of as many as the budget allows; one at least."""
+    seconds: list[float] = []
+    for batch in batches:
+        started = time.perf_counter()
+        predict(batch)
+        seconds.append(time.perf_counter() - started)
+        if sum(seconds) > _BUDGET_S:
+            break
+    return median(seconds)
