@@ -125,6 +125,16 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def microseconds(value: float | None) -> str:
+    """`12.3 µs`, `1.24 ms`, `2.05 s`."""
+    if value is None or not math.isfinite(value):
+        return NOT_AVAILABLE
+    for unit, factor in (("s", 1e6), ("ms", 1e3)):
+        if value >= factor:
+            return f"{value / factor:.3g} {unit}"
+    return f"{value:.3g} \N{MICRO SIGN}s"
+
+
 def moment(text: str) -> str:
     """An ISO moment as `21 November 2026, 06:54 UTC`; as it is where it is none."""
     try:

@@ -98,6 +98,7 @@ def _environment() -> jinja2.Environment:
             "count",
             "duration",
             "metric_title",
+            "microseconds",
             "number",
             "percent",
             "plain",

@@ -21,6 +21,7 @@ from contracts.results.evidence import (
     StressEvidence,
 )
 from contracts.results.gates import Gate, Outcome
+from contracts.results.summary import ModelCost
 from contracts.results.training import TrainingReport
 
 if TYPE_CHECKING:
@@ -158,9 +159,35 @@ class Rival:
     name: str
     metric: Interval
     difference: Gain
-    seconds: float | None
     verdict: str
     tone: Tone
+
+
+@dataclass(frozen=True)
+class Leader:
+    """One model of the leaderboard.
+
+    Attributes:
+      name: What it is called there.
+      note: Which model it is.
+      metric: Its main metric on test.
+      difference: How much better the candidate is; None for the candidate.
+      p: Of "the candidate is no better"; None where it was not tested.
+      cost: What it costs.
+      verdict: How the candidate compares with it; empty for the candidate.
+      tone: Of the verdict.
+      own: Whether it is the candidate.
+    """
+
+    name: str
+    note: str
+    metric: Interval
+    difference: Interval | None
+    p: float | None
+    cost: ModelCost
+    verdict: str = ""
+    tone: Tone = "none"
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,6 +204,7 @@ class Model:
     calibration: Part[Calibration]
     slices: Part[list[SliceEvidence]]
     baselines: Part[list[Rival]]
+    leaderboard: Part[list[Leader]]
     fairness: Part[list[FairnessEvidence]]
     robustness: Part[list[StressEvidence]]
     importance: Part[list[Importance]]

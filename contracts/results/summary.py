@@ -30,10 +30,35 @@ class CandidateMetrics(Result):
     slices: list[SliceMetrics] = []
 
 
+class ModelCost(Result):
+    """What a model costs; None where it was not measured.
+
+    Attributes:
+      training_seconds: Of the fit.
+      row_us: Microseconds from one raw row to its scores, by the float32 SavedModel with one
+        thread.
+      bulk_row_us: The same a row, in batches of 64.
+      bytes: Of the SavedModel's folder, the transform graph included.
+    """
+
+    training_seconds: float | None = None
+    row_us: float | None = None
+    bulk_row_us: float | None = None
+    bytes: int | None = None
+
+
 class BaselineMetrics(Result):
-    """The metrics of the last blessed model on the same rows."""
+    """The metrics of the last blessed model on the same rows, and what its own run measured.
+
+    Attributes:
+      metrics: By name.
+      run_id: The run that trained it; None where that run is not among the runs any more.
+      cost: What it costs, as that run measured it.
+    """
 
     metrics: dict[str, float | None]
+    run_id: str | None = None
+    cost: ModelCost = ModelCost()
 
 
 class RunTraining(TrainingReport):
@@ -77,6 +102,7 @@ class Summary(ResultFile):
       seconds: By component, as are `cached` and `peak_memory_mib`.
       rows: By split.
       reasons: Why the candidate was not blessed, and warnings.
+      cost: What the candidate costs.
       metric: The main metric.
       intervals: The candidate's, by metric.
       not_measured: What the kinds of some features, or the network, do not offer.
@@ -100,6 +126,7 @@ class Summary(ResultFile):
     peak_memory_mib: dict[str, int] = {}
     rows: dict[str, int] = {}
     candidate: CandidateMetrics | None = None
+    cost: ModelCost = ModelCost()
     baseline: BaselineMetrics | None = None
     blessed: bool = False
     reasons: list[str] = []

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfx.components.evaluator.constants import ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY
+
 from components.artifacts import rows_of
 from components.evaluator.results import read_evaluation
 from components.package_versions import package_versions
@@ -32,6 +34,7 @@ from contracts.results.variant import PlacedVariant, VariantVerdict
 from evidence.variant_choice import recommend
 from pipelines.config.problem import LoadedConfig
 from pipelines.execution.nodes import Outputs
+from pipelines.runs.costs import cost_of_candidate, run_of_model
 from pipelines.runs.warning_lines import warning_lines
 
 
@@ -51,6 +54,7 @@ def complete(
     """
     folders = {**folders_of(outputs), **more_folders}
     variants = _variants(loaded, outputs)
+    training = _training(outputs)
     mlflow = _mlflow(outputs)
     warnings = []
     if "DataGate" in outputs:
@@ -63,10 +67,11 @@ def complete(
         **_data(outputs),
         **_verdict(loaded, outputs),
         candidate=_candidate(loaded, outputs),
+        cost=cost_of_candidate(training, folders.get("model"), variants),
         pushed_to=_pushed_to(outputs),
         variants=variants,
         recommended=recommend(variants),
-        training=_training(outputs),
+        training=training,
         not_measured=_not_measured(loaded, outputs),
         warnings=warnings,
         mlflow=mlflow,
@@ -141,13 +146,25 @@ def _verdict(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> dict[str, 
     if not metrics and loaded.config.evaluation.change:
         reasons.append("No model was blessed before: the change bounds were not applied.")
     return {
-        "baseline": BaselineMetrics(metrics=metrics) if metrics else None,
+        "baseline": _predecessor(loaded, outputs, metrics) if metrics else None,
         "blessed": verdict.blessed,
         "reasons": reasons,
         "gates": verdict.gates,
         "metric": evidence.metric,
         "intervals": {name: entry.candidate for name, entry in evidence.metrics.items()},
     }
+
+
+def _predecessor(
+    loaded: LoadedConfig, outputs: Mapping[str, Outputs], metrics: dict[str, float | None]
+) -> BaselineMetrics:
+    """The last blessed model, with the costs that its own run measured."""
+    blessing = outputs["ModelGate"]["blessing"][0]
+    model = blessing.get_string_custom_property(ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY)
+    run = run_of_model(Path(loaded.config.runs) / loaded.config.name, model)
+    if run is None:
+        return BaselineMetrics(metrics=metrics)
+    return BaselineMetrics(metrics=metrics, run_id=run.run_id, cost=run.cost)
 
 
 def _pushed_to(outputs: Mapping[str, Outputs]) -> str | None:

@@ -54,7 +54,7 @@ def charts_of(report: Report) -> dict[str, list[Chart]]:
         "curves": list(_curves(model.curves.content or {})),
         "calibration": list(_calibration(model)),
         "slices": list(_slices(model)),
-        "baselines": list(_baselines(model)),
+        "leaderboard": list(_leaderboard(model)),
         "variants": list(_variants(report.variants.content)),
         "fairness": [
             chart
@@ -208,16 +208,15 @@ def _mark(label: str, interval: Interval, colour: str = svg.FIRST) -> Mark:
     return Mark(label, interval.value or 0.0, interval.low, interval.high, colour)
 
 
-def _baselines(model: Model) -> Iterator[Chart]:
-    rivals = [rival for rival in model.baselines.content or [] if rival.metric.value is not None]
+def _leaderboard(model: Model) -> Iterator[Chart]:
+    leaders = [one for one in model.leaderboard.content or [] if one.metric.value is not None]
     main = _main(model)
-    if not rivals or main.value is None:
+    if len(leaders) < 2 or main.value is None:
         return
-    marks = [_mark("candidate", main)]
-    marks += [_mark(rival.name, rival.metric, svg.SECOND) for rival in rivals]
+    marks = [_mark(one.name, one.metric, svg.FIRST if one.own else svg.SECOND) for one in leaders]
     heading = metric_title(model.metric)
-    alt = f"{heading} of the candidate and the baseline models"
-    yield Chart("", plots.forest("baselines", alt, marks, Axis(heading), main.value))
+    alt = f"{heading} of {', '.join(one.name for one in leaders)}, the best first"
+    yield Chart("", plots.forest("leaderboard", alt, marks, Axis(heading), main.value))
 
 
 def _variants(found: Variants | None) -> Iterator[Chart]:

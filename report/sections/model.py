@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from contracts.results.baselines import BaselineModel
 from contracts.results.evidence import (
     BaselineEvidence,
     Calibration,
@@ -13,7 +12,6 @@ from contracts.results.evidence import (
     Confusion,
     Curves,
     FoldMetrics,
-    Gain,
     Importance,
     Interval,
     MetricEvidence,
@@ -21,8 +19,9 @@ from contracts.results.evidence import (
     StressEvidence,
 )
 from evidence.metric_names import direction_of
+from report.sections.leaderboard import judge_difference, leaderboard_of
 from report.sources import Sources
-from report.view import Metric, Model, Part, Rival, Tone
+from report.view import Metric, Model, Part, Rival
 
 T = TypeVar("T")
 _BETTER = {True: "higher is better", False: "lower is better", None: "1 is best"}
@@ -43,6 +42,7 @@ def model_of(sources: Sources) -> Model:
         calibration=_calibration(sources),
         slices=_slices(sources),
         baselines=_baselines(sources),
+        leaderboard=leaderboard_of(sources),
         fairness=_part(
             sources,
             evidence.fairness if evidence else None,
@@ -126,26 +126,14 @@ def slice_name(slice_: Mapping[str, Cell] | None) -> str:
 
 
 def _baselines(sources: Sources) -> Part[list[Rival]]:
-    models = sources.baselines.models if sources.baselines else {}
     entries = sources.evidence.baselines if sources.evidence else []
-    rivals = [_rival(entry, models.get(entry.name)) for entry in entries]
+    rivals = [_rival(entry) for entry in entries]
     return _part(sources, rivals, "baseline models are off (evaluation.baselines.enabled).")
 
 
-def _rival(entry: BaselineEvidence, model: BaselineModel | None) -> Rival:
-    verdict, tone = _judge(entry.difference)
-    seconds = None if model is None else model.seconds
-    return Rival(entry.name, entry.metric, entry.difference, seconds, verdict, tone)
-
-
-def _judge(difference: Gain) -> tuple[str, Tone]:
-    if difference.value is None:
-        return "could not be compared", "none"
-    if difference.low is not None and difference.low > 0:
-        return "beaten", "good"
-    if difference.high is not None and difference.high < 0:
-        return "better than the candidate", "bad"
-    return "no difference beyond chance", "warn"
+def _rival(entry: BaselineEvidence) -> Rival:
+    verdict, tone = judge_difference(entry.difference)
+    return Rival(entry.name, entry.metric, entry.difference, verdict, tone)
 
 
 def _robustness(sources: Sources) -> Part[list[StressEvidence]]:

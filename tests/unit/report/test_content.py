@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from contracts.results.evidence import Interval
+from contracts.results.summary import ModelCost
 from report.config import CardSpec
 from report.content import gather
+from report.render import render
 from report.sections.model import slice_name
 from report.sources import Sources, read_sources
 from report.view import Report
@@ -124,6 +126,55 @@ def test_baseline_models_are_judged_by_the_interval(
     run.change("evidence", "evidence.json", evidence)
     (rival,) = report_of(run).model.baselines.content or []
     assert (rival.tone, rival.verdict) == (tone, verdict)
+
+
+def test_the_leaderboard_puts_the_best_first_with_what_each_costs(run: Run) -> None:
+    evidence = run.read("evidence", "evidence.json")
+    main = {"candidate": {"value": 0.76}, "baseline": {"value": 0.75}}
+    main["difference"] = {"value": 0.01, "low": 0.004, "high": 0.016}
+    evidence["metrics"]["roc_auc"] = main
+    run.change("evidence", "evidence.json", evidence)
+    leaders = report_of(run).model.leaderboard.content or []
+    names = ["Trees", "Candidate", "Predecessor", "Linear model", "Constant guess"]
+    assert [leader.name for leader in leaders] == names
+    trees, candidate, predecessor, *_ = leaders
+    assert (candidate.own, candidate.difference) == (True, None)
+    assert candidate.cost == run.typed().cost
+    assert predecessor.note == "last blessed, run 20261120-181022"
+    assert (predecessor.difference, predecessor.verdict) == (
+        Interval(**main["difference"]),
+        "beaten",
+    )
+    assert predecessor.cost.training_seconds == 7.4
+    assert (trees.verdict, trees.cost.training_seconds) == ("better than the candidate", 16.9)
+    assert (trees.cost.row_us, trees.cost.bytes) == (1_240.0, 742_118)
+
+
+def test_the_leaderboard_of_an_error_puts_the_least_first(run: Run) -> None:
+    evidence = run.read("evidence", "evidence.json")
+    change = {"value": -2.0, "low": -3.0, "high": -1.0}
+    evidence["metrics"] = {
+        "rmse": {"candidate": {"value": 10.0}, "baseline": {"value": 12.0}, "difference": change}
+    }
+    evidence |= {"metric": "rmse", "higher_is_better": False, "baselines": []}
+    run.change("evidence", "evidence.json", evidence)
+    part = report_of(run).model.leaderboard
+    assert part.left_out == "Baseline models are off (evaluation.baselines.enabled)."
+    candidate, predecessor = part.content or []
+    assert (candidate.own, predecessor.verdict) == (True, "beaten")
+    assert predecessor.difference == Interval(value=2.0, low=1.0, high=3.0)
+
+
+def test_costs_that_were_not_measured_are_called_so(run: Run) -> None:
+    baselines = run.read("baselines", "baselines.json")
+    del baselines["models"]["trees"]["cost"]
+    run.change("baselines", "baselines.json", baselines)
+    run.summary["cost"] = {}
+    sources = read_sources(run.folder, run.typed(), run.folders)
+    leaders = {leader.name: leader for leader in gather(sources).model.leaderboard.content or []}
+    assert leaders["Candidate"].cost == ModelCost()
+    assert leaders["Trees"].cost == ModelCost(training_seconds=16.9)
+    assert render(sources).count("not measured</td>") == 5
 
 
 @pytest.mark.parametrize(

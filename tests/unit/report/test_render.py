@@ -25,7 +25,7 @@ SECTIONS = (
     "metrics",
     "curves",
     "slices",
-    "baselines",
+    "leaderboard",
     "variants",
     "fairness",
     "robustness",
