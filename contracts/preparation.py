@@ -39,6 +39,11 @@ class RawFeature(BaseModel):
       raw: The raw column's type.
       missing_indicator: Whether a second feature says that the value is missing.
       filler: Stands in for a missing number.
+      low: The least number; a lesser one is taken for it.
+      high: The greatest number; a greater one is taken for it.
+      log: Whether the number becomes the logarithm of 1 + the number, mirrored below 0.
+      quantiles: Rising numbers, between which `scores` are interpolated.
+      scores: What `quantiles` become.
       offset: Is taken from the number.
       scale: Divides what is left.
       angle: Turns a number on a circle into radians.
@@ -52,6 +57,11 @@ class RawFeature(BaseModel):
     raw: Literal["int64", "float32", "string"]
     missing_indicator: bool = False
     filler: float | None = None
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    quantiles: tuple[float, ...] | None = None
+    scores: tuple[float, ...] | None = None
     offset: float | None = None
     scale: float | None = None
     angle: float | None = None
@@ -60,8 +70,12 @@ class RawFeature(BaseModel):
     @model_validator(mode="after")
     def _complete(self) -> RawFeature:
         lacking = [name for name in _NEEDS[self.kind] if getattr(self, name) is None]
-        if (self.offset is None) != (self.scale is None):
-            lacking.append("scale" if self.scale is None else "offset")
+        pairs = (("offset", "scale"), ("low", "high"), ("quantiles", "scores"))
+        for pair in pairs:
+            absent = [name for name in pair if getattr(self, name) is None]
+            lacking += absent if len(absent) == 1 else []
+        if len(self.quantiles or ()) != len(self.scores or ()) or len(self.quantiles or "12") < 2:
+            raise ValueError(f"{self.column!r} needs as many scores as quantiles, two at least")
         if lacking:
             raise ValueError(f"{self.column!r} is {self.kind} and lacks {' and '.join(lacking)}")
         if self.raw == "string" and self.vocabulary is None:
@@ -168,19 +182,51 @@ class _Rows:
 
 
 class _Numeric:
-    """Fills, moves and scales; an unscaled number loses 0 and is divided by 1, which is exact."""
+    """Clips, fills and scales.
+
+    An unscaled number loses 0 and is divided by 1, which is exact.
+    """
 
     def __init__(self, numbers: Sequence[RawFeature]) -> None:
         self._rows = _Rows(numbers, "numeric")
         self._filler = self._rows.constants(lambda one: one.filler)
         self._offset = self._rows.constants(lambda one: one.offset or 0.0)
         self._scale = self._rows.constants(lambda one: 1.0 if one.scale is None else one.scale)
+        low = self._rows.constants(lambda one: -np.inf if one.low is None else one.low)
+        high = self._rows.constants(lambda one: np.inf if one.high is None else one.high)
+        clips = np.isfinite(low).any()
+        self._bounds = (low, high) if clips else None
+        features = [one for one in numbers if one.kind == "numeric"]
+        self._logs = [place for place, one in enumerate(features) if one.log]
+        self._curves = [
+            (place, np.array(one.quantiles, np.float32), np.array(one.scores, np.float32))
+            for place, one in enumerate(features)
+            if one.quantiles is not None
+        ]
 
     def __call__(self, matrix: Array, missing: Array) -> dict[str, Array]:
         places = self._rows.places
-        filled = np.where(missing[places], self._filler, matrix[places])
+        numbers = matrix[places]
+        if self._bounds is not None:
+            numbers = np.clip(numbers, *self._bounds)
+        filled = np.where(missing[places], self._filler, numbers)
+        if self._logs:
+            logs = filled[self._logs]
+            filled[self._logs] = np.sign(logs) * np.log1p(np.abs(logs))
         scaled = (filled - self._offset) / self._scale
+        for place, quantiles, scores in self._curves:
+            scaled[place] = _interpolate(filled[place], quantiles, scores)
         return dict(zip(self._rows.names, scaled[:, :, None], strict=True))
+
+
+def _interpolate(values: Array, points: Array, scores: Array) -> Array:
+    """As the graph does it, in float32: see models/features/quantiles.py."""
+    place = np.clip(np.searchsorted(points, values, side="right"), 1, len(points) - 1)
+    below, low = points[place - 1], scores[place - 1]
+    width = points[place] - below
+    share = (values - below) / np.where(width > 0, width, np.float32(1.0))
+    score: Array = low + (scores[place] - low) * np.clip(share, np.float32(0.0), np.float32(1.0))
+    return score
 
 
 class _Lookup:

@@ -67,13 +67,29 @@ def _numbers(value: Any, feature: dict[str, Any]) -> list[float]:
             return [0.0, 0.0]
         angle = _float32(_float32(value) * feature["angle"])
         return [math.sin(angle), math.cos(angle)]
+    if value is not None and feature["low"] is not None:
+        value = min(max(_float32(value), feature["low"]), feature["high"])
     if value is None:
         value = feature["filler"]
     elif kind == "boolean":
         value = float(value != 0)
+    if feature["log"]:
+        value = math.copysign(math.log1p(abs(value)), value)
+    if feature["quantiles"] is not None:
+        value = _score(_float32(value), feature["quantiles"], feature["scores"])
     if feature["scale"] is not None:
         value = _float32(_float32(value) - feature["offset"]) / feature["scale"]
     return [_float32(value)]
+
+
+def _score(value: float, quantiles: list[float], scores: list[float]) -> float:
+    if value <= quantiles[0]:
+        return scores[0]
+    if value >= quantiles[-1]:
+        return scores[-1]
+    last = max(place for place, quantile in enumerate(quantiles) if quantile <= value)
+    share = (value - quantiles[last]) / (quantiles[last + 1] - quantiles[last])
+    return scores[last] + (scores[last + 1] - scores[last]) * share
 
 
 def _float32(value: float) -> float:

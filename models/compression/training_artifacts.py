@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,7 +60,7 @@ class Opened:
     graph: Any
     source: Source
 
-    @property
+    @cached_property
     def inputs(self) -> list[InputSpec]:
         """The inputs of the network."""
         from models.data.transformed import input_specs
@@ -70,6 +71,9 @@ class Opened:
         """Loads the network, in Keras 3."""
         import keras
 
+        from models.features.layers import register_layers
+
+        register_layers()
         spec = self.artifacts.trainer.network
         if isinstance(spec, PythonSpec):
             load_function(spec.function)  # its module registers the layers that it defines

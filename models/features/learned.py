@@ -94,9 +94,16 @@ class Operators:
 
     def value(self, tensor: Any, place: int) -> float:
         """One entry of a vector of constants."""
+        return float(self._constants(tensor)[place])
+
+    def row(self, tensor: Any, place: int) -> tuple[float, ...]:
+        """One row of a matrix of constants."""
+        return tuple(map(float, self._constants(tensor)[place]))
+
+    def _constants(self, tensor: Any) -> Array:
         if tensor.name not in self._values:
             self._values[tensor.name] = self._session.run(tensor, self._learned)
-        return float(self._values[tensor.name][place])
+        return self._values[tensor.name]
 
 
 def _structured(concrete: Any) -> Mapping[str, Any]:

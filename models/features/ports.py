@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
@@ -25,6 +25,24 @@ class Encoding:
 
 
 @dataclass(frozen=True)
+class JointEncoding(Encoding):
+    """How the values of several ports become tensors of the network by one layer.
+
+    A layer for each port would cost more than the layers that follow, on many columns.
+
+    Attributes:
+      encode_together: From the ports of one group, their tensors and the Keras module to the
+        encoded tensors, one for each port.
+      group: Ports whose groups are equal are encoded together.
+    """
+
+    encode_together: Callable[[Sequence[InputSpec], Sequence[Any], Any], list[Any]] = field(
+        kw_only=True
+    )
+    group: Hashable = None
+
+
+@dataclass(frozen=True)
 class InputSpec:
     """One transformed feature as it enters a network.
 
@@ -35,6 +53,7 @@ class InputSpec:
       dimension: The embedding's width; None derives it from `size`.
       shape: The shape of a row's values; None is that of the kind.
       own: An encoding that `ENCODINGS` lacks.
+      knots: The bounds of the bins of a number that is encoded by them.
     """
 
     name: str
@@ -43,6 +62,7 @@ class InputSpec:
     dimension: int | None = None
     shape: tuple[int, ...] | None = None
     own: Encoding | None = None
+    knots: tuple[float, ...] = ()
 
     @property
     def encoding(self) -> Encoding:
@@ -83,3 +103,32 @@ ENCODINGS: Mapping[str, Encoding] = {
     "embedding": Encoding("int64", _embed, "ids"),
 }
 """The encodings that kinds of features share."""
+
+
+def encode_ports(
+    ports: Sequence[InputSpec], tensors: Mapping[str, Any], keras_module: Any
+) -> list[Any]:
+    """Encodes the ports' values, those of one joint encoding together.
+
+    Args:
+      ports: The ports.
+      tensors: Their values by name.
+      keras_module: `keras` or `tf_keras`.
+
+    Returns:
+      A tensor of the network for each port, in their order.
+    """
+    encoded: dict[str, Any] = {}
+    groups: dict[Hashable, list[InputSpec]] = {}
+    for port in ports:
+        if isinstance(port.encoding, JointEncoding):
+            groups.setdefault(port.encoding.group, []).append(port)
+        else:
+            encoded[port.name] = port.encoding.encode(port, tensors[port.name], keras_module)
+    for members in groups.values():
+        encoding = members[0].encoding
+        assert isinstance(encoding, JointEncoding)
+        values = [tensors[port.name] for port in members]
+        together = encoding.encode_together(members, values, keras_module)
+        encoded |= {port.name: value for port, value in zip(members, together, strict=True)}
+    return [encoded[port.name] for port in ports]

@@ -88,6 +88,20 @@ def split_columns(matrix: tf.Tensor, names: Sequence[str]) -> Tensors:
     return dict(zip(names, tf.split(matrix, len(names), axis=1), strict=True))
 
 
+def attach(matrix: tf.Tensor, constants: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Gives the matrix, with learned constants as further inputs of its operator `IdentityN`.
+
+    What no output depends on is left out of a transform graph. See `Operators` for reading
+    them.
+    """
+    return tf.identity_n([matrix, *constants])[0]
+
+
+def signed_log(numbers: tf.Tensor) -> tf.Tensor:
+    """The logarithm of 1 + the number, mirrored below 0; NaN stays NaN."""
+    return tf.sign(numbers) * tf.math.log1p(tf.abs(numbers))
+
+
 def missing(numbers: tf.Tensor) -> tf.Tensor:
     """1 where a number is missing, else 0."""
     return tf.cast(tf.math.is_nan(numbers), tf.float32)
@@ -129,7 +143,7 @@ def mean_and_deviation(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     matrix = tf.cast(numbers, tf.float64)
     mean = tft.mean(matrix, reduce_instance_dims=False)
     variance = tft.var(matrix, reduce_instance_dims=False)
-    return _finite(tf.cast(mean, tf.float32)), not_zero(tf.cast(tf.sqrt(variance), tf.float32))
+    return finite(tf.cast(mean, tf.float32)), not_zero(tf.cast(tf.sqrt(variance), tf.float32))
 
 
 def low_and_high(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -137,7 +151,7 @@ def low_and_high(numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     least = tf.constant(-math.inf, tf.float32)
     absent = tf.math.is_nan(numbers)
     both = tf.concat([tf.where(absent, least, -numbers), tf.where(absent, least, numbers)], axis=1)
-    extremes = _finite(tft.max(both, reduce_instance_dims=False))
+    extremes = finite(tft.max(both, reduce_instance_dims=False))
     count = numbers.shape[1]
     return -extremes[:count], extremes[count:]
 
@@ -147,7 +161,7 @@ def medians(numbers: tf.Tensor) -> tf.Tensor:
     bounds = tft.quantiles(
         numbers, num_buckets=2, epsilon=_MEDIAN_ERROR, reduce_instance_dims=False
     )
-    return _finite(tf.reshape(bounds, [numbers.shape[1]]))
+    return finite(tf.reshape(bounds, [numbers.shape[1]]))
 
 
 def not_zero(spread: tf.Tensor) -> tf.Tensor:
@@ -156,5 +170,6 @@ def not_zero(spread: tf.Tensor) -> tf.Tensor:
     return tf.where(usable, spread, 1.0)
 
 
-def _finite(values: tf.Tensor) -> tf.Tensor:
+def finite(values: tf.Tensor) -> tf.Tensor:
+    """0 where nothing was learned: a column without values has no mean."""
     return tf.where(tf.math.is_finite(values), values, 0.0)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from contracts.errors import ConfigError
+from models.features.ports import JointEncoding
 from models.networks import parts
 from models.networks.ports import InputSpec, OutputSpec
 from models.networks.spec import CnnSpec
@@ -42,12 +43,16 @@ def _block(index: int, filters: int, spec: CnnSpec, keras_module: Any) -> Any:
 
 def _check_pixels(spec: CnnSpec, inputs: Sequence[InputSpec]) -> None:
     width = sum(port.size for port in inputs)
-    others = [port.name for port in inputs if port.encoding.design != "numbers"]
+    others = [
+        port.name
+        for port in inputs
+        if port.encoding.design != "numbers" or isinstance(port.encoding, JointEncoding)
+    ]
     if others or width != math.prod(spec.shape):
         raise ConfigError(
             "the features are not the pixels that network.shape tells of",
             where="network.shape",
             expected=f"{math.prod(spec.shape)} numbers: {' x '.join(map(str, spec.shape))}",
-            received=f"{others[0]!r}, which is a category" if others else f"{width} numbers",
+            received=f"{others[0]!r}, which is encoded" if others else f"{width} numbers",
             fix="correct network.shape, or choose the network kind mlp",
         )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from models.features.ports import encode_ports
 from models.networks.ports import InputSpec, OutputSpec
 from models.networks.spec import HiddenSpec
 from models.tasks import find_task
@@ -19,7 +20,7 @@ FEATURES_LAYER = "features"
 # Layers' own names, those that Keras gives, and those given here to columns.
 _TAKEN = re.compile(
     r"features|image|flat|probability|probabilities|standardised|prediction"
-    r"|(input|block|convolution|embedding|flatten|category_encoding)(_\d+)?"
+    r"|(input|block|convolution|embedding|flatten|category_encoding|piecewise_encoding)(_\d+)?"
 )
 
 
@@ -27,7 +28,7 @@ def joined_features(inputs: Sequence[InputSpec], keras_module: Any) -> tuple[dic
     """Gives the inputs by name, and one tensor of all features, encoded."""
     layers = keras_module.layers
     entries = {port.name: entry(i, port, keras_module) for i, port in enumerate(inputs)}
-    joined = [port.encoding.encode(port, entries[port.name], keras_module) for port in inputs]
+    joined = encode_ports(inputs, entries, keras_module)
     # The SavedModel is cut at this layer for explanations: see models/export/encoding.py.
     join = layers.Concatenate if len(joined) > 1 else partial(layers.Activation, "linear")
     return entries, join(name=FEATURES_LAYER)(joined if len(joined) > 1 else joined[0])

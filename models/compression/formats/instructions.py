@@ -37,13 +37,23 @@ _INDICATOR = (
     "missing, else 0."
 )
 _BY_KIND = {
-    "numeric": "numeric: one number. A missing one is filler. Where there is a scale: "
-    "(number - offset) / scale, also for the filler.",
+    "numeric": "numeric: one number. Where there are low and high: no less than low, no more than "
+    "high. A missing one is filler. Where there is a scale: (number - offset) / scale, also for "
+    "the filler.",
     "cyclic": "cyclic: two numbers, the sine before the cosine: sin(number * angle), "
     "cos(number * angle). Both are 0 where the number is missing.",
     "boolean": "boolean: one number: 1 where the value is true or not 0, else 0, and filler "
     "where it is missing.",
 }
+_LOG = (
+    "log: before it is scaled, also the filler: the natural logarithm of 1 + the number, and of a "
+    "number below 0 minus the logarithm of 1 - the number."
+)
+_QUANTILES = (
+    "quantiles: the number, or the filler, becomes a score. At or below the first quantile it is "
+    "the first score, at or above the last one the last score. Else take the last quantile that is "
+    "not above the number, and interpolate linearly from its score to that of the next quantile."
+)
 _LOOK_UP = (
     "vocabulary: the id of a text is its place in the list, counted from 0. A missing value is "
     f"looked up as {MISSING_TOKEN!r}. What is not in the list, {MISSING_TOKEN!r} included, has "
@@ -68,6 +78,8 @@ def instructions_of(preparation: Preparation, output: str) -> tuple[str, ...]:
         _MISSING,
         _WHOLE,
         *(text for kind, text in _BY_KIND.items() if kind in kinds),
+        *((_LOG,) if any(one.log for one in features) else ()),
+        *((_QUANTILES,) if any(one.quantiles for one in features) else ()),
         *((_LOOK_UP,) if raws else ()),
         *(text for raw, text in _TEXT_OF.items() if raw in raws),
         *((_INDICATOR,) if any(one.missing_indicator for one in features) else ()),

@@ -1,0 +1,88 @@
+"""Layers that encode numbers inside a network, under Keras 3 and under tf_keras.
+
+One layer encodes all columns of its kind: a few operators however many columns there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+_PACKAGE = "kelp"
+
+
+class _Piecewise:
+    """Piecewise linear encoding: each number becomes how far it has come through each bin.
+
+    Numbers below the first and above the last knot are taken for these: full int8 has room for
+    a range that is known only.
+
+    Args:
+      knots: By column, the bounds of its bins in rising order, at least two.
+    """
+
+    def __init__(self, knots: Sequence[Sequence[float]], **keywords: Any) -> None:
+        super().__init__(**keywords)
+        # A tuple, because Keras wraps lists in classes of its own.
+        self.knots = tuple(tuple(float(knot) for knot in column) for column in knots)
+
+    def call(self, inputs: Any) -> Any:
+        """Turns `[batch, 1]` tensors into `[batch, bins]` tensors."""
+        columns = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        matrix = tf.concat(columns, axis=1) if len(columns) > 1 else columns[0]
+        low, high = self._bounds()
+        # Clipped first: in full int8 no step in between is wider than the number's own range.
+        within = tf.minimum(tf.maximum(matrix[:, :, None], low), high)
+        filled = (within - low) * (np.float32(1.0) / (high - low))
+        encoded = self._split(tf.reshape(filled, [-1, low.size]))
+        return encoded if isinstance(inputs, (list, tuple)) else encoded[0]
+
+    def _bounds(self) -> tuple[Any, Any]:
+        """The bounds of all bins; a column with fewer bins gets its last one again."""
+        most = max(map(len, self.knots)) - 1
+        low = [[*c[:-1], *[c[-2]] * (most + 1 - len(c))] for c in self.knots]
+        high = [[*c[1:], *[c[-1]] * (most + 1 - len(c))] for c in self.knots]
+        return np.array([low], np.float32), np.array([high], np.float32)
+
+    def _split(self, encoded: Any) -> list[Any]:
+        bins = [len(column) - 1 for column in self.knots]
+        most = max(bins)
+        if min(bins) == most:
+            return list(tf.split(encoded, len(bins), axis=1)) if len(bins) > 1 else [encoded]
+        sizes = [size for count in bins for size in (count, most - count) if size]
+        parts = iter(tf.split(encoded, sizes, axis=1))
+        kept = []
+        for count in bins:
+            kept.append(next(parts))
+            if count < most:
+                next(parts)
+        return kept
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, for saving."""
+        config: dict[str, Any] = super().get_config()  # type: ignore[misc]
+        return {**config, "knots": [list(column) for column in self.knots]}
+
+
+@lru_cache
+def layer_classes(layer: Any) -> dict[str, Any]:
+    """The layers by name, derived from the class `Layer` of one Keras, and registered there."""
+    if layer.__module__.startswith("tf_keras"):
+        import tf_keras as keras_module
+    else:
+        import keras as keras_module
+    register = keras_module.saving.register_keras_serializable(_PACKAGE)
+    return {
+        "piecewise": register(type("PiecewiseEncoding", (_Piecewise, layer), {})),
+    }
+
+
+def register_layers() -> None:
+    """Makes the layers known to Keras 3, so that it loads networks that have them."""
+    import keras
+
+    layer_classes(keras.layers.Layer)
