@@ -77,7 +77,7 @@ def made(workplace: Workplace) -> Workplace:
     config = workplace.folder / "configs" / "flights.yaml"
     content = _renamed(yaml.safe_load(config.read_text()))
     config.write_text(yaml.safe_dump(content, allow_unicode=True))
-    done = workplace.run(*_CANDIDATE, _variants(0.8))
+    done = workplace.run(*_CANDIDATE, _variants(0.8), traced=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     assert workplace.summary["blessed"], workplace.summary["reasons"]
