@@ -72,9 +72,10 @@ def _training(sources: Sources) -> Part[Training]:
 
 def _training_facts(report: TrainingReport) -> list[tuple[str, str]]:
     early = ", stopped early" if report.stopped_early else ""
+    kept = ", its moving average of weights" if report.kept_weights == "average" else ""
     point, weights = report.operating_point, report.class_weights or {}
     return [
-        ("Epochs", f"{report.epochs}{early}; the best was {report.best_epoch}"),
+        ("Epochs", f"{report.epochs}{early}; the best was {report.best_epoch}{kept}"),
         ("Parameters", count(report.parameters)),
         ("Device", f"{report.device} · {report.precision}"),
         ("Seconds of the fit", duration(report.seconds)),

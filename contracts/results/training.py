@@ -65,7 +65,11 @@ class TemperatureScaling(Result):
 
 
 class TrainingReport(ResultFile):
-    """The fit, epoch by epoch; None stands for NaN and infinity."""
+    """The fit, epoch by epoch; None stands for NaN and infinity.
+
+    `kept_weights` says whether the network has the weights of the best epoch as they were, or
+    their moving average, because val's loss was lower with it.
+    """
 
     FILE: ClassVar[str] = "training.json"
 
@@ -76,6 +80,7 @@ class TrainingReport(ResultFile):
     rows: dict[str, int]
     epochs: int
     best_epoch: int
+    kept_weights: Literal["raw", "average"] = "raw"
     stopped_early: bool
     seconds: float
     history: list[dict[str, Number]]

@@ -77,6 +77,15 @@ class Binary(ClassTask):
         del output
         return keras_module.losses.BinaryCrossentropy()
 
+    def shaped_loss(
+        self, output: OutputSpec, keras_module: Any, smoothing: float, gamma: float
+    ) -> Any:
+        """Cross-entropy, each row weighed by (1 - P(its class)) to the power of gamma."""
+        del output
+        if not gamma:
+            return keras_module.losses.BinaryCrossentropy(label_smoothing=smoothing)
+        return keras_module.losses.BinaryFocalCrossentropy(gamma=gamma, label_smoothing=smoothing)
+
     def training_metrics(self, metrics: Any) -> list[Any]:
         """The areas under both curves."""
         return [metrics.AUC(name="roc_auc"), metrics.AUC(curve="PR", name="pr_auc")]

@@ -59,6 +59,25 @@ class Multiclass(ClassTask):
         del output
         return keras_module.losses.SparseCategoricalCrossentropy()
 
+    def shaped_loss(
+        self, output: OutputSpec, keras_module: Any, smoothing: float, gamma: float
+    ) -> Any:
+        """Cross-entropy, each class weighed by (1 - its probability) to the power of gamma."""
+        losses, classes = keras_module.losses, output.classes
+
+        def rows(label: Any, predicted: Any) -> Any:
+            import tensorflow as tf
+
+            ids = tf.reshape(tf.cast(label, tf.int32), [-1])
+            shares = tf.one_hot(ids, classes, dtype=predicted.dtype)
+            if not gamma:
+                return losses.categorical_crossentropy(shares, predicted, label_smoothing=smoothing)
+            return losses.categorical_focal_crossentropy(
+                shares, predicted, alpha=1.0, gamma=gamma, label_smoothing=smoothing
+            )
+
+        return rows
+
     def training_metrics(self, metrics: Any) -> list[Any]:
         """The accuracy."""
         return [metrics.SparseCategoricalAccuracy(name="accuracy")]

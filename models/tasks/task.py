@@ -86,6 +86,12 @@ class Task(ABC):
     def loss(self, output: OutputSpec, keras_module: Any) -> Any:
         """The loss of training, under `keras` or `tf_keras`."""
 
+    def shaped_loss(
+        self, output: OutputSpec, keras_module: Any, smoothing: float, gamma: float
+    ) -> Any:
+        """A loss with smoothed labels, and with focal weights where `gamma` is above 0."""
+        raise NotImplementedError(f"the task {self.name} has no label smoothing or focal loss")
+
     @abstractmethod
     def training_metrics(self, metrics: Any) -> list[Any]:
         """Keras's metrics of each epoch; `metrics` is its module."""

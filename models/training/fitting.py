@@ -15,7 +15,9 @@ import tensorflow as tf
 
 from models.networks import OutputSpec
 from models.tasks import find_task
+from models.training.averages import LOWER_LOSS, KeepBetter, Kept, WeightAverage, average_decay
 from models.training.config import TrainingSpec
+from models.training.objective import Objective, build_objective
 from models.training.optimizers import build_optimizer, control_callbacks
 
 _LOG = logging.getLogger(__name__)
@@ -56,42 +58,63 @@ def precision(mixed: bool) -> str:
 class MonitoredModel(keras.Model):
     """Fits a network and tracks the norm of its gradient, as it was before clipping."""
 
-    def __init__(self, network: Any, unpack: Unpack | None = None) -> None:
+    def __init__(
+        self,
+        network: Any,
+        unpack: Unpack | None = None,
+        objective: Objective | None = None,
+        average: WeightAverage | None = None,
+    ) -> None:
         """Wraps a network.
 
         Args:
           network: It takes features by name.
           unpack: Gives them from what a batch holds; None where it holds them already.
+          objective: What training minimises; None for the loss that the model is compiled with.
+          average: Of the network's weights; moved with each step.
         """
         super().__init__(name="monitored")
         self.network = network
+        self.average = average
         self._unpack = unpack
+        self._objective = objective
         self.gradient_norm = keras.metrics.Mean(name="gradient_norm")
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Calls the network."""
-        features = inputs if self._unpack is None else self._unpack(inputs)
-        return self.network(features, training=training)
+        return self.network(self.features(inputs), training=training)
+
+    def features(self, inputs: Any) -> Any:
+        """Gives the features by name from what a batch holds."""
+        return inputs if self._unpack is None else self._unpack(inputs)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step of Keras's own loop, with the norm on top."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
-            predicted = self(x, training=True)
-            loss = self.compute_loss(
-                x=x, y=y, y_pred=predicted, sample_weight=weight, training=True
-            )
+            predicted, loss = self._predict_with_loss(x, y, weight)
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_weights
         gradients = tape.gradient(scaled, variables)
         unscale = tf.math.divide_no_nan(tf.cast(loss, tf.float32), tf.cast(scaled, tf.float32))
         self.gradient_norm.update_state(tf.linalg.global_norm(gradients) * unscale)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        if self.average is not None:
+            self.average.update()
         for metric in self.metrics:
             if metric.name == "loss":
                 metric.update_state(loss, sample_weight=tf.shape(y)[0])
         results: dict[str, Any] = self.compute_metrics(x, y, predicted, sample_weight=weight)
         return results
+
+    def _predict_with_loss(self, x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
+        """The one place where the loss of training is computed."""
+        if self._objective is not None:
+            predicted, loss = self._objective.evaluate(self.network, self.features(x), y, weight)
+            return predicted, loss + sum(self.losses)
+        predicted = self(x, training=True)
+        loss = self.compute_loss(x=x, y=y, y_pred=predicted, sample_weight=weight, training=True)
+        return predicted, loss
 
 
 class EpochLog(keras.callbacks.Callback):
@@ -113,7 +136,7 @@ class EpochLog(keras.callbacks.Callback):
         logs = {} if logs is None else logs
         logs.pop("val_gradient_norm", None)
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-        entry = {name: float(value) for name, value in logs.items()}
+        entry = {name: float(value) for name, value in logs.items() if name != LOWER_LOSS}
         entry = {"epoch": epoch + 1, **entry, "seconds": time.monotonic() - self._started}
         self.history.append(entry)
         _LOG.info("%s", ", ".join(f"{name} {value:.5g}" for name, value in entry.items()))
@@ -129,6 +152,7 @@ class Fit:
     Attributes:
       history: One entry per epoch.
       best_epoch: The epoch, counted from 1, whose weights the network has now.
+      kept: Whether these are the raw weights of that epoch or their moving average.
       stopped_early: Whether early stopping ended it.
       not_a_number: Whether the loss stopped being finite.
       seconds: Of the fit alone.
@@ -139,6 +163,7 @@ class Fit:
     stopped_early: bool
     not_a_number: bool
     seconds: float
+    kept: Kept = "raw"
 
 
 def compile_model(
@@ -158,9 +183,13 @@ def compile_model(
       unpack: Gives the features of a batch; None where it holds them by name.
     """
     task = find_task(output.task)
-    model = MonitoredModel(network, unpack)
+    average = None
+    if spec.ema is not None:
+        average = WeightAverage(network, average_decay(spec.ema, steps_per_epoch))
+    objective = build_objective(network, output, spec, steps_per_epoch)
+    model = MonitoredModel(network, unpack, objective, average)
     model.compile(
-        optimizer=build_optimizer(spec, steps_per_epoch),
+        optimizer=build_optimizer(spec, steps_per_epoch, network),
         loss=task.loss(output, keras),
         metrics=task.training_metrics(keras.metrics),
         steps_per_execution=max(1, min(_STEPS_PER_EXECUTION, steps_per_epoch)),
@@ -181,7 +210,13 @@ def fit(
     TensorBoard's events go to `log_dir`, where there is one.
     """
     log = EpochLog()
-    callbacks = [log, *control_callbacks(spec)]
+    keep = None
+    callbacks: list[Any] = []
+    if model.average is not None:
+        stops = spec.early_stopping is not None
+        keep = KeepBetter(model.average, val, best_of_all=stops)
+        callbacks.append(keep)
+    callbacks += [log, *control_callbacks(spec, averages=keep is not None)]
     if log_dir is not None:
         callbacks.append(
             keras.callbacks.TensorBoard(str(log_dir), write_graph=False, update_freq="epoch")
@@ -197,7 +232,9 @@ def fit(
     )
     last = len(log.history)
     best = last
-    if spec.early_stopping is not None and not log.not_a_number:
+    if keep is not None:
+        best = keep.best_epoch
+    elif spec.early_stopping is not None and not log.not_a_number:
         best = 1 + min(range(last), key=lambda i: log.history[i]["val_loss"])
     return Fit(
         history=log.history,
@@ -205,4 +242,5 @@ def fit(
         stopped_early=last < spec.epochs and not log.not_a_number,
         not_a_number=log.not_a_number,
         seconds=time.monotonic() - started,
+        kept="raw" if keep is None else keep.kept,
     )

@@ -132,6 +132,7 @@ def _report(
         rows={name: split.rows for name, split in splits.items()},
         epochs=len(outcome.history),
         best_epoch=outcome.best_epoch,
+        kept_weights=outcome.kept,
         stopped_early=outcome.stopped_early,
         seconds=outcome.seconds,
         history=outcome.history,

@@ -47,7 +47,7 @@ def distil(opened: Opened, teacher: Any, spec: DistilledSpec) -> tuple[Any, list
     steps = -(-train.rows // training.batch_size)
     model = MonitoredModel(student)
     model.compile(
-        optimizer=build_optimizer(training, steps),
+        optimizer=build_optimizer(training, steps, student),
         loss=DistillationLoss(find_task(problem.task).form, spec, output.deviation),
         jit_compile=False,
     )

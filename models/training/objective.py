@@ -1,0 +1,165 @@
+"""What training minimises where the config asks for more than the task's loss.
+
+Val is always evaluated with the task's own loss, so that runs can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from contracts.errors import ModelError
+from models.networks import OutputSpec
+from models.networks.parts import FEATURES_LAYER
+from models.tasks import find_task
+from models.training.config import CurriculumSpec, HardExamplesSpec, MixupSpec, TrainingSpec
+
+RowLoss = Callable[[Any, Any], Any]
+
+_EPSILON = 1e-7
+
+
+def build_objective(
+    network: Any, output: OutputSpec, spec: TrainingSpec, steps_per_epoch: int
+) -> Objective | None:
+    """Gives what is minimised; None where it is the task's own loss and nothing more.
+
+    Raises:
+      ModelError: mixup, and the network has no layer of all features to mix at.
+    """
+    if not (spec.loss.is_own or spec.mixup or spec.hard_examples or spec.curriculum):
+        return None
+    return Objective(
+        row_loss=_row_loss(output, spec),
+        mixing=None if spec.mixup is None else Mixing(network, spec.mixup),
+        hard_examples=spec.hard_examples,
+        curriculum=spec.curriculum,
+        steps_per_epoch=steps_per_epoch,
+    )
+
+
+def _row_loss(output: OutputSpec, spec: TrainingSpec) -> RowLoss:
+    task, settings = find_task(output.task), spec.loss
+    if settings.is_own:
+        gamma = settings.gamma if settings.kind == "focal" else 0.0
+        loss = task.shaped_loss(output, keras, settings.label_smoothing, gamma)
+    else:
+        loss = task.loss(output, keras)
+    if isinstance(loss, keras.losses.Loss):
+        loss.reduction = None
+    return lambda label, predicted: tf.reshape(loss(label, predicted), [-1])
+
+
+class Mixing:
+    """Mixes each row with the one before it in the batch; batches are shuffled."""
+
+    def __init__(self, network: Any, spec: MixupSpec) -> None:
+        """Cuts the network at its layer of all features; both halves share its weights."""
+        self._alpha = spec.alpha
+        try:
+            joined = network.get_layer(FEATURES_LAYER).output
+            self._encoder = keras.Model(network.input, joined)
+            self._body = keras.Model(joined, network.output)
+        except ValueError as error:
+            raise ModelError(
+                "training.mixup cannot mix the rows of this network",
+                where="training.mixup",
+                expected="a network all of whose features go through one layer `features`",
+                received=str(error).splitlines()[0],
+                fix="remove training.mixup, or build the network by "
+                "models.networks.joined_features",
+            ) from error
+
+    def __call__(self, features: Any) -> tuple[Any, Any]:
+        """Predicts mixtures, and gives the share of its own row that each has."""
+        encoded = self._encoder(features, training=True)
+        shape = tf.shape(encoded)[:1]
+        first, second = (tf.random.gamma(shape, self._alpha) for _ in range(2))
+        share = (first + _EPSILON) / (first + second + 2 * _EPSILON)
+        share = tf.maximum(share, 1.0 - share)
+        column = tf.cast(tf.reshape(share, [-1, *[1] * (encoded.shape.rank - 1)]), encoded.dtype)
+        mixed = column * encoded + (1 - column) * tf.roll(encoded, 1, axis=0)
+        return self._body(mixed, training=True), share
+
+
+class Objective:
+    """The loss of a batch from the losses of its rows."""
+
+    def __init__(
+        self,
+        row_loss: RowLoss,
+        mixing: Mixing | None,
+        hard_examples: HardExamplesSpec | None,
+        curriculum: CurriculumSpec | None,
+        steps_per_epoch: int,
+    ) -> None:
+        """Sets what is minimised.
+
+        Args:
+          row_loss: From labels and predictions to a loss a row.
+          mixing: Mixup, where rows are mixed.
+          hard_examples: How rows are weighed by their own loss.
+          curriculum: Which rows count in the first epochs.
+          steps_per_epoch: For the curriculum.
+        """
+        self._row_loss = row_loss
+        self._mixing = mixing
+        self._hard_examples = hard_examples
+        self._curriculum = curriculum
+        self._steps_per_epoch = steps_per_epoch
+        self._step = tf.Variable(
+            0.0, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
+        )
+
+    def evaluate(self, network: Any, features: Any, label: Any, weight: Any) -> tuple[Any, Any]:
+        """Gives predictions and the loss, without the network's penalties.
+
+        Args:
+          network: What is trained.
+          features: By name.
+          label: Of the batch.
+          weight: A weight a row; None weighs all alike.
+        """
+        if self._mixing is None:
+            predicted = network(features, training=True)
+            rows = self._row_loss(label, predicted)
+        else:
+            predicted, share = self._mixing(features)
+            other = tf.roll(label, 1, axis=0)
+            rows = share * self._row_loss(label, predicted)
+            rows += (1 - share) * self._row_loss(other, predicted)
+        weights = self._weights(tf.stop_gradient(rows))
+        if weight is not None:
+            weights *= tf.cast(tf.reshape(weight, [-1]), tf.float32)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return predicted, tf.reduce_mean(rows * weights) / replicas
+
+    def _weights(self, rows: Any) -> Any:
+        weights = tf.ones_like(rows)
+        if self._hard_examples is not None:
+            weights *= hard_weights(rows, self._hard_examples)
+        if self._curriculum is not None:
+            epoch = self._step / self._steps_per_epoch
+            weights *= easy_weights(rows, epoch, self._curriculum)
+            self._step.assign_add(1.0)
+        return weights
+
+
+def hard_weights(rows: Any, spec: HardExamplesSpec) -> Any:
+    """A weight for each row's loss, within bounds before their mean is made one."""
+    ratio = (rows + _EPSILON) / (tf.reduce_mean(rows) + _EPSILON)
+    weights = tf.clip_by_value(tf.pow(ratio, spec.power), 1.0 / spec.limit, spec.limit)
+    return weights / tf.reduce_mean(weights)
+
+
+def easy_weights(rows: Any, epoch: Any, spec: CurriculumSpec) -> Any:
+    """Zero for the rows that do not count yet; the mean stays one."""
+    share = tf.minimum(1.0, spec.start + (1.0 - spec.start) * epoch / spec.epochs)
+    count = tf.shape(rows)[0]
+    easy = tf.cast(tf.math.ceil(share * tf.cast(count, tf.float32)), tf.int32)
+    bound = tf.sort(rows)[tf.clip_by_value(easy - 1, 0, count - 1)]
+    weights = tf.cast(rows <= bound, tf.float32)
+    return weights / tf.reduce_mean(weights)
