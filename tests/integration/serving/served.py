@@ -19,6 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx
+
+from contracts.artifact import Artifact, TensorInput, digest
+from contracts.preparation import Preparation, RawFeature
+
 ROOT = Path(__file__).parents[3]
 ROW = b'{"instances": [{"x": 2.0, "city": "Oslo"}]}'
 START_S = 120.0
@@ -66,6 +71,36 @@ def write_models(loop: Path, *folders: Path) -> None:
         capture_output=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
     )
+
+
+def write_onnx_model(folder: Path) -> None:
+    """Writes an ONNX file that multiplies by 2: its server starts without TensorFlow."""
+    number = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Mul", ["x", "two"], ["y"])],
+        "scale",
+        [onnx.helper.make_tensor_value_info("x", number, [None, 1])],
+        [onnx.helper.make_tensor_value_info("y", number, [None, 1])],
+        [onnx.helper.make_tensor("two", number, [1], [2.0])],
+    )
+    opset = onnx.helper.make_opsetid("", 18)
+    model = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9)
+    content = model.SerializeToString()
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(content)
+    feature = RawFeature(column="x", kind="numeric", raw="float32", filler=0.0)
+    Artifact(
+        runtime="onnx",
+        format="onnx_float32",
+        file="model.onnx",
+        sha256=digest(content),
+        task="regression",
+        classes=(),
+        threshold=None,
+        inputs=(TensorInput(feature="x", tensor="x", dtype="float32", width=1),),
+        output="y",
+        preparation=Preparation(features=(feature,)),
+    ).write(folder)
 
 
 def publish(model: Path, target: Path) -> None:

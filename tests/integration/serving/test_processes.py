@@ -14,22 +14,32 @@ import pytest
 from pipelines import cli
 from tests.decoys import write_decoys
 from tests.integration.serving.served import (
-    ROW,
     ServerProcess,
     eventually,
     post,
     publish,
     read_all,
     status_of,
+    write_onnx_model,
 )
 
-PATH = "/v1/models/scale:predict"
+PATH = "/v1/models/scale-onnx:predict"
+ROW = b'{"instances": [{"x": 2.0}]}'
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One version, with an ONNX file."""
+    version = tmp_path_factory.mktemp("model") / "1"
+    write_onnx_model(version / "onnx")
+    return version
 
 
 @pytest.fixture
-def root(tmp_path: Path, models: list[Path]) -> Path:
-    (tmp_path / "serving_models" / "scale").mkdir(parents=True)
-    publish(models[0], tmp_path / "serving_models" / "scale" / "1")
+def root(tmp_path: Path, model: Path) -> Path:
+    """A folder with an ONNX model to serve."""
+    (tmp_path / "artifacts" / "scale").mkdir(parents=True)
+    publish(model, tmp_path / "artifacts" / "scale" / "1")
     return tmp_path
 
 
@@ -52,7 +62,7 @@ def test_it_says_where_it_listens_and_what_it_serves(root: Path) -> None:
     server = ServerProcess(root, {"request_log": {"folder": "requests", "sample": 1}})
     try:
         server.hears("serving")
-        server.hears("scale: 1")
+        server.hears("scale-onnx: 1")
         said = "".join(server.said)
         assert f"http://127.0.0.1:{server.port}" in said
         assert "For development, tests and small loads" in said
@@ -61,8 +71,8 @@ def test_it_says_where_it_listens_and_what_it_serves(root: Path) -> None:
         for _ in range(5):
             assert server.get(PATH, ROW)[0] == 200
         page = server.get("/monitoring/prometheus/metrics")[1]
-        assert ':tensorflow:serving:request_count{model_name="scale",status="OK"} 5' in page
-        assert ':tensorflow:serving:runtime_latency_count{model_name="scale"' in page
+        assert ':tensorflow:serving:request_count{model_name="scale-onnx",status="OK"} 5' in page
+        assert ':tensorflow:serving:runtime_latency_count{model_name="scale-onnx"' in page
         assert ":kelp:serving:request_log_sampled{} 5" in page
     finally:
         assert server.stop() == 0
@@ -104,7 +114,7 @@ def test_a_killed_worker_is_replaced_and_the_others_go_on(root: Path) -> None:
     write_decoys(root)
     server = ServerProcess(root, {"workers": 2, "limits": {"idle_s": 1}})
     try:
-        server.hears("scale: 1")
+        server.hears("scale-onnx: 1")
         assert len(children(server.process.pid)) == 2
         eventually(lambda: [server.get("/readyz")[0] for _ in range(20)] == [200] * 20)
         before_hangup = children(server.process.pid)
@@ -144,13 +154,13 @@ def test_a_killed_worker_is_replaced_and_the_others_go_on(root: Path) -> None:
 
 def counted(server: ServerProcess) -> int:
     page = server.get("/monitoring/prometheus/metrics")[1]
-    name = ':tensorflow:serving:request_count{model_name="scale",status="OK"} '
+    name = ':tensorflow:serving:request_count{model_name="scale-onnx",status="OK"} '
     return next((int(line[len(name) :]) for line in page.splitlines() if line.startswith(name)), 0)
 
 
 def test_workers_go_with_their_supervisor(root: Path) -> None:
     server = ServerProcess(root, {"workers": 2})
-    server.hears("scale: 1")
+    server.hears("scale-onnx: 1")
     workers = children(server.process.pid)
     assert len(workers) == 2
     assert server.stop(signal.SIGKILL) == -signal.SIGKILL
@@ -170,15 +180,15 @@ def test_what_cannot_start_says_why(root: Path, capsys: pytest.CaptureFixture[st
     assert "cannot be read" in capsys.readouterr().err
 
 
-def test_an_empty_root_is_no_error(tmp_path: Path, models: list[Path]) -> None:
+def test_an_empty_root_is_no_error(tmp_path: Path, model: Path) -> None:
     server = ServerProcess(tmp_path, {"poll_s": 0.2})
     try:
         server.hears("no model yet")
         assert server.get("/healthz")[0] == 200
         assert server.get("/readyz")[0] == 503
-        (tmp_path / "serving_models" / "scale").mkdir(parents=True)
-        publish(models[1], tmp_path / "serving_models" / "scale" / "7")
+        (tmp_path / "artifacts" / "scale").mkdir(parents=True)
+        publish(model, tmp_path / "artifacts" / "scale" / "7")
         server.ready()
-        assert server.get("/v1/models/scale/versions/7:predict", ROW)[0] == 200
+        assert server.get("/v1/models/scale-onnx/versions/7:predict", ROW)[0] == 200
     finally:
         assert server.stop(signal.SIGINT) == 0
