@@ -19,6 +19,7 @@ from evidence.wording import figure, with_interval
 
 Standing = Literal["better", "equal", "not worse", "unclear", "worse"]
 
+_LINEAR = "network: {kind: linear}"
 _NAMES = {
     "majority": "the constant guess",
     "linear": "the linear model",
@@ -120,12 +121,13 @@ def _against_rival(
     if standing == "better":
         return "pass", f"better than {title}", ""
     if standing == "worse":
-        return outcome_of(severity), f"worse than {title}", f" Prefer {title}."
+        way = f" ({_LINEAR})" if name == "linear" else ""
+        return outcome_of(severity), f"worse than {title}", f" Prefer {title}{way}."
     within = f"differences up to {equal:.3g} count as none"
     if standing == "unclear" or (standing == "not worse" and name == "linear"):
         advice = f" Too few rows of test to tell: {within}, and the interval is wider."
         return "insufficient", f"neither better nor worse than {title} beyond chance", advice
     if name == "trees":
         return "pass", "as good as the trees", ""
-    advice = f" It is a tie, as {within}: prefer the linear model, which is simpler."
+    advice = f" It is a tie, as {within}: prefer the linear model ({_LINEAR}), which is simpler."
     return "warn", "as good as the linear model", advice

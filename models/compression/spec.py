@@ -91,17 +91,33 @@ class DistilledSpec(FineTuneSpec):
     """A smaller student of the same kind, taught by the candidate.
 
     Attributes:
-      scale: The student's units and embeddings as a share of the candidate's.
+      scale: The student's units and embeddings as a share of the candidate's; where `members`
+        is given, the default is 1.
+      members: How many members the student of an ensemble has; None keeps all.
       temperature: Softens what the teacher says; 1 leaves it.
       alpha: The share of the labels in the loss; the rest is the teacher's.
     """
 
     weights: Literal["distilled"]
-    scale: float = Field(0.5, gt=0, lt=1)
+    scale: float = Field(0.5, gt=0, le=1)
+    members: int | None = Field(None, ge=1)
     temperature: float = Field(2.0, ge=1)
     alpha: float = Field(0.3, ge=0, le=1)
     epochs: int = Field(6, ge=1)
     learning_rate: float = Field(2e-3, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _members_keep_their_width(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("members") is not None:
+            return {"scale": 1.0, **value}
+        return value
+
+    @model_validator(mode="after")
+    def _smaller(self) -> DistilledSpec:
+        if self.scale == 1 and self.members is None:
+            raise ValueError("a student is smaller: set a scale below 1, or members")
+        return self
 
 
 class SharedSpec(Spec):

@@ -4,41 +4,71 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
+from typing_extensions import Self
 
 from contracts.errors import ConfigError
 from models.features.ports import JointEncoding
 from models.networks import parts
+from models.networks.hidden import HiddenSpec, dense_block, scaled
 from models.networks.ports import InputSpec, OutputSpec
-from models.networks.spec import CnnSpec
 
 
-def build(spec: CnnSpec, inputs: Sequence[InputSpec], output: OutputSpec, keras_module: Any) -> Any:
-    """Builds the network; see models/networks/mlp.py for inputs and outputs.
+class CnnSpec(HiddenSpec):
+    """A small convolutional network over features that are the pixels of an image.
 
-    Raises:
-      ConfigError: the features are not the pixels of an image of the spec's shape.
+    Attributes:
+      shape: Height, width and channels; the features in this order, row by row.
+      filters: The filters of each convolution; every one halves height and width.
+      kernel: The filters' height and width.
+      units: The dense layers after the convolutions.
     """
-    _check_pixels(spec, inputs)
-    layers = keras_module.layers
-    entries, joined = parts.joined_features(inputs, keras_module)
-    hidden = layers.Reshape(spec.shape, name="image")(joined)
-    for index, filters in enumerate(spec.filters):
-        hidden = _block(index, filters, spec, keras_module)(hidden)
-    hidden = layers.Flatten(name="flat")(hidden)
-    for index, units in enumerate(spec.units):
-        hidden = parts.dense_block(index, units, spec, keras_module)(hidden)
-    outputs = parts.head(output, layers)(hidden)
-    return keras_module.Model(inputs=entries, outputs=outputs, name="cnn")
+
+    kind: Literal["cnn"]
+    shape: tuple[int, int, int]
+    filters: tuple[int, ...] = Field((16, 32), min_length=1)
+    kernel: int = Field(3, ge=1)
+    units: tuple[int, ...] = Field((64,), min_length=1)
+
+    def widths(self) -> tuple[int, ...]:
+        """The units, and the filters."""
+        return (*self.units, *self.filters)
+
+    def student(self, scale: float, members: int | None) -> Self:
+        """Fewer units, and fewer filters."""
+        student = super().student(scale, members)
+        return student.model_copy(update={"filters": scaled(self.filters, scale)})
+
+    def build(self, inputs: Sequence[InputSpec], output: OutputSpec, keras_module: Any) -> Any:
+        """Convolutions and dense blocks; see `NetworkKind`.
+
+        Raises:
+          ConfigError: the features are not the pixels of an image of the spec's shape.
+        """
+        _check_pixels(self, inputs)
+        layers = keras_module.layers
+        entries, joined = parts.joined_features(inputs, keras_module)
+        hidden = layers.Reshape(self.shape, name="image")(joined)
+        for index, filters in enumerate(self.filters):
+            hidden = _convolution(hidden, filters, self, keras_module, f"convolution_{index}")
+        hidden = layers.Flatten(name="flat")(hidden)
+        for index, units in enumerate(self.units):
+            hidden = dense_block(hidden, units, self, keras_module, f"block_{index}")
+        outputs = parts.head(output, layers)(hidden)
+        return keras_module.Model(inputs=entries, outputs=outputs, name="cnn")
 
 
-def _block(index: int, filters: int, spec: CnnSpec, keras_module: Any) -> Any:
+def _convolution(tensor: Any, filters: int, spec: CnnSpec, keras_module: Any, name: str) -> Any:
     layers = keras_module.layers
-    steps = [layers.Conv2D(filters, spec.kernel, padding="same", use_bias=not spec.batch_norm)]
+    tensor = layers.Conv2D(
+        filters, spec.kernel, padding="same", use_bias=not spec.batch_norm, name=name
+    )(tensor)
     if spec.batch_norm:
-        steps.append(layers.BatchNormalization())
-    steps += [layers.Activation(spec.activation), layers.MaxPooling2D(2, padding="same")]
-    return keras_module.Sequential(steps, name=f"convolution_{index}")
+        tensor = layers.BatchNormalization(name=f"{name}_norm")(tensor)
+    tensor = layers.Activation(spec.activation, name=f"{name}_activation")(tensor)
+    return layers.MaxPooling2D(2, padding="same", name=f"{name}_pooling")(tensor)
 
 
 def _check_pixels(spec: CnnSpec, inputs: Sequence[InputSpec]) -> None:

@@ -1,34 +1,26 @@
-"""A multi-layer perceptron over dense features, one-hot categories and embeddings.
-
-The Keras module is an argument: Keras 3 trains the network, and tf_keras can build the
-same one for tools that know no other.
-"""
+"""A multi-layer perceptron over dense features, one-hot categories and embeddings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
-from models.networks import parts
+from models.networks.hidden import dense_block
 from models.networks.ports import InputSpec, OutputSpec
-from models.networks.spec import MlpSpec
+from models.networks.towers import TowerSpec, build_towers
 
 
-def build(spec: MlpSpec, inputs: Sequence[InputSpec], output: OutputSpec, keras_module: Any) -> Any:
-    """Builds the network as a functional model with a dict of inputs.
+class MlpSpec(TowerSpec):
+    """A multi-layer perceptron over dense features and embeddings."""
 
-    Args:
-      spec: Layers and regularisation.
-      inputs: The transformed features.
-      output: What to predict.
-      keras_module: `keras` or `tf_keras`.
+    kind: Literal["mlp"] = "mlp"
 
-    Returns:
-      An uncompiled model: P(second class) as `[batch, 1]`, class probabilities as
-      `[batch, classes]`, or the label's value as `[batch, 1]`; float32 always.
-    """
-    entries, hidden = parts.joined_features(inputs, keras_module)
-    for index, units in enumerate(spec.units):
-        hidden = parts.dense_block(index, units, spec, keras_module)(hidden)
-    outputs = parts.head(output, keras_module.layers)(hidden)
-    return keras_module.Model(inputs=entries, outputs=outputs, name="mlp")
+    def build(self, inputs: Sequence[InputSpec], output: OutputSpec, keras_module: Any) -> Any:
+        """Dense blocks, one after the other; see `NetworkKind`."""
+
+        def tower(tensor: Any, prefix: str) -> Any:
+            for index, units in enumerate(self.units):
+                tensor = dense_block(tensor, units, self, keras_module, f"{prefix}block_{index}")
+            return tensor
+
+        return build_towers(self, inputs, output, keras_module, tower)

@@ -1,4 +1,4 @@
-"""What networks have in common: their inputs, dense blocks and the head.
+"""What networks have in common: their inputs and the head.
 
 The Keras module is an argument: Keras 3 trains a network, and tf_keras can build the same
 one for tools that know no other.
@@ -9,29 +9,43 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from models.features.ports import encode_ports
 from models.networks.ports import InputSpec, OutputSpec
-from models.networks.spec import HiddenSpec
 from models.tasks import find_task
 
 FEATURES_LAYER = "features"
 # Layers' own names, those that Keras gives, and those given here to columns.
 _TAKEN = re.compile(
     r"features|image|flat|probability|probabilities|standardised|prediction"
-    r"|(input|block|convolution|embedding|flatten|category_encoding|piecewise_encoding)(_\d+)?"
+    r"|(input|embedding|flatten|category_encoding|piecewise_encoding)(_\d+)?"
+    r"|(member_\d+_)?(block|convolution|cross|token|attention)_\d+(_[a-z]+)*"
+    r"|members|mean_of_members|member_(scales|rows|columns|views)|wide_and_deep|scaled_features"
+    r"|stem|last_norm|last_activation|tokens|pooled|feature_(rows|columns)"
 )
 
 
 def joined_features(inputs: Sequence[InputSpec], keras_module: Any) -> tuple[dict[str, Any], Any]:
     """Gives the inputs by name, and one tensor of all features, encoded."""
-    layers = keras_module.layers
+    entries, encoded = encoded_features(inputs, keras_module)
+    return entries, join_features(encoded, keras_module)
+
+
+def encoded_features(
+    inputs: Sequence[InputSpec], keras_module: Any
+) -> tuple[dict[str, Any], list[Any]]:
+    """Gives the inputs by name, and the encoded tensor of each."""
     entries = {port.name: entry(i, port, keras_module) for i, port in enumerate(inputs)}
-    joined = encode_ports(inputs, entries, keras_module)
-    # The SavedModel is cut at this layer for explanations: see models/export/encoding.py.
-    join = layers.Concatenate if len(joined) > 1 else partial(layers.Activation, "linear")
-    return entries, join(name=FEATURES_LAYER)(joined if len(joined) > 1 else joined[0])
+    return entries, encode_ports(inputs, entries, keras_module)
+
+
+def join_features(encoded: Sequence[Any], keras_module: Any) -> Any:
+    """Joins encoded features in the layer that explanations cut: models/export/encoding.py."""
+    layers = keras_module.layers
+    join = layers.Concatenate if len(encoded) > 1 else partial(layers.Activation, "linear")
+    return join(name=FEATURES_LAYER)(list(encoded) if len(encoded) > 1 else encoded[0])
 
 
 def entry(index: int, port: InputSpec, keras_module: Any) -> Any:
@@ -46,19 +60,20 @@ def _is_free(name: str) -> bool:
     return bool(name) and "/" not in name and not _TAKEN.fullmatch(name)
 
 
-def dense_block(index: int, units: int, spec: HiddenSpec, keras_module: Any) -> Any:
-    """A dense layer, its normalisation, activation and dropout."""
-    layers, regularizers = keras_module.layers, keras_module.regularizers
-    penalty = regularizers.L1L2(spec.l1, spec.l2) if spec.l1 or spec.l2 else None
-    steps = [layers.Dense(units, use_bias=not spec.batch_norm, kernel_regularizer=penalty)]
-    if spec.batch_norm:
-        steps.append(layers.BatchNormalization())
-    steps.append(layers.Activation(spec.activation))
-    if spec.dropout:
-        steps.append(layers.Dropout(spec.dropout))
-    return keras_module.Sequential(steps, name=f"block_{index}")
+def penalty(l1: float, l2: float, keras_module: Any) -> Any:
+    """The regulariser of a kernel; None where there is none."""
+    return keras_module.regularizers.L1L2(l1, l2) if l1 or l2 else None
 
 
-def head(output: OutputSpec, layers: Any) -> Any:
-    """The last layer, as the task has it: its result is float32 also under mixed precision."""
+def head(output: OutputSpec, layers: Any, **dense: Any) -> Any:
+    """The last layer, as the task has it: its result is float32 also under mixed precision.
+
+    Args:
+      output: Its task decides the layers.
+      layers: Keras's module of layers.
+      dense: What the task's dense layer is given on top, such as `kernel_regularizer`.
+    """
+    if dense:
+        known = {name: getattr(layers, name) for name in dir(layers) if not name.startswith("_")}
+        layers = SimpleNamespace(**{**known, "Dense": partial(layers.Dense, **dense)})
     return find_task(output.task).head(output, layers)

@@ -8,38 +8,62 @@ works as it does for our own networks. Where all features go through one flat la
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from contracts.errors import ModelError
 from models.networks import parts
+from models.networks.kind import NetworkKind
 from models.networks.ports import InputSpec, OutputSpec
-from models.networks.spec import PythonSpec
 from models.tasks import find_task
-from models.user_code import call_function, describe_place
+from models.user_code import ImportPath, call_function, describe_place
 
 _ACTIVATIONS = {"binary": "sigmoid", "multiclass": "softmax", "regression": None}
 _CHECKED_ROWS = 2
 _HELPERS = "models.networks.joined_features and models.networks.head do it"
 
 
-def build(
-    spec: PythonSpec, inputs: Sequence[InputSpec], output: OutputSpec, keras_module: Any
-) -> Any:
-    """Calls the user's function and checks what it gives.
+class PythonSpec(NetworkKind):
+    """A network of the user's own.
 
-    Raises:
-      ConfigError: there is no such function, or it takes other arguments.
-      ModelError: it raised, or gave something else than a model for these inputs and output.
+    Attributes:
+      function: `package.module:function`, beside the config or installed; it is called with
+        the inputs, the output and the options, and gives a functional Keras model.
+      options: Its keyword arguments.
     """
-    network = call_function(spec.function, tuple(inputs), output, **spec.options)
-    _check_model(spec, network, keras_module)
-    _check_inputs(spec, network, inputs)
-    _check_output(spec, network, output)
-    _check_saving(spec, network)
-    _check_answers(spec, network, inputs, keras_module)
-    return network
+
+    kind: Literal["python"]
+    function: ImportPath
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def build(self, inputs: Sequence[InputSpec], output: OutputSpec, keras_module: Any) -> Any:
+        """Calls the user's function and checks what it gives.
+
+        Raises:
+          ConfigError: there is no such function, or it takes other arguments.
+          ModelError: it raised, or gave something else than a model for these inputs and output.
+        """
+        network = call_function(self.function, tuple(inputs), output, **self.options)
+        _check_model(self, network, keras_module)
+        _check_inputs(self, network, inputs)
+        _check_output(self, network, output)
+        _check_saving(self, network)
+        _check_answers(self, network, inputs, keras_module)
+        return network
+
+    def student_conflict(self, scale: float, members: int | None) -> str | None:
+        """Only our own kinds can be made narrower."""
+        del scale, members
+        return "a student is a narrower network, and only our own kinds can be made narrower"
+
+    def rebuild_conflict(self) -> str | None:
+        """The function builds its network under Keras 3."""
+        return (
+            "your function builds the network under Keras 3, so its formats can be changed and "
+            "its weights cannot"
+        )
 
 
 def _check_model(spec: PythonSpec, network: Any, keras_module: Any) -> None:

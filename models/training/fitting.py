@@ -17,6 +17,7 @@ from models.networks import OutputSpec
 from models.tasks import find_task
 from models.training.averages import LOWER_LOSS, KeepBetter, Kept, WeightAverage, average_decay
 from models.training.config import TrainingSpec
+from models.training.members import find_members
 from models.training.objective import Objective, build_objective
 from models.training.optimizers import build_optimizer, control_callbacks
 
@@ -78,6 +79,7 @@ class MonitoredModel(keras.Model):
         self.average = average
         self._unpack = unpack
         self._objective = objective
+        self._members = find_members(network)
         self.gradient_norm = keras.metrics.Mean(name="gradient_norm")
 
     def call(self, inputs: Any, training: bool = False) -> Any:
@@ -108,13 +110,15 @@ class MonitoredModel(keras.Model):
         return results
 
     def _predict_with_loss(self, x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
-        """The one place where the loss of training is computed."""
+        """The one place where the loss of training is computed: over all members of a network."""
+        features, members = self.features(x), self._members
         if self._objective is not None:
-            predicted, loss = self._objective.evaluate(self.network, self.features(x), y, weight)
+            predicted, loss = self._objective.evaluate(members, features, y, weight)
             return predicted, loss + sum(self.losses)
-        predicted = self(x, training=True)
-        loss = self.compute_loss(x=x, y=y, y_pred=predicted, sample_weight=weight, training=True)
-        return predicted, loss
+        both = members.predict(features)
+        y, weight = members.repeat(y), members.repeat(weight)
+        loss = self.compute_loss(x=x, y=y, y_pred=both.members, sample_weight=weight, training=True)
+        return both.mean, loss
 
 
 class EpochLog(keras.callbacks.Callback):

@@ -16,6 +16,7 @@ from models.networks import OutputSpec
 from models.networks.parts import FEATURES_LAYER
 from models.tasks import find_task
 from models.training.config import CurriculumSpec, HardExamplesSpec, MixupSpec, TrainingSpec
+from models.training.members import MemberPredictions, Members, OneMember, find_members
 
 RowLoss = Callable[[Any, Any], Any]
 
@@ -62,7 +63,7 @@ class Mixing:
         try:
             joined = network.get_layer(FEATURES_LAYER).output
             self._encoder = keras.Model(network.input, joined)
-            self._body = keras.Model(joined, network.output)
+            self.members = find_members(network, joined)
         except ValueError as error:
             raise ModelError(
                 "training.mixup cannot mix the rows of this network",
@@ -73,7 +74,7 @@ class Mixing:
                 "models.networks.joined_features",
             ) from error
 
-    def __call__(self, features: Any) -> tuple[Any, Any]:
+    def __call__(self, features: Any) -> tuple[MemberPredictions, Any]:
         """Predicts mixtures, and gives the share of its own row that each has."""
         encoded = self._encoder(features, training=True)
         shape = tf.shape(encoded)[:1]
@@ -82,7 +83,7 @@ class Mixing:
         share = tf.maximum(share, 1.0 - share)
         column = tf.cast(tf.reshape(share, [-1, *[1] * (encoded.shape.rank - 1)]), encoded.dtype)
         mixed = column * encoded + (1 - column) * tf.roll(encoded, 1, axis=0)
-        return self._body(mixed, training=True), share
+        return self.members.predict(mixed), share
 
 
 class Objective:
@@ -114,28 +115,30 @@ class Objective:
             0.0, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
         )
 
-    def evaluate(self, network: Any, features: Any, label: Any, weight: Any) -> tuple[Any, Any]:
-        """Gives predictions and the loss, without the network's penalties.
+    def evaluate(
+        self, members: Members | OneMember, features: Any, label: Any, weight: Any
+    ) -> tuple[Any, Any]:
+        """Gives the network's predictions and the loss of its members, without penalties.
 
         Args:
-          network: What is trained.
+          members: Of the network that is trained.
           features: By name.
           label: Of the batch.
           weight: A weight a row; None weighs all alike.
         """
         if self._mixing is None:
-            predicted = network(features, training=True)
-            rows = self._row_loss(label, predicted)
+            predicted = members.predict(features)
+            rows = self._row_loss(members.repeat(label), predicted.members)
         else:
             predicted, share = self._mixing(features)
-            other = tf.roll(label, 1, axis=0)
-            rows = share * self._row_loss(label, predicted)
-            rows += (1 - share) * self._row_loss(other, predicted)
+            share, other = members.repeat(share), members.repeat(tf.roll(label, 1, axis=0))
+            rows = share * self._row_loss(members.repeat(label), predicted.members)
+            rows += (1 - share) * self._row_loss(other, predicted.members)
         weights = self._weights(tf.stop_gradient(rows))
         if weight is not None:
-            weights *= tf.cast(tf.reshape(weight, [-1]), tf.float32)
+            weights *= tf.cast(tf.reshape(members.repeat(weight), [-1]), tf.float32)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return predicted, tf.reduce_mean(rows * weights) / replicas
+        return predicted.mean, tf.reduce_mean(rows * weights) / replicas
 
     def _weights(self, rows: Any) -> Any:
         weights = tf.ones_like(rows)

@@ -17,7 +17,6 @@ from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.labels import class_weights
 from models.data.transformed import output_spec
 from models.networks import InputSpec, build_network
-from models.networks.spec import CnnSpec, NetworkSpec, PythonSpec
 from models.tasks import find_task
 from models.tasks.task import Form
 from models.training.config import StoppingSpec, TrainingSpec
@@ -41,7 +40,7 @@ def distil(opened: Opened, teacher: Any, spec: DistilledSpec) -> tuple[Any, list
     keras.utils.set_random_seed(trainer.seed)
     train, val = opened.split("train"), opened.split("val")
     output = output_spec(problem, train.labels)
-    network = student_network(trainer.network, spec.scale)
+    network = trainer.network.student(spec.scale, spec.members)
     student = build_network(network, student_inputs(opened.inputs, spec.scale), output, keras)
     training = _training(trainer.training, spec)
     steps = -(-train.rows // training.batch_size)
@@ -62,20 +61,6 @@ def distil(opened: Opened, teacher: Any, spec: DistilledSpec) -> tuple[Any, list
         )
     _LOG.info("the student has %d parameters", student.count_params())
     return student, outcome.history
-
-
-def student_network(network: NetworkSpec, scale: float) -> NetworkSpec:
-    """The student's network: as many layers, each of them narrower."""
-    if isinstance(network, PythonSpec):
-        raise TypeError("a user's own network has no student: see `unsupported`")
-    narrower = {"units": _scaled(network.units, scale)}
-    if isinstance(network, CnnSpec):
-        narrower["filters"] = _scaled(network.filters, scale)
-    return network.model_copy(update=narrower)
-
-
-def _scaled(widths: tuple[int, ...], scale: float) -> tuple[int, ...]:
-    return tuple(max(1, round(width * scale)) for width in widths)
 
 
 def student_inputs(inputs: list[InputSpec], scale: float) -> list[InputSpec]:

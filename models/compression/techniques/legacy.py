@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -37,7 +35,8 @@ class Bench:
 
     Attributes:
       opened: The training artifacts.
-      model: The network, with the weights of the Keras 3 one; it has no nested models.
+      model: The network, with the weights of the Keras 3 one; it has no nested
+        models, which tools do not look into.
       train: The split to learn from.
       val: The split to stop on.
       output: What the network predicts.
@@ -60,22 +59,6 @@ class Bench:
         return -(-self.train.rows // self.batch_size)
 
 
-def flat_keras() -> Any:
-    """tf_keras, but its `Sequential` is no model of its own: tools do not look into those."""
-
-    def sequential(layers: Sequence[Any], name: str = "") -> Any:
-        del name
-        return lambda tensor: reduce(lambda value, layer: layer(value), layers, tensor)
-
-    return SimpleNamespace(
-        layers=tf_keras.layers,
-        regularizers=tf_keras.regularizers,
-        Input=tf_keras.Input,
-        Model=tf_keras.Model,
-        Sequential=sequential,
-    )
-
-
 def open_bench(opened: Opened, network: Any) -> Bench:
     """Rebuilds the network and checks that it answers as the Keras 3 one does.
 
@@ -86,7 +69,7 @@ def open_bench(opened: Opened, network: Any) -> Bench:
     tf_keras.utils.set_random_seed(trainer.seed)
     train, val = opened.split("train"), opened.split("val")
     output = output_spec(trainer.problem, train.labels)
-    model = build_network(trainer.network, opened.inputs, output, flat_keras())
+    model = build_network(trainer.network, opened.inputs, output, tf_keras)
     model.set_weights(network.get_weights())
     check_equal(network, model, val)
     return Bench(opened, model, train, val, output)

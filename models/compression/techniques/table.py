@@ -15,12 +15,12 @@ from models.compression.spec import (
     QatSpec,
     VariantSpec,
 )
-from models.networks.spec import CnnSpec, NetworkSpec, PythonSpec
+from models.networks.kind import NetworkKind
 
 _SMALLEST_BLOCK = 4  # of weights, two of which a 2:4 pattern keeps
 
 
-def _no_conflict(weights: Any, network: NetworkSpec) -> str | None:
+def _no_conflict(weights: Any, network: NetworkKind) -> str | None:
     del weights, network
     return None
 
@@ -37,37 +37,32 @@ class Technique:
     """
 
     maker: str
-    conflict: Callable[[Any, NetworkSpec], str | None] = _no_conflict
+    conflict: Callable[[Any, NetworkKind], str | None] = _no_conflict
 
 
 def _legacy_conflict(
-    weights: PrunedSpec | ClusteredSpec | QatSpec, network: NetworkSpec
+    weights: PrunedSpec | ClusteredSpec | QatSpec, network: NetworkKind
 ) -> str | None:
-    if not isinstance(network, PythonSpec):
+    reason = network.rebuild_conflict()
+    if reason is None:
         return None
-    return (
-        f"{weights.weights} weights need a network that tf_keras can build: your function builds "
-        "it under Keras 3, so its formats can be changed and its weights cannot"
-    )
+    return f"{weights.weights} weights need a network that tf_keras can build: {reason}"
 
 
-def _pruning_conflict(weights: PrunedSpec, network: NetworkSpec) -> str | None:
-    if isinstance(network, PythonSpec) or weights.pattern != "2:4":
-        return _legacy_conflict(weights, network)
-    widths = (*network.units, *(network.filters if isinstance(network, CnnSpec) else ()))
-    odd = [width for width in widths if width % _SMALLEST_BLOCK]
-    if not odd:
+def _pruning_conflict(weights: PrunedSpec, network: NetworkKind) -> str | None:
+    reason = _legacy_conflict(weights, network)
+    if reason is not None:
+        return reason
+    if not network.widths():
+        return "the last layer is never pruned, and this network has no other with weights"
+    odd = [width for width in network.widths() if width % _SMALLEST_BLOCK]
+    if weights.pattern != "2:4" or not odd:
         return None
     return f"2:4 needs layers in blocks of {_SMALLEST_BLOCK}, and one is {odd[0]} wide"
 
 
-def _distillation_conflict(weights: DistilledSpec, network: NetworkSpec) -> str | None:
-    if isinstance(network, PythonSpec):
-        return "a student is a narrower network, and only our own kinds can be made narrower"
-    small = [units for units in network.units if round(units * weights.scale) < 1]
-    if not small:
-        return None
-    return f"a layer of {small[0]} units has nothing left at scale {weights.scale:g}"
+def _distillation_conflict(weights: DistilledSpec, network: NetworkKind) -> str | None:
+    return network.student_conflict(weights.scale, weights.members)
 
 
 TECHNIQUES: dict[str, Technique] = {
@@ -97,7 +92,7 @@ def find_technique(name: str) -> Technique:
     return TECHNIQUES[name]
 
 
-def unsupported(variant: VariantSpec, network: NetworkSpec) -> str | None:
+def unsupported(variant: VariantSpec, network: NetworkKind) -> str | None:
     """Says why a variant cannot be made of a network, before any work starts.
 
     Args:

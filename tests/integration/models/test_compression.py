@@ -280,7 +280,7 @@ def test_two_of_four_weights_are_zero(weights):
     settings = (("sparsity", 0.5), ("pattern", "2:4"), ("epochs", 2))
     folder, _ = weights("multiclass", "pruned", settings)
     network = keras.models.load_model(folder / "network.keras")
-    kernel = network.get_layer("block_0").layers[0].kernel.numpy()
+    kernel = network.get_layer("block_0").kernel.numpy()
     blocks = kernel[: len(kernel) // 4 * 4].T.reshape(-1, 4)
     assert ((blocks == 0).sum(axis=1) >= 2).all()
 

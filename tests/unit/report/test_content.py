@@ -107,6 +107,7 @@ def test_a_report_that_prefers_another_model_does_not_say_serve_this_one(
     preferred = [step for step in steps if step.startswith("Prefer the linear model")]
     served = [step for step in steps if step.startswith("Serve ")]
     assert (len(preferred), len(served)) == ((0, 1) if outcome == "pass" else (1, 0))
+    assert all("network: {kind: linear}" in step for step in preferred)
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,7 @@ def test_worse_blocks_and_a_tie_warns(name: str, gain: float, p: float, outcome:
         assert f"Prefer the {'linear model' if name == 'linear' else name}" in gate.reason.replace(
             "prefer", "Prefer"
         )
+        assert ("(network: {kind: linear})" in gate.reason) is (name == "linear")
 
 
 def _against(name: str, gain: float, width: float, p: float, outcome: str) -> Gate:

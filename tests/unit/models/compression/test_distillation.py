@@ -6,7 +6,6 @@ from models.compression.spec import DistilledSpec
 from models.compression.techniques.distillation import (
     DistillationLoss,
     student_inputs,
-    student_network,
 )
 from models.networks import InputSpec, OutputSpec, build_network
 from models.networks.spec import CnnSpec, MlpSpec
@@ -22,14 +21,14 @@ def _loss(task, label, taught, predicted, **fields):
 
 
 def test_a_student_is_narrower_throughout():
-    assert student_network(MlpSpec(units=(128, 64, 1)), 0.5).units == (64, 32, 1)
+    assert MlpSpec(units=(128, 64, 1)).student(0.5, None).units == (64, 32, 1)
     cnn = CnnSpec(kind="cnn", shape=(8, 8, 1), filters=(16, 32), units=(64,))
-    assert student_network(cnn, 0.25).filters == (4, 8)
+    assert cnn.student(0.25, None).filters == (4, 8)
     assert [port.dimension for port in student_inputs(INPUTS, 0.5)] == [None, 4]
     output = OutputSpec("binary", 2)
     teacher = build_network(MlpSpec(units=(32, 16)), INPUTS, output, keras)
     student = build_network(
-        student_network(MlpSpec(units=(32, 16)), 0.5), student_inputs(INPUTS, 0.5), output, keras
+        MlpSpec(units=(32, 16)).student(0.5, None), student_inputs(INPUTS, 0.5), output, keras
     )
     assert student.count_params() < 0.5 * teacher.count_params()
 

@@ -8,6 +8,7 @@ from models.networks import InputSpec, OutputSpec, build_network
 from models.networks.spec import MlpSpec
 from models.tasks import find_task
 from models.training.config import CurriculumSpec, HardExamplesSpec, MixupSpec, TrainingSpec
+from models.training.members import find_members
 from models.training.objective import (
     Mixing,
     build_objective,
@@ -35,7 +36,7 @@ def _evaluate(task="binary", weight=None, **training):
     spec = TrainingSpec.model_validate(training)
     objective = build_objective(network, OUTPUTS[task], spec, 10)
     labels = tf.constant(LABELS[task])
-    predicted, loss = objective.evaluate(network, FEATURES, labels, weight)
+    predicted, loss = objective.evaluate(find_members(network), FEATURES, labels, weight)
     return predicted.numpy(), float(loss)
 
 
@@ -98,7 +99,7 @@ def test_mixtures_of_equal_rows_have_the_loss_of_the_rows(task):
     objective = build_objective(network, OUTPUTS[task], spec, 10)
     features = {"a": np.repeat(FEATURES["a"][:1], 6, axis=0)}
     labels = tf.constant(LABELS[task])
-    predicted, loss = objective.evaluate(network, features, labels, None)
+    predicted, loss = objective.evaluate(find_members(network), features, labels, None)
     np.testing.assert_allclose(predicted, network(features), rtol=1e-5)
     if task == "regression":
         wanted = float(find_task(task).loss(OUTPUTS[task], keras)(labels, predicted)[0])
