@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import lru_cache
+
+_IMPORT_PATH = re.compile(r"([A-Za-z_]\w*(?:\.\w+)*):[A-Za-z_]\w*")
 
 
 # A graph asks for the digests of dozens of components, which reach the same modules.
 @lru_cache(maxsize=1024)
 def imported_names(source: str, parent: str) -> frozenset[str]:
     """All that a module may import, with the packages around it; attributes are among them.
+
+    A text such as `package.module:name` is an import that happens later.
 
     Args:
       source: The module's text.
@@ -32,6 +37,10 @@ def _named(tree: ast.Module, parent: str) -> Iterator[str]:
             base = _absolute(node, parent)
             yield base
             yield from (f"{base}.{alias.name}" if base else alias.name for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            path = _IMPORT_PATH.fullmatch(node.value)
+            if path is not None:
+                yield path[1]
 
 
 def _absolute(node: ast.ImportFrom, parent: str) -> str:

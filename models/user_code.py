@@ -116,10 +116,19 @@ def find_function(path: str, folder: Path | None) -> FunctionSource:
 
 
 def load_function(path: str) -> Callable[..., Any]:
-    """Imports a function, from the folder in the environment or from an installed package.
+    """Imports a function or a class; see `load_object`."""
+    function = load_object(path)
+    if not callable(function):
+        raise _not_named(path, f"{type(function).__name__} {function!r}")
+    loaded: Callable[..., Any] = function
+    return loaded
+
+
+def load_object(path: str) -> object:
+    """Imports what a path names, from the folder in the environment or an installed package.
 
     Raises:
-      ConfigError: there is no such function.
+      ConfigError: there is no such object.
       ModelError: its module raises while it is imported; the user's line is named.
     """
     source = find_function(path, code_folder())
@@ -129,15 +138,19 @@ def load_function(path: str) -> Callable[..., Any]:
         importlib.invalidate_caches()
     with reporting(source):
         imported = importlib.import_module(module)
-        function: Callable[..., Any] = getattr(imported, name)
-    if not _same(Path(str(imported.__file__)), source.file) or not callable(function):
-        raise ConfigError(
-            f"{path} is not the function that the config names.",
-            where=_shown(source.file),
-            expected="a function of that module",
-            received=f"{type(function).__name__} {name!r} of {imported.__file__}",
-        )
-    return function
+        loaded: object = getattr(imported, name)
+    if not _same(Path(str(imported.__file__)), source.file):
+        raise _not_named(path, f"{name} of {imported.__file__}")
+    return loaded
+
+
+def _not_named(path: str, received: str) -> ConfigError:
+    return ConfigError(
+        f"{path} is not the function that the config names.",
+        where=_shown(find_function(path, code_folder()).file),
+        expected="a function of that module",
+        received=received,
+    )
 
 
 def call_function(path: str, *arguments: Any, **options: Any) -> Any:
@@ -155,8 +168,9 @@ def call_function(path: str, *arguments: Any, **options: Any) -> Any:
 
 
 def describe_place(path: str) -> str:
-    """File and line of a function that can be loaded."""
-    code = inspect.unwrap(load_function(path))
+    """File and line of a function that can be loaded; of anything else the file."""
+    code: Any = load_object(path)
+    code = inspect.unwrap(code) if callable(code) else code
     file = find_function(path, code_folder()).file
     line = getattr(getattr(code, "__code__", None), "co_firstlineno", None)
     return _shown(file) if line is None else f"{_shown(file)}, line {line}"
@@ -311,6 +325,8 @@ def _top_level_names(file: Path) -> set[str]:
             names.add(node.name)
         elif isinstance(node, ast.Assign):
             names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
         elif isinstance(node, (ast.ImportFrom, ast.Import)):
             names |= {alias.asname or alias.name for alias in node.names}
     return names

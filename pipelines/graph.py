@@ -153,7 +153,7 @@ def _trainer(
 
 
 def _with_own_code(module: str, loaded: LoadedConfig, *keys: str) -> str:
-    """The digest of what runs `module`, with the user's own task and functions of `keys`."""
+    """The digest of what runs `module`, with the user's own task and functions below `keys`."""
     return source_digest(module, functions=loaded.user_functions("task", *keys))
 
 
@@ -277,7 +277,7 @@ def _variants(
         return {}
     nodes: dict[str, BaseNode] = {}
     for variant in variants:
-        weights = weights_name(variant, variants)
+        weights, own = weights_name(variant, variants), f"variants.{variant.name}"
         if weights not in nodes:
             nodes[weights] = _weights(loaded, variant, sources).with_id(weights)
         nodes[f"Compressor.{variant.name}"] = Compressor(
@@ -287,11 +287,12 @@ def _variants(
             spec=variant.model_dump_json(exclude={"gates"}),
             trainer=config.trainer().model_dump_json(),
             timeout_s=_VARIANT_TIMEOUT_S,
-            source_digest=_with_own_code("components.compressor.component", loaded, "network"),
+            source_digest=_with_own_code("components.compressor.component", loaded, "network", own),
         ).with_id(f"Compressor.{variant.name}")
     made = {one.name: nodes[f"Compressor.{one.name}"].outputs["variant"] for one in variants}
     (reference,) = (made[one.name] for one in variants if is_reference(one))
     for variant in variants:
+        own = f"variants.{variant.name}"
         nodes[f"VariantEvaluator.{variant.name}"] = VariantEvaluator(
             variant=made[variant.name],
             reference=reference,
@@ -303,7 +304,7 @@ def _variants(
             seed=config.seed,
             cluster_columns=json.dumps(config.cluster_columns()),
             timeout_s=_VARIANT_TIMEOUT_S,
-            source_digest=_with_own_code("components.variant_evaluator.component", loaded),
+            source_digest=_with_own_code("components.variant_evaluator.component", loaded, own),
         ).with_id(f"VariantEvaluator.{variant.name}")
     verdicts = [nodes[f"VariantEvaluator.{one.name}"].outputs["verdict"] for one in variants]
     nodes["VariantPusher"] = VariantPusher(
@@ -319,12 +320,10 @@ def _variants(
     return nodes
 
 
-# A converter that hangs must not hold up the run for good.
-_VARIANT_TIMEOUT_S = 900
+_VARIANT_TIMEOUT_S = 900  # A converter that hangs must not hold up the run for good.
 # Keys of `evaluation` that variants are weighed by.
 _OF_VARIANTS = {"slices", "min_slice_rows", "metric", "resamples", "confidence"}
-# A dozen variants are weighed: the ends of their intervals need no more than this.
-_VARIANT_RESAMPLES = 300
+_VARIANT_RESAMPLES = 300  # A dozen variants are weighed: their intervals need no more.
 
 
 def _of_variants(evaluation: EvaluationSpec) -> EvaluationSpec:

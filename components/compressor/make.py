@@ -16,10 +16,9 @@ from contracts.files import read_json, write_json
 from contracts.results.files import read_result
 from contracts.results.training import TrainingReport
 from models.compression.formats.conversion import convert
-from models.compression.formats.table import FORMATS, parse_format
+from models.compression.formats.table import find_format
 from models.compression.sizes import measured_bytes
 from models.compression.spec import VariantSpec, is_reference
-from models.compression.techniques.table import unsupported
 from models.compression.training_artifacts import TrainingArtifacts
 from models.compression.weights import GOLDEN_FOLDER, NETWORK_FILE, REPORT_FILE
 from models.training.config import TrainerSpec
@@ -87,17 +86,17 @@ def make_variant(
         "name": spec.name,
         "weights": spec.weights.model_dump(mode="json"),
         "format": spec.format,
-        "kind": parse_format(spec.format)[0],
+        "kind": find_format(spec.format)[0].kind,
         "threshold": artifacts.threshold,
         "status": "made",
         "reason": "",
     }
-    reason = unsupported(spec, artifacts.trainer.network) or _unprepared(spec, artifacts)
+    reason = _unprepared(spec, artifacts)
     lost = sources.weights / FAILURE_FILE
-    if reason is not None:
-        facts |= {"status": "unsupported", "reason": reason}
-    elif lost.is_file():
+    if lost.is_file():
         facts |= read_json(lost)
+    elif reason is not None:
+        facts |= {"status": "unsupported", "reason": reason}
     else:
         facts |= _make(spec, artifacts, sources, folder, timeout_s)
     facts["seconds"] = round(time.monotonic() - began, 1)
@@ -108,7 +107,7 @@ def _unprepared(spec: VariantSpec, artifacts: TrainingArtifacts) -> str | None:
     """Why the features cannot enter a format that lacks the transform graph."""
     kinds = artifacts.trainer.problem.features
     features = [name for name, kind in kinds.items() if not kind.is_prepared]
-    if not features or FORMATS[parse_format(spec.format)[0]].holds_preparation:
+    if not features or find_format(spec.format)[0].holds_preparation:
         return None
     return f"{', '.join(features)}: servers cannot prepare a feature of this kind for {spec.format}"
 

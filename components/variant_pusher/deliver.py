@@ -19,7 +19,6 @@ from components.tracker.lineage import folder_digest
 from contracts.files import read_json, write_json
 from contracts.prediction_log import WARMUP_FILE
 from contracts.results.variant import VariantVerdict
-from models.compression.formats.table import FORMATS, parse_format
 from models.compression.weights import GOLDEN_FOLDER
 from models.data.raw_format_file import RAW_FORMAT_FILE
 from models.export.golden_rows import golden_columns
@@ -83,8 +82,7 @@ def deliver(
 
 
 def _holds_preparation(made: Made) -> bool:
-    name, _ = parse_format(made.verdict.format)
-    return FORMATS[name].holds_preparation
+    return made.verdict.kind == "savedmodel"
 
 
 def _serve(

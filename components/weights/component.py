@@ -7,11 +7,9 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
 from components.artifacts import NetworkWeights
-from components.compressor.make import FAILURE_FILE, failure_of, training_artifacts
-from contracts.errors import ModelError
-from contracts.files import write_json
+from components.compressor.make import training_artifacts
+from components.weights.make import make_or_report
 from models.compression.spec import parse_weights
-from models.compression.weights import make_weights
 
 
 @component
@@ -27,9 +25,5 @@ def Weights(  # noqa: N802 (a TFX component is named as a class)
     source_digest: Parameter[str],
 ) -> None:
     """Writes the network with other weights, or why there are none: the run goes on."""
-    folder = Path(weights.uri)
     artifacts = training_artifacts(trainer, examples, schema, transform_graph, model_run)
-    try:
-        make_weights(parse_weights(spec), artifacts, folder, timeout_s)
-    except ModelError as error:
-        write_json(folder / FAILURE_FILE, failure_of(error))
+    make_or_report(parse_weights(spec), artifacts, Path(weights.uri), timeout_s)

@@ -77,7 +77,7 @@ class VariantVerdict(ResultFile):
 
     Attributes:
       weights: The technique and its settings, as the config has them.
-      kind: What it is: `savedmodel`, `tflite` or `onnx`.
+      kind: What it is: `savedmodel`, or a file of the runtime `tflite` or `onnx`.
       model_bytes: Without `artifact.json`.
       distinct: By layer, how many distinct values clustered weights have.
       ratios: Multiples of float32's figures.

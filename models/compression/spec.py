@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal, Union
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
 from contracts.spec import Spec
-from models.compression.formats.table import FORMATS, parse_format
+from models.compression.formats.table import find_format
 
 
 def _known_format(value: str) -> str:
-    parse_format(value)
+    find_format(value)
     return value
 
 
@@ -230,8 +230,8 @@ def tolerance_of(variant: VariantSpec) -> float:
     declared = variant.gates.tolerance
     if declared is not None:
         return declared
-    name, precision = parse_format(variant.format)
-    return FORMATS[name].tolerances[precision]
+    row, precision = find_format(variant.format)
+    return row.tolerances[precision]
 
 
 def is_reference(variant: VariantSpec) -> bool:

@@ -28,8 +28,9 @@ from contracts import yaml
 from contracts.errors import ConfigError
 from contracts.spec import Spec
 from contracts.validation import validated
-from contracts.yaml import KeyPath
+from contracts.yaml import KeyPath, dotted
 from evidence.config import EvaluationSpec
+from models.compression.formats.table import own_format_code
 from models.compression.spec import NamedVariant, VariantSpec, VariantsSpec
 from models.features.registry import FeatureSpec
 from models.features.spec import FeaturesSpec, LabelSpec, Task
@@ -96,6 +97,9 @@ class KelpConfig(Spec):
             for name, spec in self.features.items()
             for key, path in spec.user_code().items()
         }
+        for name, variant in self.variants.items():
+            code = own_format_code(variant.format)
+            functions |= {("variants", name, *key): path for key, path in code.items()}
         if isinstance(self.network, PythonSpec):
             functions["network", "function"] = self.network.function
         task = task_path(self.task)
@@ -221,8 +225,8 @@ class LoadedConfig:
         """Where users' functions are looked for, before the installed packages."""
         return self.path.parent if self.code is None else self.code
 
-    def user_functions(self, *parts: str) -> list[FunctionSource]:
-        """The users' functions of some keys of the config, such as `network`.
+    def user_functions(self, *keys: str) -> list[FunctionSource]:
+        """The users' functions below some keys of the config, such as `variants.int8`; else all.
 
         Raises:
           ConfigError: one of them is not there.
@@ -231,7 +235,7 @@ class LoadedConfig:
         return [
             find_function(path, self.code_folder)
             for key, path in functions.items()
-            if not parts or key[0] in parts
+            if not keys or any(f"{dotted(key)}.".startswith(f"{one}.") for one in keys)
         ]
 
     @property

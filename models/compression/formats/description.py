@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from contracts.artifact import Artifact, TensorInput, digest
+from contracts.artifact import Artifact, digest
 from models.compression.constants import learned_preparation
 from models.compression.formats.instructions import instructions_of, worked_examples
+from models.compression.formats.table import FileSignature
 from models.compression.training_artifacts import Opened
 from models.export.saved_model import served_classes
 from models.tasks import find_task
@@ -19,8 +20,7 @@ def write_artifact(
     runtime: str,
     opened: Opened,
     model: Path,
-    inputs: Sequence[TensorInput],
-    output: str,
+    signature: FileSignature,
     lineage: Mapping[str, Any],
 ) -> None:
     """Describes a model file, beside it.
@@ -30,8 +30,7 @@ def write_artifact(
       runtime: What executes the file.
       opened: The training artifacts; its transform graph gives the constants.
       model: The model file.
-      inputs: The inputs, in order.
-      output: The output's name.
+      signature: What the file takes and gives.
       lineage: Where the network comes from.
     """
     artifacts = opened.artifacts
@@ -46,8 +45,8 @@ def write_artifact(
         label=problem.label.name,
         classes=served_classes(problem, opened.schema),
         threshold=artifacts.threshold,
-        inputs=tuple(inputs),
-        output=output,
+        inputs=tuple(signature.inputs),
+        output=signature.output,
         preparation=preparation,
         lineage=dict(lineage),
         instructions=instructions_of(preparation, find_task(problem.task).output_in_words),

@@ -139,9 +139,9 @@ def _transform(opened: Opened, rows: Sequence[Row]) -> dict[str, Any]:
         name: tf.constant([[_filled(row.get(name), spec.dtype)] for row in rows], spec.dtype)
         for name, spec in _specs(opened).items()
     }
-    problem = opened.artifacts.trainer.problem
     features = opened.source.transform(raw)
-    return {name: value.numpy() for name, value in features.items() if name != problem.label.name}
+    # The graph gives them in an order that changes from process to process.
+    return {port.name: features[port.name].numpy() for port in opened.inputs}
 
 
 def _specs(opened: Opened) -> dict[str, Any]:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
-from models.compression.formats.description import write_artifact
 from models.compression.formats.numeric import OUTPUT, plain_network, ports, to_features
-from models.compression.formats.table import FORMATS
+from models.compression.formats.table import FORMATS, FileSignature
 from models.compression.training_artifacts import Opened
 
 MODEL_FILE = FORMATS["onnx"].file
 _OPSET = 18
 
 
-def write_onnx(
-    precision: str, opened: Opened, folder: Path, lineage: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Writes `model.onnx` and its description."""
+def write_onnx(precision: str, opened: Opened, folder: Path) -> FileSignature:
+    """Writes `model.onnx`."""
+    del precision
     import tf2onnx
 
     entries = ports(opened)
@@ -41,6 +36,4 @@ def write_onnx(
         one.model_copy(update={"tensor": port.name})
         for one, port in zip(entries, model.graph.input, strict=True)
     ]
-    output = model.graph.output[0].name
-    write_artifact(f"onnx_{precision}", "onnx", opened, folder / MODEL_FILE, named, output, lineage)
-    return {"operators": dict(Counter(node.op_type for node in model.graph.node))}
+    return FileSignature(named, model.graph.output[0].name)

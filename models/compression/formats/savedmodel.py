@@ -9,7 +9,6 @@ weights otherwise, because a quantised network keeps them as constants.
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,19 +41,26 @@ Tensors = dict[str, tf.Tensor]
 _SMALL = 64  # weights; a scale for each channel would take as much room
 
 
-def write_savedmodel(
-    precision: str, opened: Opened, folder: Path, lineage: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Writes the SavedModel; see the module for the precisions. It has no room for a lineage."""
-    del lineage
+def write_savedmodel(precision: str, opened: Opened, folder: Path) -> None:
+    """Writes the SavedModel; see the module for the precisions."""
     network = opened.network()
     if precision == "int8":
         with tempfile.TemporaryDirectory(prefix="kelp-int8-") as scratch:
-            return _save(opened, _quantised(opened, network, Path(scratch)), folder)
-    if precision == "float32":
-        return _save(opened, _Stored(network, _keep), folder)
-    store = _store_float16 if precision == "float16" else _store_int8
-    return _save(opened, _Stored(network, store), folder)
+            _save(opened, _quantised(opened, network, Path(scratch)), folder)
+        return
+    stores = {"float32": _keep, "float16": _store_float16, "int8_weights": _store_int8}
+    _save(opened, _Stored(network, stores[precision]), folder)
+
+
+def save_served(opened: Opened, network: Any, folder: Path) -> None:
+    """Writes a Keras network behind the transform graph, with the two signatures that are served.
+
+    Args:
+      opened: The training artifacts that it comes from.
+      network: The network, whose weights may have been changed.
+      folder: Where to.
+    """
+    _save(opened, _Stored(network, _keep), folder)
 
 
 class _Keep(tf.Module):
@@ -199,15 +205,12 @@ class _Saved(tf.Module):
         self.tables = [one for one in parts if id(getattr(one, "resource_handle", None)) in used]
 
 
-def _save(opened: Opened, network: Any, folder: Path) -> dict[str, Any]:
+def _save(opened: Opened, network: Any, folder: Path) -> None:
     serving = opened.serving(network)
     signatures = _signatures(serving)
     function = signatures["examples"].get_concrete_function()
     saved = _Saved(serving, function.captured_inputs)
     tf.saved_model.save(saved, str(folder), signatures=signatures)
-    graph = function.graph.as_graph_def()
-    nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
-    return {"operators": dict(Counter(node.op for node in nodes))}
 
 
 def _signatures(serving: Serving) -> dict[str, Any]:

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from contracts.artifact import TensorInput
+from contracts.errors import ConfigError
+from contracts.runtimes import RUNTIMES
 from contracts.text import did_you_mean
+from models.user_code import describe_place, load_object
+
+
+@dataclass(frozen=True)
+class FileSignature:
+    """What a model file takes and gives.
+
+    Attributes:
+      inputs: The inputs, in order.
+      output: The output's name.
+    """
+
+    inputs: Sequence[TensorInput]
+    output: str
 
 
 @dataclass(frozen=True)
@@ -17,10 +34,12 @@ class Format:
       extension: Of the model file; empty where the artifact is a folder.
       runtime: What executes the file, a key of `contracts.runtimes.RUNTIMES`; None for
         TensorFlow, which executes a SavedModel.
-      converter: `module:function`, of an installed package or beside the config. It takes a
-        precision, the `Opened` training artifacts, the folder to write to and the lineage, and
-        gives `operators`: those of the graph, by count.
+      converter: `module:function`. It takes a precision, the `Opened` training artifacts and the
+        folder to write to, and gives the `FileSignature` of a model file; None of a SavedModel.
       tolerances: By precision, how far answers on golden rows may be from Keras's.
+
+    Raises:
+      ValueError: the runtime is not known, or extension and runtime do not fit together.
     """
 
     title: str
@@ -28,6 +47,23 @@ class Format:
     runtime: str | None
     converter: str
     tolerances: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if self.runtime is not None and self.runtime not in RUNTIMES:
+            raise ValueError(
+                f"Invalid runtime of a format. Expected one of {', '.join(RUNTIMES)}, or None for "
+                f"a SavedModel. Received {self.runtime!r}."
+            )
+        if bool(self.extension) != bool(self.runtime):
+            raise ValueError(
+                "Invalid extension of a format. Expected one for a model file, and none for a "
+                f"SavedModel. Received {self.extension!r} for the runtime {self.runtime!r}."
+            )
+
+    @property
+    def kind(self) -> str:
+        """What it is: a SavedModel, or a file of a runtime."""
+        return self.runtime or "savedmodel"
 
     @property
     def holds_preparation(self) -> bool:
@@ -67,20 +103,57 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def format_names() -> list[str]:
-    """What a variant's `format` may be: the format and its precision."""
-    return [f"{name}_{precision}" for name, row in FORMATS.items() for precision in row.tolerances]
+def find_format(name: str) -> tuple[Format, str]:
+    """Gives a format and its precision.
 
-
-def parse_format(value: str) -> tuple[str, str]:
-    """Gives the format's name in the table, and the precision.
+    Args:
+      name: A format of the table with its precision, such as `tflite_float16`, or the import path
+        `package.module:NAME` of a user's own `Format`, beside the config or installed.
 
     Raises:
       ValueError: there is no such format; the nearest known one is named.
+      ConfigError: the import path names no format.
     """
-    name, _, precision = value.partition("_")
-    if name not in FORMATS or precision not in FORMATS[name].tolerances:
-        hint = did_you_mean(value, format_names())
-        known = ", ".join(format_names())
-        raise ValueError(f"unknown format {value!r}: {hint + ' ' if hint else ''}Known: {known}")
-    return name, precision
+    if is_own_format(name):
+        return _own_format(name)
+    row, _, precision = name.partition("_")
+    if row not in FORMATS or precision not in FORMATS[row].tolerances:
+        names = [f"{key}_{each}" for key, one in FORMATS.items() for each in one.tolerances]
+        hint = did_you_mean(name, names)
+        raise ValueError(
+            f"unknown format {name!r}: {hint + ' ' if hint else ''}Known: {', '.join(names)}, or "
+            "package.module:NAME"
+        )
+    return FORMATS[row], precision
+
+
+def is_own_format(name: str) -> bool:
+    """Whether a format's name is the import path of a user's own."""
+    return ":" in name
+
+
+def own_format_code(name: str) -> dict[tuple[str, ...], str]:
+    """The import paths of what users have written for a format, by key."""
+    if not is_own_format(name):
+        return {}
+    return {("format",): name, ("format", "converter"): _own_format(name)[0].converter}
+
+
+def _own_format(path: str) -> tuple[Format, str]:
+    row = load_object(path)
+    if not isinstance(row, Format):
+        raise ConfigError(
+            f"{path} is no format.",
+            where=describe_place(path),
+            expected="a models.compression.formats.Format",
+            received=repr(row),
+        )
+    if len(row.tolerances) != 1:
+        raise ConfigError(
+            f"{path} has {len(row.tolerances)} precisions.",
+            where=describe_place(path),
+            expected="one precision, with its tolerance",
+            received=", ".join(row.tolerances) or "none",
+            fix="write one Format for each precision",
+        )
+    return row, next(iter(row.tolerances))

@@ -7,15 +7,13 @@ converter drops Keras 3's weights without a word.
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from contracts.errors import ModelError
-from models.compression.formats.description import write_artifact
 from models.compression.formats.numeric import (
     OUTPUT,
     SIGNATURE,
@@ -23,7 +21,7 @@ from models.compression.formats.numeric import (
     save_network,
     to_tensors,
 )
-from models.compression.formats.table import FORMATS
+from models.compression.formats.table import FORMATS, FileSignature
 from models.compression.training_artifacts import Opened
 
 MODEL_FILE = FORMATS["tflite"].file
@@ -32,21 +30,16 @@ CALIBRATION_ROWS = 1000
 _CALIBRATION_BATCH = 50
 
 
-def write_tflite(
-    precision: str, opened: Opened, folder: Path, lineage: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Writes `model.tflite` and its description."""
+def write_tflite(precision: str, opened: Opened, folder: Path) -> FileSignature:
+    """Writes `model.tflite`."""
     with tempfile.TemporaryDirectory(prefix="kelp-tflite-") as scratch:
         save_network(opened, opened.network(), Path(scratch))
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=[SIGNATURE])
         _configure(converter, precision, opened)
         content = converter.convert()
-    model = folder / MODEL_FILE
-    model.write_bytes(content)
-    operators = _operators(content)
-    _require_built_in(operators)
-    write_artifact(f"tflite_{precision}", "tflite", opened, model, ports(opened), OUTPUT, lineage)
-    return {"operators": operators}
+    (folder / MODEL_FILE).write_bytes(content)
+    _require_built_in(content)
+    return FileSignature(ports(opened), OUTPUT)
 
 
 def _configure(converter: Any, precision: str, opened: Opened) -> None:
@@ -72,16 +65,11 @@ def calibration(opened: Opened) -> Iterator[dict[str, tf.Tensor]]:
         yield {name: value[place] for name, value in tensors.items()}
 
 
-def _operators(content: bytes) -> dict[str, int]:
+def _require_built_in(content: bytes) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_content=content)
-    details = interpreter._get_ops_details()
-    return dict(Counter(str(detail["op_name"]) for detail in details))
-
-
-def _require_built_in(operators: Mapping[str, int]) -> None:
-    flex = sorted(name for name in operators if name.startswith("Flex"))
+    details = Interpreter(model_content=content)._get_ops_details()
+    flex = sorted({name for one in details if (name := str(one["op_name"])).startswith("Flex")})
     if flex:
         raise ModelError(
             "the network needs TensorFlow operators that LiteRT does not have",

@@ -13,7 +13,7 @@ from models.compression.spec import (
     DistilledSpec,
     PrunedSpec,
     QatSpec,
-    VariantSpec,
+    WeightsSpec,
 )
 from models.networks.kind import NetworkKind
 
@@ -92,14 +92,14 @@ def find_technique(name: str) -> Technique:
     return TECHNIQUES[name]
 
 
-def unsupported(variant: VariantSpec, network: NetworkKind) -> str | None:
-    """Says why a variant cannot be made of a network, before any work starts.
+def unsupported(weights: WeightsSpec, network: NetworkKind) -> str | None:
+    """Says why a network cannot be given other weights, before any work starts.
 
     Args:
-      variant: The variant.
+      weights: The technique and its settings.
       network: The candidate's network.
 
     Returns:
       One sentence, or None where nothing is known against it.
     """
-    return find_technique(variant.weights.weights).conflict(variant.weights, network)
+    return find_technique(weights.weights).conflict(weights, network)

@@ -13,6 +13,7 @@ from components.compressor.make import MODEL_FOLDER, VARIANT_FILE, Sources, make
 from components.pusher.config import PushSpec
 from components.variant_evaluator.evaluate import Setting, evaluate_variant
 from components.variant_pusher.deliver import Made, deliver
+from components.weights.make import make_or_report
 from contracts.artifact import ARTIFACT_FILE, digest
 from evidence.config import EvaluationSpec
 from evidence.prediction_table import CANDIDATE, PredictionTable
@@ -202,7 +203,8 @@ def test_what_cannot_be_made_is_reported_and_not_judged(judged, tmp_path):
     spec = VariantsSpec.model_validate(
         {"variants": {"thin": {"weights": "distilled", "scale": 0.01, "format": "onnx_float32"}}}
     ).resolved()[0]
-    sources = Sources(judged.candidate, judged.folder / "weights", "the data")
+    sources = Sources(judged.candidate, tmp_path / "weights", "the data")
+    make_or_report(spec.weights, judged.artifacts, sources.weights, 240)
     make_variant(spec, judged.artifacts, sources, tmp_path, 240)
     content = json.loads((tmp_path / VARIANT_FILE).read_text())
     assert content["status"] == "unsupported"

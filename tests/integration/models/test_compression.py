@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,6 @@ import tensorflow as tf
 from pydantic import TypeAdapter
 from tensorflow.core.protobuf import saved_model_pb2
 
-from components.compressor.make import Sources, make_variant
 from contracts.artifact import ARTIFACT_FILE, ArtifactModel, read_artifact
 from contracts.columns import served_columns
 from contracts.errors import ModelError
@@ -23,9 +23,8 @@ from models.compression import parity
 from models.compression.constants import learned_preparation
 from models.compression.formats import conversion, tflite
 from models.compression.formats.numeric import ports
-from models.compression.formats.table import FORMATS, Format
 from models.compression.runtimes import measure, open_predictor, predict_table, run_predict
-from models.compression.spec import VariantsSpec, WeightsSpec, tolerance_of
+from models.compression.spec import WeightsSpec
 from models.compression.training_artifacts import open_artifacts
 from models.compression.weights import make_weights
 from models.data.raw_table import read_table
@@ -156,8 +155,7 @@ def _described(folder, column):
 @pytest.mark.parametrize("case", ["binary_text", "multiclass", "regression"])
 def test_a_format_answers_as_its_network_does(materials, tmp_path, case, form):
     artifacts, golden = materials(case)
-    operators = convert_to(form, artifacts, tmp_path / "artifact")["operators"]
-    assert operators
+    convert_to(form, artifacts, tmp_path / "artifact")
     report = _gap(tmp_path / "artifact", golden, TOLERANCES[form])
     assert report["rows"] == 100
     assert report["max_difference"] <= TOLERANCES[form]
@@ -369,50 +367,17 @@ def test_artifacts_are_predicted_and_timed_in_processes_without_tensorflow(
     subprocess.run([sys.executable, "-c", script, str(folder)], check=True, cwd=Path.cwd())
 
 
-OWN_FORMAT = """
-import tempfile
-from pathlib import Path
-
-from onnxruntime.quantization import quantize_dynamic
-
-from components.compressor.make import Sources, make_variant
-from contracts.artifact import digest, read_artifact
-from models.compression.formats.onnx import write_onnx
-
-
-def write_small(precision, opened, folder, lineage):
-    with tempfile.TemporaryDirectory() as scratch:
-        report = write_onnx("float32", opened, Path(scratch), lineage)
-        artifact = read_artifact(Path(scratch))
-        quantize_dynamic(Path(scratch) / artifact.file, folder / artifact.file)
-    sha256 = digest((folder / artifact.file).read_bytes())
-    changes = {"format": f"small_{precision}", "sha256": sha256}
-    artifact.model_copy(update=changes).write(folder)
-    return report
-"""
-
-
-def test_a_format_is_one_module_and_one_row(worlds, materials, weights, tmp_path, monkeypatch):
-    """The module lies beside the config; each step runs in a process of its own, as in a run."""
-    (tmp_path / "own_formats.py").write_text(OWN_FORMAT)
+def test_the_format_of_the_page_is_converted_judged_and_served(materials, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[3] / "docs" / "own-formats.md").read_text()
+    ((name, code),) = re.findall(r"`([\w.]+)`:\n\n```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / name).write_text(code)
     monkeypatch.setenv(CODE_FOLDER_VARIABLE, str(tmp_path))
-    row = Format("ONNX in eight bits", ".onnx", "onnx", "own_formats:write_small", {"int8": 0.1})
-    monkeypatch.setitem(FORMATS, "small", row)
-    spec = VariantsSpec.model_validate({"variants": {"own": {"format": "small_int8"}}})
-    (variant,) = spec.resolved()
-    artifacts, _ = materials("binary_text")
-    made = tmp_path / "made"
-    sources = Sources(tmp_path, weights("binary_text", "none")[0], "")
-    make_variant(variant, artifacts, sources, made, timeout_s=300)
-    facts = json.loads((made / "variant.json").read_text())
-    assert (facts["status"], facts["kind"]) == ("made", "small"), facts
-    model = made / "model"
-    assert b"DynamicQuantizeLinear" in (model / "model.onnx").read_bytes()
-    assert read_artifact(model).runtime == "onnx"
-    report = _gap(model, made / "golden")
-    assert 0 < report["max_difference"] <= tolerance_of(variant)
-    table = read_table(artifacts.val_files, worlds("binary_text").schema)
-    answers = open_predictor(model).answers(open_predictor(model).inputs(table))
-    served = load_servable(model).run("serving_default", open_predictor(model).inputs(table))
-    for name, values in answers.items():
-        np.testing.assert_array_equal(served[name], values)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    artifacts, golden = materials("binary_text")
+    model = tmp_path / "model"
+    convert_to("small_onnx:SMALL", artifacts, model)
+    artifact = read_artifact(model)
+    assert (artifact.format, artifact.runtime) == ("small_onnx:SMALL", "onnx")
+    assert b"DynamicQuantizeLinear" in (model / artifact.file).read_bytes()
+    assert 0 < _gap(model, golden)["max_difference"] <= 0.1
+    assert load_servable(model).warm_up() == 0

@@ -25,6 +25,12 @@ def test_a_network_is_in_the_trainers_reach_and_not_in_transforms() -> None:
     assert "models.networks.mlp" not in reachable(["components.example_gen.component"])
 
 
+def test_what_is_imported_by_a_path_in_a_text_is_in_reach() -> None:
+    assert "models.compression.formats.onnx" in reachable(["components.compressor.component"])
+    assert "models.compression.techniques.pruning" in reachable(["components.weights.component"])
+    assert "models.tasks.binary" in reachable(["models.training.train"])
+
+
 def test_function_level_and_relative_imports_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from components.compressor import make
 from components.compressor.make import Sources, make_variant
+from components.weights import make as weights
 from contracts.errors import ModelError
-from models.compression.spec import VariantSpec
+from models.compression.spec import PrunedSpec, VariantSpec
 from models.compression.training_artifacts import TrainingArtifacts
 from models.training.config import TrainerSpec
 
@@ -90,9 +91,14 @@ def test_float32_is_made_where_its_lean_form_is_not(
 def test_what_is_known_not_to_work_is_not_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(weights, "make_weights", lambda *_: pytest.fail("it was tried"))
     monkeypatch.setattr(make, "convert", lambda *_: pytest.fail("it was tried"))
-    pruned = {"weights": "pruned", "pattern": "2:4", "sparsity": 0.5}
-    facts = _make(tmp_path, pruned, "tflite_float32")
+    sources = _sources(tmp_path)
+    pruned = PrunedSpec(weights="pruned", pattern="2:4", sparsity=0.5)
+    weights.make_or_report(pruned, _material(tmp_path), sources.weights, 1)
+    spec = VariantSpec(name="one", weights=pruned, format="tflite_float32")
+    make_variant(spec, _material(tmp_path), sources, tmp_path / "variant", 1)
+    facts = json.loads((tmp_path / "variant" / "variant.json").read_text())
     assert facts["status"] == "unsupported"
     assert "2:4" in facts["reason"]
     assert not (tmp_path / "variant/model").exists()

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from contracts.errors import ModelError
-from models.compression.formats.table import parse_format
+from models.compression.formats.table import FORMATS, find_format
 from models.compression.spec import (
     PrunedSpec,
     VariantsSpec,
@@ -35,7 +35,7 @@ def test_variants_that_share_weights_resolve_to_equal_specs():
     assert pruned.weights == small.weights == PrunedSpec(weights="pruned", sparsity=0.7)
     assert small.gates.max_drop == 0.01
     assert pruned.gates.max_drop == 0.005
-    assert parse_format(small.format) == ("tflite", "int8_dynamic")
+    assert find_format(small.format) == (FORMATS["tflite"], "int8_dynamic")
 
 
 def test_another_gate_or_format_leaves_the_weights_as_they_are():
@@ -83,11 +83,12 @@ def test_float_formats_are_held_to_rounding_and_others_to_what_they_declare():
 
 
 def test_what_cannot_be_made_is_reported_before_work_starts():
-    pattern, student, plain = _spec(
+    variants = _spec(
         pattern={"weights": "pruned", "pattern": "2:4", "sparsity": 0.5},
         student={"weights": "distilled", "scale": 0.1},
         plain={"format": "tflite_int8_full"},
     ).resolved()
+    pattern, student, plain = (one.weights for one in variants)
     assert unsupported(pattern, MlpSpec(units=(128, 64))) is None
     assert "one is 30 wide" in unsupported(pattern, MlpSpec(units=(128, 30)))
     cnn = CnnSpec(kind="cnn", shape=(8, 8, 1), filters=(6,), units=(8,))

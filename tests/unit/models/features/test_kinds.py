@@ -17,7 +17,7 @@ from models.features.spec import FeaturesSpec
 from models.user_code import CODE_FOLDER_VARIABLE, explain_user_error
 from pipelines.config.problem import load_config
 
-OWN = Path(__file__).parents[3] / "own_features"
+OWN = Path(__file__).parents[3] / "own_code"
 SIZE = {"type": "my_project.sizes:Ordered", "order": ["small", "large"]}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import textwrap
 
 import keras
@@ -10,7 +11,7 @@ import pytest
 import tf_keras
 
 from contracts.errors import ConfigError, ModelError
-from models.compression.spec import VariantSpec
+from models.compression.spec import OriginalSpec, parse_weights
 from models.compression.techniques.table import unsupported
 from models.networks import InputSpec, OutputSpec, build_network
 from models.networks.spec import PythonSpec
@@ -113,7 +114,5 @@ def test_it_is_not_built_under_tf_keras(function):
 
 @pytest.mark.parametrize("weights", ["pruned", "clustered", "qat", "distilled"])
 def test_techniques_that_need_another_network_are_unsupported(function, weights):
-    variant = {"name": "v", "weights": {"weights": weights}, "format": "savedmodel_float32"}
-    assert unsupported(VariantSpec.model_validate(variant), function())
-    variant["weights"] = {"weights": "none"}
-    assert unsupported(VariantSpec.model_validate(variant), function()) is None
+    assert unsupported(parse_weights(json.dumps({"weights": weights})), function())
+    assert unsupported(OriginalSpec(), function()) is None
