@@ -9,6 +9,7 @@ import numpy as np
 from contracts.errors import ConfigError, ModelError
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task
+from models.tasks.label_scale import LEAST_LOG1P
 
 Array = np.ndarray[Any, Any]
 
@@ -28,6 +29,7 @@ def check_labels(problem: FeaturesSpec, labels: Array, split: str) -> None:
         )
     bad = find_task(problem.task).invalid_labels(labels)
     if not bad.any():
+        _check_logarithm(problem, labels, split)
         return
     classes = ", ".join(map(str, problem.label_classes()))
     raise ModelError(
@@ -36,6 +38,19 @@ def check_labels(problem: FeaturesSpec, labels: Array, split: str) -> None:
         expected=f"one of: {classes}" if classes else "a number",
         received=f"{int(bad.sum())} of {len(labels)} rows without one",
         fix="complete label.classes, or remove the rows that have no label from the data",
+    )
+
+
+def _check_logarithm(problem: FeaturesSpec, labels: Array, split: str) -> None:
+    if problem.label.scale != "log1p" or labels.min() > LEAST_LOG1P:
+        return
+    raise ModelError(
+        f"label {problem.label.name!r} has no log1p in {int((labels <= LEAST_LOG1P).sum())} rows "
+        f"of split {split!r}",
+        where="label.scale",
+        expected=f"labels greater than {LEAST_LOG1P:g}",
+        received=f"{labels.min():g} in row {int(labels.argmin())} of the split as read",
+        fix="set label.scale to quantile or standard, or correct the labels",
     )
 
 

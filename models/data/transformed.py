@@ -11,6 +11,7 @@ from models.features.learned import Learned
 from models.features.spec import FeaturesSpec
 from models.networks import InputSpec, OutputSpec
 from models.tasks import find_task
+from models.tasks.label_scale import scaled_output
 
 Array = np.ndarray[Any, Any]
 
@@ -23,4 +24,5 @@ def input_specs(problem: FeaturesSpec, graph: tft.TFTransformOutput) -> list[Inp
 
 def output_spec(problem: FeaturesSpec, labels: Array) -> OutputSpec:
     """Gives what to predict; `labels` are train's."""
-    return find_task(problem.task).output(len(problem.label_classes()), labels)
+    output = find_task(problem.task).output(len(problem.label_classes()), labels)
+    return scaled_output(output, problem.label.scale, labels)

@@ -68,6 +68,34 @@ class _Piecewise:
         return {**config, "knots": [list(column) for column in self.knots]}
 
 
+class _Line:
+    """A rising line of straight pieces, from scores to values; level beyond its ends.
+
+    Args:
+      scores: Where the pieces meet, in rising order.
+      values: The line's value at each score.
+    """
+
+    def __init__(self, scores: Sequence[float], values: Sequence[float], **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.scores = tuple(map(float, scores))
+        self.values = tuple(map(float, values))
+
+    def call(self, inputs: Any) -> Any:
+        """Turns `[batch, 1]` into `[batch, 1]`."""
+        low = np.array(self.scores[:-1], np.float32)
+        high = np.array(self.scores[1:], np.float32)
+        rise = np.diff(np.array(self.values)).astype(np.float32)
+        within = tf.minimum(tf.maximum(inputs, low), high)
+        risen = (within - low) * (rise / (high - low))
+        return tf.reduce_sum(risen, axis=1, keepdims=True) + np.float32(self.values[0])
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, for saving."""
+        config: dict[str, Any] = super().get_config()  # type: ignore[misc]
+        return {**config, "scores": list(self.scores), "values": list(self.values)}
+
+
 @lru_cache
 def layer_classes(layer: Any) -> dict[str, Any]:
     """The layers by name, derived from the class `Layer` of one Keras, and registered there."""
@@ -78,6 +106,7 @@ def layer_classes(layer: Any) -> dict[str, Any]:
     register = keras_module.saving.register_keras_serializable(_PACKAGE)
     return {
         "piecewise": register(type("PiecewiseEncoding", (_Piecewise, layer), {})),
+        "line": register(type("PiecewiseLine", (_Line, layer), {})),
     }
 
 

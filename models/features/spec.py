@@ -21,6 +21,7 @@ from contracts.spec import Spec
 from models.features.kind import FeatureKind
 from models.features.registry import FeatureSpec
 from models.tasks import find_task, task_names, task_path
+from models.tasks.label_scale import LabelScale
 
 
 def _known(name: str) -> str:
@@ -43,10 +44,15 @@ class LabelSpec(Spec):
 
     `classes` lists the label's values in the order of their ids; for a binary task the
     second one is the positive class. A label of 0 and 1 needs no list.
+
+    `scale` is the unit in which a regression learns: the label in `standard` deviations, the
+    logarithm of 1 + the label, or the normal score of its rank on train. The model itself
+    undoes it: it predicts in the label's own unit.
     """
 
     name: str = Field(min_length=1)
     classes: tuple[bool | int | str, ...] | None = None
+    scale: LabelScale = "standard"
 
     @model_validator(mode="after")
     def _distinct(self) -> LabelSpec:
@@ -80,6 +86,12 @@ class FeaturesSpec(Spec):
         wrong = find_task(self.task).label_error(self.label.classes)
         if wrong is not None:
             raise ValueError(wrong)
+        scales = find_task(self.task).label_scales
+        if self.label.scale not in scales:
+            raise ValueError(
+                f"label.scale: a {self.task} task learns {' or '.join(scales)}, not "
+                f"{self.label.scale}: remove the key"
+            )
         self._check_names()
         return self
 

@@ -1,4 +1,4 @@
-"""A number, learned by its squared error in units of the label's variance."""
+"""A number, learned by its squared error in units of the variance of what is learned."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models.tasks.label_scale import learned_error, undo_scale
 from models.tasks.task import Array, Metric, NumberTask
 
 if TYPE_CHECKING:
@@ -18,25 +19,24 @@ class Regression(NumberTask):
     """See the module."""
 
     main_metric = "r2"
+    label_scales = ("standard", "log1p", "quantile")
     metrics = MappingProxyType({"rmse": Metric(False), "mae": Metric(False), "r2": Metric(True)})
     tfma_metrics = MappingProxyType(
         {"predictions": tuple((name, "RowMetric", {}) for name in ("rmse", "mae", "r2", "rows"))}
     )
 
     def head(self, output: OutputSpec, layers: Any) -> Callable[[Any], Any]:
-        """A number in units of the label's deviation, and then in the label's own."""
+        """A number in units of the deviation of what is learned, and then in the label's own."""
         dense = layers.Dense(1, dtype="float32", name="standardised")
-        scale = layers.Rescaling(output.deviation, output.mean, dtype="float32", name="prediction")
-        return lambda tensor: scale(dense(tensor))
+        return lambda tensor: undo_scale(output, layers, dense(tensor))
 
     def loss(self, output: OutputSpec, keras_module: Any) -> Any:
         """One learning rate fits all labels."""
         import tensorflow as tf
 
-        deviation = output.deviation
-
         def standardised_error(label: Any, predicted: Any) -> Any:
-            error = (tf.reshape(label, [-1, 1]) - tf.reshape(predicted, [-1, 1])) / deviation
+            columns = tf.reshape(label, [-1, 1]), tf.reshape(predicted, [-1, 1])
+            error = learned_error(output, *columns)
             return tf.reduce_mean(tf.square(error), axis=-1)
 
         del keras_module

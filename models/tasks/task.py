@@ -48,6 +48,7 @@ class Task(ABC):
       main_metric: What candidates are compared by, where the config names none.
       score_output: The served output that holds the prediction.
       tfma_metrics: What TFMA computes, by served output.
+      label_scales: What may be learned of the label.
       output_in_words: What a file without the transform graph gives, for `artifact.json`.
     """
 
@@ -57,6 +58,7 @@ class Task(ABC):
     score_output: ClassVar[str]
     tfma_metrics: ClassVar[Mapping[str, tuple[TfmaMetric, ...]]]
     output_in_words: ClassVar[str]
+    label_scales: ClassVar[tuple[str, ...]] = ("standard",)
 
     def __init__(self, name: str = "") -> None:
         self.name = name or self.form

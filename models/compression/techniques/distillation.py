@@ -16,8 +16,9 @@ from models.compression.training_artifacts import Opened
 from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.labels import class_weights
 from models.data.transformed import output_spec
-from models.networks import InputSpec, build_network
+from models.networks import InputSpec, OutputSpec, build_network
 from models.tasks import find_task
+from models.tasks.label_scale import learned_error
 from models.tasks.task import Form
 from models.training.config import StoppingSpec, TrainingSpec
 from models.training.fitting import MonitoredModel, fit
@@ -47,7 +48,7 @@ def distil(opened: Opened, teacher: Any, spec: DistilledSpec) -> tuple[Any, list
     model = MonitoredModel(student)
     model.compile(
         optimizer=build_optimizer(training, steps, student),
-        loss=DistillationLoss(find_task(problem.task).form, spec, output.deviation),
+        loss=DistillationLoss(find_task(problem.task).form, spec, output),
         jit_compile=False,
     )
     weights = class_weights(problem, train.labels, training.class_weights)
@@ -106,19 +107,19 @@ def _taught(batches: tf.data.Dataset, teacher: Any) -> tf.data.Dataset:
 class DistillationLoss(keras.losses.Loss):
     """The labels' loss and the teacher's, mixed; gradients of both are of one size."""
 
-    def __init__(self, task: Form, spec: DistilledSpec, deviation: float) -> None:
+    def __init__(self, task: Form, spec: DistilledSpec, output: OutputSpec) -> None:
         super().__init__(name="distillation", reduction="sum_over_batch_size")
         self._task = task
         self._spec = spec
-        self._deviation = deviation
+        self._output = output
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Gives a loss per row; `y_true` has the label and then the teacher's answer."""
         label, taught = y_true[:, :1], y_true[:, 1:]
         temperature, alpha = self._spec.temperature, self._spec.alpha
         if self._task == "regression":
-            hard = tf.square((label - y_pred) / self._deviation)
-            soft = tf.square((taught - y_pred) / self._deviation)
+            hard = tf.square(learned_error(self._output, label, y_pred))
+            soft = tf.square(learned_error(self._output, taught, y_pred))
             return tf.reduce_mean(alpha * hard + (1 - alpha) * soft, axis=-1)
         if self._task == "binary":
             hard = keras.losses.binary_crossentropy(label, y_pred)

@@ -16,7 +16,7 @@ INPUTS = [InputSpec("n", "dense", 2), InputSpec("w", "embedding", 50, 8)]
 def _loss(task, label, taught, predicted, **fields):
     spec = DistilledSpec.model_validate({"weights": "distilled", **fields})
     both = np.concatenate([np.reshape(label, [-1, 1]), taught], axis=1).astype(np.float32)
-    loss = DistillationLoss(task, spec, deviation=2.0)
+    loss = DistillationLoss(task, spec, OutputSpec(task, deviation=2.0))
     return float(loss(both, np.asarray(predicted, np.float32)))
 
 
