@@ -74,6 +74,8 @@ class BaselineGatesSpec(Spec):
       equal_within: Differences of the main metric up to this count as none: a tie warns
         where the interval is within it. For mae, rmse and log_loss it is a share of the
         baseline's.
+      learning_curve: Whether to fit the better of linear model and trees again on 12, 25
+        and 50 % of train, to see what more rows would be worth.
     """
 
     enabled: bool = True
@@ -81,6 +83,7 @@ class BaselineGatesSpec(Spec):
     linear: Severity = "block"
     trees: Severity = "warn"
     equal_within: float = Field(0.02, gt=0, lt=1)
+    learning_curve: bool = True
 
 
 class FairnessSpec(Spec):

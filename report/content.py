@@ -9,6 +9,7 @@ from contracts.results.summary import Summary
 from contracts.results.training import TrainingReport
 from report.config import CardSpec
 from report.formats import count, duration, moment, number, title
+from report.sections.advice import advice_of
 from report.sections.data import data_of
 from report.sections.model import model_of
 from report.sections.variants import variants_of
@@ -40,6 +41,7 @@ def gather(sources: Sources) -> Report:
     return Report(
         head=_head(sources),
         verdict=verdict_of(sources, gates, data, model, variants),
+        advice=advice_of(sources),
         gates=gates,
         data=data,
         training=_training(sources),

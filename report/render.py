@@ -16,6 +16,7 @@ from contracts.results.summary import Summary
 from report import formats
 from report.charts.charts import charts_of
 from report.content import gather
+from report.sections.advice import label_of
 from report.sections.model import slice_name
 from report.sources import Sources, read_sources
 
@@ -110,6 +111,7 @@ def _environment() -> jinja2.Environment:
     }
     environment.filters |= {"heading": formats.title, "tone": _tone, "word": _word}
     environment.filters["slice_name"] = slice_name
+    environment.filters["advice_label"] = label_of
     return environment
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
+from contracts.results.advice import Advice, LearningCurve
 from contracts.results.audit import AuditCheck, DataFinding, FeaturePower, LabelErrors, Shift
 from contracts.results.evidence import (
     Calibration,
@@ -234,11 +235,21 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Advised:
+    """The advice, and the learning curve that it draws on."""
+
+    advice: Advice
+    label: str
+    curve: LearningCurve | None
+
+
+@dataclass(frozen=True)
 class Report:
     """The whole page."""
 
     head: Head
     verdict: Verdict
+    advice: Part[Advised]
     gates: Part[Gates]
     data: Data
     training: Part[Training]

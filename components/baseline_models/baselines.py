@@ -11,7 +11,9 @@ import tensorflow_transform as tft
 
 from components.baseline_models.config import BaselineFitSpec
 from components.baseline_models.estimators import ESTIMATORS, Outcome, Problem, Rows
+from components.baseline_models.learning_curve import CurveSetting, learning_curve
 from components.baseline_models.prediction_cost import prediction_cost
+from contracts.results.advice import LearningCurve
 from contracts.results.baselines import BaselineModel, BaselineReport
 from contracts.results.evidence import NotMeasured
 from contracts.results.training import OperatingPoint
@@ -56,13 +58,12 @@ def fit_baselines(
     ports = [port for port in inputs if port.encoding.design is not None]
     left_out = [port.name for port in inputs if port.encoding.design is None]
     about = Problem(problem.task, len(problem.label_classes()), ports, spec.seed)
-    scores: dict[str, Array] = {}
+    outcomes: dict[str, Outcome] = {}
     models: dict[str, BaselineModel] = {}
     for name, fit in ESTIMATORS.items():
         started = time.monotonic()
-        outcome = fit(about, splits)
+        outcome = outcomes[name] = fit(about, splits)
         seconds = time.monotonic() - started
-        scores[name] = outcome.scores["test"]
         point = _operating_point(spec, outcome, splits["val"].labels)
         models[name] = BaselineModel(
             threshold=None if point is None else point.threshold,
@@ -75,13 +76,33 @@ def fit_baselines(
     missing = [
         NotMeasured(what="baseline models", features=left_out, reason="not measured for this kind")
     ]
+    scores = {name: outcome.scores["test"] for name, outcome in outcomes.items()}
     return scores, BaselineReport(
         models=models,
         rows=used,
         train_rows=rows,
         seed=spec.seed,
+        learning_curve=_learning_curve(spec, about, splits, outcomes),
         not_measured=missing if left_out else [],
     )
+
+
+def _learning_curve(
+    spec: BaselineFitSpec,
+    problem: Problem,
+    splits: Mapping[str, Rows],
+    outcomes: Mapping[str, Outcome],
+) -> LearningCurve | None:
+    if not spec.learning_curve or not problem.ports:
+        return None
+
+    def threshold(outcome: Outcome, labels: Array) -> float | None:
+        point = _operating_point(spec, outcome, labels)
+        return None if point is None else point.threshold
+
+    metric = spec.metric or problem.kind.main_metric
+    setting = CurveSetting(metric, spec.confidence, threshold)
+    return learning_curve(problem, splits, outcomes, setting)
 
 
 def _read(

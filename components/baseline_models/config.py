@@ -17,9 +17,15 @@ class BaselineFitSpec(Spec):
       seed: Of the rows that are drawn where train has more than `max_rows`.
       costs: What errors cost: thresholds on val are chosen by them, as the network's is.
       max_rows: At most this many rows of train are learned from.
+      metric: The main metric; None for the task's own.
+      confidence: Of the learning curve's intervals.
+      learning_curve: Whether to fit one of them again on shares of train.
     """
 
     problem: FeaturesSpec
     seed: int = 0
     costs: CostSpec = CostSpec()
     max_rows: int = Field(250_000, ge=1)
+    metric: str | None = None
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    learning_curve: bool = True

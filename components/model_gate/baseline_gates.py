@@ -8,16 +8,14 @@ is not blessed. The other two may be equalled. Worse than they are, beyond chanc
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from components.model_gate.gate import outcome_of
-from contracts.results.evidence import BaselineEvidence, Evidence, Gain, Interval, Severity
+from contracts.results.evidence import BaselineEvidence, Evidence, Gain, Severity
 from contracts.results.gates import Gate, Outcome
 from evidence.config import EvaluationSpec
 from evidence.permutation import LEVEL
+from evidence.standing import Standing, equal_bound, standing_of
 from evidence.wording import figure, with_interval
-
-Standing = Literal["better", "equal", "not worse", "unclear", "worse"]
 
 _LINEAR = "network: {kind: linear}"
 _NAMES = {
@@ -53,10 +51,7 @@ def _baseline(
     if name == "majority":
         outcome, verdict, advice = _against_majority(gain, severity, evidence.rows)
     else:
-        equal = equal_within
-        if not evidence.higher_is_better:
-            # Errors have no upper end: equal is a share of the baseline's.
-            equal *= abs(entry.metric.value or 0.0)
+        equal = equal_bound(equal_within, entry.metric.value, evidence.higher_is_better)
         standing = standing_of(gain, equal)
         outcome, verdict, advice = _against_rival(name, standing, severity, equal)
     own = evidence.interval_of(metric).value
@@ -75,25 +70,6 @@ def _baseline(
         subject=name,
         key=key,
     )
-
-
-def standing_of(gain: Interval, equal: float) -> Standing:
-    """How a model stands to another by the interval of its gain.
-
-    Args:
-      gain: The interval; positive is better.
-      equal: Gains and losses smaller than this count as none.
-    """
-    low, high = gain.low, gain.high
-    if low is None or high is None:
-        return "unclear"
-    if low > 0:
-        return "better"
-    if high < 0:
-        return "worse"
-    if low <= -equal:
-        return "unclear"
-    return "equal" if high < equal else "not worse"
 
 
 def _against_majority(gain: Gain, severity: Severity, rows: int) -> tuple[Outcome, str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
+from contracts.results.advice import LearningCurve
 from contracts.results.evidence import NotMeasured
 from contracts.results.files import Result, ResultFile
 
@@ -42,7 +43,11 @@ class BaselineModel(Result):
 
 
 class BaselineReport(ResultFile):
-    """The baseline models by name; each learned from `train_rows` rows at most."""
+    """The baseline models by name; each learned from `train_rows` rows at most.
+
+    `learning_curve` is that of the better of linear model and trees on val; None where it is
+    off or there were too few rows.
+    """
 
     FILE: ClassVar[str] = "baselines.json"
 
@@ -51,4 +56,5 @@ class BaselineReport(ResultFile):
     rows: dict[str, int]
     train_rows: int
     seed: int
+    learning_curve: LearningCurve | None = None
     not_measured: list[NotMeasured] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
+from contracts.results.advice import Advice
 from contracts.results.evidence import Cell, Interval, NotMeasured
 from contracts.results.files import Result, ResultFile, SparseResult
 from contracts.results.gates import Gate
@@ -103,6 +104,7 @@ class Summary(ResultFile):
       rows: By split.
       reasons: Why the candidate was not blessed, and warnings.
       cost: What the candidate costs.
+      advice: Which model to use, and what to do next.
       metric: The main metric.
       intervals: The candidate's, by metric.
       not_measured: What the kinds of some features, or the network, do not offer.
@@ -130,6 +132,7 @@ class Summary(ResultFile):
     baseline: BaselineMetrics | None = None
     blessed: bool = False
     reasons: list[str] = []
+    advice: Advice | None = None
     gates: list[Gate] = []
     metric: str | None = None
     intervals: dict[str, Interval] = {}

@@ -47,6 +47,8 @@ def _lines(summary: Summary) -> list[tuple[str, str]]:
     if len(summary.reasons) > _SHOWN_REASONS:
         more = len(summary.reasons) - _SHOWN_REASONS
         lines.append(("reason", f"and {more} more: see the report"))
+    if summary.advice:
+        lines.append(("advice", summary.advice.paragraph))
     lines.append(("pushed to", summary.pushed_to or "nothing was pushed"))
     if summary.rows:
         parts = ", ".join(f"{split} {count:,}" for split, count in summary.rows.items())

@@ -154,7 +154,15 @@ class KelpConfig(Spec):
 
     def baseline_models(self) -> BaselineFitSpec:
         """What BaselineModels needs to know."""
-        return BaselineFitSpec(problem=self.problem(), seed=self.seed, costs=self.evaluation.costs)
+        evaluation = self.evaluation
+        return BaselineFitSpec(
+            problem=self.problem(),
+            seed=self.seed,
+            costs=evaluation.costs,
+            metric=evaluation.metric,
+            confidence=evaluation.confidence,
+            learning_curve=evaluation.baselines.learning_curve,
+        )
 
     def stress(self) -> StressJob:
         """What Stress needs to know."""

@@ -16,7 +16,8 @@ from components.tracker.component import TRACKED_FILE
 from components.tracker.variants import place_variant
 from components.variant_pusher.component import PUSHED_FILE
 from contracts.files import read_json
-from contracts.results.audit import read_findings
+from contracts.results.advice import Advice
+from contracts.results.audit import AuditReport, read_findings
 from contracts.results.baselines import BaselineReport
 from contracts.results.evidence import Evidence, NotMeasured, StressResult
 from contracts.results.files import read_result
@@ -34,6 +35,7 @@ from contracts.results.variant import PlacedVariant, VariantVerdict
 from evidence.variant_choice import recommend
 from pipelines.config.problem import LoadedConfig
 from pipelines.execution.nodes import Outputs
+from pipelines.runs.advising import advice_of_run
 from pipelines.runs.costs import cost_of_candidate, run_of_model
 from pipelines.runs.warning_lines import warning_lines
 
@@ -69,6 +71,7 @@ def complete(
         candidate=_candidate(loaded, outputs),
         cost=cost_of_candidate(training, folders.get("model"), variants),
         pushed_to=_pushed_to(outputs),
+        advice=_advice(loaded, outputs, folders, variants),
         variants=variants,
         recommended=recommend(variants),
         training=training,
@@ -165,6 +168,25 @@ def _predecessor(
     if run is None:
         return BaselineMetrics(metrics=metrics)
     return BaselineMetrics(metrics=metrics, run_id=run.run_id, cost=run.cost)
+
+
+def _advice(
+    loaded: LoadedConfig,
+    outputs: Mapping[str, Outputs],
+    folders: Mapping[str, Path],
+    variants: list[PlacedVariant],
+) -> Advice | None:
+    if "ModelGate" not in outputs:
+        return None
+    audit = read_result(folders["data_verdict"], AuditReport) if "DataGate" in outputs else None
+    return advice_of_run(
+        read_result(folders["evidence"], Evidence),
+        read_result(folders["baselines"], BaselineReport) if "baselines" in folders else None,
+        audit,
+        variants,
+        equal_within=loaded.config.evaluation.baselines.equal_within,
+        is_linear=str(loaded.config.network.kind) == "linear",
+    )
 
 
 def _pushed_to(outputs: Mapping[str, Outputs]) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from markupsafe import Markup
 
+from contracts.results.advice import LearningCurve
 from contracts.results.audit import FeaturePower
 from contracts.results.evidence import RATES, Curves, FairnessEvidence, Interval, SliceEvidence
 from report.charts import plots, svg
@@ -49,7 +50,9 @@ def charts_of(report: Report) -> dict[str, list[Chart]]:
     """Draws all charts, by the section they belong to."""
     model = report.model
     training = report.training.content
+    advised = report.advice.content
     return {
+        "advice": list(_learning_curve(advised.curve)) if advised and advised.curve else [],
         "training": list(_training(training)) if training else [],
         "curves": list(_curves(model.curves.content or {})),
         "calibration": list(_calibration(model)),
@@ -65,6 +68,23 @@ def charts_of(report: Report) -> dict[str, list[Chart]]:
         "importance": list(_importance(model)),
         "leakage": list(_leakage(report.data.leakage.content or [])),
     }
+
+
+def _learning_curve(curve: LearningCurve) -> Iterator[Chart]:
+    heading = metric_title(curve.metric)
+    alt = f"{heading} of the {curve.model} by rows of train, with what twice the rows would give"
+    points = [_mark(str(point.rows), point.metric) for point in curve.points]
+    band = [_mark(str(point.rows), point.metric) for point in curve.law]
+    places = [point.rows for point in curve.points], [point.rows for point in curve.law]
+    drawn = plots.growth(
+        "learning-curve",
+        alt,
+        (places[0], points),
+        (places[1], band),
+        heading,
+        float(curve.train_rows),
+    )
+    yield Chart("", drawn)
 
 
 def _training(training: Training) -> Iterator[Chart]:

@@ -191,6 +191,55 @@ def _rows_axes(figure: Figure, labels: Sequence[str], letters: int) -> Axes:
     return axes
 
 
+def growth(
+    name: str,
+    alt: str,
+    measured: tuple[Sequence[int], Sequence[Mark]],
+    law: tuple[Sequence[int], Sequence[Mark]],
+    label: str,
+    known: float,
+) -> Markup:
+    """A curve over rows on a log scale: points with intervals, and a line with its band.
+
+    Args:
+      name: Of the drawing.
+      alt: What a reader who cannot see it needs to know.
+      measured: The rows of the points, and the points.
+      law: The rows of the line, and its values with their band.
+      label: Of the upright axis.
+      known: The place from which on the line is an extrapolation.
+    """
+
+    def paint(figure: Figure) -> None:
+        from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
+        axes = _axes(figure, 60, 40, right=16)
+        rows, line = law
+        lows = [mark.value if mark.low is None else mark.low for mark in line]
+        highs = [mark.value if mark.high is None else mark.high for mark in line]
+        axes.fill_between(rows, lows, highs, color=svg.FIRST, alpha=0.18, linewidth=0)
+        axes.plot(rows, [mark.value for mark in line], color=svg.FIRST, linewidth=1.8)
+        axes.axvline(known, color=svg.MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        for place, mark in zip(*measured, strict=True):
+            if mark.low is not None and mark.high is not None:
+                ends = [mark.low, mark.high]
+                axes.plot([place, place], ends, color=svg.SECOND, linewidth=2.2, alpha=0.55)
+            axes.plot(place, mark.value, "o", color=svg.SECOND, markersize=5.2)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(FixedLocator([*measured[0], rows[-1]]))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(lambda value, _: _short_count(value))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.set_xlabel("rows of train")
+        axes.set_ylabel(svg.text(label))
+
+    return svg.draw(name, alt, 250, paint)
+
+
+def _short_count(value: float) -> str:
+    return f"{value / 1000:.3g}k" if value >= 10_000 else f"{value:,.0f}"
+
+
 def reliability(name: str, alt: str, bins: Sequence[CalibrationBin]) -> Markup:
     """Predicted against observed shares, and how many rows each bin has."""
 

@@ -9,6 +9,7 @@ import pytest
 
 from contracts.results.evidence import Interval
 from contracts.results.summary import ModelCost
+from report.charts.charts import charts_of
 from report.config import CardSpec
 from report.content import gather
 from report.render import render
@@ -164,6 +165,21 @@ def test_the_leaderboard_of_an_error_puts_the_least_first(run: Run) -> None:
     candidate, predecessor = part.content or []
     assert (candidate.own, predecessor.verdict) == (True, "beaten")
     assert predecessor.difference == Interval(value=2.0, low=1.0, high=3.0)
+
+
+def test_the_advice_stands_in_the_report_with_the_curve_that_it_draws_on(run: Run) -> None:
+    report = report_of(run)
+    advised = report.advice.content
+    assert advised is not None
+    assert (advised.label, advised.advice) == ("Use the trees", run.typed().advice)
+    assert advised.curve is not None
+    assert advised.curve.model == "trees"
+    assert [chart.title for chart in charts_of(report)["advice"]] == [""]
+
+
+def test_without_baseline_models_there_is_no_advice(run: Run) -> None:
+    run.summary["advice"] = None
+    assert "baseline models are off" in report_of(run).advice.absent
 
 
 def test_costs_that_were_not_measured_are_called_so(run: Run) -> None:

@@ -19,6 +19,7 @@ from tests.fixtures.report_run import Run, full_run, summary_of, write_statistic
 HOSTILE = "\"'><script>alert(1)</script></style><img src=x onerror=alert(1)>$x^2$\x07{{ 7*7 }}"
 SECTIONS = (
     "verdict",
+    "advice",
     "gates",
     "data",
     "training",
