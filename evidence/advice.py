@@ -21,6 +21,11 @@ WRONG_LABELS = 0.1
 SUSPECT_LABELS = 0.02
 # Twice the rows are worth fetching where they bring this share of the metric's scale.
 WORTHWHILE = 0.005
+_SURELY = 0.2
+# With fewer rows of train and an interval wider than so many times what counts as equal, which
+# model is better at this size says little of which one will be.
+FEW_ROWS = 500
+_WIDE = 5.0
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,15 @@ def _common_verdict(figures: Figures) -> Verdict | None:
         return "better_labels"
     if _nothing_learned(figures):
         return "more_data" if _is_steep(figures) else "better_features"
-    return None
+    return "more_data" if _is_few(figures) else None
+
+
+def _is_few(figures: Figures) -> bool:
+    """Whether there are too few rows for any verdict on models."""
+    low, value, high = figures.judged.low, figures.judged.value, figures.judged.high
+    if figures.train_rows >= FEW_ROWS or low is None or high is None:
+        return False
+    return high - low > _WIDE * equal_bound(figures.equal_within, value, figures.higher_is_better)
 
 
 def _nothing_learned(figures: Figures) -> bool:
@@ -164,7 +177,7 @@ def _is_steep(figures: Figures) -> bool:
     if curve is None or curve.gain.value is None or curve.gain.low is None:
         return False
     bound = equal_bound(WORTHWHILE, curve.doubled.value, curve.higher_is_better)
-    return curve.gain.low > 0 and curve.gain.value >= bound
+    return curve.gain.low >= _SURELY * bound and curve.gain.value >= bound
 
 
 def _also(figures: Figures, verdict: Verdict) -> Iterator[Verdict]:
@@ -272,7 +285,7 @@ def _tree_sentences(figures: Figures, verdict: Verdict) -> Iterator[str]:
     if verdict == "more_data":
         yield (
             f"Differences up to {figures.equal_within:g} count as none, and the interval is "
-            "wider: bring more rows before you choose."
+            "wider: bring more rows before you choose, and begin with network: {kind: linear}."
         )
 
 

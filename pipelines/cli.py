@@ -96,6 +96,27 @@ def init(name: str, data: str, label: str, force: bool) -> int:
     return 0
 
 
+@cli.command()
+@click.argument("data", metavar="DATA")
+@click.option("--label", required=True, metavar="COLUMN", help="The column to predict.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def advise(data: str, label: str, as_json: bool) -> int:
+    """Say by quick baseline models which kind of model DATA asks for.
+
+    DATA is a file, folder, glob or a pattern with {SPAN}, as for `kelp init`.
+    """
+    from rich.console import Console
+
+    from pipelines.commands import advise as advising
+
+    outlook = advising.advise(data, label)
+    if as_json:
+        click.echo(advising.to_json(outlook))
+    else:
+        advising.render(outlook, Console())
+    return 0
+
+
 @cli.group()
 def data() -> None:
     """Get data sets."""

@@ -71,22 +71,37 @@ def write_config(
     """
     target = FOLDER / f"{name}.yaml"
     _require_name(name, target, force)
-    spec = look_spec(data, "kelp init --data")
-    selection = select_files(spec)
-    spec, guesses = guess_text(spec, selection)
-    names = column_names(selection.sources[0].path, spec, selection)
-    _require_label(label, names, selection)
-    spec, sample, more = _sample(label, spec, selection)
-    everywhere = distinct_values(label, spec, selection)
-    labelled = next(column for column in sample.columns if column.name == label)
-    plan = plan_label(labelled, everywhere, selection.sources[0].path)
-    roles = _roles(sample, labelled, plan)
-    proposal = Proposal(spec, tuple(guesses + more), sample, labelled, plan, tuple(roles))
+    proposal = propose(data, label, "kelp init")
     _write_checked(target, render(name, proposal))
     for line in proposal.lines():
         if show is not None:
             show(line)
     return target
+
+
+def propose(data: str, label: str, command: str) -> Proposal:
+    """Looks at the data and finds out what becomes of every column.
+
+    Args:
+      data: A CSV or Parquet file, a folder, a glob, or a pattern with `{SPAN}`.
+      label: The column to predict.
+      command: The command that asks, for errors.
+
+    Raises:
+      ConfigError: The label will not do.
+      DataError: The data cannot be read, or the label cannot be learned.
+    """
+    spec = look_spec(data, f"{command} --data")
+    selection = select_files(spec)
+    spec, guesses = guess_text(spec, selection)
+    names = column_names(selection.sources[0].path, spec, selection)
+    _require_label(label, names, selection, command)
+    spec, sample, more = _sample(label, spec, selection)
+    everywhere = distinct_values(label, spec, selection)
+    labelled = next(column for column in sample.columns if column.name == label)
+    plan = plan_label(labelled, everywhere, selection.sources[0].path)
+    roles = _roles(sample, labelled, plan)
+    return Proposal(spec, tuple(guesses + more), sample, labelled, plan, tuple(roles))
 
 
 @dataclass(frozen=True)
@@ -241,12 +256,12 @@ def _require_name(name: str, target: Path, force: bool) -> None:
         )
 
 
-def _require_label(label: str, names: Sequence[str], selection: Selection) -> None:
+def _require_label(label: str, names: Sequence[str], selection: Selection, command: str) -> None:
     if label not in names:
         close = nearest(label, names)
         raise ConfigError(
             f"the label column {label!r} does not exist in the data",
-            where=f"kelp init --label; {selection.sources[0].path}",
+            where=f"{command} --label; {selection.sources[0].path}",
             expected=f"one of: {some(list(names), 20)}",
             received=repr(label),
             fix=did_you_mean(label, names) if close else "",

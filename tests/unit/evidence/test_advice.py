@@ -79,6 +79,8 @@ SMALLER = SmallerModel("distilled_int8", _at(-0.0004, 0.0008), 0.35, is_other_ne
             "evaluation.cross_validation",
         ),
         ({"wrong_labels": _at(0.28, 0.04)}, "better_labels", "28.0% of the labels are wrong (24"),
+        ({"train_rows": 120, "judged": _at(0.85, 0.1)}, "more_data", "too few rows to tell"),
+        ({"train_rows": 120, "judged": _at(0.85, 0.01)}, "network", "Use the network"),
         ({"smaller": SMALLER}, "smaller_model", "distilled_int8 has 35% of the bytes"),
         (
             {"constant": _rival(0.5, 0.001), "linear": _rival(0.5, 0.0)},
