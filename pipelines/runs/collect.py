@@ -185,7 +185,7 @@ def _advice(
         audit,
         variants,
         equal_within=loaded.config.evaluation.baselines.equal_within,
-        is_linear=str(loaded.config.network.kind) == "linear",
+        is_linear=loaded.config.network.kind == "linear",
     )
 
 
