@@ -7,7 +7,7 @@ and val is evaluated with both: what is compared is what would be served.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
@@ -90,19 +90,21 @@ class KeepBetter(keras.callbacks.Callback):
       best_epoch: Their epoch, counted from 1.
     """
 
-    def __init__(self, average: WeightAverage, val: Any, *, best_of_all: bool) -> None:
+    def __init__(
+        self, average: WeightAverage, measure: Callable[[], dict[str, float]], *, best_of_all: bool
+    ) -> None:
         """Prepares the comparison.
 
         Args:
           average: Of the model's network.
-          val: The batches of val.
+          measure: Evaluates the model on val.
           best_of_all: Whether the best of all epochs is kept.
         """
         super().__init__()
         self.kept: Kept = "raw"
         self.best_epoch = 0
         self._average = average
-        self._val = val
+        self._measure = measure
         self._best_of_all = best_of_all
         self._lowest = math.inf
         self._weights: Sequence[Array] | None = None
@@ -111,7 +113,7 @@ class KeepBetter(keras.callbacks.Callback):
         """Adds the loss of the average, and the lower of both, to `logs`."""
         logs = {} if logs is None else logs
         self._average.swap()
-        averaged = self.model.evaluate(self._val, verbose=0, return_dict=True)["loss"]
+        averaged = self._measure()["loss"]
         self._average.swap()
         logs[AVERAGE_LOSS] = float(averaged)
         logs[LOWER_LOSS] = min(float(averaged), float(logs["val_loss"]))

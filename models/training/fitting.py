@@ -20,9 +20,12 @@ from models.training.config import TrainingSpec
 from models.training.members import find_members
 from models.training.objective import Objective, build_objective
 from models.training.optimizers import build_optimizer, control_callbacks
+from models.training.validation import Validation
 
 _LOG = logging.getLogger(__name__)
 _STEPS_PER_EXECUTION = 32
+_ONE_EXECUTION = 256  # an epoch of at most so many steps is one call of TensorFlow
+_LOGGED_EPOCHS = 50
 Unpack = Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
 
 
@@ -122,10 +125,11 @@ class MonitoredModel(keras.Model):
 
 
 class EpochLog(keras.callbacks.Callback):
-    """Keeps the history, logs a line per epoch, and stops when the loss is no number."""
+    """Keeps the history, logs fifty lines at most, and stops when the loss is no number."""
 
-    def __init__(self) -> None:
+    def __init__(self, epochs: int) -> None:
         super().__init__()
+        self._every = -(-epochs // _LOGGED_EPOCHS)
         self.history: list[dict[str, float]] = []
         self.not_a_number = False
         self._started = 0.0
@@ -143,10 +147,21 @@ class EpochLog(keras.callbacks.Callback):
         entry = {name: float(value) for name, value in logs.items() if name != LOWER_LOSS}
         entry = {"epoch": epoch + 1, **entry, "seconds": time.monotonic() - self._started}
         self.history.append(entry)
-        _LOG.info("%s", ", ".join(f"{name} {value:.5g}" for name, value in entry.items()))
+        if epoch % self._every == 0:
+            _LOG.info("%s", _line(entry))
         if not math.isfinite(entry["loss"]) or not math.isfinite(entry["val_loss"]):
             self.not_a_number = True
             self.model.stop_training = True
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Logs the last epoch, where it was left out."""
+        del logs
+        if self.history and (len(self.history) - 1) % self._every:
+            _LOG.info("%s", _line(self.history[-1]))
+
+
+def _line(entry: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.5g}" for name, value in entry.items())
 
 
 @dataclass(frozen=True)
@@ -196,10 +211,15 @@ def compile_model(
         optimizer=build_optimizer(spec, steps_per_epoch, network),
         loss=task.loss(output, keras),
         metrics=task.training_metrics(keras.metrics),
-        steps_per_execution=max(1, min(_STEPS_PER_EXECUTION, steps_per_epoch)),
+        steps_per_execution=_steps_per_execution(steps_per_epoch),
         jit_compile=False,
     )
     return model
+
+
+def _steps_per_execution(steps_per_epoch: int) -> int:
+    within = steps_per_epoch if steps_per_epoch <= _ONE_EXECUTION else _STEPS_PER_EXECUTION
+    return max(1, within)
 
 
 def fit(
@@ -213,12 +233,13 @@ def fit(
 
     TensorBoard's events go to `log_dir`, where there is one.
     """
-    log = EpochLog()
+    log = EpochLog(spec.epochs)
+    validation = Validation(val)
     keep = None
-    callbacks: list[Any] = []
+    callbacks: list[Any] = [validation]
     if model.average is not None:
         stops = spec.early_stopping is not None
-        keep = KeepBetter(model.average, val, best_of_all=stops)
+        keep = KeepBetter(model.average, validation.measure, best_of_all=stops)
         callbacks.append(keep)
     callbacks += [log, *control_callbacks(spec, averages=keep is not None)]
     if log_dir is not None:
@@ -227,8 +248,7 @@ def fit(
         )
     started = time.monotonic()
     model.fit(
-        train,
-        validation_data=val,
+        **_endless(train, model.steps_per_execution),
         epochs=spec.epochs,
         callbacks=callbacks,
         verbose=0,
@@ -248,3 +268,18 @@ def fit(
         seconds=time.monotonic() - started,
         kept="raw" if keep is None else keep.kept,
     )
+
+
+def _endless(train: tf.data.Dataset, steps_per_execution: int) -> dict[str, Any]:
+    """Gives the batches without end, where an epoch is one call of TensorFlow.
+
+    A new iterator for each epoch costs more than an epoch of some hundred rows. Keras makes
+    two an epoch, and each draws seeds for the order of the rows: the batch that is read and
+    skipped keeps that order. Under a strategy of distribution Keras looks at a batch first,
+    and how many are read then depends on the machine.
+    """
+    steps = int(train.cardinality())
+    if steps != steps_per_execution or tf.distribute.has_strategy():
+        return {"x": train}
+    epochs = train.concatenate(train.take(1).skip(1)).repeat()
+    return {"x": epochs, "steps_per_epoch": steps}
