@@ -20,13 +20,15 @@ from contracts.results.training import Diagnosis, TrainingReport
 from models.data.dataset import Source, Split, expand, load_split, ordered_batches
 from models.data.labels import check_labels, class_weights, constant_guess_loss
 from models.data.transform_layer import TransformLayer
+from models.data.transformed import output_spec
 from models.export.golden_answers import golden_rows, write_answers
 from models.export.saved_model import Serving, export
 from models.tasks import find_task
 from models.training.config import TrainerSpec
 from models.training.diagnosis import diagnose
 from models.training.fitting import Device, Fit, choose_device, precision
-from models.training.learning import choose_operating_point, fit_network
+from models.training.learning import ValidationOutcome, choose_operating_point, fit_network
+from models.training.signals import class_shares, collect_signals
 
 _LOG = logging.getLogger(__name__)
 
@@ -84,17 +86,17 @@ def train(job: Job) -> None:
     network, outcome = fit_network(
         spec, job.graph, splits, weights, device, job.run_dir / "tensorboard"
     )
-    guess_loss = constant_guess_loss(spec.problem, splits["train"].labels, weights)
-    diagnoses = diagnose(outcome.history, guess_loss, outcome.stopped_early)
     facts: dict[str, Any] = {
-        "diagnosis": diagnoses,
         "class_weights": _by_class(spec, weights),
         "parameters": network.count_params(),
     }
     if outcome.not_a_number:
+        diagnosis = diagnose(outcome.history, 0.0, outcome.stopped_early)
+        facts |= {"diagnosis": diagnosis}
         write_result(job.run_dir, _report(job, splits, outcome, device, facts))
-        raise _not_a_number(diagnoses[0])
+        raise _not_a_number(diagnosis[0])
     validation = choose_operating_point(spec, network, splits["val"])
+    facts |= {"diagnosis": _diagnose(spec, network, splits, weights, outcome, validation)}
     threshold = None if validation.point is None else validation.point.threshold
     serving = Serving(spec.problem, job.schema, source.transform, network, threshold)
     write_answers(job.run_dir / "golden", golden_rows(job.val_files), serving)
@@ -107,6 +109,32 @@ def train(job: Job) -> None:
     facts |= {"operating_point": validation.point, "calibration": validation.calibration}
     write_result(
         job.run_dir, _report(job, splits, outcome, device, facts | {"val_metrics": metrics})
+    )
+
+
+def _diagnose(
+    spec: TrainerSpec,
+    network: Any,
+    splits: dict[str, Split],
+    weights: list[float] | None,
+    outcome: Fit,
+    validation: ValidationOutcome,
+) -> list[Diagnosis]:
+    train, val, training = splits["train"], splits["val"], spec.training
+    shares: dict[str, Any] = {}
+    names = [str(value) for value in spec.problem.label_classes()]
+    if names:
+        point, predicted = validation.point, validation.predictions
+        classes = predicted.argmax(axis=1) if point is None else predicted >= point.threshold
+        shares = class_shares(names, classes, val.labels)
+    signals = collect_signals(network, output_spec(spec.problem, train.labels), train, val, shares)
+    plain = not (training.loss.is_own or training.mixup or training.hard_examples)
+    return diagnose(
+        outcome.history,
+        constant_guess_loss(spec.problem, train.labels, weights),
+        outcome.stopped_early,
+        signals,
+        comparable=plain and weights is None and training.curriculum is None,
     )
 
 
