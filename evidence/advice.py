@@ -77,6 +77,7 @@ class Figures:
       curve: The learning curve.
       smaller: A smaller form of the network.
       is_linear: Whether the network is a linear one.
+      all_rows: How many rows the data have, where a sample of them was looked at.
     """
 
     metric: str
@@ -92,6 +93,7 @@ class Figures:
     curve: LearningCurve | None = None
     smaller: SmallerModel | None = None
     is_linear: bool = False
+    all_rows: int | None = None
 
     def standing(self, rival: Compared | None) -> Standing | None:
         """How the judged model stands to another; None where there is no other."""
@@ -304,7 +306,13 @@ def _curve_sentences(figures: Figures) -> Iterator[str]:
     )
     gain = with_interval(curve.gain.value, curve.gain, "+")
     if _is_steep(figures):
-        yield f"{seen}, a gain of {gain}: more rows are worth collecting."
+        at_hand = figures.all_rows
+        where = (
+            f"using, and the data have about {at_hand:,} already: a run learns from all of them"
+            if at_hand is not None
+            else "collecting"
+        )
+        yield f"{seen}, a gain of {gain}: more rows are worth {where}."
     elif curve.gain.high is not None and curve.gain.high < bound:
         yield f"{seen}, a gain of {gain}: more rows alone would not help."
     else:

@@ -33,7 +33,8 @@ def advise(data: str, label: str) -> Outlook:
       DataError: The data cannot be read or learned from.
     """
     proposal = propose(data, label, "kelp advise")
-    return outlook_of(table_of(proposal), problem_of(proposal))
+    total_rows = proposal.sample.total_rows
+    return outlook_of(table_of(proposal), problem_of(proposal), total_rows=total_rows)
 
 
 def problem_of(proposal: Proposal) -> FeaturesSpec:

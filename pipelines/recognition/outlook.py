@@ -51,13 +51,16 @@ class Outlook:
     rows: dict[str, int]
 
 
-def outlook_of(table: pa.Table, problem: FeaturesSpec, seed: int = 0) -> Outlook:
+def outlook_of(
+    table: pa.Table, problem: FeaturesSpec, seed: int = 0, total_rows: int = 0
+) -> Outlook:
     """Fits the baseline models on a random part of a table and judges them by another.
 
     Args:
       table: The features' columns and the label, in canonical form.
       problem: The task, the label and the features.
       seed: Of whatever is drawn.
+      total_rows: About how many rows the data have, where the table is a part of them.
 
     Raises:
       DataError: The table has too few rows to hold some of them out.
@@ -83,6 +86,7 @@ def outlook_of(table: pa.Table, problem: FeaturesSpec, seed: int = 0) -> Outlook
         _compared(problem, splits, outcomes, spec, seed),
         curve=learning_curve(about, splits, outcomes, setting),
         wrong_labels=_wrong_labels(data),
+        all_rows=total_rows if total_rows > drawn.num_rows else None,
     )
     sizes = {name: len(split.labels) for name, split in splits.items()}
     return Outlook(advise_before_run(figures), figures, sizes)

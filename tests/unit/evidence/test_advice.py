@@ -129,6 +129,13 @@ def test_the_learning_curve_says_what_more_rows_are_worth(gain, also, words) -> 
     assert "twice the rows of train, 20,000" in advice.paragraph
 
 
+def test_rows_that_are_there_already_need_no_collecting() -> None:
+    figures = replace(WINNER, curve=_curve(_at(0.02)), all_rows=110_000)
+    paragraph = advise_before_run(figures).paragraph
+    assert "the data have about 110,000 already" in paragraph
+    assert "collecting" not in paragraph
+
+
 def test_nothing_learned_yet_and_a_rising_curve_ask_for_more_data() -> None:
     flat = {"constant": _rival(0.5, 0.001), "linear": _rival(0.5, 0.0)}
     advice = advise_after_run(replace(WINNER, **flat, curve=_curve(_at(0.03))))
