@@ -22,6 +22,7 @@ from models.training.calibration import calibrate
 from models.training.config import TrainerSpec
 from models.training.fitting import Device, Fit, compile_model, fit, precision
 from models.training.operating_point import choose_threshold
+from models.training.smearing import smear
 
 Array = np.ndarray[Any, Any]
 
@@ -87,6 +88,8 @@ def fit_network(
     with tf.device("/CPU:0"):
         served = build_network(spec.network, inputs, output, keras)
         served.set_weights(trained.get_weights())
+        if output.scale == "log1p":
+            smear(served, output, train.labels, predict(served, train))
     return served, outcome
 
 

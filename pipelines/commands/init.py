@@ -158,7 +158,9 @@ def render(name: str, proposal: Proposal) -> str:
             expected="a column that tells something about the label",
             received=some([f"{role.name} ({role.note})" for role in left_out], 4),
         )
-    sizing = size_for(sample.total_rows)
+    numeric = sum(role.spec.get("type") == "numeric" for role in features)
+    sizing = size_for(sample.total_rows, numeric)
+    features = [_encoded(role, sizing.bins) for role in features]
     stratified = plan.task != "regression" and plan.rarest >= _STRATIFIED_ROWS
     return _template().render(
         name=name,
@@ -179,6 +181,13 @@ def render(name: str, proposal: Proposal) -> str:
         slices=_slices(features, sample),
         bound=bound_for(plan, sizing),
     )
+
+
+def _encoded(role: Role, bins: int) -> Role:
+    """Adds the piecewise encoding to a numeric feature."""
+    if role.spec.get("type") != "numeric" or not bins:
+        return role
+    return replace(role, spec={**role.spec, "embedding": "piecewise", "bins": bins})
 
 
 def _roles(sample: Sample, label: Column, plan: LabelPlan) -> list[Role]:

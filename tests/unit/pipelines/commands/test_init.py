@@ -249,7 +249,9 @@ def test_settings_fit_the_rows(rows: int) -> None:
     sizing = size_for(rows)
     assert sum(sizing.shares) == pytest.approx(1)
     assert 16 <= sizing.batch_size <= 1024
-    assert sizing.batch_norm == (rows >= 1000)
+    assert sizing.patience < sizing.epochs
+    assert size_for(2 * rows).batch_size >= sizing.batch_size
+    assert size_for(2 * rows).epochs <= sizing.epochs
     assert 10 <= sizing.min_slice_rows <= 100
 
 
