@@ -60,12 +60,16 @@ class DateSpec(Spec):
 
     `format` is `iso`, or how the text is written, such as `%d.%m.%Y %H:%M`; a typed column of
     Parquet needs none. Each of `parts` becomes a column of numbers, `<column>_<part>`:
-    months from 1 to 12, weekdays from 1 (Monday) to 7, hours from 0 to 23.
+    months from 1 to 12, weekdays from 1 (Monday) to 7, weekends 1 and other days 0, hours from
+    0 to 23, days since 1970-01-01.
     """
 
     format: str = ISO
     parts: tuple[
-        Literal["year", "month", "day", "day_of_year", "weekday", "hour", "minute"], ...
+        Literal[
+            "year", "month", "day", "day_of_year", "weekday", "weekend", "hour", "minute", "days"
+        ],
+        ...,
     ] = ()
 
     @field_validator("format")

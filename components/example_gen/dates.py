@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 ISO = "iso"
 MOMENT = pa.timestamp("us")
 _PROBE = 64
-PARTS = ("year", "month", "day", "day_of_year", "weekday", "hour", "minute")
+PARTS = ("year", "month", "day", "day_of_year", "weekday", "weekend", "hour", "minute", "days")
 
+_SATURDAY = 6
 _MONTHS = (
     ("jan", "january"),
     ("feb", "february"),
@@ -102,7 +103,20 @@ def iso_text(moments: pa.Array) -> pa.Array:
 
 
 def calendar_part(moments: pa.Array, part: str) -> pa.Array:
-    """Gives one of `PARTS` as int64; a weekday is 1 on Monday and 7 on Sunday."""
+    """Gives one of `PARTS` as int64.
+
+    A weekday is 1 on Monday and 7 on Sunday, a weekend 1 on Saturday and Sunday; days are
+    counted from 1970-01-01.
+    """
+    if part == "days":
+        return (
+            pc.floor_temporal(moments, unit="day")
+            .cast(pa.date32())
+            .cast(pa.int32())
+            .cast(pa.int64())
+        )
+    if part == "weekend":
+        return pc.greater_equal(calendar_part(moments, "weekday"), _SATURDAY).cast(pa.int64())
     if part == "weekday":
         return pc.day_of_week(moments, count_from_zero=False, week_start=1).cast(pa.int64())
     return getattr(pc, part)(moments).cast(pa.int64())

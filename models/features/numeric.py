@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from models.features.circles import guess_circle
-from models.features.kind import ColumnProfile, FeatureKind, Recognition
+from models.features.kind import ColumnProfile, ConfigKeys, FeatureKind, Recognition
 from models.features.piecewise import piecewise_port
 from models.features.ports import InputSpec
+from models.features.skewness import describe_skewness
 
 if TYPE_CHECKING:
     from models.features.learned import Learned
@@ -87,4 +88,16 @@ class NumericSpec(FeatureKind):
         note = f"{column.distinct:,} values from {column.low:g} to {column.high:g}"
         note += ": categorical, if they are codes" if few else ""
         circle = guess_circle(column.name, column.values, column.names)
-        return Recognition({"type": "numeric"}, note if circle is None else circle.reason)
+        keys, reason = _proposed_scale(column)
+        note = "; ".join(
+            part for part in (note if circle is None else circle.reason, reason) if part
+        )
+        return Recognition({"type": "numeric", **keys}, note)
+
+
+def _proposed_scale(column: ColumnProfile) -> tuple[ConfigKeys, str]:
+    """By ranks where the column is skewed or has far values; and why, for the comment."""
+    if column.distinct <= _FEW_VALUES:
+        return {}, ""
+    reason = describe_skewness(column.values)
+    return ({"scale": "quantile"}, reason) if reason else ({}, "")

@@ -11,7 +11,9 @@ import pyarrow.compute as pc
 from components.example_gen import kinds
 from contracts.errors import DataError
 from contracts.text import count, some
+from models.features.skewness import suits_logarithm
 from models.features.spec import Task
+from models.tasks.label_scale import LabelScale
 from pipelines.recognition.sample import NESTED, TIME, Column, count_distinct
 
 _MOST_TEXT_CLASSES = 100
@@ -34,6 +36,7 @@ class LabelPlan:
       rarest: The rows of the least frequent class in the sample; 0 for regression.
       spread: The standard deviation of a regression label; 0 for classes.
       note: Why, for the comment.
+      scale: What is learned of a regression label.
     """
 
     task: Task
@@ -42,6 +45,7 @@ class LabelPlan:
     rarest: int
     spread: float
     note: str
+    scale: LabelScale = "standard"
 
 
 def plan_label(column: Column, everywhere: pa.Array | None, where: str) -> LabelPlan:
@@ -76,7 +80,11 @@ def plan_label(column: Column, everywhere: pa.Array | None, where: str) -> Label
     if few and kind == kinds.INT and len(column.values) >= _ROWS_A_CLASS * distinct:
         return _classes(column, tuple(int(number) for number in numbers))
     spread = float(pc.stddev(column.values.cast(pa.float64())).as_py())
-    return LabelPlan("regression", (), 0.0, 0, spread, "a number of many values")
+    note = "a number of many values"
+    if not suits_logarithm(column.values):
+        return LabelPlan("regression", (), 0.0, 0, spread, note)
+    note += ", skewed to the right: its logarithm is learned"
+    return LabelPlan("regression", (), 0.0, 0, spread, note, "log1p")
 
 
 def _classes(column: Column, classes: tuple[Class, ...]) -> LabelPlan:

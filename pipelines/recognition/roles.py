@@ -27,8 +27,16 @@ _ID_NAME = re.compile(
     r"(^|[_\s-])(id|uuid|guid|key|index|rownames?|row|no|nr|num|number|serial)$|^(id|unnamed|$)",
     re.IGNORECASE,
 )
-# The parts of a date that become features, with their periods.
-_PARTS = {"month": 12, "weekday": 7, "hour": 24}
+# The parts of a date that become features. Days after train's last one count as the last one.
+_PARTS: Mapping[str, ConfigKeys] = {
+    "month": {"type": "cyclic", "period": 12},
+    "weekday": {"type": "cyclic", "period": 7},
+    "hour": {"type": "cyclic", "period": 24},
+    "days": {"type": "numeric", "scale": "quantile"},
+}
+# Fewer days say no more than their weekday and month.
+_TREND_DAYS = 60
+_NOTES = {"days": "the day in all of time: a trend; take it out where there is none"}
 _PROFILES: Mapping[str, Profiled] = {
     kinds.BOOL: "booleans",
     kinds.INT: "integers",
@@ -93,15 +101,17 @@ def calendar_roles(column: Column, names: Sequence[str]) -> list[Role]:
     if column.moments is None:
         return []
     roles: list[Role] = []
-    for part, period in _PARTS.items():
+    for part, keys in _PARTS.items():
         name = f"{column.name}_{part}"
-        if name not in names and count_distinct(calendar_part(column.moments, part)) > 1:
-            keys: ConfigKeys = {"type": "cyclic", "period": period}
-            note = f"the {part} of {column.name}"
+        fewest = _TREND_DAYS if part == "days" else 2
+        if name not in names and count_distinct(calendar_part(column.moments, part)) >= fewest:
+            note = _NOTES.get(part, f"the {part} of {column.name}")
             role = Role(name, keys, note)
             # One indicator says that the date is missing, however many parts it has.
             if not roles:
-                role = _with_indicator(replace(column, name=name), KINDS["cyclic"], keys, note)
+                role = _with_indicator(
+                    replace(column, name=name), KINDS[str(keys["type"])], keys, note
+                )
             roles.append(replace(role, source=column.name, part=part))
     return roles
 

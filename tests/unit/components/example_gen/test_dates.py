@@ -58,6 +58,8 @@ def test_calendar_features_are_those_of_python(values: list[datetime | None]) ->
         "month": lambda one: one.month,
         "day": lambda one: one.day,
         "day_of_year": lambda one: one.timetuple().tm_yday,
+        "weekend": lambda one: int(one.isoweekday() > 5),
+        "days": lambda one: (one - datetime(1970, 1, 1)).days,  # noqa: DTZ001
         "weekday": lambda one: one.isoweekday(),
         "hour": lambda one: one.hour,
         "minute": lambda one: one.minute,

@@ -121,6 +121,15 @@ def test_tasks() -> None:
     assert (number.task, number.label.classes) == ("regression", None)
     assert number.data.split.by == "row"
     assert number.evaluation.bounds["r2"].min == 0
+    assert number.label.scale == "standard"
+
+
+def test_skewed_numbers_are_scaled_by_rank_and_a_skewed_label_is_learned_by_its_logarithm() -> None:
+    draws = np.random.default_rng(7).lognormal(sigma=1.5, size=(2, 300))
+    pd.DataFrame({"income": draws[0], "cost": draws[1]}).to_csv("costs.csv", index=False)
+    config = written("cost", "costs.csv")
+    assert config.label.scale == "log1p"
+    assert config.problem().features["income"].model_dump()["scale"] == "quantile"
 
 
 def test_parquet_has_types_of_its_own() -> None:
@@ -133,6 +142,7 @@ def test_parquet_has_types_of_its_own() -> None:
         "age (years)": "numeric",
         "born_month": "cyclic",
         "born_weekday": "cyclic",
+        "born_days": "numeric",
     }
     text = Path("configs/demo.yaml").read_text()
     assert "tags: holds lists or structs" in text

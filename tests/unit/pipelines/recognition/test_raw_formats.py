@@ -86,7 +86,8 @@ def test_init_recognises_a_european_file(encoding: str) -> None:
     assert (data.decimal, data.thousands) == (",", ".")
     assert data.units == {"price": "€", "share": "%"}
     form = "%d.%m.%Y %H:%M"
-    assert data.dates == {"when": DateSpec(format=form, parts=("month", "weekday", "hour"))}
+    parts = ("month", "weekday", "hour", "days")
+    assert data.dates == {"when": DateSpec(format=form, parts=parts)}
     assert "?" in data.null_values
     written = Path("configs/orders.yaml")
     assert "# decimal is ',', thousands '.', as in '" in written.read_text(encoding="utf-8")
@@ -95,6 +96,7 @@ def test_init_recognises_a_european_file(encoding: str) -> None:
         "when_month": "cyclic",
         "when_weekday": "cyclic",
         "when_hour": "cyclic",
+        "when_days": "numeric",
         "price": "numeric",
         "share": "numeric",
         "area": "numeric",
@@ -175,6 +177,7 @@ def test_parquet_dates_give_the_same_features() -> None:
         "when_month",
         "when_weekday",
         "when_hour",
+        "when_days",
     ]
 
 
@@ -191,7 +194,7 @@ def test_check_accepts_dates_as_time_and_refuses_what_a_run_would_refuse() -> No
     unknown = failed(*by_time, "data.dates={}", "features={area: {type: numeric}}")
     assert "holds no time" in unknown["split"]
     assert "data.dates: {when: {format: '%d.%m.%Y %H:%M'}}" in unknown["split"]
-    wrong = failed("data.dates={when: {format: '%d.%m.%Y', parts: [month, weekday, hour]}}")
+    wrong = failed("data.dates={when: {format: '%d.%m.%Y', parts: [month, weekday, hour, days]}}")
     assert "orders.csv, line 2" in wrong["columns"]
     assert "data.dates.when.format: '%d.%m.%Y %H:%M'" in wrong["columns"]
     plain = failed("data.decimal='.'", "data.thousands=''", "data.units={}")
