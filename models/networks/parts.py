@@ -21,9 +21,9 @@ FEATURES_LAYER = "features"
 _TAKEN = re.compile(
     r"features|image|flat|probability|probabilities|standardised|prediction"
     r"|(input|embedding|flatten|category_encoding|piecewise_encoding)(_\d+)?"
-    r"|(member_\d+_)?(block|convolution|cross|token|attention)_\d+(_[a-z]+)*"
+    r"|(member_\d+_)?((block|convolution|cross|token|attention)_\d+(_[a-z]+)*|stem|last_[a-z]+)"
     r"|members|mean_of_members|member_(scales|rows|columns|views)|wide_and_deep|scaled_features"
-    r"|stem|last_norm|last_activation|tokens|pooled|feature_(rows|columns)"
+    r"|deep_and_cross|feature_columns|tokens|pooled"
 )
 
 

@@ -8,11 +8,23 @@ from typing import Annotated, Any, Union
 from pydantic import BeforeValidator, Field
 
 from models.networks.cnn import CnnSpec
+from models.networks.dcn import DcnSpec
 from models.networks.linear import LinearSpec
 from models.networks.mlp import MlpSpec
 from models.networks.python import PythonSpec
+from models.networks.residual import ResidualSpec
+from models.networks.transformer import TransformerSpec
 
-__all__ = ["CnnSpec", "LinearSpec", "MlpSpec", "NetworkSpec", "PythonSpec"]
+__all__ = [
+    "CnnSpec",
+    "DcnSpec",
+    "LinearSpec",
+    "MlpSpec",
+    "NetworkSpec",
+    "PythonSpec",
+    "ResidualSpec",
+    "TransformerSpec",
+]
 
 
 def _with_kind(value: Any) -> Any:
@@ -27,6 +39,9 @@ NetworkSpec = Annotated[
         Union[
             LinearSpec,
             MlpSpec,
+            ResidualSpec,
+            DcnSpec,
+            TransformerSpec,
             CnnSpec,
             PythonSpec,
         ],

@@ -48,7 +48,10 @@ def _plain_name(layer: Any) -> str:
 
 def _own_weights(trained: Any, layer: Any) -> list[Any]:
     """A wrapper's layer lost its kernel to the wrapper while it was trained."""
-    inner = getattr(trained, "layer", trained)
+    inner = getattr(trained, "layer", None)
+    if inner is None:
+        weights: list[Any] = trained.get_weights()
+        return weights
     names = [_last(weight.name) for weight in layer.weights]
     found = {_last(weight.name): weight for weight in (*trained.weights, *inner.weights)}
     return [found[name].numpy() for name in names]

@@ -54,7 +54,7 @@ def _pruning_conflict(weights: PrunedSpec, network: NetworkKind) -> str | None:
     if reason is not None:
         return reason
     if not network.widths():
-        return "the last layer is never pruned, and this network has no other with weights"
+        return "the last layer is never pruned, and this network has no hidden layer"
     odd = [width for width in network.widths() if width % _SMALLEST_BLOCK]
     if weights.pattern != "2:4" or not odd:
         return None

@@ -8,7 +8,7 @@ from models.compression.techniques.distillation import (
     student_inputs,
 )
 from models.networks import InputSpec, OutputSpec, build_network
-from models.networks.spec import CnnSpec, MlpSpec
+from models.networks.spec import CnnSpec, MlpSpec, ResidualSpec, TransformerSpec
 
 INPUTS = [InputSpec("n", "dense", 2), InputSpec("w", "embedding", 50, 8)]
 
@@ -24,6 +24,10 @@ def test_a_student_is_narrower_throughout():
     assert MlpSpec(units=(128, 64, 1)).student(0.5, None).units == (64, 32, 1)
     cnn = CnnSpec(kind="cnn", shape=(8, 8, 1), filters=(16, 32), units=(64,))
     assert cnn.student(0.25, None).filters == (4, 8)
+    residual = ResidualSpec(kind="residual", units=(8, 8), width=4).student(0.5, None)
+    assert (residual.units, residual.width) == ((4, 4), 2)
+    transformer = TransformerSpec(kind="transformer").student(0.5, None)
+    assert (transformer.width, transformer.heads, transformer.units) == (16, 2, 32)
     assert [port.dimension for port in student_inputs(INPUTS, 0.5)] == [None, 4]
     output = OutputSpec("binary", 2)
     teacher = build_network(MlpSpec(units=(32, 16)), INPUTS, output, keras)
@@ -31,6 +35,13 @@ def test_a_student_is_narrower_throughout():
         MlpSpec(units=(32, 16)).student(0.5, None), student_inputs(INPUTS, 0.5), output, keras
     )
     assert student.count_params() < 0.5 * teacher.count_params()
+
+
+def test_a_student_of_an_ensemble_may_have_one_member():
+    ensemble = MlpSpec(units=(8,), members=4, sharing="shared", linear_path=True)
+    one = ensemble.student(1.0, 1)
+    assert (one.members, one.sharing, one.units, one.linear_path) == (1, "none", (8,), True)
+    assert ensemble.student(0.5, None).members == 4
 
 
 def test_labels_alone_give_the_plain_loss():

@@ -9,7 +9,7 @@ from models.compression.spec import (
     tolerance_of,
 )
 from models.compression.techniques.table import find_technique, unsupported
-from models.networks.spec import CnnSpec, MlpSpec
+from models.networks.spec import CnnSpec, DcnSpec, LinearSpec, MlpSpec, TransformerSpec
 
 
 def _spec(**variants):
@@ -61,6 +61,7 @@ def test_another_gate_or_format_leaves_the_weights_as_they_are():
         ({"a": {"weights": "pruned", "pattern": "2:4"}}, "a sparsity of 0.5, not of 0.8"),
         ({"a": {"weights": "pruned", "sparsity": 0.4}}, "greater than or equal to 0.5"),
         ({"a": {"weights": "smaller"}}, "smaller"),
+        ({"a": {"weights": "distilled", "scale": 1}}, "a scale below 1, or members"),
         ({"a": {"format": "int4"}}, "unknown format 'int4'"),
         ({"a": {"format": "tflite_float61"}}, "did you mean 'tflite_float16'"),
         ({"a": {"format": "coreml_float32"}}, "did you mean"),
@@ -95,6 +96,23 @@ def test_what_cannot_be_made_is_reported_before_work_starts():
     assert "one is 6 wide" in unsupported(pattern, cnn)
     assert "a layer of 4 units" in unsupported(student, MlpSpec(units=(128, 4)))
     assert unsupported(plain, cnn) is None
+
+
+def test_what_an_ensemble_or_a_line_cannot_become_is_reported():
+    variants = _spec(
+        pruned={"weights": "pruned"},
+        narrow={"weights": "distilled"},
+        one={"weights": "distilled", "members": 1},
+    ).resolved()
+    pruned, narrow, one = (variant.weights for variant in variants)
+    line = LinearSpec(kind="linear")
+    assert "no hidden layer" in unsupported(pruned, line)
+    assert "no hidden layer" in unsupported(narrow, line)
+    assert (narrow.scale, one.scale) == (0.5, 1.0)
+    assert unsupported(one, MlpSpec(members=4)) is None
+    assert "no fewer" in unsupported(one, MlpSpec())
+    assert "only an ensemble" in unsupported(one, DcnSpec(kind="dcn"))
+    assert unsupported(narrow, TransformerSpec(kind="transformer")) is None
 
 
 def test_an_unknown_technique_is_an_error_that_names_the_nearest():

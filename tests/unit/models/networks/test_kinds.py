@@ -27,6 +27,9 @@ CASES = {
     "linear": {"kind": "linear", "l2": 1e-3},
     "linear_path": {"units": [8], "linear_path": True, "l1": 1e-3},
     "members": {"units": [8, 4], "members": 3, "linear_path": True},
+    "residual": {"kind": "residual", "units": [8], "width": 4, "members": 2},
+    "dcn": {"kind": "dcn", "units": [4], "rank": 2},
+    "transformer": {"kind": "transformer", "width": 8, "units": 8, "heads": 2, "blocks": 1},
     "shared": {"units": [8, 4], "members": 3, "sharing": "shared"},
 }
 
@@ -65,9 +68,7 @@ def network(request):
     )
 
 
-def _opened(network, batch, monkeypatch):
-    for form in (onnx, tflite):
-        monkeypatch.setattr(form, "write_artifact", lambda *arguments: None)
+def _opened(network, batch):
     split = SimpleNamespace(chunks=[{name: tf.constant(rows) for name, rows in batch.items()}])
     return SimpleNamespace(inputs=INPUTS, network=lambda: network, split=lambda name: split)
 
@@ -87,19 +88,19 @@ def test_a_kind_is_the_same_under_tf_keras_and_after_loading(network, batch, tmp
     np.testing.assert_allclose(answers, expected, atol=1e-6)
 
 
-def test_a_kind_answers_in_eight_bits_and_in_onnx(network, batch, tmp_path, monkeypatch):
+def test_a_kind_answers_in_eight_bits_and_in_onnx(network, batch, tmp_path):
     _, trained = network
-    opened = _opened(trained, batch, monkeypatch)
+    opened = _opened(trained, batch)
     expected = np.asarray(trained(batch, training=False))
     tensors = [batch["hour"], batch["origin"].astype(np.int32), batch["tail"].astype(np.int32)]
 
-    onnx.write_onnx("float32", opened, tmp_path, {})
+    onnx.write_onnx("float32", opened, tmp_path)
     session = onnxruntime.InferenceSession(tmp_path / onnx.MODEL_FILE)
     names = [entry.name for entry in session.get_inputs()]
     (answers,) = session.run(None, dict(zip(names, tensors, strict=True)))
     np.testing.assert_allclose(answers, expected, atol=1e-5)
 
-    tflite.write_tflite("int8_full", opened, tmp_path, {})
+    tflite.write_tflite("int8_full", opened, tmp_path)
     interpreter = Interpreter(model_path=str(tmp_path / tflite.MODEL_FILE))
     kinds = {detail["dtype"] for detail in interpreter.get_tensor_details()}
     assert np.int8 in kinds
