@@ -1,13 +1,13 @@
 """Calibration in the Trainer, baseline models and cross-validation, on real examples."""
 
 import copy
-import functools
 import json
 import shutil
 from pathlib import Path
 
 import keras
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
@@ -26,28 +26,17 @@ from components.cross_validation.config import CrossValidationSpec
 from components.cross_validation.folds import key_folds
 from components.cross_validation.validate import validate
 from components.example_gen.config import SplitSpec
-from evidence.prediction_table import read_scores
+from components.model_gate.gates import judge
+from evidence.config import EvaluationSpec
+from evidence.evidence import evidence
+from evidence.prediction_table import CANDIDATE, PredictionTable, read_scores
 from models.data.dataset import Source, load_columns, load_split, ordered_batches, split_of
 from models.data.raw_table import read_table
 from models.export.saved_model_parity import compare
 from models.export.scorer import Scorer
 from models.training.config import TrainerSpec
 from models.training.learning import predict
-from tests.fixtures.toy_world import World, serialize, toy_rows, write_records
-
-TEST_ROWS = 300
-
-
-def _world(case, root):
-    world = World(case, root)
-    world.rows["test"] = toy_rows(case, TEST_ROWS, 7)
-    write_records(world.folder / "test", serialize(world.rows["test"]))
-    return world
-
-
-@pytest.fixture(scope="module")
-def worlds(tmp_path_factory):
-    return functools.cache(lambda case: _world(case, tmp_path_factory.mktemp(case)))
+from tests.fixtures.toy_world import TEST_ROWS, serialize, write_records
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +98,11 @@ def _examples(world):
 
 
 @pytest.mark.parametrize("case", ["binary_int", "multiclass"])
-def test_the_temperature_is_in_the_saved_model(worlds, case):
+def test_the_temperature_is_in_the_saved_model(worlds, tmp_path, case):
     world = worlds(case)
-    plain, result = world.train("plain", network={"units": [64]}, epochs=12)
-    warm, report = world.train(
-        "warm", network={"units": [64]}, epochs=12, calibration="temperature"
-    )
+    fit = {"network": {"units": [64]}, "epochs": 12}
+    plain, result = world.train_in(tmp_path / "plain", **fit)
+    warm, report = world.train_in(tmp_path / "warm", **fit, calibration="temperature")
     assert _report(result)["calibration"] is None
     found = _report(report)["calibration"]
     columns = load_columns(_files(world)["val"], _source(world))
@@ -145,10 +133,10 @@ def test_a_regression_has_nothing_to_calibrate(worlds):
 
 
 @pytest.mark.parametrize("case", ["binary_int", "regression"])
-def test_the_keras_network_of_a_run_says_what_its_saved_model_says(worlds, case):
+def test_the_keras_network_of_a_run_says_what_its_saved_model_says(worlds, tmp_path, case):
     world = worlds(case)
     calibration = "none" if case == "regression" else "temperature"
-    model, run = world.train("kept", mixed_precision=True, calibration=calibration)
+    model, run = world.train_in(tmp_path, mixed_precision=True, calibration=calibration)
     network = keras.models.load_model(run / "network.keras")
     assert {weights.dtype for weights in network.get_weights() if weights.ndim > 1} == {
         np.dtype("float32")
@@ -213,34 +201,43 @@ def test_of_many_rows_an_equal_draw_is_learned_from(worlds):
     assert (scores["linear"] != other["linear"]).any()
 
 
-def test_shuffled_labels_teach_nobody_anything(shuffled):
-    scores, _ = _baselines(shuffled)
+def test_shuffled_labels_teach_nobody_anything_and_are_not_blessed(shuffled, tmp_path):
+    baselines, _ = _baselines(shuffled)
     columns = load_columns(_files(shuffled)["test"], _source(shuffled))
-    model, _ = shuffled.train("taught", epochs=10)
+    model, _ = shuffled.train_in(tmp_path, epochs=10)
     examples = tf.data.TFRecordDataset(_files(shuffled)["test"], compression_type="GZIP")
     asked = np.array(list(examples.as_numpy_iterator()), object)
-    scores["network"] = Scorer(model, "binary").examples([asked])
+    network = Scorer(model, "binary").examples([asked])
     labels = columns["y"]
     positives = int(labels.sum())
     # The standard error of an AUC by chance (Mann-Whitney), four times.
     error = np.sqrt((len(labels) + 1) / (12 * positives * (len(labels) - positives)))
-    for values in scores.values():
+    for values in (network, *baselines.values()):
         assert abs(roc_auc_score(labels, values) - 0.5) < 4 * error
+    classes = tuple(shuffled.problem.label_classes())
+    keys = pa.table({"row": np.arange(len(labels))})
+    table = PredictionTable("binary", classes, {}, labels, keys, {CANDIDATE: network})
+    spec = EvaluationSpec(resamples=200)
+    gates = judge(evidence(table, baselines, spec, seed=3), {}, spec)
+    # Without a bound, chance itself has to be distinguished from a model.
+    refusal = next(gate for gate in gates if gate.subject == "majority")
+    assert refusal.outcome == "block"
+    assert refusal.reason.endswith("Decided by evaluation.baselines.majority.")
 
 
 @pytest.mark.parametrize("case", ["binary_int", "multiclass", "regression"])
 def test_folds_have_mean_and_spread(worlds, case):
     world = worlds(case)
-    spec = CrossValidationSpec(trainer=_trainer(world), folds=3)
+    spec = CrossValidationSpec(trainer=_trainer(world, epochs=2), folds=2)
     found = validate(spec, _files(world, "train", "val"), world.schema, _graph(world))
     metric = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}
     name = metric[world.problem.task]
     values = [fold[name] for fold in found.folds]
     assert found.mean[name] == pytest.approx(np.mean(values))
     assert found.deviation[name] == pytest.approx(np.std(values, ddof=1))
-    assert len(set(values)) == 3
-    assert [fit["rows"] for fit in found.fits] == [200, 200, 200]
-    assert (found.rows, found.k, found.by) == (600, 3, "row")
+    assert len(set(values)) == 2
+    assert [fit["rows"] for fit in found.fits] == [300, 300]
+    assert (found.rows, found.k, found.by) == (600, 2, "row")
     assert "all of train" in found.caveat
 
 
@@ -259,13 +256,12 @@ def test_folds_follow_the_key_of_the_split(worlds):
     assert [fit["rows"] for fit in found.fits] == wanted != [300, 300]
 
 
-def _artifacts(world, **outputs):
+def _artifacts(world, root, **outputs):
     made = {
         "examples": standard_artifacts.Examples(),
         "schema": standard_artifacts.Schema(),
         "transform_graph": standard_artifacts.TransformGraph(),
     }
-    root = world.folder / "artifacts"
     for split in ("train", "val", "test"):
         shutil.copytree(world.folder / split, root / "examples" / f"Split-{split}")
         rows = len(world.rows[split]["y"])
@@ -280,9 +276,9 @@ def _artifacts(world, **outputs):
     return made
 
 
-def test_the_components_write_their_artifacts(worlds):
+def test_the_components_write_their_artifacts(worlds, tmp_path):
     world = worlds("binary_int")
-    made = _artifacts(world, baselines=BaselinesArtifact, folds=FoldsArtifact)
+    made = _artifacts(world, tmp_path, baselines=BaselinesArtifact, folds=FoldsArtifact)
     baselines, folds = made.pop("baselines"), made.pop("folds")
     BaselineModels.EXECUTOR_SPEC.executor_class._FUNCTION(
         **made,

@@ -22,7 +22,6 @@ from models.compression.formats import conversion, tflite
 from models.compression.runtimes import open_predictor, predict_table
 from models.compression.spec import VariantsSpec
 from models.data.raw_table import read_table
-from tests.fixtures.toy_variants import Digits, training_artifacts
 
 GATES = {"max_drop": 0.015, "tolerance": 0.2}
 VARIANTS = {
@@ -37,12 +36,10 @@ VARIANTS = {
 class Judged:
     """Every variant, made and weighed as the pipeline does it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, world, candidate, artifacts):
         self.folder = folder
-        world = Digits(folder)
-        self.candidate, run = world.train("trained", epochs=20)
-        (run / "spec.json").write_text(world.spec.model_dump_json())
-        self.artifacts = training_artifacts(world, run)
+        self.candidate = candidate
+        self.artifacts = artifacts
         self.specs = {one.name: one for one in VariantsSpec(variants=VARIANTS).resolved()}
         (folder / "weights").mkdir()
         report = weights.run(
@@ -55,7 +52,7 @@ class Judged:
         (folder / "weights" / weights.REPORT_FILE).write_text(json.dumps(report))
         for name in self.specs:
             self.make(name, folder / name)
-        rows = read_table(sorted(map(str, (folder / "test").iterdir())), world.schema)
+        rows = read_table(sorted(map(str, (world.folder / "test").iterdir())), world.schema)
         self.table = PredictionTable(
             "multiclass",
             tuple(range(10)),
@@ -81,10 +78,12 @@ class Judged:
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory):
+def judged(worlds, trained, materials, tmp_path_factory):
+    candidate, _ = trained("digits")
+    artifacts, _ = materials("digits")
     with pytest.MonkeyPatch.context() as patch:
         _convert_in_this_process(patch)
-        return Judged(tmp_path_factory.mktemp("digits"))
+        return Judged(tmp_path_factory.mktemp("digits"), worlds("digits"), candidate, artifacts)
 
 
 def _convert_in_this_process(patch):

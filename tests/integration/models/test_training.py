@@ -1,6 +1,5 @@
 """From raw examples to a SavedModel, for each task, with values missing in every column."""
 
-import functools
 import json
 import shutil
 from collections import Counter
@@ -23,7 +22,6 @@ from tests.fixtures.toy_world import (
     FEATURES,
     LABELS,
     ROWS,
-    World,
     serialize,
 )
 
@@ -33,16 +31,6 @@ def _report(run):
         raise AssertionError(f"{text} is not JSON")
 
     return json.loads((run / "training.json").read_text(), parse_constant=refuse)
-
-
-@pytest.fixture(scope="module")
-def worlds(tmp_path_factory):
-    return functools.cache(lambda case: World(case, tmp_path_factory.mktemp(case)))
-
-
-@pytest.fixture(scope="module")
-def trained(worlds):
-    return functools.cache(lambda case: worlds(case).train("trained"))
 
 
 def _transformed(world, rows):
@@ -238,17 +226,17 @@ def test_a_model_that_cannot_be_loaded_or_takes_too_long_is_refused(trained, tmp
         verify(model, run / "golden", 1e-5, 0.01)
 
 
-def test_equal_seeds_train_equal_models(trained, worlds):
+def test_equal_seeds_train_equal_models(trained, worlds, tmp_path):
     _, run = trained("binary_int")
-    _, again = worlds("binary_int").train("again")
+    _, again = worlds("binary_int").train_in(tmp_path)
     strip = [{k: v for k, v in e.items() if k != "seconds"} for e in _report(run)["history"]]
     other = [{k: v for k, v in e.items() if k != "seconds"} for e in _report(again)["history"]]
     assert strip == other
 
 
-def test_every_switch_of_the_config_trains(worlds):
-    model, run = worlds("binary_text").train(
-        "switches",
+def test_every_switch_of_the_config_trains(worlds, tmp_path):
+    model, run = worlds("binary_text").train_in(
+        tmp_path,
         network={"batch_norm": False, "dropout": 0.2, "l1": 1e-5, "activation": "gelu"},
         optimizer={"kind": "sgd", "learning_rate": 0.05},
         schedule={"kind": "plateau"},
@@ -265,16 +253,16 @@ def test_every_switch_of_the_config_trains(worlds):
     assert compare(model, run / "golden").max_difference <= 1e-5
 
 
-def test_a_loss_that_is_no_number_stops_the_run_with_a_remedy(worlds):
+def test_a_loss_that_is_no_number_stops_the_run_with_a_remedy(worlds, tmp_path):
     world = worlds("regression")
     with pytest.raises(ModelError, match="not a number") as caught:
-        world.train(
-            "nan",
+        world.train_in(
+            tmp_path,
             network={"batch_norm": False},
             optimizer={"kind": "sgd", "learning_rate": 1e30, "clip_norm": None},
             schedule={"kind": "constant"},
         )
     assert "learning_rate" in caught.value.fix
-    report = _report(world.folder / "nan" / "run")
+    report = _report(tmp_path / "run")
     assert report["diagnosis"][0]["name"] == "NaN loss"
-    assert not (world.folder / "nan" / "model").exists()
+    assert not (tmp_path / "model").exists()

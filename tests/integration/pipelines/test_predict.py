@@ -13,8 +13,6 @@ import pytest
 
 from models.data.raw_table import read_table
 from pipelines import cli
-from tests.fixtures.toy_variants import convert_to, training_artifacts
-from tests.fixtures.toy_world import World
 
 FORMS = ("savedmodel_float32", "tflite_float32", "onnx_float32")
 
@@ -22,24 +20,25 @@ FORMS = ("savedmodel_float32", "tflite_float32", "onnx_float32")
 class Place:
     """One network in every kind, beside its rows in val."""
 
-    def __init__(self, case, folder):
-        world = World(case, folder)
+    def __init__(self, world, artifacts, candidate, converted, folder):
         self.folder = folder
-        self.candidate, run = world.train("trained")
-        (run / "spec.json").write_text(world.spec.model_dump_json())
-        artifacts = training_artifacts(world, run)
-        for form in FORMS:
-            convert_to(form, artifacts, folder / form)
+        self.candidate = candidate
         columns = [*world.problem.features, "key"]
         self.table = read_table(artifacts.val_files, world.schema, columns)
         pq.write_table(self.table, folder / "rows.parquet")
         pa_csv.write_csv(self.table, folder / "rows.csv")
-        self.artifacts = [self.candidate, *(folder / form for form in FORMS)]
+        self.artifacts = [candidate, *converted]
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory):
-    return functools.cache(lambda case: Place(case, tmp_path_factory.mktemp(case)))
+def places(worlds, trained, materials, converted, tmp_path_factory):
+    def make(case):
+        forms = [converted(case, form) for form in FORMS]
+        candidate, _ = trained(case)
+        folder = tmp_path_factory.mktemp(case)
+        return Place(worlds(case), materials(case)[0], candidate, forms, folder)
+
+    return functools.cache(make)
 
 
 def _predict(artifact, data, out, *options):
@@ -74,11 +73,11 @@ def test_an_odd_row_gets_the_same_answers_too(places, tmp_path, capsys):
     """Fractions in a column of integers, numbers without end, words never seen, no value."""
     place = places("multiclass")
     lines = [
-        "num,count,examples,constant,flag,hour,color,code,the town,_île/(Straße)",
-        "inf,3.75,1e30,7,true,23.9,pink,99,nowhere,a\\b",
-        "-1e9,-5.5,NaN,0,0.5,-3,,,,",
-        ",,,,,,,,,",
-        "50,16777217,0.5,7,1,5,red,11.0,town 1,a\\nb",
+        "num,count,examples,constant,flag,hour,color,code,the town,_île/(Straße),skewed,heavy,tied",
+        "inf,3.75,1e30,7,true,23.9,pink,99,nowhere,a\\b,-1,1e30,0.5",
+        "-1e9,-5.5,NaN,0,0.5,-3,,,,,inf,-inf,-99",
+        ",,,,,,,,,,,,",
+        "50,16777217,0.5,7,1,5,red,11.0,town 1,a\\nb,20,0.5,3",
     ]
     (tmp_path / "odd.csv").write_text("\n".join(lines) + "\n")
     tables = [
@@ -120,8 +119,8 @@ def test_the_first_rows_are_printed_without_tensorflow(places, tmp_path):
         "import sys; from pipelines import cli; status = cli.main(sys.argv[1:]); "
         "assert not {'tensorflow', 'tfx'} & set(sys.modules); sys.exit(status)"
     )
-    for form in FORMS[1:]:
-        arguments = ["predict", str(place.folder / form), "--data", "rows.csv", "--rows", "3"]
+    for artifact in place.artifacts[2:]:
+        arguments = ["predict", str(artifact), "--data", "rows.csv", "--rows", "3"]
         done = subprocess.run(
             [sys.executable, "-c", script, *arguments],
             cwd=place.folder,
@@ -144,7 +143,7 @@ def test_a_broken_artifact_is_reported(places, tmp_path, capsys):
     data = str(place.folder / "rows.parquet")
     lost = tmp_path / "lost"
     lost.mkdir()
-    text = (place.folder / "tflite_float32" / "artifact.json").read_text()
+    text = (place.artifacts[2] / "artifact.json").read_text()
     (lost / "artifact.json").write_text(text)
     assert cli.main(["predict", str(lost), "--data", data]) == 1
     assert "no such file" in capsys.readouterr().err
