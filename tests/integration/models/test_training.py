@@ -153,7 +153,7 @@ def test_the_signatures_answer_what_a_client_and_tfma_need(trained, worlds, case
     labels = signatures["labels"](examples_=tf.constant(serialize(rows)))
     assert set(labels) == {"y"}
     features = signatures["transform_features"](examples_=tf.constant(serialize(rows)))
-    assert set(features) == {*FEATURES, "num_missing", "y"}
+    assert set(features) == {*FEATURES, "num_missing", "heavy_missing", "y"}
     task = world.problem.task
     if task == "regression":
         assert set(out) == {"predictions"}
