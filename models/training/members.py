@@ -44,6 +44,10 @@ class OneMember:
         """The rows as they are."""
         return rows
 
+    def split(self, rows: Any) -> Any:
+        """A value a row as `[1, batch]`."""
+        return tf.reshape(rows, [1, -1])
+
 
 class Members:
     """The members of an ensemble, over its own layers."""
@@ -83,6 +87,10 @@ class Members:
     def repeat(self, rows: Any) -> Any:
         """What belongs to the rows of a batch, once for each member; None stays None."""
         return None if rows is None else tf.concat([rows] * self.count, axis=0)
+
+    def split(self, rows: Any) -> Any:
+        """A value a row of all members as `[members, batch]`."""
+        return tf.reshape(rows, [self.count, -1])
 
     @property
     def _stripe(self) -> int:

@@ -134,7 +134,8 @@ class Objective:
             share, other = members.repeat(share), members.repeat(tf.roll(label, 1, axis=0))
             rows = share * self._row_loss(members.repeat(label), predicted.members)
             rows += (1 - share) * self._row_loss(other, predicted.members)
-        weights = self._weights(tf.stop_gradient(rows))
+        # Each member has hard and easy rows of its own, as if it learned alone.
+        weights = tf.reshape(self._weights(members.split(tf.stop_gradient(rows))), [-1])
         if weight is not None:
             weights *= tf.cast(tf.reshape(members.repeat(weight), [-1]), tf.float32)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -152,17 +153,27 @@ class Objective:
 
 
 def hard_weights(rows: Any, spec: HardExamplesSpec) -> Any:
-    """A weight for each row's loss, within bounds before their mean is made one."""
-    ratio = (rows + _EPSILON) / (tf.reduce_mean(rows) + _EPSILON)
+    """A weight for each row's loss, within bounds before their mean is made one.
+
+    Args:
+      rows: `[..., batch]`; each batch has weights of its own.
+      spec: How much the loss counts.
+    """
+    ratio = (rows + _EPSILON) / (_batch_mean(rows) + _EPSILON)
     weights = tf.clip_by_value(tf.pow(ratio, spec.power), 1.0 / spec.limit, spec.limit)
-    return weights / tf.reduce_mean(weights)
+    return weights / _batch_mean(weights)
 
 
 def easy_weights(rows: Any, epoch: Any, spec: CurriculumSpec) -> Any:
-    """Zero for the rows that do not count yet; the mean stays one."""
+    """Zero for the rows that do not count yet; the mean of each batch stays one."""
     share = tf.minimum(1.0, spec.start + (1.0 - spec.start) * epoch / spec.epochs)
-    count = tf.shape(rows)[0]
+    count = tf.shape(rows)[-1]
     easy = tf.cast(tf.math.ceil(share * tf.cast(count, tf.float32)), tf.int32)
-    bound = tf.sort(rows)[tf.clip_by_value(easy - 1, 0, count - 1)]
+    place = tf.clip_by_value(easy - 1, 0, count - 1)
+    bound = tf.gather(tf.sort(rows), place, axis=-1)[..., None]
     weights = tf.cast(rows <= bound, tf.float32)
-    return weights / tf.reduce_mean(weights)
+    return weights / _batch_mean(weights)
+
+
+def _batch_mean(rows: Any) -> Any:
+    return tf.reduce_mean(rows, axis=-1, keepdims=True)

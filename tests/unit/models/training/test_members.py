@@ -12,7 +12,8 @@ from models.networks import InputSpec, OutputSpec, build_network
 from models.networks.spec import LinearSpec, MlpSpec
 from models.training.config import TrainingSpec
 from models.training.fitting import compile_model, fit
-from models.training.members import Members, OneMember, find_members
+from models.training.members import MemberPredictions, Members, OneMember, find_members
+from models.training.objective import build_objective
 
 INPUTS = [InputSpec("x", "dense", 4)]
 OUTPUTS = {
@@ -138,3 +139,46 @@ def test_a_linear_network_does_as_well_as_scikit_learn_on_a_line(task):
         best = Ridge().fit(rows[train], labels[train]).predict(rows[test])
         gap = r2_score(labels[test], best) - r2_score(labels[test], predicted)
     assert gap < 0.005, gap
+
+
+class _Alone(OneMember):
+    """A member whose predictions are known."""
+
+    def __init__(self, predicted):
+        self._predicted = predicted
+
+    def predict(self, features):
+        return MemberPredictions(self._predicted, self._predicted)
+
+
+@pytest.mark.parametrize("sharing", ["none", "shared"])
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"loss": {"kind": "focal", "label_smoothing": 0.1}},
+        {"hard_examples": {"power": 1.5}},
+        {"curriculum": {"start": 0.3}},
+        {"mixup": {}, "loss": {"label_smoothing": 0.1}, "hard_examples": {}, "curriculum": {}},
+    ],
+)
+def test_the_loss_of_members_is_the_mean_of_what_each_has_alone(sharing, training, monkeypatch):
+    network = _network("binary", members=2, sharing=sharing)
+    spec = TrainingSpec.model_validate(training)
+    objective = build_objective(network, OUTPUTS["binary"], spec, 10)
+    rows, weights = {"x": tf.constant(_rows())}, np.linspace(0.5, 2, 32, dtype=np.float32)
+    # Labels that fit the second member better: its rows must not count as the easy ones of both.
+    predicted = find_members(network).predict(rows)
+    parts = tf.split(predicted.members, 2)
+    labels = tf.cast(parts[1][:, 0] > np.median(parts[1]), tf.float32)
+    share = tf.linspace(0.5, 1.0, 32)
+
+    def loss_of(members):
+        if spec.mixup:
+            both = members.predict(rows)
+            monkeypatch.setattr(objective, "_mixing", lambda features: (both, share))
+        return float(objective.evaluate(members, rows, labels, weights)[1])
+
+    together = loss_of(find_members(network))
+    alone = [loss_of(_Alone(part)) for part in parts]
+    assert alone[0] != pytest.approx(alone[1], rel=1e-3)
+    assert together == pytest.approx(np.mean(alone), rel=1e-5)
