@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from contracts.errors import ConfigError, KelpError
+from pipelines.commands.learning_rate import learning_rate
 from pipelines.commands.release import proxy, release, rollback
 from pipelines.commands.serving import serve, tf_serving
 
@@ -351,11 +352,8 @@ def predict(
     return 0
 
 
-cli.add_command(serve)
-cli.add_command(tf_serving)
-cli.add_command(proxy)
-cli.add_command(release)
-cli.add_command(rollback)
+for command in (learning_rate, serve, tf_serving, proxy, release, rollback):
+    cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

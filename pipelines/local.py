@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import os
 import shlex
 import time
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from components.tracker.config import RUN_VARIABLE, STARTED_VARIABLE
 from components.tracker.track import log_report
-from contracts.errors import ConfigError, EnvironmentProblem, KelpError
+from contracts.errors import ConfigError, KelpError
 from contracts.files import write_json
 from contracts.results.files import write_result
 from contracts.results.summary import MlflowRun, Summary
@@ -31,10 +28,18 @@ from pipelines.config.problem import LoadedConfig
 from pipelines.execution.capture import captured, peak_memory_mib, terminal
 from pipelines.execution.execute import Execution, NodeDone
 from pipelines.execution.failures import explain_failure
+from pipelines.execution.folders import new_folder, only_run
 from pipelines.execution.interruption import INTERRUPTED, Interruption, interruptible
 from pipelines.execution.lasting_imports import lasting_imports
 from pipelines.execution.progress import Progress
-from pipelines.execution.schedule import NODE_MIB, Step, default_jobs, free_memory_mib, from_step
+from pipelines.execution.schedule import (
+    NODE_MIB,
+    Step,
+    default_jobs,
+    free_memory_mib,
+    from_step,
+    until_step,
+)
 from pipelines.runs.conclusion import exit_status, last_line
 from pipelines.runs.record import record
 
@@ -58,8 +63,9 @@ class _Run:
     loaded: LoadedConfig
     root: Path
     folder: Path
-    start: str | None
-    jobs: int | None
+    start: str | None = None
+    jobs: int | None = None
+    end: str | None = None
     began: float = field(default_factory=time.monotonic)
     started: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat())
     seconds: dict[str, float] = field(default_factory=dict)
@@ -108,10 +114,10 @@ def run(
       jobs: How many components may run at once; as many as there are cores, and as free
         memory holds, where not given.
     """
-    os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
+    _quieten()
     root = Path(loaded.config.runs).resolve() / loaded.config.name
-    with _alone(root):
-        current = _Run(loaded, root, _new_folder(root), start, jobs)
+    with only_run(root):
+        current = _Run(loaded, root, new_folder(root), start, jobs)
         with terminal() as stream, interruptible() as interruption:
             console = Console(file=stream)
             try:
@@ -121,26 +127,33 @@ def run(
             return _succeed(current, console, require_blessing)
 
 
-def _new_folder(root: Path) -> Path:
-    stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
-    numbered = (f"{stamp}-{number}" for number in itertools.count(2))
-    folders = (root / name for name in itertools.chain([stamp], numbered))
-    folder = next(folder for folder in folders if not folder.exists())
-    try:
-        (folder / "logs").mkdir(parents=True)
-    except OSError as error:
-        raise _unwritable(root, error) from error
-    return folder
+def artifacts_until(loaded: LoadedConfig, component: str, folder: Path) -> dict[str, Outputs]:
+    """Runs a config's pipeline up to a component, and gives the artifacts by node.
+
+    What has not changed since an earlier run is taken from it.
+
+    Args:
+      loaded: The validated config.
+      component: The last node to do.
+      folder: Where logs go.
+
+    Raises:
+      KelpError: a component failed.
+    """
+    _quieten()
+    root = Path(loaded.config.runs).resolve() / loaded.config.name
+    current = _Run(loaded, root, folder, end=component)
+    with only_run(root), terminal() as stream, interruptible() as interruption:
+        try:
+            _run_nodes(current, Console(file=stream), True, interruption)
+        except Exception as error:
+            log = current.log(current.current.partition(",")[0])
+            raise explain_failure(error, current.current, _short(log)) from error
+    return current.outputs
 
 
-def _unwritable(root: Path, error: OSError) -> EnvironmentProblem:
-    return EnvironmentProblem(
-        "The run folder cannot be written.",
-        where=f"{root} (config key runs)",
-        expected="a folder with room that this user may write",
-        received=str(error),
-        fix="make room, correct the permissions, or choose another folder with runs=FOLDER",
-    )
+def _quieten() -> None:
+    os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
 
 
 def _run_nodes(
@@ -212,6 +225,9 @@ def _prepare(current: _Run, use_cache: bool) -> tuple[NodeStore, list[Any]]:
     pipeline = create_pipeline(current.loaded, current.root)
     compiled = compile_nodes(pipeline, current.folder.name)
     nodes = [node.pipeline_node for node in compiled.nodes]
+    if current.end is not None:
+        kept = until_step(current.end, [_step(node) for node in nodes])
+        nodes = [node for node in nodes if node.node_info.id in kept]
     again = set() if current.start is None else _from(current.start, nodes)
     for node in nodes:
         caching = node.execution_options.caching_options
@@ -351,29 +367,3 @@ def _point_latest(folder: Path) -> None:
 
 def _short(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-@contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Keeps a second run of the same pipeline out of its metadata store.
-
-    Raises:
-      EnvironmentProblem: another run is under way.
-    """
-    lock = FileLock(root / ".lock")
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise EnvironmentProblem(
-            "Another run of this pipeline is under way.",
-            where=str(root),
-            expected="one run at a time in a run folder",
-            fix="wait for it to end, or give this run folders of its own: runs=FOLDER",
-        ) from error
-    except OSError as error:
-        raise _unwritable(root, error) from error
-    try:
-        yield
-    finally:
-        lock.release()

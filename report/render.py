@@ -57,9 +57,9 @@ def write_report(
 def render(sources: Sources) -> str:
     """The page as text."""
     report = gather(sources)
-    style, script = _asset("report.css"), _asset("report.js")
+    style, script = asset("report.css"), asset("report.js")
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             report=report,
@@ -71,7 +71,8 @@ def render(sources: Sources) -> str:
     )
 
 
-def _asset(name: str) -> Markup:
+def asset(name: str) -> Markup:
+    """A style or a script of the templates, to be put into a page."""
     place = resources.files("report").joinpath("templates").joinpath(name)
     return Markup(place.read_text(encoding="utf-8"))
 
@@ -82,7 +83,8 @@ def _hash(script: str) -> str:
     return f"sha256-{base64.b64encode(digest).decode()}"
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Where templates are found, and the filters that they use."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("report", "templates"),
         autoescape=True,

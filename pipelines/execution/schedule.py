@@ -61,6 +61,15 @@ def from_step(start: str, steps: Sequence[Step]) -> set[str]:
     return chosen
 
 
+def until_step(end: str, steps: Sequence[Step]) -> set[str]:
+    """Gives `end` and all that it depends on."""
+    chosen = {end}
+    for step in reversed(steps):  # the last in topological order first
+        if step.name in chosen:
+            chosen |= step.needs
+    return chosen
+
+
 def default_jobs() -> int:
     """As many as there are cores, and as free memory holds."""
     return max(1, min(len(os.sched_getaffinity(0)), int(free_memory_mib() // NODE_MIB)))

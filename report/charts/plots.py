@@ -94,10 +94,9 @@ def lines(
 
 
 def _plot(axes: Axes, line: Line) -> None:
-    values = [float("nan") if value is None else value for value in line.y]
     axes.plot(
         line.x,
-        values,
+        _values(line),
         color=line.colour,
         linewidth=1.8,
         linestyle=(0, (5, 2.5)) if line.dashed else "solid",
@@ -107,15 +106,20 @@ def _plot(axes: Axes, line: Line) -> None:
     )
 
 
-def _limit(axes: Axes, x: Axis, y: Axis) -> None:
-    from matplotlib.ticker import MaxNLocator
+def _values(line: Line) -> list[float]:
+    return [float("nan") if value is None else value for value in line.y]
+
+
+def _limit(axes: Axes, x: Axis, y: Axis, *, log: bool = False) -> None:
+    from matplotlib.ticker import LogLocator, MaxNLocator
 
     axes.set_xlabel(svg.text(x.label))
     axes.set_ylabel(svg.text(y.label))
     axes.set_xlim(x.low, x.high)
     axes.set_ylim(y.low, y.high)
     whole = x.label == "epoch"
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole, min_n_ticks=1))
+    ticks = LogLocator() if log else MaxNLocator(6, integer=whole, min_n_ticks=1)
+    axes.xaxis.set_major_locator(ticks)
     axes.yaxis.set_major_locator(MaxNLocator(5))
 
 
@@ -234,6 +238,40 @@ def growth(
         axes.set_ylabel(svg.text(label))
 
     return svg.draw(name, alt, 250, paint)
+
+
+def sweep(
+    name: str,
+    alt: str,
+    measured: Line,
+    smoothed: Line,
+    marks: Sequence[tuple[str, float, str]],
+    height: Axis,
+) -> Markup:
+    """A curve over learning rates on a log scale, with its measurements and marked places.
+
+    Args:
+      name: Of the drawing.
+      alt: What a reader who cannot see it needs to know.
+      measured: Drawn as dots.
+      smoothed: Drawn as a line.
+      marks: Places on x, each with its label and colour.
+      height: The upright axis.
+    """
+
+    def paint(figure: Figure) -> None:
+        axes = _axes(figure, 56, 40, right=14)
+        axes.set_xscale("log")
+        dots = {"color": measured.colour, "markersize": 3.2, "alpha": 0.55}
+        axes.plot(measured.x, _values(measured), ".", **dots)
+        for label, place, colour in marks:
+            axes.axvline(place, color=colour, linewidth=1.6, linestyle=(0, (4, 3)), label=label)
+        _plot(axes, smoothed)
+        _limit(axes, Axis("learning rate"), height, log=True)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0e}".replace("e-0", "e-"))
+        axes.legend(loc="lower left", labelcolor=svg.INK, handlelength=1.8)
+
+    return svg.draw(name, alt, 280, paint)
 
 
 def _short_count(value: float) -> str:

@@ -136,6 +136,20 @@ def test_the_registry_and_the_run_tell_the_same_verdict(
     assert f"flights, run {runs[0]}: blessed" in workplace.printed("why", runs[0])
 
 
+def test_a_range_test_takes_what_the_run_has_made(workplace: Workplace) -> None:
+    before = workplace.runs
+    printed = workplace.printed("lr", *workplace.arguments()[2:])
+    assert re.search(
+        r"^training\.optimizer\.learning_rate=\S+  \(now 0\.\d+\)$", printed, re.MULTILINE
+    )
+    for name in ("ExampleGen", "DataGate", "Transform"):
+        assert re.search(rf"^{name} +cached ", printed, re.MULTILINE), printed
+    assert "Trainer" not in printed
+    page = Path(printed.partition("picture: ")[2].strip())
+    assert "Recommended" in (workplace.folder / page).read_text()
+    assert workplace.runs == before
+
+
 def test_where_the_report_is(workplace: Workplace, runs: list[str]) -> None:
     place = Path(workplace.printed("report", "--path").strip())
     assert place == (workplace.latest / "report.html").resolve()

@@ -65,6 +65,8 @@ def test_check_and_init_import_no_tensorflow(workplace: Path) -> None:
         (["run", "demo.yaml", "training.epohcs=3"], "did you mean 'epochs'?"),
         (["run", "nope.yaml"], "did you mean demo.yaml?"),
         (["init", "demo"], "--data"),
+        (["lr"], "CONFIG"),
+        (["lr", "demo.yaml", "--low", "0.5"], "--high is at least ten times as much"),
         (["summary", "demo"], "there is no run 'demo'"),
         (["summary"], "there is no run"),
         ([], "Usage: kelp"),

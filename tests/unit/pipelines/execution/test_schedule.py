@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from pipelines.execution import schedule
-from pipelines.execution.schedule import Step, default_jobs, free_memory_mib, from_step, next_step
+from pipelines.execution.schedule import (
+    Step,
+    default_jobs,
+    free_memory_mib,
+    from_step,
+    next_step,
+    until_step,
+)
 
 DATA = Step("Data", frozenset())
 LEFT, RIGHT = Step("Left", frozenset({"Data"})), Step("Right", frozenset({"Data"}))
@@ -76,3 +83,8 @@ def test_default_jobs_are_bounded_by_cores_and_memory(
     monkeypatch.setattr(schedule.os, "sched_getaffinity", lambda _: range(4))
     monkeypatch.setattr(schedule, "free_memory_mib", lambda: free)
     assert default_jobs() == jobs
+
+
+def test_a_step_needs_what_comes_before_it_and_nothing_else() -> None:
+    assert until_step("Left", GRAPH) == {"Data", "Left"}
+    assert until_step("End", GRAPH) == {"Data", "Left", "Right", "End"}
