@@ -164,7 +164,6 @@ class _Alone(OneMember):
 def test_the_loss_of_members_is_the_mean_of_what_each_has_alone(sharing, training, monkeypatch):
     network = _network("binary", members=2, sharing=sharing)
     spec = TrainingSpec.model_validate(training)
-    objective = build_objective(network, OUTPUTS["binary"], spec, 10)
     rows, weights = {"x": tf.constant(_rows())}, np.linspace(0.5, 2, 32, dtype=np.float32)
     # Labels that fit the second member better: its rows must not count as the easy ones of both.
     predicted = find_members(network).predict(rows)
@@ -173,6 +172,7 @@ def test_the_loss_of_members_is_the_mean_of_what_each_has_alone(sharing, trainin
     share = tf.linspace(0.5, 1.0, 32)
 
     def loss_of(members):
+        objective = build_objective(network, OUTPUTS["binary"], spec, 10)
         if spec.mixup:
             both = members.predict(rows)
             monkeypatch.setattr(objective, "_mixing", lambda features: (both, share))
