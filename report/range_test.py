@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from markupsafe import Markup
+
 from contracts.files import write_atomically
 from contracts.results.range_test import RangeTest
 from report.charts import plots, svg
@@ -44,7 +46,7 @@ def write_page(folder: Path, found: RangeTest, name: str, key: str) -> Path:
     return target
 
 
-def draw(found: RangeTest) -> svg.Markup:
+def draw(found: RangeTest) -> Markup:
     """Draws losses, their smoothed curve, and the rates that matter."""
     marks = [
         ("recommended", found.recommended, svg.GOOD),

@@ -262,16 +262,20 @@ def sweep(
     def paint(figure: Figure) -> None:
         axes = _axes(figure, 56, 40, right=14)
         axes.set_xscale("log")
-        dots = {"color": measured.colour, "markersize": 3.2, "alpha": 0.55}
-        axes.plot(measured.x, _values(measured), ".", **dots)
+        dots, colour = _values(measured), measured.colour
+        axes.plot(measured.x, dots, ".", color=colour, markersize=3.2, alpha=0.55)
         for label, place, colour in marks:
             axes.axvline(place, color=colour, linewidth=1.6, linestyle=(0, (4, 3)), label=label)
         _plot(axes, smoothed)
         _limit(axes, Axis("learning rate"), height, log=True)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0e}".replace("e-0", "e-"))
+        axes.xaxis.set_major_formatter(lambda value, _: _power(value))
         axes.legend(loc="lower left", labelcolor=svg.INK, handlelength=1.8)
 
     return svg.draw(name, alt, 280, paint)
+
+
+def _power(value: float) -> str:
+    return f"{value:g}" if value >= 1 else f"{value:.0e}".replace("e-0", "e-")
 
 
 def _short_count(value: float) -> str:
