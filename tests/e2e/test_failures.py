@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -16,6 +17,7 @@ import pytest
 from filelock import FileLock
 
 from contracts.errors import EnvironmentProblem, KelpError
+from pipelines import cli
 from pipelines.commands.schema import freeze
 from pipelines.config.problem import load_config
 from pipelines.local import run
@@ -78,15 +80,6 @@ def test_a_missing_label_column(
     assert "flights.parquet" in result
 
 
-def test_a_label_with_one_class(
-    place: Callable[[], Path], capfd: pytest.CaptureFixture[str]
-) -> None:
-    _change(place(), _set("delayed", lambda table: pa.array([0] * len(table))))
-    result = _fail(capfd)
-    assert "'delayed' has one class" in result
-    assert "DataGate" in result
-
-
 def test_a_parquet_file_cut_short(
     place: Callable[[], Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,13 +104,31 @@ def test_a_split_with_no_rows(place: Callable[[], Path], capfd: pytest.CaptureFi
     assert "date" in result
 
 
-def test_an_unseen_category_in_a_closed_domain(
+def test_a_leak_and_then_an_unseen_category_in_a_closed_domain(
     place: Callable[[], Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    config = Path("configs/flights.yaml")
-    # Stopped by the audit: the schema is inferred by then.
-    _fail(capfd, "data.audit.balance={severity: block, min_share: 0.5}")
-    freeze(load_config(config))
+    def leak(table: pa.Table) -> pa.Table:
+        noise = np.random.default_rng(0).normal(size=len(table))
+        late = table["delayed"].to_numpy() * 100.0
+        return table.append_column("leak", pa.array(late + noise))
+
+    _change(place(), leak)
+    result = _fail(capfd, "features.leak={type: numeric}")
+    assert "Feature 'leak' alone nearly decides the label 'delayed'" in result.splitlines()[0]
+    assert "leakage" in result
+    assert "DataGate, feature leak" in result
+    latest = Path("runs/flights/latest")
+    assert json.loads((latest / "summary.json").read_text())["stopped_at"] == "DataGate"
+    assert not Path("runs/flights/artifacts/Trainer").exists()
+    audit = json.loads((latest / "data_verdict" / "audit.json").read_text())
+    blocking = [check for check in audit["checks"] if check["outcome"] == "block"]
+    assert [(check["check"], check["feature"]) for check in blocking] == [("leakage", "leak")]
+    assert "The run failed at DataGate" in html.unescape((latest / "report.html").read_text())
+    assert cli.main(["why"]) == 0
+    assert "'leak' alone nearly decides" in capfd.readouterr().out
+
+    # The schema was inferred before the audit.
+    freeze(load_config(Path("configs/flights.yaml")))
 
     def unseen(table: pa.Table) -> pa.Array:
         return pa.array(["ZZ", *table["carrier"].to_pylist()[1:]])

@@ -142,6 +142,6 @@ def test_a_leak_and_a_shared_day_are_refused_by_name(tmp_path: Path) -> None:
 def test_broken_columns_are_refused_before_they_are_audited(tmp_path: Path) -> None:
     tables = splits()
     tables["val"] = with_column(tables["val"], "late", [0] * 400)
-    with pytest.raises(GateError, match="one class") as caught:
+    with pytest.raises(GateError, match="'late' has one class") as caught:
         _gate(tmp_path, tables, problem())
     assert caught.value.audit is None
