@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 from models.compression import parity
 from models.compression.spec import WeightsSpec
 from models.compression.weights import make_weights
-from tests.fixtures.toy_variants import convert_to
+from models.compression.weights import run as make_weights_here
+from tests.fixtures.toy_variants import convert_to, training_artifacts
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +90,27 @@ def test_a_student_is_smaller_and_answers_much_as_its_teacher(materials, weights
         np.load(place / "outputs.npz")[f"column/{output}"] for place in (golden, folder / "golden")
     )
     assert np.corrcoef(taught, student)[0, 1] > 0.7
+
+
+def test_an_ensemble_and_its_one_member_answer_alike_in_eight_bits_and_onnx(worlds, tmp_path):
+    """The member is made in this process, which costs no second import of TensorFlow."""
+    world, optimizer = worlds("binary_text"), {"learning_rate": 1e-2}
+    _, run = world.train_in(
+        tmp_path / "ensemble", {"members": 4, "linear_path": True}, epochs=8, optimizer=optimizer
+    )
+    ensemble = training_artifacts(world, run)
+    settings = {"weights": "distilled", "members": 1, "epochs": 6, "learning_rate": 1e-2}
+    request = {"weights": settings, "artifacts": ensemble.model_dump(), "folder": str(tmp_path)}
+    report = make_weights_here(request)
+    parameters = keras.models.load_model(run / "network.keras").count_params()
+    assert report["parameters"] < 0.6 * parameters
+    member = ensemble.with_network(tmp_path / "network.keras")
+    made = {"ensemble": (ensemble, run / "golden"), "member": (member, tmp_path / "golden")}
+    for name, (artifacts, golden) in made.items():
+        for form in ("savedmodel_int8", "tflite_int8_full", "onnx_float32"):
+            convert_to(form, artifacts, tmp_path / f"{name}_{form}")
+            gap = _gap(tmp_path / f"{name}_{form}", golden)["max_difference"]
+            assert gap <= (1e-5 if form == "onnx_float32" else 0.05), (name, form)
+    together, alone = (np.load(place / "outputs.npz") for _, place in made.values())
+    answers = [outputs["column/probabilities"] for outputs in (together, alone)]
+    assert np.corrcoef(*answers)[0, 1] > 0.7
