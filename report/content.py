@@ -75,9 +75,16 @@ def _training(sources: Sources) -> Part[Training]:
 def _training_facts(report: TrainingReport) -> list[tuple[str, str]]:
     early = ", stopped early" if report.stopped_early else ""
     kept = ", its moving average of weights" if report.kept_weights == "average" else ""
-    point, weights = report.operating_point, report.class_weights or {}
+    point, weights, refit = report.operating_point, report.class_weights or {}, report.refit
+    again = ""
+    if refit is not None:
+        again = (
+            f"on train and val, {count(refit.rows)} rows, {refit.epochs} epochs, "
+            f"{duration(refit.seconds)}; all that val says is about the fit before"
+        )
     return [
         ("Epochs", f"{report.epochs}{early}; the best was {report.best_epoch}{kept}"),
+        ("Refit", again),
         ("Parameters", count(report.parameters)),
         ("Device", f"{report.device} · {report.precision}"),
         ("Seconds of the fit", duration(report.seconds)),

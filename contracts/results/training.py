@@ -64,11 +64,28 @@ class TemperatureScaling(Result):
     error_after: float
 
 
+class Refit(Result):
+    """The fit on train and val that followed the first one; the network is that of this fit.
+
+    Attributes:
+      rows: Of train and val.
+      epochs: As many as the best one of the first fit.
+      loss: That of training in the last epoch.
+      seconds: Of this fit alone.
+    """
+
+    rows: int
+    epochs: int
+    loss: float
+    seconds: float
+
+
 class TrainingReport(ResultFile):
     """The fit, epoch by epoch; None stands for NaN and infinity.
 
     `kept_weights` says whether the network has the weights of the best epoch as they were, or
-    their moving average, because val's loss was lower with it.
+    their moving average, because val's loss was lower with it. With `refit`, all that val says
+    is about the first fit: history, diagnosis, operating point, calibration and metrics.
     """
 
     FILE: ClassVar[str] = "training.json"
@@ -91,3 +108,4 @@ class TrainingReport(ResultFile):
     operating_point: OperatingPoint | None = None
     calibration: TemperatureScaling | None = None
     val_metrics: dict[str, Number] | None = None
+    refit: Refit | None = None

@@ -33,8 +33,7 @@ def calibrate(network: Any, batches: Iterable[Any], labels: Array) -> Temperatur
     """
     logits = _logits(network, batches)
     temperature = find_temperature(logits, labels)
-    last = network.layers[-1]
-    last.set_weights([weights / np.float32(temperature) for weights in last.get_weights()])
+    divide_scores(network, temperature)
     before, after = probabilities(logits), probabilities(logits / temperature)
     return TemperatureScaling(
         temperature=temperature,
@@ -43,6 +42,12 @@ def calibrate(network: Any, batches: Iterable[Any], labels: Array) -> Temperatur
         error_before=calibration_error(before, labels),
         error_after=calibration_error(after, labels),
     )
+
+
+def divide_scores(network: Any, temperature: float) -> None:
+    """Divides the scores before the last activation, in place, by a temperature."""
+    last = network.layers[-1]
+    last.set_weights([weights / np.float32(temperature) for weights in last.get_weights()])
 
 
 def find_temperature(logits: Array, labels: Array) -> float:

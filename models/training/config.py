@@ -149,7 +149,9 @@ class TrainingSpec(Spec):
     """The fit loop, and what follows it.
 
     `calibration: temperature` divides the scores before the last activation by one number
-    learned on val; for classes only.
+    learned on val; for classes only. With `refit`, the network is fitted once more on train and
+    val, for as many epochs as the best one of the first fit, which decides all else: operating
+    point and temperature.
     """
 
     epochs: int = Field(20, ge=1)
@@ -164,6 +166,7 @@ class TrainingSpec(Spec):
     curriculum: CurriculumSpec | None = None
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
     calibration: Literal["none", "temperature"] = "none"
+    refit: bool = False
     mixed_precision: bool = False
     cache: Literal["auto", "memory", "none"] = "auto"
 

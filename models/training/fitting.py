@@ -13,6 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from contracts.errors import ModelError
+from contracts.results.training import Refit
 from models.networks import OutputSpec
 from models.tasks import find_task
 from models.training.averages import LOWER_LOSS, KeepBetter, Kept, WeightAverage, average_decay
@@ -268,6 +270,43 @@ def fit(
         seconds=time.monotonic() - started,
         kept="raw" if keep is None else keep.kept,
     )
+
+
+def repeat_fit(
+    model: MonitoredModel, train: tf.data.Dataset, rows: int, first: Fit, spec: TrainingSpec
+) -> Refit:
+    """Fits for as many epochs as another fit's best one, at its rates, without val.
+
+    Args:
+      model: Compiled for the steps of an epoch of these rows.
+      train: Batches.
+      rows: How many rows they have.
+      first: The other fit: it decides the epoch, and whether the moving average is kept.
+      spec: The loop of both.
+
+    Raises:
+      ModelError: the loss is not a number.
+    """
+    callbacks: list[Any] = [keras.callbacks.TerminateOnNaN()]
+    if spec.schedule.kind == "plateau":  # val decided, and has no say here
+        rates = [entry["learning_rate"] for entry in first.history]
+        callbacks.append(keras.callbacks.LearningRateScheduler(lambda epoch, _: rates[epoch]))
+    started = time.monotonic()
+    batches = _endless(train, model.steps_per_execution)
+    fitted = model.fit(
+        **batches, epochs=first.best_epoch, callbacks=callbacks, verbose=0, shuffle=False
+    )
+    loss = float(fitted.history["loss"][-1])
+    if not math.isfinite(loss):
+        raise ModelError(
+            "the fit on train and val was stopped: the loss is not a number",
+            where="Trainer, training.refit",
+            expected="a finite loss, as on train alone",
+            fix="lower training.optimizer.learning_rate, or set training.refit to false",
+        )
+    if model.average is not None and first.kept == "average":
+        model.average.swap()
+    return Refit(rows=rows, epochs=first.best_epoch, loss=loss, seconds=time.monotonic() - started)
 
 
 def _endless(train: tf.data.Dataset, steps_per_execution: int) -> dict[str, Any]:

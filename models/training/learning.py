@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from contracts.results.training import OperatingPoint, TemperatureScaling
+from contracts.results.training import OperatingPoint, Refit, TemperatureScaling
 from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.transformed import input_specs, output_spec
 from models.networks import build_network
 from models.tasks import find_task
 from models.training.calibration import calibrate
 from models.training.config import TrainerSpec
-from models.training.fitting import Device, Fit, compile_model, fit, precision
+from models.training.fitting import (
+    Device,
+    Fit,
+    MonitoredModel,
+    compile_model,
+    fit,
+    precision,
+    repeat_fit,
+)
 from models.training.operating_point import choose_threshold
 from models.training.smearing import smear
 
 Array = np.ndarray[Any, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -60,36 +69,73 @@ def fit_network(
       device: Where to.
       log_dir: Where TensorBoard's events go; None writes none.
     """
+    train, training = splits["train"], spec.training
+
+    def run(model: MonitoredModel) -> Fit:
+        batches = train_batches(train, training.batch_size, spec.seed, weights, packed=True)
+        return fit(model, batches, ordered_batches(splits["val"], packed=True), training, log_dir)
+
+    return _learn(spec, graph, train.labels, train, device, run)
+
+
+def refit_network(
+    spec: TrainerSpec,
+    graph: tft.TFTransformOutput,
+    labels: Array,
+    rows: Split,
+    weights: Sequence[float] | None,
+    device: Device,
+    first: Fit,
+) -> tuple[Any, Refit]:
+    """Fits anew on more rows, for as many epochs as the first fit's best one, without val.
+
+    Args:
+      spec: Network, loop and seed; the network starts from the same weights as in the first fit.
+      graph: The transform graph.
+      labels: Of train: a label's scale stays that of the first fit.
+      rows: Train and val.
+      weights: A weight per class id, as in the first fit.
+      device: Where to.
+      first: The first fit.
+
+    Raises:
+      ModelError: the loss is not a number.
+    """
+    keras.utils.set_random_seed(spec.seed)
+    batches = train_batches(rows, spec.training.batch_size, spec.seed, weights, packed=True)
+
+    def run(model: MonitoredModel) -> Refit:
+        return repeat_fit(model, batches, rows.rows, first, spec.training)
+
+    return _learn(spec, graph, labels, rows, device, run)
+
+
+def _learn(
+    spec: TrainerSpec,
+    graph: tft.TFTransformOutput,
+    labels: Array,
+    rows: Split,
+    device: Device,
+    run: Callable[[MonitoredModel], T],
+) -> tuple[Any, T]:
+    """Builds, fits by `run`, and builds again as it will be served."""
     inputs = input_specs(spec.problem, graph)
-    output = output_spec(spec.problem, splits["train"].labels)
-    train, val = splits["train"], splits["val"]
-    steps = math.ceil(train.rows / spec.training.batch_size)
+    output = output_spec(spec.problem, labels)
+    steps = math.ceil(rows.rows / spec.training.batch_size)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision(spec.training.mixed_precision))
     try:
         with device.strategy.scope():
             trained = build_network(spec.network, inputs, output, keras)
-            model = compile_model(
-                trained,
-                output,
-                spec.training,
-                steps,
-                train.features,
-            )
-            outcome = fit(
-                model,
-                train_batches(train, spec.training.batch_size, spec.seed, weights, packed=True),
-                ordered_batches(val, packed=True),
-                spec.training,
-                log_dir,
-            )
+            model = compile_model(trained, output, spec.training, steps, rows.features)
+            outcome = run(model)
     finally:
         keras.config.set_dtype_policy(policy)
     with tf.device("/CPU:0"):
         served = build_network(spec.network, inputs, output, keras)
         served.set_weights(trained.get_weights())
         if output.scale == "log1p":
-            smear(served, output, train.labels, predict(served, train))
+            smear(served, output, rows.labels, predict(served, rows))
     return served, outcome
 
 

@@ -16,7 +16,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from contracts.errors import ModelError
 from contracts.results.files import write_result
-from contracts.results.training import Diagnosis, TrainingReport
+from contracts.results.training import Diagnosis, Refit, TrainingReport
 from models.data.dataset import Source, Split, expand, load_split, ordered_batches
 from models.data.labels import check_labels, class_weights, constant_guess_loss
 from models.data.transform_layer import TransformLayer
@@ -24,10 +24,16 @@ from models.data.transformed import output_spec
 from models.export.golden_answers import golden_rows, write_answers
 from models.export.saved_model import Serving, export
 from models.tasks import find_task
+from models.training.calibration import divide_scores
 from models.training.config import TrainerSpec
 from models.training.diagnosis import diagnose
 from models.training.fitting import Device, Fit, choose_device, precision
-from models.training.learning import ValidationOutcome, choose_operating_point, fit_network
+from models.training.learning import (
+    ValidationOutcome,
+    choose_operating_point,
+    fit_network,
+    refit_network,
+)
 from models.training.signals import class_shares, collect_signals
 
 _LOG = logging.getLogger(__name__)
@@ -97,6 +103,10 @@ def train(job: Job) -> None:
         raise _not_a_number(diagnosis[0])
     validation = choose_operating_point(spec, network, splits["val"])
     facts |= {"diagnosis": _diagnose(spec, network, splits, weights, outcome, validation)}
+    if spec.training.refit:
+        network, facts["refit"] = _refit(job, source, splits["train"], weights, device, outcome)
+        if validation.calibration is not None:
+            divide_scores(network, validation.calibration.temperature)
     threshold = None if validation.point is None else validation.point.threshold
     serving = Serving(spec.problem, job.schema, source.transform, network, threshold)
     write_answers(job.run_dir / "golden", golden_rows(job.val_files), serving)
@@ -110,6 +120,20 @@ def train(job: Job) -> None:
     write_result(
         job.run_dir, _report(job, splits, outcome, device, facts | {"val_metrics": metrics})
     )
+
+
+def _refit(
+    job: Job,
+    source: Source,
+    train: Split,
+    weights: list[float] | None,
+    device: Device,
+    first: Fit,
+) -> tuple[Any, Refit]:
+    spec, files = job.spec, [*job.train_files, *job.val_files]
+    rows = load_split("train and val", files, source, spec.training.cache, seed=spec.seed)
+    _LOG.info("fitting again on train and val: %d rows, %d epochs", rows.rows, first.best_epoch)
+    return refit_network(spec, job.graph, train.labels, rows, weights, device, first)
 
 
 def _diagnose(

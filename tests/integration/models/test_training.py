@@ -245,8 +245,12 @@ def test_every_switch_of_the_config_trains(worlds, tmp_path):
         cache="none",
         epochs=30,
         early_stopping={"patience": 1, "min_delta": 0.05},
+        calibration="temperature",
+        refit=True,
     )
     report = _report(run)
+    assert report["refit"]["rows"] == sum(ROWS.values())
+    assert report["refit"]["epochs"] == report["best_epoch"] < report["epochs"]
     assert report["stopped_early"]
     assert report["class_weights"]["yes"] > report["class_weights"]["no"]
     # Served in float32 although trained in bfloat16.

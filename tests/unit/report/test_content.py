@@ -334,3 +334,14 @@ def test_the_trees_are_named_with_their_lead(run: Run) -> None:
     run.change("evidence", "evidence.json", evidence)
     steps = report_of(run).verdict.steps
     assert any("reach 0.7700, better than the network by 0.0115." in step for step in steps)
+
+
+def test_a_refit_is_said_with_what_val_is_about(run: Run) -> None:
+    training = run.read("model_run", "training.json")
+    refit = {"rows": 1200, "epochs": 3, "loss": 0.4, "seconds": 2.0}
+    run.change("model_run", "training.json", {**training, "refit": refit})
+    content = report_of(run).training.content
+    assert content is not None
+    said = dict(content.facts)["Refit"]
+    assert said.startswith("on train and val, 1,200 rows, 3 epochs")
+    assert said.endswith("all that val says is about the fit before")
