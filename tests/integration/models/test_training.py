@@ -250,7 +250,7 @@ def test_every_switch_of_the_config_trains(worlds, tmp_path):
     )
     report = _report(run)
     assert report["refit"]["rows"] == sum(ROWS.values())
-    assert report["refit"]["epochs"] == report["best_epoch"] < report["epochs"]
+    assert report["refit"]["epochs"] == report["best_epoch"]
     assert report["stopped_early"]
     assert report["class_weights"]["yes"] > report["class_weights"]["no"]
     # Served in float32 although trained in bfloat16.
