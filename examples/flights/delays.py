@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _RECENT = (1, 2, 3)
+_DAY = tuple(range(1, 13))
 _ROTATION = tuple(range(2, 13))
 # By feature: flights that share these columns, and how many hours before count.
 DELAYS: Mapping[str, tuple[tuple[str, ...], Sequence[int]]] = {
+    "city_delay": ((), (1, 2)),
+    "origin_hour_delay": (("origin",), (1,)),
     "origin_delay": (("origin",), _RECENT),
+    "origin_day_delay": (("origin",), _DAY),
+    "origin_carrier_delay": (("origin", "carrier"), _RECENT),
     "carrier_delay": (("carrier",), _RECENT),
     "dest_delay": (("dest",), _RECENT),
     "aircraft_delay": (("tailnum",), _ROTATION),

@@ -31,7 +31,8 @@ LATE_MINUTES = 15
 DEFINITION = (
     "Flights of 2013 from EWR, JFK and LGA with a known arrival delay, left-joined with the "
     "weather at their origin in the hour of the scheduled departure, and with the delays so "
-    "far of flights scheduled in the hours before. delayed: arrival more "
+    "far of flights scheduled in the hours before: of the city, the airport, the carrier, the "
+    "destination and the aircraft. delayed: arrival more "
     f"than {LATE_MINUTES} minutes late. Every other column is known at the scheduled departure."
 )
 
