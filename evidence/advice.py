@@ -77,6 +77,7 @@ class Figures:
       curve: The learning curve.
       smaller: A smaller form of the network.
       is_linear: Whether the network is a linear one.
+      is_piecewise: Whether it encodes numbers by bins already.
       all_rows: How many rows the data have, where a sample of them was looked at.
     """
 
@@ -93,6 +94,7 @@ class Figures:
     curve: LearningCurve | None = None
     smaller: SmallerModel | None = None
     is_linear: bool = False
+    is_piecewise: bool = False
     all_rows: int | None = None
 
     def standing(self, rival: Compared | None) -> Standing | None:
@@ -210,9 +212,14 @@ def _network_sentences(figures: Figures, verdict: Verdict) -> Iterator[str]:
             "any other network."
         )
     if verdict == "trees":
+        remedy = (
+            "more network.members and the rate that `kelp lr` recommends"
+            if figures.is_piecewise
+            else "embedding: piecewise on its numeric features and training.epochs higher"
+        )
         yield (
-            "Before you give the network up, try embedding: piecewise on its numeric features "
-            "and training.epochs higher; the leaderboard shows whether that closes the gap."
+            f"Before you give the network up, try {remedy}; the leaderboard shows whether that "
+            "closes the gap."
         )
     if verdict == "more_data":
         yield (
@@ -315,6 +322,8 @@ def _curve_sentences(figures: Figures) -> Iterator[str]:
         yield f"{seen}, a gain of {gain}: more rows are worth {where}."
     elif curve.gain.high is not None and curve.gain.high < bound:
         yield f"{seen}, a gain of {gain}: more rows alone would not help."
+    elif curve.gain.low is not None and curve.gain.low > 0:
+        yield f"{seen}, a gain of {gain}: it may be too little to be worth collecting them."
     else:
         yield f"{seen}, a gain of {gain}, which may be chance."
 

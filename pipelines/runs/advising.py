@@ -27,6 +27,7 @@ def advice_of_run(
     *,
     equal_within: float,
     is_linear: bool,
+    is_piecewise: bool,
 ) -> Advice | None:
     """Says which model to use and what to do next; None without baseline models.
 
@@ -37,6 +38,7 @@ def advice_of_run(
       variants: The verdicts on the variants.
       equal_within: `evaluation.baselines.equal_within`.
       is_linear: Whether the candidate is a linear network.
+      is_piecewise: Whether it encodes numbers by bins.
     """
     if not evidence.baselines:
         return None
@@ -57,6 +59,7 @@ def advice_of_run(
             curve=baselines.learning_curve if baselines else None,
             smaller=_smaller(variants),
             is_linear=is_linear,
+            is_piecewise=is_piecewise,
         )
     )
 

@@ -186,6 +186,10 @@ def _advice(
         variants,
         equal_within=loaded.config.evaluation.baselines.equal_within,
         is_linear=loaded.config.network.kind == "linear",
+        is_piecewise=any(
+            getattr(feature, "embedding", None) == "piecewise"
+            for feature in loaded.config.features.values()
+        ),
     )
 
 

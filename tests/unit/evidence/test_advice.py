@@ -73,6 +73,7 @@ SMALLER = SmallerModel("distilled_int8", _at(-0.0004, 0.0008), 0.35, is_other_ne
             "trees",
             "embedding: piecewise",
         ),
+        ({"trees": _rival(0.87, -0.02), "is_piecewise": True}, "trees", "try more network.members"),
         (
             {"linear": _rival(0.84, 0.01, 0.08), "trees": _rival(0.84, 0.01, 0.08)},
             "more_data",
@@ -120,6 +121,7 @@ def test_a_smaller_form_of_the_same_network_is_worth_a_word() -> None:
         (_at(0.02), ["more_data"], "a gain of +0.0200 [+0.0150, +0.0250]: more rows are worth"),
         (_at(0.001, 0.002), [], "more rows alone would not help"),
         (_at(0.01, 0.02), [], "which may be chance"),
+        (_at(0.004, 0.002), [], "too little to be worth collecting"),
     ],
 )
 def test_the_learning_curve_says_what_more_rows_are_worth(gain, also, words) -> None:

@@ -26,7 +26,15 @@ def _audit():
 
 def _advice(evidence, variants=()):
     fitted = BaselineReport.model_validate({"version": 1, **baselines()})
-    return advice_of_run(evidence, fitted, _audit(), variants, equal_within=0.02, is_linear=False)
+    return advice_of_run(
+        evidence,
+        fitted,
+        _audit(),
+        variants,
+        equal_within=0.02,
+        is_linear=False,
+        is_piecewise=False,
+    )
 
 
 def test_the_run_that_lost_to_its_trees_says_so_with_curve_and_labels():
