@@ -158,7 +158,7 @@ class RowPreparation:
         missing = np.isnan(matrix)
         features = self._numeric(matrix, missing)
         angles = matrix[self._angles.places] * self._angle
-        circles = np.nan_to_num(np.stack([np.sin(angles), np.cos(angles)], axis=-1), nan=0.0)
+        circles = np.nan_to_num(circle_points(angles), nan=0.0)
         features.update(zip(self._angles.names, circles, strict=True))
         flags = matrix[self._flags.places]
         yes = np.where(np.isnan(flags), self._half, (flags != 0).astype(np.float32))
@@ -166,6 +166,12 @@ class RowPreparation:
         indicators = missing.astype(np.float32)
         features.update({name: indicators[place][:, None] for place, name in self._indicators})
         return features
+
+
+def circle_points(angles: Array) -> Array:
+    """The points `[..., 2]` on the unit circle at angles in radians."""
+    points: Array = np.stack([np.sin(angles), np.cos(angles)], axis=-1)
+    return points
 
 
 class _Rows:

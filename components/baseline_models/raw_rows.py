@@ -11,6 +11,7 @@ import pyarrow as pa
 from components.baseline_models.estimators import Rows
 from components.data_gate.audit.cheap_model import columns_of
 from components.data_gate.audit.columns import labels_of
+from contracts.preparation import circle_points
 from models.features.cyclic import CyclicSpec
 from models.features.ports import InputSpec
 from models.features.spec import FeaturesSpec
@@ -51,6 +52,5 @@ def raw_rows(
 def _parts(filled: Array, known: Array, kind: object) -> list[Array]:
     missing = [] if known.all() else [(~known).astype(np.float64)]
     if isinstance(kind, CyclicSpec):
-        angle = filled * (2 * math.pi / kind.period)
-        return [np.sin(angle), np.cos(angle), *missing]
+        return [*circle_points(filled * (2 * math.pi / kind.period)).T, *missing]
     return [filled, *missing]

@@ -37,7 +37,8 @@ def data(tmp_path: Path) -> Path:
 def test_the_table_has_what_the_config_of_kelp_init_would_have(data: Path) -> None:
     proposal = propose(str(data), "late", "kelp advise")
     problem, table = problem_of(proposal), table_of(proposal)
-    assert set(problem.features) == {"size", "town", "day_month", "day_weekday", "day_hour"}
+    parts = {"day_month", "day_weekday", "day_hour", "day_days"}
+    assert set(problem.features) == {"size", "town", *parts}
     assert set(problem.raw_columns()) <= set(table.column_names)
     assert problem.label_classes() == ("no", "yes")
     assert set(table["day_hour"].to_pylist()) <= set(range(24))
