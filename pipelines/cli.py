@@ -102,7 +102,7 @@ def init(name: str, data: str, label: str, force: bool) -> int:
 @click.option("--label", required=True, metavar="COLUMN", help="The column to predict.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def advise(data: str, label: str, as_json: bool) -> int:
-    """Say by quick baseline models which kind of model DATA asks for.
+    """Recommend a kind of model for DATA, from quick baseline models.
 
     DATA is a file, folder, glob or a pattern with {SPAN}, as for `kelp init`.
     """

@@ -200,10 +200,9 @@ def _evidence(
         schema=schema,
     )
     nodes = {"Baseline": baseline, "Predictions": predictions, "Stress": stress}
-    nodes |= {"Evaluator": evaluator}
     nodes = {**_optional_evidence(loaded, examples, schema, transform), **nodes}
-    nodes["ModelGate"] = _model_gate(loaded, model, nodes)
-    return nodes
+    nodes["Evaluator"] = evaluator
+    return {**nodes, "ModelGate": _model_gate(loaded, model, nodes)}
 
 
 def _model_gate(loaded: LoadedConfig, model: Channel, nodes: Mapping[str, BaseNode]) -> BaseNode:

@@ -91,7 +91,7 @@ def propose(data: str, label: str, command: str) -> Proposal:
       ConfigError: The label will not do.
       DataError: The data cannot be read, or the label cannot be learned.
     """
-    spec = look_spec(data, f"{command} --data")
+    spec = look_spec(data, command)
     selection = select_files(spec)
     spec, guesses = guess_text(spec, selection)
     names = column_names(selection.sources[0].path, spec, selection)

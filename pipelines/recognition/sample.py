@@ -89,11 +89,6 @@ def column_names(path: str, spec: IngestSpec, selection: Selection) -> list[str]
         return list(file.schema_arrow.names)
 
 
-def take_sample(spec: IngestSpec, selection: Selection, rows: int = SAMPLE_ROWS) -> Sample:
-    """Reads the first rows of every file, all columns, about `rows` in all."""
-    return to_sample(read_head(spec, selection, rows), spec, selection)
-
-
 def read_head(spec: IngestSpec, selection: Selection, rows: int = SAMPLE_ROWS) -> pa.Table:
     """Reads the first rows of every file as they are: CSV as text, Parquet typed."""
     names = column_names(selection.sources[0].path, spec, selection)

@@ -7,7 +7,6 @@ import pytest
 
 from contracts.errors import ModelError
 from models.data.dataset import split_of
-from models.training.config import TrainerSpec
 from models.training.fitting import choose_device
 from models.training.range_test import (
     Curve,
@@ -16,6 +15,7 @@ from models.training.range_test import (
     sweep,
     until_explosion,
 )
+from tests.fixtures.tiny_trainer import tiny_trainer
 
 
 def _curve(noise=0.01, fall=0.4, steepest=-3.0, bottom=-1.5):
@@ -74,26 +74,7 @@ def test_the_steps_are_an_epoch_within_bounds():
 def test_a_tiny_network_is_swept_as_it_would_be_trained():
     values = np.random.default_rng(4).normal(size=(64, 1)).astype(np.float32)
     labels = (values[:, 0] > 0).astype(np.int64)
-    spec = TrainerSpec.model_validate(
-        {
-            "name": "tiny",
-            "seed": 3,
-            "problem": {
-                "task": "binary",
-                "label": {"name": "y"},
-                "features": {"a": {"type": "numeric"}},
-            },
-            "network": {"units": [4], "dropout": 0.0},
-            "training": {
-                "batch_size": 16,
-                "optimizer": {"accumulate": 2},
-                "ema": {"decay": 0.9},
-                "curriculum": {},
-                "mixup": {},
-            },
-            "costs": {},
-        }
-    )
+    spec = tiny_trainer(optimizer={"accumulate": 2}, ema={"decay": 0.9}, curriculum={}, mixup={})
     train = split_of("train", {"a": values, "y": labels}, "y")
     curve = sweep(spec, None, train, [1.0, 2.0], choose_device(), (1e-4, 1.0))
     assert len(curve.rates) == 100

@@ -5,9 +5,9 @@ import pytest
 
 from models.data.dataset import split_of
 from models.training.calibration import divide_scores
-from models.training.config import TrainerSpec
 from models.training.fitting import choose_device
 from models.training.learning import fit_network, predict, refit_network
+from tests.fixtures.tiny_trainer import tiny_trainer
 
 
 def _rows(count, seed):
@@ -24,26 +24,9 @@ def parts():
 
 
 def _spec(**training):
-    return TrainerSpec.model_validate(
-        {
-            "name": "tiny",
-            "seed": 3,
-            "problem": {
-                "task": "binary",
-                "label": {"name": "y"},
-                "features": {"a": {"type": "numeric"}},
-            },
-            "network": {"units": [4], "dropout": 0.0},
-            "training": {
-                "epochs": 3,
-                "batch_size": 16,
-                "schedule": {"kind": "plateau", "patience": 1, "factor": 0.1},
-                "optimizer": {"learning_rate": 0.05},
-            }
-            | training,
-            "costs": {},
-        }
-    )
+    plateau = {"kind": "plateau", "patience": 1, "factor": 0.1}
+    defaults = {"epochs": 3, "schedule": plateau, "optimizer": {"learning_rate": 0.05}}
+    return tiny_trainer(**defaults | training)
 
 
 def _first(spec, parts):

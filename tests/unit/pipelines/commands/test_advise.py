@@ -61,3 +61,13 @@ def test_an_unknown_label_is_an_error_with_the_columns(
 ) -> None:
     assert main(["advise", str(data), "--label", "lat"]) == 2
     assert "kelp advise --label" in capsys.readouterr().err
+
+
+def test_missing_data_are_reported_where_they_were_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["advise", "nowhere.csv", "--label", "late"]) == 1
+    printed = capsys.readouterr().err
+    assert "no file matches" in printed
+    # DATA is an argument of this command, not an option.
+    assert "--data" not in printed
