@@ -25,7 +25,7 @@ from contracts.text import nearest
 from models.user_code import use_code_folder
 from pipelines.commands import summary
 from pipelines.config.problem import LoadedConfig
-from pipelines.execution.capture import captured, peak_memory_mib, terminal
+from pipelines.execution.capture import captured, peak_memory_mib, quieten, terminal
 from pipelines.execution.execute import Execution, NodeDone
 from pipelines.execution.failures import explain_failure
 from pipelines.execution.folders import new_folder, only_run
@@ -34,12 +34,12 @@ from pipelines.execution.lasting_imports import lasting_imports
 from pipelines.execution.progress import Progress
 from pipelines.execution.schedule import (
     NODE_MIB,
-    Step,
     default_jobs,
     free_memory_mib,
     from_step,
     until_step,
 )
+from pipelines.execution.steps import steps_of
 from pipelines.runs.conclusion import exit_status, last_line
 from pipelines.runs.record import record
 
@@ -48,11 +48,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "1", "GRPC_VERBOSITY": "ERROR", "TF_USE_LEGACY_KERAS": "0"}
 FAILED = 1
 _SETUP = "Setup"
-# What these time must not depend on what runs beside them.
-_TIMING_NODES = ("VariantEvaluator",)
 _AUDIT_FOLDER = "data_verdict"
 
 
@@ -114,7 +111,7 @@ def run(
       jobs: How many components may run at once; as many as there are cores, and as free
         memory holds, where not given.
     """
-    _quieten()
+    quieten()
     root = Path(loaded.config.runs).resolve() / loaded.config.name
     with only_run(root):
         current = _Run(loaded, root, new_folder(root), start, jobs)
@@ -140,7 +137,7 @@ def artifacts_until(loaded: LoadedConfig, component: str, folder: Path) -> dict[
     Raises:
       KelpError: a component failed.
     """
-    _quieten()
+    quieten()
     root = Path(loaded.config.runs).resolve() / loaded.config.name
     current = _Run(loaded, root, folder, end=component)
     with only_run(root), terminal() as stream, interruptible() as interruption:
@@ -150,10 +147,6 @@ def artifacts_until(loaded: LoadedConfig, component: str, folder: Path) -> dict[
             log = current.log(current.current.partition(",")[0])
             raise explain_failure(error, current.current, _short(log)) from error
     return current.outputs
-
-
-def _quieten() -> None:
-    os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
 
 
 def _run_nodes(
@@ -194,17 +187,11 @@ def _set_up(current: _Run, progress: Progress, use_cache: bool) -> Execution:
     return Execution(
         store,
         {node.node_info.id: node for node in nodes},
-        [_step(node) for node in nodes],
+        steps_of(nodes),
         current.log,
         progress,
         lambda done: _keep(current, done, progress),
     )
-
-
-def _step(node: Any) -> Step:
-    name = node.node_info.id
-    alone = name.partition(".")[0] in _TIMING_NODES
-    return Step(name, frozenset(node.upstream_nodes), alone)
 
 
 def _keep(current: _Run, done: NodeDone, progress: Progress) -> None:
@@ -226,7 +213,7 @@ def _prepare(current: _Run, use_cache: bool) -> tuple[NodeStore, list[Any]]:
     compiled = compile_nodes(pipeline, current.folder.name)
     nodes = [node.pipeline_node for node in compiled.nodes]
     if current.end is not None:
-        kept = until_step(current.end, [_step(node) for node in nodes])
+        kept = until_step(current.end, steps_of(nodes))
         nodes = [node for node in nodes if node.node_info.id in kept]
     again = set() if current.start is None else _from(current.start, nodes)
     for node in nodes:
@@ -248,7 +235,7 @@ def _from(start: str, nodes: list[Any]) -> set[str]:
             received=start,
             fix=f"did you mean {close}?" if close else "",
         )
-    return from_step(start, [_step(node) for node in nodes])
+    return from_step(start, steps_of(nodes))
 
 
 def _rows(current: _Run) -> int | None:

@@ -11,6 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "1", "GRPC_VERBOSITY": "ERROR", "TF_USE_LEGACY_KERAS": "0"}
+
+
+def quieten() -> None:
+    """Has the libraries that this process imports from now on say less."""
+    os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
+
 
 def terminal() -> TextIO:
     """The terminal as it was, out of reach of `captured`; the caller closes it."""

@@ -70,6 +70,23 @@ def until_step(end: str, steps: Sequence[Step]) -> set[str]:
     return chosen
 
 
+def leave_out(names: Collection[str], steps: Sequence[Step]) -> list[Step]:
+    """Gives the steps without some of them; who needs one of those needs what it needs.
+
+    Args:
+      names: The ids of the steps to leave out.
+      steps: All steps, in topological order.
+    """
+    needs: dict[str, frozenset[str]] = {}
+    for step in steps:
+        direct = step.needs - set(names)
+        indirect = (needs[name] for name in step.needs & set(names))
+        needs[step.name] = direct.union(*indirect)
+    return [
+        Step(step.name, needs[step.name], step.alone) for step in steps if step.name not in names
+    ]
+
+
 def default_jobs() -> int:
     """As many as there are cores, and as free memory holds."""
     return max(1, min(len(os.sched_getaffinity(0)), int(free_memory_mib() // NODE_MIB)))

@@ -12,6 +12,7 @@ from pipelines.execution.schedule import (
     default_jobs,
     free_memory_mib,
     from_step,
+    leave_out,
     next_step,
     until_step,
 )
@@ -88,3 +89,12 @@ def test_default_jobs_are_bounded_by_cores_and_memory(
 def test_a_step_needs_what_comes_before_it_and_nothing_else() -> None:
     assert until_step("Left", GRAPH) == {"Data", "Left"}
     assert until_step("End", GRAPH) == {"Data", "Left", "Right", "End"}
+
+
+def test_who_needs_a_step_that_is_left_out_needs_what_it_needs() -> None:
+    steps = leave_out(["Left", "Data"], GRAPH)
+    assert [step.name for step in steps] == ["Timing", "Right", "End"]
+    assert [step.needs for step in steps] == [frozenset(), frozenset(), {"Right"}]
+    assert steps[0].alone
+    assert leave_out(["Left"], GRAPH)[-1].needs == {"Data", "Right"}
+    assert leave_out([], GRAPH) == GRAPH

@@ -1,0 +1,57 @@
+"""The nodes of a config's graph as steps: what a schedule and other orchestrators see of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.execution.capture import quieten
+from pipelines.execution.lasting_imports import lasting_imports
+from pipelines.execution.schedule import Step, leave_out
+
+if TYPE_CHECKING:
+    from pipelines.config.problem import LoadedConfig
+
+# What these time must not depend on what runs beside them.
+_TIMING_NODES = ("VariantEvaluator",)
+_RESOLVER = "tfx.dsl.components.common.resolver.Resolver"
+
+
+def graph_steps(loaded: LoadedConfig) -> list[Step]:
+    """Gives what of a config's graph `kelp node run` can run, in topological order.
+
+    A resolver is no step of its own: it is run together with each node that needs it, and such
+    a node needs what the resolver needs.
+    """
+    quieten()
+    with lasting_imports():
+        from pipelines.execution.compile import compile_nodes
+        from pipelines.graph import create_pipeline
+
+    compiled = compile_nodes(create_pipeline(loaded, Path(loaded.config.runs)), "none")
+    nodes = [node.pipeline_node for node in compiled.nodes]
+    return without_resolvers(nodes)
+
+
+def without_resolvers(nodes: Sequence[Any]) -> list[Step]:
+    """Gives the steps of compiled nodes that are not resolvers."""
+    resolvers = [node.node_info.id for node in nodes if is_resolver(node)]
+    return leave_out(resolvers, steps_of(nodes))
+
+
+def steps_of(nodes: Sequence[Any]) -> list[Step]:
+    """Gives compiled nodes as the schedule sees them."""
+    return [_step(node) for node in nodes]
+
+
+def is_resolver(node: Any) -> bool:
+    """Whether a compiled node only looks up artifacts of earlier runs."""
+    name: str = node.node_info.type.name
+    return name == _RESOLVER
+
+
+def _step(node: Any) -> Step:
+    name = node.node_info.id
+    alone = name.partition(".")[0] in _TIMING_NODES
+    return Step(name, frozenset(node.upstream_nodes), alone)
