@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from components.example_gen.dates import ISO, check_form
 from components.example_gen.numbers import NumberForm
 from contracts.spec import Spec
+from contracts.storage.location import Place
 from models.features.spec import Task
 
 SPLITS = ("train", "val", "test")
@@ -150,12 +151,12 @@ class RawFormat(Spec):
 class DataSpec(RawFormat):
     """The raw data.
 
-    `path` is a file, a folder or a glob, and may hold TFX's `{SPAN}` and `{VERSION}`;
-    of several versions of a span the newest is taken. `spans` is `all`, one number, a
-    range such as `3-8`, or `last 3`.
+    `path` is a file, a folder or a glob, local or in a bucket (`s3://`, `gs://`), and may
+    hold TFX's `{SPAN}` and `{VERSION}`; of several versions of a span the newest is taken.
+    `spans` is `all`, one number, a range such as `3-8`, or `last 3`.
     """
 
-    path: str = Field(min_length=1)
+    path: Place
     format: Literal["auto", "csv", "parquet"] = "auto"
     spans: str = "all"
     split: SplitSpec = SplitSpec()

@@ -6,11 +6,13 @@ import glob
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal
 
 from components.example_gen.config import IngestSpec
 from contracts.errors import ConfigError, DataError
+from contracts.storage.location import Location, is_remote, parse_location
+from contracts.storage.objects import StoredFile, find_file, list_files, list_names, open_stream
 from contracts.text import nearest
 
 Format = Literal["csv", "parquet"]
@@ -89,6 +91,8 @@ def choose_spans(existing: Iterable[int], spans: str) -> frozenset[int]:
 
 
 def _match(pattern: str) -> list[Source]:
+    if is_remote(pattern):
+        return _match_objects(pattern)
     literal = Path(pattern)
     if literal.exists():
         return [Source(path) for path in _expand(literal)]
@@ -106,6 +110,51 @@ def _match(pattern: str) -> list[Source]:
     return sorted(unique.values(), key=lambda source: (source.span, source.path))
 
 
+def _match_objects(pattern: str) -> list[Source]:
+    """As `_match`, in a bucket: one listing below what the pattern says without wildcards."""
+    literal = parse_location(pattern)
+    if find_file(literal) is not None:
+        return [Source(str(literal))]
+    wildcard = re.search(f"{_PLACEHOLDER.pattern}|{_GLOB.pattern}", literal.key)
+    if wildcard is None:
+        return [Source(path) for path in _data_below(str(literal), list_files(literal))]
+    folder = literal.key[: wildcard.start()].rpartition("/")[0]
+    base, regex = literal.root / folder, re.compile(_to_regex(str(literal)))
+    files = list_files(base)
+    hits: dict[str, re.Match[str]] = {}
+    for file in files:
+        path = str(file.location)
+        places = [path, *_parents(path, str(base))]
+        if not _hidden(PurePosixPath(path[len(str(base)) + 1 :]), marks=(".",)):
+            hits |= {place: hit for place in places if (hit := regex.fullmatch(place))}
+    sources = {}
+    for place, hit in sorted(hits.items()):
+        groups = hit.groupdict()
+        span, version = int(groups.get("SPAN") or 0), int(groups.get("VERSION") or 0)
+        for path in _data_below(place, files):
+            sources[path] = Source(path, span, version)
+    return sorted(sources.values(), key=lambda source: (source.span, source.path))
+
+
+def _parents(path: str, base: str) -> list[str]:
+    """The folders that an object is in, below a base."""
+    parts = path[len(base) + 1 :].split("/")[:-1]
+    return [f"{base}/{'/'.join(parts[:depth])}" for depth in range(1, len(parts) + 1)]
+
+
+def _data_below(place: str, files: Sequence[StoredFile]) -> list[str]:
+    """The object of this address, or all data in the folder of this address."""
+    paths = [str(file.location) for file in files]
+    if place in paths:
+        return [place]
+    below = {path: PurePosixPath(path[len(place) + 1 :]) for path in paths}
+    return [
+        path
+        for path, relative in below.items()
+        if path.startswith(f"{place}/") and _format_of_name(relative) and not _hidden(relative)
+    ]
+
+
 def _fits(source: Source, spec: IngestSpec) -> bool:
     named = _format_of_name(Path(source.path))
     return spec.format == "auto" or named is None or named == spec.format
@@ -121,8 +170,8 @@ def _expand(path: Path) -> list[str]:
     )
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in path.parts)
+def _hidden(path: PurePath, marks: tuple[str, ...] = (".", "_")) -> bool:
+    return any(part.startswith(marks) for part in path.parts)
 
 
 def _to_regex(pattern: str) -> str:
@@ -156,7 +205,7 @@ def _newest_versions(sources: Sequence[Source]) -> list[Source]:
     return [source for source in sources if source.version == newest[source.span]]
 
 
-def _format_of_name(path: Path) -> Format | None:
+def _format_of_name(path: PurePath) -> Format | None:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in _COMPRESSED:
         suffixes.pop()
@@ -186,11 +235,13 @@ def format_of(path: str) -> Format:
 
 
 def _format_of_bytes(path: str) -> Format:
-    with Path(path).open("rb") as file:
+    with open_stream(path, compression=None) as file:
         return "parquet" if file.read(4) == b"PAR1" else "csv"
 
 
 def _nothing_found(spec: IngestSpec) -> DataError:
+    if is_remote(spec.path):
+        return _nothing_in_bucket(spec, parse_location(spec.path))
     path = Path(_PLACEHOLDER.sub("*", spec.path))
     if path.is_dir():
         return DataError(
@@ -209,6 +260,18 @@ def _nothing_found(spec: IngestSpec) -> DataError:
         expected="a file, a folder or a glob that exists",
         received=spec.path,
         fix=near,
+    )
+
+
+def _nothing_in_bucket(spec: IngestSpec, place: Location) -> DataError:
+    parent = Location(place.scheme, place.bucket, place.key.rpartition("/")[0])
+    close = nearest(place.name, list_names(parent))
+    return DataError(
+        f"no object matches data.path {spec.path}",
+        where=f"{spec.where}: data.path",
+        expected=f"a file, a folder or a glob of files named *{', *'.join(_SUFFIXES)}",
+        received="an object that stands for a folder, and no data" if close == place.name else "",
+        fix=f"did you mean {parent / close}?" if close and close != place.name else "",
     )
 
 

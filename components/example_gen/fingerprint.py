@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from components.example_gen.files import Selection, Source
 from contracts.errors import EnvironmentProblem
+from contracts.storage.errors import storage_problem
+from contracts.storage.location import is_remote, parse_location
+from contracts.storage.objects import open_stream
 
 _CHUNK = 1 << 20
 
@@ -31,10 +33,12 @@ def fingerprint(selection: Selection) -> str:
 def _digest(source: Source) -> str:
     digest = hashlib.sha256()
     try:
-        with Path(source.path).open("rb") as file:
+        with open_stream(source.path, compression=None) as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
     except OSError as error:
+        if is_remote(source.path):
+            raise storage_problem(parse_location(source.path), error) from error
         raise EnvironmentProblem(
             f"cannot read {source.path}: {error.strerror}", where=source.path
         ) from error

@@ -16,10 +16,15 @@ import pyarrow.parquet as pq
 from components.example_gen.config import RawFormat
 from components.example_gen.text_encoding import UTF8, open_text, utf8_file, wrong_encoding
 from contracts.errors import DataError
+from contracts.storage.errors import is_of_server, storage_problem
+from contracts.storage.location import is_remote, parse_location
+from contracts.storage.objects import open_random, open_stream
 
 BLOCK_BYTES = 4 << 20
 _BATCH_ROWS = 32768
 _BATCH_CELLS = 1 << 20
+# How far into an object the line of a bad row is looked for.
+_SEARCHED_BYTES = 256 << 20
 
 
 def csv_header(path: str, spec: RawFormat) -> list[str]:
@@ -62,7 +67,7 @@ def csv_batches(path: str, columns: Sequence[str], spec: RawFormat) -> Iterator[
 def open_parquet(path: str) -> pq.ParquetFile:
     """Opens a Parquet file and reads its footer."""
     with _explained(path, "Parquet"):
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(open_random(path))
 
 
 def parquet_batches(
@@ -144,7 +149,7 @@ def _open_csv(
         convert.include_columns = list(columns)
         convert.column_types = {name: pa.string() for name in columns}
     return pa_csv.open_csv(
-        path,
+        open_stream(path),
         # One thread: only then does Arrow know the number of a bad row.
         read_options=pa_csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
         parse_options=pa_csv.ParseOptions(
@@ -156,7 +161,7 @@ def _open_csv(
 
 def _lone_header(path: str, spec: RawFormat) -> list[str]:
     """Reads a file of one line that no newline ends, which Arrow takes for empty."""
-    with pa.input_stream(path, compression="detect") as file:
+    with open_stream(path) as file:
         text = file.read(BLOCK_BYTES)
     if not text.strip():
         raise DataError(f"{path} is empty", where=path, expected="a header line, then rows")
@@ -172,6 +177,8 @@ def _explained(path: str, kind: str, encoding: str | None = None) -> Iterator[No
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeError) as error:
+        if is_remote(path) and is_of_server(error):
+            raise storage_problem(parse_location(path), error) from error
         encoded = None if encoding is None else _wrong_encoding(path, encoding)
         if encoded is not None:
             raise encoded from error
@@ -214,14 +221,21 @@ def _line_of(path: str, text: str, encoding: str) -> int | None:
     if encoding.startswith(("utf-16", "utf-32")):  # its lines do not end in one byte
         return None
     wanted = b"\n" + text.encode(encoding, errors="replace")
+    if is_remote(path):
+        with open_stream(path, compression=None) as stream:
+            return _line_in(stream.read(_SEARCHED_BYTES), wanted)
     with (
         Path(path).open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
     ):
-        at = data.find(wanted)
-        while at >= 0:
-            end = at + len(wanted)
-            if data[end : end + 1] in (b"", b"\n", b"\r"):
-                return data[:at].count(b"\n") + 2
-            at = data.find(wanted, at + 1)
+        return _line_in(data, wanted)
+
+
+def _line_in(data: bytes | mmap.mmap, wanted: bytes) -> int | None:
+    at = data.find(wanted)
+    while at >= 0:
+        end = at + len(wanted)
+        if data[end : end + 1] in (b"", b"\n", b"\r"):
+            return data[:at].count(b"\n") + 2
+        at = data.find(wanted, at + 1)
     return None

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-import pyarrow as pa
-
 from contracts.errors import DataError
+from contracts.storage.objects import open_stream
 
 UTF8 = "utf-8"
 _CHUNK_BYTES = 4 << 20
@@ -38,7 +37,7 @@ class Encoding:
 
 def likely_encoding(path: str) -> Encoding:
     """Finds out a file's encoding from its own bytes; it may be compressed."""
-    with pa.input_stream(path, compression="detect") as file:
+    with open_stream(path) as file:
         head = bytes(file.read(_HEAD_BYTES))
     for mark, name in _MARKS:
         if head.startswith(mark):
@@ -65,7 +64,7 @@ def first_undecodable(path: str, encoding: str) -> tuple[int, int] | None:
     """
     decoder = codecs.getincrementaldecoder(encoding)()
     offset = 0
-    with pa.input_stream(path, compression="detect") as file:
+    with open_stream(path) as file:
         while offset < _LOOKED_AT_BYTES:
             chunk = bytes(file.read(_CHUNK_BYTES))
             try:
@@ -102,7 +101,7 @@ def wrong_encoding(path: str, encoding: str) -> DataError | None:
 @contextmanager
 def open_text(path: str, encoding: str) -> Iterator[IO[str]]:
     """Opens a file, which may be compressed, as lines of text; nothing in it is an error."""
-    with pa.input_stream(path, compression="detect") as file:
+    with open_stream(path) as file:
         yield io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="\n")
 
 
@@ -127,7 +126,7 @@ def utf8_file(path: str, encoding: str, limit: int | None = None) -> Iterator[st
     with tempfile.NamedTemporaryFile(prefix="kelp-", suffix=".csv") as copy:
         decoder = codecs.getincrementaldecoder(encoding)()
         left = limit
-        with pa.input_stream(path, compression="detect") as file:
+        with open_stream(path) as file:
             while chunk := bytes(file.read(_CHUNK_BYTES if left is None else left)):
                 copy.write(decoder.decode(chunk).encode())
                 left = None if left is None else left - len(chunk)

@@ -21,6 +21,7 @@ from components.example_gen.rows import count_unit, make_units, read_unit
 from components.example_gen.scan import FileScan, columns_to_read, merge_kinds, scan_file
 from components.example_gen.split import plan_split
 from contracts.errors import DataError, EnvironmentProblem, KelpError
+from contracts.storage.objects import file_size
 from contracts.text import count, did_you_mean, shorten, some
 from models.tasks import find_task
 from pipelines.config.problem import LoadedConfig, require_schema
@@ -155,7 +156,7 @@ def _enough(selection: Selection) -> Iterator[str]:
         if size > _SCANNED_BYTES:
             return
         yield source.path
-        size += Path(source.path).stat().st_size if selection.format == "csv" else 0
+        size += file_size(source.path) if selection.format == "csv" else 0
 
 
 def _label(loaded: LoadedConfig, spec: IngestSpec, selection: Selection) -> str:

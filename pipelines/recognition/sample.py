@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -15,6 +14,7 @@ from components.example_gen.files import Selection
 from components.example_gen.reading import csv_batches, csv_header, open_parquet, parquet_batches
 from components.example_gen.text_encoding import UTF8, open_text
 from contracts.errors import DataError
+from contracts.storage.objects import file_size, open_stream
 from contracts.text import some
 
 SAMPLE_ROWS = 200_000
@@ -120,7 +120,7 @@ def count_rows(selection: Selection) -> int:
     if selection.format == "parquet":
         return sum(_parquet_rows(path) for path in paths)
     head = _head(paths[0])
-    size = sum(Path(path).stat().st_size for path in paths)
+    size = sum(map(file_size, paths))
     return max(0, int(size * head.count(b"\n") / max(1, len(head))) - 1)
 
 
@@ -197,7 +197,7 @@ def _parquet_rows(path: str) -> int:
 
 
 def _head(path: str) -> bytes:
-    with pa.input_stream(path, compression="detect") as file:
+    with open_stream(path) as file:
         return bytes(file.read(_HEAD_BYTES))
 
 

@@ -1,0 +1,129 @@
+"""Local copies of what is in a bucket: TensorFlow and Beam work on files.
+
+Each address has one local place, below `$KELP_STAGING` or `~/.cache/kelp/staging`:
+`s3://bucket/key` is `<there>/s3/bucket/key`. A copy is used again for as long as the marker
+in the bucket is the one it was made with.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from contracts.errors import EnvironmentProblem
+from contracts.storage.errors import StorageProblem
+from contracts.storage.folders import download, publish, read_marker
+from contracts.storage.location import SCHEMES, Location, is_remote, parse_location
+
+STAGING_VARIABLE = "KELP_STAGING"
+_MARKERS = ".markers"
+
+
+def staging_folder() -> Path:
+    """Gives the folder of all local copies."""
+    named = os.environ.get(STAGING_VARIABLE)
+    if named:
+        return Path(named).resolve()
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "kelp" / "staging"
+
+
+def local_place(place: str | Path) -> Path:
+    """Gives where the local copy of a place is, or would be; a local path is its own copy."""
+    if not is_remote(place):
+        return Path(place)
+    location = parse_location(str(place))
+    return staging_folder() / location.scheme / location.path
+
+
+def remote_place(path: str | Path) -> str:
+    """Gives the address whose local copy a path is; else the path itself."""
+    folder = staging_folder()
+    if is_remote(path) or not Path(path).is_relative_to(folder):
+        return str(path)
+    scheme, *parts = Path(path).relative_to(folder).parts
+    return f"{scheme}://{'/'.join(parts)}" if scheme in SCHEMES and parts else str(path)
+
+
+def stage(place: str | Path) -> Path:
+    """Gives the local copy of a published folder, which is made where it is missing or old.
+
+    Raises:
+      StorageProblem: The folder is not published, or cannot be read.
+    """
+    if not is_remote(place):
+        return Path(place)
+    location = parse_location(str(place))
+    folder, marker = local_place(place), _marker(location)
+    content = read_marker(location)
+    if content is None:
+        raise StorageProblem(
+            "There is no whole folder at this address.",
+            where=str(location),
+            expected="a folder that Kelp has published there",
+            fix="correct the address, or run the pipeline again",
+        )
+    with _locked(location):
+        if not (folder.is_dir() and marker.is_file() and marker.read_bytes() == content):
+            marker.unlink(missing_ok=True)
+            if folder.exists():
+                shutil.rmtree(folder)
+            with _written(folder):
+                download(location, content, folder)
+                _keep(marker, content)
+    return folder
+
+
+def publish_staged(place: str, last: tuple[str, ...] = ()) -> None:
+    """Publishes the local copy of an address: what was written there by this machine.
+
+    Raises:
+      StorageProblem: The bucket cannot be written.
+    """
+    location = parse_location(place)
+    with _locked(location):
+        marker = _marker(location)
+        marker.unlink(missing_ok=True)
+        _keep(marker, publish(local_place(place), location, last))
+
+
+def _marker(location: Location) -> Path:
+    name = hashlib.sha256(str(location).encode()).hexdigest()
+    return staging_folder() / _MARKERS / f"{name}.json"
+
+
+def _keep(marker: Path, content: bytes) -> None:
+    temporary = marker.with_suffix(".tmp")
+    temporary.write_bytes(content)
+    temporary.replace(marker)
+
+
+@contextmanager
+def _locked(location: Location) -> Iterator[None]:
+    """One process at a time copies a folder."""
+    path = _marker(location).with_suffix(".lock")
+    with _written(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("w")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentProblem(
+            "The local copy of a bucket's folder cannot be written.",
+            where=str(path),
+            expected="a folder with room that this user may write",
+            received=str(error),
+            fix=f"make room, or set {STAGING_VARIABLE} to another folder",
+        ) from error
