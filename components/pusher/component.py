@@ -14,12 +14,13 @@ from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
 from components.pusher.config import PushSpec
-from components.pusher.push import push
+from components.pusher.destination import push_version
 from components.pusher.warmup import write_warmup
 from components.tracker.lineage import folder_digest, text_digest
 from contracts.prediction_log import WARMUP_FILE
 from contracts.results.files import write_result
 from contracts.results.variant import PushParity
+from contracts.storage.location import join_place
 from models.data.raw_format_file import RAW_FORMAT_FILE
 from models.export.golden_rows import golden_columns
 from models.export.saved_model_parity import verify
@@ -60,8 +61,8 @@ def Pusher(  # noqa: N802 (a TFX component is named as a class)
         # As the registry tells models apart, so that its versions and these stay the same.
         facts = {"model": folder_digest(saved_model), "source": text_digest(model.uri)}
         facts["raw_format"] = text_digest(raw_format)
-        version = push(saved_model, Path(settings.root) / name, extra, facts)
+        version = push_version(saved_model, join_place(settings.root, name), extra, facts)
     write_result(Path(pushed_model.uri), PushParity(**parity.to_dict()))
     pushed_model.set_int_custom_property("pushed", 1)
-    pushed_model.set_string_custom_property("pushed_destination", str(version))
-    pushed_model.set_string_custom_property("pushed_version", version.name)
+    pushed_model.set_string_custom_property("pushed_destination", version)
+    pushed_model.set_string_custom_property("pushed_version", version.rpartition("/")[2])

@@ -1,4 +1,4 @@
-"""Copies a model into the serving root so that a watcher never sees half of it."""
+"""Copies a model into a local serving root so that a watcher never sees half of it."""
 
 from __future__ import annotations
 
@@ -49,13 +49,7 @@ def push(
     try:
         target.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(target)
-        shutil.copytree(model_dir, temporary)
-        for name, path in (extra or {}).items():
-            (temporary / EXTRA_FOLDER).mkdir(exist_ok=True)
-            shutil.copyfile(path, temporary / EXTRA_FOLDER / name)
-        if facts is not None:
-            (temporary / EXTRA_FOLDER).mkdir(exist_ok=True)
-            write_json(temporary / FACTS_FILE, facts)
+        assemble(temporary, model_dir, extra, facts)
         _write_through(temporary)
         return _rename_to_next(temporary, target)
     except OSError as error:
@@ -68,6 +62,22 @@ def push(
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def assemble(
+    folder: Path,
+    model_dir: Path,
+    extra: Mapping[str, Path] | None,
+    facts: Mapping[str, Any] | None,
+) -> None:
+    """Makes a folder that holds all that a version consists of."""
+    shutil.copytree(model_dir, folder)
+    for name, path in (extra or {}).items():
+        (folder / EXTRA_FOLDER).mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / EXTRA_FOLDER / name)
+    if facts is not None:
+        (folder / EXTRA_FOLDER).mkdir(exist_ok=True)
+        write_json(folder / FACTS_FILE, facts)
 
 
 def versions(target: Path) -> list[int]:

@@ -13,12 +13,13 @@ from typing import Any
 
 from components.compressor.make import MODEL_FOLDER
 from components.pusher.config import PushSpec
-from components.pusher.push import push, versions
+from components.pusher.destination import newest_version, push_version, read_newest
 from components.pusher.warmup import write_warmup
 from components.tracker.lineage import folder_digest
-from contracts.files import read_json, write_json
+from contracts.files import write_json
 from contracts.prediction_log import WARMUP_FILE
 from contracts.results.variant import VariantVerdict
+from contracts.storage.location import join_place
 from models.compression.weights import GOLDEN_FOLDER
 from models.data.raw_format_file import RAW_FORMAT_FILE
 from models.export.golden_rows import golden_columns
@@ -73,11 +74,11 @@ def deliver(
     """
     blessed = [one for one in made if one.goes_out]
     served = [one for one in blessed if _holds_preparation(one)]
-    pushed = {one.name: str(_serve(name, one, spec, lineage, raw_format)) for one in served}
+    pushed = {one.name: _serve(name, one, spec, lineage, raw_format) for one in served}
     files = [one for one in blessed if not _holds_preparation(one)]
     if files:
         folder = _ship(name, files, spec, lineage, raw_format)
-        pushed |= {one.name: str(folder / one.name) for one in files}
+        pushed |= {one.name: join_place(folder, one.name) for one in files}
     return pushed
 
 
@@ -87,9 +88,9 @@ def _holds_preparation(made: Made) -> bool:
 
 def _serve(
     name: str, made: Made, spec: PushSpec, lineage: Mapping[str, Any], raw_format: str
-) -> Path:
+) -> str:
     model, served_as = made.folder / MODEL_FOLDER, f"{name}-{made.name}"
-    target = Path(spec.root) / served_as
+    target = join_place(spec.root, served_as)
     with _assembled() as folder:
         shutil.copytree(model, folder, dirs_exist_ok=True)
         (folder / _EXTRA).mkdir(exist_ok=True)
@@ -98,18 +99,18 @@ def _serve(
         write_warmup(warmup, served_as, columns, spec.warmup_rows)
         _write_raw_format(folder / _EXTRA, raw_format)
         facts = _facts([made], lineage, raw_format)
-        return _push(folder, target, facts, Path(_EXTRA) / FACTS_FILE)
+        return _push(folder, target, facts, f"{_EXTRA}/{FACTS_FILE}")
 
 
 def _ship(
     name: str, files: Sequence[Made], spec: PushSpec, lineage: Mapping[str, Any], raw_format: str
-) -> Path:
+) -> str:
     with _assembled() as folder:
         for made in files:
             shutil.copytree(made.folder / MODEL_FOLDER, folder / made.name)
             _write_raw_format(folder / made.name, raw_format)
         facts = _facts(files, lineage, raw_format)
-        return _push(folder, Path(spec.artifacts) / name, facts, Path(FACTS_FILE))
+        return _push(folder, join_place(spec.artifacts, name), facts, FACTS_FILE)
 
 
 @contextmanager
@@ -118,14 +119,12 @@ def _assembled() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _push(folder: Path, target: Path, facts: dict[str, Any], place: Path) -> Path:
-    newest = target / str((versions(target) or [0])[-1])
-    if (newest / place).is_file():
-        before = read_json(newest / place)
-        if all(before.get(key) == facts[key] for key in ("digests", "raw_format")):
-            return newest
+def _push(folder: Path, target: str, facts: dict[str, Any], place: str) -> str:
+    before = read_newest(target, place)
+    if before is not None and all(before.get(k) == facts[k] for k in ("digests", "raw_format")):
+        return newest_version(target)
     write_json(folder / place, facts)
-    return push(folder, target)
+    return push_version(folder, target)
 
 
 def _write_raw_format(folder: Path, raw_format: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from components.pusher.config import PushSpec
 from components.variant_pusher.deliver import Made, deliver
 from contracts.results.variant import VariantVerdict
+from contracts.storage.staging import stage
 from models.export.golden_rows import write_golden
 
 FORMATS = {
@@ -86,3 +87,18 @@ def test_the_same_bytes_are_not_pushed_twice_and_others_are_a_version_more(
     assert second["lite"] == first["lite"]
     # Raw files that are written another way need another description, if not another model.
     assert deliver("flights", changed, spec, {}, '{"decimal": ","}')["int8"].endswith("int8/3")
+
+
+def test_variants_go_to_a_bucket_and_are_not_pushed_twice(tmp_path: Path, bucket: str) -> None:
+    made = [_made(tmp_path / "made", name) for name in ("int8", "lite")]
+    spec = PushSpec(root=f"s3://{bucket}/serving", artifacts=f"s3://{bucket}/artifacts/")
+    first = deliver("flights", made, spec, {}, "{}")
+    assert first == {
+        "int8": f"s3://{bucket}/serving/flights-int8/1",
+        "lite": f"s3://{bucket}/artifacts/flights/1/lite",
+    }
+    assert deliver("flights", made, spec, {}, "{}") == first
+    again = [_made(tmp_path / "made", "int8", content="b"), made[1]]
+    assert deliver("flights", again, spec, {}, "{}")["int8"].endswith("serving/flights-int8/2")
+    staged = stage(f"s3://{bucket}/artifacts/flights/1")
+    assert (staged / "lite" / "model.bin").read_text() == "lite a"

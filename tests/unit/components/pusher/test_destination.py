@@ -1,0 +1,78 @@
+"""Pushes to a bucket: numbered, whole or not there, and not repeated."""
+
+import pytest
+
+from components.pusher.destination import push_version
+from contracts.storage import folders
+from contracts.storage.folders import MARKER, list_published
+from contracts.storage.location import parse_location
+from contracts.storage.staging import stage
+
+
+@pytest.fixture
+def model_dir(tmp_path):
+    folder = tmp_path / "model"
+    (folder / "variables").mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(b"graph")
+    (folder / "variables" / "variables.index").write_bytes(b"index")
+    return folder
+
+
+@pytest.fixture
+def target(bucket):
+    return f"s3://{bucket}/models/flights"
+
+
+def test_versions_count_up_and_hold_everything(tmp_path, model_dir, target, bucket, object_store):
+    warmup = tmp_path / "warmup"
+    warmup.write_bytes(b"requests")
+    assert push_version(model_dir, target, {"warmup": warmup}) == f"{target}/1"
+    assert push_version(model_dir, target) == f"{target}/2"
+    assert [key for key in object_store.keys(bucket) if "/1/" in key] == [
+        f"models/flights/1/{name}"
+        for name in (
+            MARKER,
+            "assets.extra/warmup",
+            "saved_model.pb",
+            "variables/variables.index",
+        )
+    ]
+    assert (stage(f"{target}/1") / "assets.extra" / "warmup").read_bytes() == b"requests"
+
+
+def test_a_push_that_was_killed_leaves_no_version_and_the_next_one_takes_its_number(
+    model_dir, target, monkeypatch
+):
+    push_version(model_dir, target)
+    copied, copy = [], folders._copy_up
+
+    def dies_at_the_graph(path, location):
+        if location.name == "saved_model.pb":
+            raise KeyboardInterrupt
+        copied.append(location.name)
+        copy(path, location)
+
+    (model_dir / "leftover").write_bytes(b"x")
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "_copy_up", dies_at_the_graph)
+        with pytest.raises(KeyboardInterrupt):
+            push_version(model_dir, target)
+    assert sorted(copied) == ["leftover", "variables.index"]
+    assert list_published(parse_location(target)) == ["1"]
+    (model_dir / "leftover").unlink()
+    assert push_version(model_dir, target) == f"{target}/2"
+    assert not (stage(f"{target}/2") / "leftover").exists()
+
+
+def test_the_same_facts_are_not_pushed_twice(model_dir, target):
+    facts = {"model": "abc", "source": "def"}
+    assert push_version(model_dir, target, facts=facts) == f"{target}/1"
+    assert push_version(model_dir, target, facts=facts) == f"{target}/1"
+    assert push_version(model_dir, target, facts=facts | {"source": "ghi"}) == f"{target}/2"
+
+
+def test_what_is_no_version_does_not_count(model_dir, target, bucket, object_store):
+    client = object_store.client()
+    for key in ("41/", "latest/", "9/saved_model.pb"):
+        client.put_object(Bucket=bucket, Key=f"models/flights/{key}", Body=b"")
+    assert push_version(model_dir, target) == f"{target}/1"
