@@ -14,6 +14,7 @@ from typing_extensions import Self
 from contracts import yaml
 from contracts.errors import EnvironmentProblem
 from contracts.spec import Spec
+from contracts.storage.location import Place
 from contracts.validation import validated
 from serving.release.config import ReleaseSpec
 from serving.request_log.config import RequestLogSpec
@@ -153,7 +154,7 @@ class ServingSpec(Spec):
       port: The port; 0 takes a free one.
       grpc_port: The port of TensorFlow Serving's gRPC services; None has none.
       workers: Processes that serve; each has all models.
-      models_root: SavedModels: `<root>/<name>/<version>/`.
+      models_root: SavedModels: `<root>/<name>/<version>/`; a folder, or a place in a bucket.
       artifacts: TFLite and ONNX files: `<artifacts>/<name>/<version>/<variant>/`.
       model_config_file: TensorFlow Serving's models.config; serves just what it names.
       poll_s: Seconds between two looks at the folders.
@@ -175,8 +176,8 @@ class ServingSpec(Spec):
     port: int = Field(8501, ge=0, le=65535)
     grpc_port: int | None = Field(None, ge=1, le=65535)
     workers: int = Field(1, ge=1, le=64)
-    models_root: str = "serving_models"
-    artifacts: str = "artifacts"
+    models_root: Place = "serving_models"
+    artifacts: Place = "artifacts"
     model_config_file: str | None = None
     poll_s: float = Field(1.0, gt=0, le=3600)
     policy: PolicySpec = PolicySpec()

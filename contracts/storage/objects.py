@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,18 @@ def remove_file(location: Location) -> None:
             connect(location).delete_file(location.path)
         except FileNotFoundError:
             return
+
+
+def try_to_write(folder: Location) -> None:
+    """Writes a small object below a place, and removes it.
+
+    Raises:
+      StorageProblem: The bucket is not there, or does not allow it.
+    """
+    probe = folder / f".kelp-check-{uuid.uuid4().hex}"
+    require_bucket(folder)
+    write_bytes(probe, b"written by kelp check, and may be removed\n")
+    remove_file(probe)
 
 
 def open_stream(place: str, compression: str | None = "detect") -> pa.NativeFile:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import shutil
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -24,11 +22,11 @@ from contracts.errors import DataError, EnvironmentProblem, KelpError
 from contracts.storage.objects import file_size
 from contracts.text import count, did_you_mean, shorten, some
 from models.tasks import find_task
+from pipelines.commands.check_places import check_writable
 from pipelines.config.problem import LoadedConfig, require_schema
 from pipelines.installed_packages import wrong_packages
 from pipelines.recognition.sample import distinct_values
 
-_FREE_BYTES = 2 << 30
 _SCANNED_BYTES = 512 << 20
 _ERRORS_SHOWN = 10
 _PYTHONS = ((3, 10), (3, 13))
@@ -55,8 +53,8 @@ def check(loaded: LoadedConfig) -> list[Checked]:
     for name, look in (
         ("python", _python),
         ("packages", _packages),
-        ("runs", lambda: _folder(Path(loaded.config.runs), "runs")),
-        ("push.root", lambda: _folder(Path(loaded.config.push.root), "push.root")),
+        ("runs", lambda: check_writable(loaded.config.runs, "runs")),
+        ("push.root", lambda: check_writable(loaded.config.push.root, "push.root")),
     ):
         results.append(_checked(name, look))
     return results
@@ -238,27 +236,3 @@ def _packages() -> str:
         )
     version = importlib.metadata.version
     return ", ".join(f"{name} {version(name)}" for name in ("tfx", "tensorflow", "keras"))
-
-
-def _folder(folder: Path, key: str) -> str:
-    existing = folder
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise EnvironmentProblem(
-            f"{folder} cannot be written",
-            where=f"key {key}: {folder}",
-            expected="a folder that this user may write",
-            received=f"{existing} is not a folder" if existing.is_file() else "no permission",
-            fix=f"correct the permissions, or choose another folder with {key}=FOLDER",
-        )
-    free = shutil.disk_usage(existing).free
-    if free < _FREE_BYTES:
-        raise EnvironmentProblem(
-            f"the disk of {folder} is nearly full",
-            where=f"key {key}: {folder}",
-            expected=f"{_FREE_BYTES >> 30} GiB free",
-            received=f"{free / 2**30:.1f} GiB",
-            fix="make room, such as by removing old runs, or choose another disk",
-        )
-    return f"{folder}: writable, {free / 2**30:.0f} GiB free"

@@ -18,6 +18,7 @@ from contracts.text import did_you_mean, some
 from pipelines.execution.capture import captured
 from pipelines.prediction.raw_format import raw_format
 from pipelines.prediction.single_row import checked, row_from_file, row_from_text
+from pipelines.prediction.staged_model import staged_model
 
 SERVING_ROOT = Path("serving_models")
 
@@ -66,6 +67,7 @@ def find_model(model: str, root: Path = SERVING_ROOT) -> Path:
     Raises:
       ConfigError: there is none.
     """
+    model = staged_model(model)
     for folder in (Path(model), root / model):
         if (folder / "saved_model.pb").is_file():
             return folder

@@ -19,6 +19,7 @@ from pipelines.execution.capture import captured
 from pipelines.prediction.answers import COLUMNS, AnswerFile, answer_table
 from pipelines.prediction.raw_format import format_explained, raw_format
 from pipelines.prediction.raw_rows import RawRows, open_rows, require_columns
+from pipelines.prediction.staged_model import staged_model
 
 _ROWS_AT_ONCE = 4096
 
@@ -96,6 +97,7 @@ def find_artifact(artifact: str) -> Path:
     Raises:
       ConfigError: there is none, or several.
     """
+    artifact = staged_model(artifact)
     folder = Path(artifact)
     if folder.is_file() and (folder.parent / ARTIFACT_FILE).is_file():
         folder = folder.parent

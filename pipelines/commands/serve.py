@@ -50,9 +50,11 @@ def write_production(
     """
     from serving.config import load_spec
     from serving.production import write_server_files
+    from serving.versions.mirror import require_local
 
     spec = load_spec(config, {"models_root": str(models_root) if models_root else None})
-    return write_server_files(out, Path(spec.models_root), spec, base)
+    root = require_local(spec.models_root, "kelp tf-serving")
+    return write_server_files(out, root, spec, base)
 
 
 def run_proxy(
@@ -81,12 +83,13 @@ def run_proxy(
     from serving.config import load_spec
     from serving.proxy.server import serve_proxy
     from serving.release.state import RELEASES_FILE
+    from serving.versions.mirror import require_local
 
     spec = load_spec(config, given)
     changes = {"folder": log, "sample": sample}
     given = {key: value for key, value in changes.items() if value is not None}
     spec = spec.model_copy(update={"request_log": spec.request_log.model_copy(update=given)})
-    releases = Path(spec.models_root) / RELEASES_FILE
+    releases = require_local(spec.models_root, "kelp proxy") / RELEASES_FILE
     return serve_proxy(upstream, spec, releases, click.echo, ca)
 
 
@@ -119,11 +122,12 @@ def run_release(
     from serving.release.controller import release, release_at_once, rollback
     from serving.release.plan import Plan
     from serving.release.traffic import Place
+    from serving.versions.mirror import require_local
 
     spec = load_spec(config, given)
     file = Path(spec.model_config_file) if spec.model_config_file else None
     plan = Plan(
-        place=Place(name, Path(spec.models_root), file),
+        place=Place(name, require_local(spec.models_root, "kelp release"), file),
         server=urls[0],
         proxy=urls[1],
         spec=spec.release,

@@ -12,6 +12,7 @@ from contracts.files import write_atomically
 from serving.config import PolicySpec, ServingSpec
 from serving.release.config_file import CONFIG_FILE, ModelEntry, read_config
 from serving.versions.folders import Found, artifacts_in, models_in, versions_in
+from serving.versions.mirror import Mirror
 
 
 @dataclass(frozen=True)
@@ -56,23 +57,28 @@ class Sources:
         self._spec = spec
         self._shared = shared
         self._pinned: Pinned | None = None
+        self._root = Mirror(spec.models_root, spec)
+        self._artifacts = Mirror(spec.artifacts, spec)
         named = spec.model_config_file
-        self._file = Path(named) if named else Path(spec.models_root) / CONFIG_FILE
+        self._file = Path(named) if named else self._root.folder / CONFIG_FILE
         self._is_all = named is not None
         self._stamp: tuple[int, int] | None = None
         self._entries: dict[str, ModelEntry] = {}
         self._names: dict[Path, tuple[str, ...]] = {}
         self.problem: KelpError | None = None
+        self._file_problem: KelpError | None = None
 
     def look(self) -> list[Target]:
         """What is to be served now, by name.
 
-        A models.config that cannot be read counts as it was before; `problem` says so.
+        A models.config or a bucket that cannot be read counts as it was before; `problem` says
+        so.
 
         Raises:
-          KelpError: the file that the config names was never read yet.
+          KelpError: the file that the config names, or the bucket, was never read yet.
         """
         self._read_file()
+        self.problem = self._file_problem
         pinned = self.pinned()
         entries = self._entries if pinned is None else pinned.entries
         if self._is_all or pinned is not None:
@@ -80,7 +86,10 @@ class Sources:
                 self._target(name, versions_in(Path(entry.base_path)), entry)
                 for name, entry in sorted(entries.items())
             ]
-        artifacts, root = Path(self._spec.artifacts), Path(self._spec.models_root)
+        for mirror in (self._artifacts, self._root):
+            mirror.refresh()
+            self.problem = self.problem or mirror.problem
+        artifacts, root = self._artifacts.folder, self._root.folder
         found = self._seen(artifacts, artifacts_in(artifacts))
         found |= self._seen(
             root, {name: versions_in(base) for name, base in models_in(root).items()}
@@ -156,7 +165,7 @@ class Sources:
             stat = self._file.stat()
         except OSError:
             if not self._is_all:
-                self._entries, self._stamp, self.problem = {}, None, None
+                self._entries, self._stamp, self._file_problem = {}, None, None
                 return
             stat = None
         stamp = (stat.st_mtime_ns, stat.st_size) if stat else None
@@ -164,11 +173,11 @@ class Sources:
             return
         try:
             self._entries = read_config(self._file)
-            self.problem = None
+            self._file_problem = None
         except KelpError as problem:
             if self._is_all and self._stamp is None and not self._entries:
                 raise
-            self.problem = problem
+            self._file_problem = problem
         self._stamp = stamp
 
 

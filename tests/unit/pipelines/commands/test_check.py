@@ -15,6 +15,7 @@ from contracts.errors import KelpError
 from pipelines import installed_packages
 from pipelines.commands.check import Checked, check, report
 from pipelines.config.problem import load_config
+from tests.fixtures.object_store import ObjectStore
 
 CONFIG = """\
 name: demo
@@ -118,3 +119,32 @@ def test_the_report_stays_within_ten_lines(capsys: pytest.CaptureFixture[str]) -
     assert len(lines) <= 10
     assert lines[-1] == "... and 3 errors more"
     assert report(results[:1], Console(), Console(stderr=True)) == 0
+
+
+def test_data_runs_and_models_in_a_bucket(
+    config_file: Path, bucket: str, object_store: ObjectStore
+) -> None:
+    content = Path("data.parquet").read_bytes()
+    object_store.client().put_object(Bucket=bucket, Key="raw/data.parquet", Body=content)
+    there = [f"data.path=s3://{bucket}/raw", f"runs=s3://{bucket}/runs"]
+    assert errors(config_file, *there, f"push.root=s3://{bucket}/models") == {}
+    assert [key for key in object_store.keys(bucket) if not key.endswith("/")] == [
+        "raw/data.parquet"
+    ]
+    missing = errors(config_file, "runs=s3://not-there/runs", "push.root=s3://not-there/x")
+    assert {place: error.what for place, error in missing.items()} == {
+        "runs": "There is no bucket 'not-there'.",
+        "push.root": "There is no bucket 'not-there'.",
+    }
+
+
+def test_credentials_that_may_not_write(
+    config_file: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "this-is-not-the-secret")
+    found = errors(config_file, f"data.path=s3://{bucket}/raw", f"runs=s3://{bucket}/runs")
+    assert set(found) == {"files", "runs"}
+    for error in found.values():
+        assert "credentials" in error.what
+        assert len(error.lines()) <= 10
+        assert "this-is-not" not in error.to_json()
