@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 _WIDTH = 400
+# Of an address such as postgresql://user:password@host; errors are printed and recorded.
+_PASSWORD = re.compile(r"(://[^/@\s:]*:)[^@\s]*@")
 _FIELDS = ("what", "where", "expected", "received", "fix")
 
 
@@ -105,5 +108,5 @@ def _tree(root: type[KelpError]) -> list[type[KelpError]]:
 
 
 def _one_line(text: str) -> str:
-    flat = " ".join(str(text).split())
+    flat = _PASSWORD.sub(r"\1***@", " ".join(str(text).split()))
     return flat if len(flat) <= _WIDTH else flat[: _WIDTH - 3] + "..."

@@ -12,6 +12,7 @@ import click
 
 from contracts.errors import ConfigError, KelpError
 from pipelines.commands.learning_rate import learning_rate
+from pipelines.commands.node import node
 from pipelines.commands.release import proxy, release, rollback
 from pipelines.commands.serving import serve, tf_serving
 
@@ -352,7 +353,7 @@ def predict(
     return 0
 
 
-for command in (learning_rate, serve, tf_serving, proxy, release, rollback):
+for command in (learning_rate, node, serve, tf_serving, proxy, release, rollback):
     cli.add_command(command)
 
 

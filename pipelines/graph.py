@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from ml_metadata.proto.metadata_store_pb2 import ConnectionConfig
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.schema_gen.component import SchemaGen
@@ -21,7 +22,6 @@ from tfx.components.trainer.component import Trainer
 from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
-from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types import standard_artifacts
@@ -56,7 +56,8 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
 
     Args:
       loaded: The validated config.
-      root: Where artifacts and their metadata live.
+      root: Where artifacts live. Where their metadata live, the runner says: a compiled graph
+        must not hold a password.
     """
     config = loaded.config
     data, schema = _data(loaded)
@@ -394,6 +395,7 @@ def _pipeline(loaded: LoadedConfig, root: Path, nodes: list[BaseNode]) -> Pipeli
         pipeline_root=str(root / "artifacts"),
         components=nodes,
         enable_cache=True,
-        metadata_connection_config=sqlite_metadata_connection_config(str(root / "metadata.sqlite")),
+        # The runner has its own, which may hold a password.
+        metadata_connection_config=ConnectionConfig(),
         beam_pipeline_args=beam_args(loaded.config.beam.runner),
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -22,8 +20,9 @@ from contracts.files import read_json
 from contracts.results.files import read_result
 from contracts.results.summary import Metrics, Summary
 from models.user_code import use_code_folder
-from pipelines.config.problem import KelpConfig, LoadedConfig, config_digest
+from pipelines.config.problem import KelpConfig, LoadedConfig, config_digest, content_digest
 from pipelines.execution.capture import captured
+from pipelines.execution.metadata import MetadataSpec
 from pipelines.runs.find import LATEST
 from pipelines.runs.record import (
     CODE_FOLDER,
@@ -108,23 +107,18 @@ def read_recording(folder: Path) -> Recording:
             fix=f"kelp run {summary.config}",
         )
     content = read_json(folder / CONFIG_FILE)
-    if _digest(content) != summary.digests.config:
+    if content_digest(content) != summary.digests.config:
         raise ConfigError(
             "the recorded config was changed after the run: digests.config differs",
             where=str(folder / CONFIG_FILE),
             expected=summary.digests.config,
-            received=_digest(content),
+            received=content_digest(content),
         )
     place = folder / MACHINE_FILE
     if (folder / CODE_FOLDER).is_dir():
         use_code_folder(folder / CODE_FOLDER)
     config = KelpConfig.model_validate(content)
     return Recording(folder, summary, config, read_json(place) if place.is_file() else {})
-
-
-def _digest(content: Any) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def require_same_data(recording: Recording) -> None:
@@ -177,6 +171,7 @@ def replay_config(recording: Recording, root: Path) -> LoadedConfig:
     content["runs"] = str(root)
     content["push"]["root"] = str(root / "serving_models")
     content["tracking"]["enabled"] = False
+    content["metadata"] = MetadataSpec().model_dump()
     frozen = recording.folder / SCHEMA_FILE
     content["data"]["schema"] = str(frozen) if frozen.is_file() else None
     config = KelpConfig.model_validate(content)

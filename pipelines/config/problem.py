@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -40,6 +40,7 @@ from models.training.config import TrainerSpec, TrainingSpec
 from models.user_code import FunctionSource, code_folder, find_function, use_code_folder
 from pipelines.config.consistency import consistency_errors
 from pipelines.config.overrides import apply_overrides
+from pipelines.execution.metadata import MetadataSpec
 from report.config import CardSpec
 
 
@@ -67,6 +68,7 @@ class KelpConfig(Spec):
     card: CardSpec = CardSpec()
     runs: str = Field("runs", min_length=1)
     beam: BeamSpec = BeamSpec()
+    metadata: MetadataSpec = MetadataSpec()
 
     @model_validator(mode="after")
     def _parts_fit(self) -> KelpConfig:
@@ -319,6 +321,10 @@ def require_schema(loaded: LoadedConfig) -> None:
 
 def config_digest(config: KelpConfig) -> str:
     """SHA-256 of the config as canonical JSON."""
-    dumped = config.model_dump(mode="json", by_alias=True)
-    canonical = json.dumps(dumped, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return content_digest(config.model_dump(mode="json", by_alias=True))
+
+
+def content_digest(content: Any) -> str:
+    """The same of a config that was written down as JSON."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -181,6 +181,10 @@ def _finish(execution: NodeExecution, outcome: Outcome) -> NodeResult:
       NodeFailed: It failed.
     """
     if outcome.output is not None:
-        return execution.publish(outcome.output)
+        try:
+            return execution.publish(outcome.output)
+        except Exception:
+            execution.discard()
+            raise
     execution.discard()
     raise NodeFailed(outcome) from outcome.problem

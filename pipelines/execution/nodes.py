@@ -7,17 +7,19 @@ What reads and writes the metadata store happens in the process of the run. The 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ml_metadata.errors import StatusError
 from ml_metadata.proto import metadata_store_pb2
+from tfx.dsl.compiler import constants
 from tfx.dsl.io import fileio
-from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import data_types, launcher, outputs_utils
-from tfx.orchestration.portable.mlmd import execution_lib
+from tfx.orchestration.portable.mlmd import context_lib, execution_lib
 from tfx.proto.orchestration import (
     execution_invocation_pb2,
     execution_result_pb2,
@@ -27,6 +29,8 @@ from tfx.types.artifact import Artifact
 
 from components.artifacts import PushedVariants, TrackedRun
 from pipelines.beam import batch_by_size
+from pipelines.execution.metadata import Connection
+from pipelines.execution.store import StoreConnection
 
 Outputs = Mapping[str, list[Artifact]]
 
@@ -59,20 +63,6 @@ class NodeWork:
     invocation: bytes
 
 
-class _Store(metadata.Metadata):
-    """A connection that stays open from one node to the next: opening it costs 0.1 s."""
-
-    def __init__(self, connection: Any) -> None:
-        super().__init__(connection)
-        super().__enter__()
-
-    def __enter__(self) -> _Store:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leaves the connection open."""
-
-
 class NodeExecution:
     """One execution of one node, from its registration to its end in the metadata store.
 
@@ -81,7 +71,10 @@ class NodeExecution:
     """
 
     def __init__(
-        self, pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, store: _Store
+        self,
+        pipeline: pipeline_pb2.Pipeline,
+        node: pipeline_pb2.PipelineNode,
+        store: StoreConnection,
     ) -> None:
         self.result: NodeResult | None = None
         self._pipeline, self._node, self._store = pipeline, node, store
@@ -91,9 +84,22 @@ class NodeExecution:
     def prepare(self) -> None:
         """Registers the execution; `result` is set where there is nothing left to do.
 
+        What a killed attempt at the same node of the same run has left is removed before.
+
         Raises:
           RuntimeError: its inputs could not be resolved.
+          EnvironmentProblem: the metadata store does not answer.
         """
+        self._store.repeated(self._prepare)
+
+    def _prepare(self) -> None:
+        executions = self._executions()
+        successful = _successful(executions)
+        if successful is not None:
+            self.result = self._read(successful.id)
+            return
+        for execution in executions:
+            self._remove_leftovers(execution)
         if self._launcher._system_node_handler is not None:
             self.result = self._read(self._launcher.launch().execution_id)
             return
@@ -116,15 +122,24 @@ class NodeExecution:
 
         Args:
           output: What `execute` gave.
+
+        Raises:
+          EnvironmentProblem: the metadata store does not answer.
         """
         info = self._info
         given = execution_result_pb2.ExecutorOutput.FromString(output)
         self._launcher._clean_up_stateless_execution_info(info)
         self._launcher._clean_up_stateful_execution_info(info)
-        self._launcher._publish_successful_execution(
-            info.execution_id, self._prepared.contexts, info.output_dict, given
-        )
-        self.result = self._read(info.execution_id)
+
+        def record() -> NodeResult:
+            # A connection may be lost after the server has recorded it all.
+            if _successful(self._executions()) is None:
+                self._launcher._publish_successful_execution(
+                    info.execution_id, self._prepared.contexts, info.output_dict, given
+                )
+            return self._read(info.execution_id)
+
+        self.result = self._store.repeated(record)
         return self.result
 
     def discard(self) -> None:
@@ -132,13 +147,39 @@ class NodeExecution:
         if self._prepared is None or self.result is not None:
             return
         info = self._info
-        written = {
-            key: [artifact for artifact in artifacts if fileio.exists(artifact.uri)]
-            for key, artifacts in info.output_dict.items()
-        }
-        outputs_utils.remove_output_dirs(written)
+        _remove_outputs(info.output_dict)
         self._launcher._clean_up_stateless_execution_info(info)
-        self._launcher._publish_failed_execution(info.execution_id, self._prepared.contexts)
+        try:
+            self._launcher._publish_failed_execution(info.execution_id, self._prepared.contexts)
+        except StatusError:  # it stays as one that runs; another attempt finds it
+            logging.getLogger(__name__).exception("the failure could not be recorded")
+
+    def finished(self) -> NodeResult | None:
+        """Gives what this node has given in this run; None where it has not succeeded."""
+
+        def look() -> NodeResult | None:
+            successful = _successful(self._executions())
+            return None if successful is None else self._read(successful.id)
+
+        return self._store.repeated(look)
+
+    def _executions(self) -> list[metadata_store_pb2.Execution]:
+        """All executions of this node in this run."""
+        contexts = context_lib.prepare_contexts(self._store, self._node.contexts)
+        found: list[metadata_store_pb2.Execution] = (
+            execution_lib.get_executions_associated_with_all_contexts(self._store, contexts)
+        )
+        return found
+
+    def _remove_leftovers(self, execution: metadata_store_pb2.Execution) -> None:
+        """Removes what an attempt left that was killed, and records that it failed."""
+        resolver = self._launcher._output_resolver
+        _remove_outputs(resolver.generate_output_artifacts(execution.id))
+        own = Path(resolver.get_executor_output_uri(execution.id)).parent
+        fileio.rmtree(str(own))
+        if execution_lib.is_execution_active(execution):
+            contexts = context_lib.prepare_contexts(self._store, self._node.contexts)
+            self._launcher._publish_failed_execution(execution.id, contexts)
 
     @property
     def _info(self) -> data_types.ExecutionInfo:
@@ -153,6 +194,22 @@ class NodeExecution:
         outputs = execution_lib.get_output_artifacts(self._store, execution_id)
         cached = execution.last_known_state == metadata_store_pb2.Execution.CACHED
         return NodeResult(cached, outputs)
+
+
+def _successful(
+    executions: Iterable[metadata_store_pb2.Execution],
+) -> metadata_store_pb2.Execution | None:
+    """The newest of the executions that succeeded."""
+    done = [one for one in executions if execution_lib.is_execution_successful(one)]
+    return max(done, key=lambda one: one.id, default=None)
+
+
+def _remove_outputs(outputs: Outputs) -> None:
+    written = {
+        key: [artifact for artifact in artifacts if fileio.exists(artifact.uri)]
+        for key, artifacts in outputs.items()
+    }
+    outputs_utils.remove_output_dirs(written)
 
 
 def execute(work: NodeWork) -> bytes:
@@ -176,7 +233,7 @@ def execute(work: NodeWork) -> bytes:
 
 
 def _launcher(
-    pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, store: _Store | None
+    pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, store: StoreConnection | None
 ) -> launcher.Launcher:
     deployment = runner_utils.extract_local_deployment_config(pipeline)
     node_id = node.node_info.id
@@ -194,12 +251,15 @@ def _launcher(
 class NodeStore:
     """The metadata store of one compiled pipeline."""
 
-    def __init__(self, pipeline: pipeline_pb2.Pipeline) -> None:
+    def __init__(self, pipeline: pipeline_pb2.Pipeline, connection: Connection) -> None:
+        """Opens the store.
+
+        Raises:
+          EnvironmentProblem: The server does not answer.
+        """
         batch_by_size()
         self._pipeline = pipeline
-        deployment = runner_utils.extract_local_deployment_config(pipeline)
-        connection = deployment.metadata_connection_config
-        self._store = _Store(getattr(connection, connection.WhichOneof("connection_config")))
+        self._store = StoreConnection(connection)
 
     def forget_lost_work(self) -> None:
         """Takes out of the cache what a person deleted, and what could not be tracked.
@@ -208,13 +268,19 @@ class NodeStore:
         """
         lost = [
             artifact
-            for artifact in self._store.store.get_artifacts()
+            for artifact in self._artifacts()
             if artifact.state == metadata_store_pb2.Artifact.LIVE and _is_lost(artifact)
         ]
         for artifact in lost:
             artifact.state = metadata_store_pb2.Artifact.DELETED
         if lost:
             self._store.store.put_artifacts(lost)
+
+    def _artifacts(self) -> list[metadata_store_pb2.Artifact]:
+        """All artifacts of this pipeline: a server may have those of others."""
+        store, name = self._store.store, self._pipeline.pipeline_info.id
+        context = store.get_context_by_type_and_name(constants.PIPELINE_CONTEXT_TYPE_NAME, name)
+        return [] if context is None else list(store.get_artifacts_by_context(context.id))
 
     def execution(self, node: pipeline_pb2.PipelineNode) -> NodeExecution:
         """Gives an execution of a node whose inputs have been made."""

@@ -13,8 +13,14 @@ from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 class Progress:
     """Says which components work, and what each took."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, only: str | None = None) -> None:
+        """Shows nothing yet.
+
+        Args:
+          console: Where to.
+          only: The one component to speak of; all where not given.
+        """
+        self._console, self._only = console, only
         self._width = 18
         self._tasks: dict[str, TaskID] = {}
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -44,6 +50,8 @@ class Progress:
 
     def start(self, name: str) -> None:
         """Shows `name` with its running time from now on."""
+        if self._only not in (None, name):
+            return
         self._tasks[name] = self._live.add_task(f"{name:<{self._width}}", total=None)
         self.refresh()
 
@@ -54,6 +62,8 @@ class Progress:
 
     def done(self, name: str, seconds: float, cached: bool, rows: int | None, mib: float) -> None:
         """Prints the component's line."""
+        if self._only not in (None, name):
+            return
         if name in self._tasks:
             self._live.remove_task(self._tasks.pop(name))
         took = "cached" if cached else f"{seconds:.1f} s"

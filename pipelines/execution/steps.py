@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.execution.capture import quieten
-from pipelines.execution.lasting_imports import lasting_imports
+from pipelines.execution.capture import captured, quieten
+from pipelines.execution.graph import compile_graph, nodes_of
 from pipelines.execution.schedule import Step, leave_out
 
 if TYPE_CHECKING:
@@ -25,13 +26,10 @@ def graph_steps(loaded: LoadedConfig) -> list[Step]:
     a node needs what the resolver needs.
     """
     quieten()
-    with lasting_imports():
-        from pipelines.execution.compile import compile_nodes
-        from pipelines.graph import create_pipeline
-
-    compiled = compile_nodes(create_pipeline(loaded, Path(loaded.config.runs)), "none")
-    nodes = [node.pipeline_node for node in compiled.nodes]
-    return without_resolvers(nodes)
+    # TFX says much while it is imported.
+    with captured(Path(os.devnull)):
+        compiled = compile_graph(loaded, "none")
+    return without_resolvers([*nodes_of(compiled).values()])
 
 
 def without_resolvers(nodes: Sequence[Any]) -> list[Step]:

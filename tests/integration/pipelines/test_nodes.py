@@ -42,11 +42,11 @@ _PROGRAM = """
 import json, sys
 from pathlib import Path
 from rich.console import Console
-from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from pipelines.execution.compile import compile_nodes
 from pipelines.execution.execute import Execution, NodeFailed
 from pipelines.execution.interruption import interruptible
+from pipelines.execution.metadata import MetadataSpec, metadata_connection
 from pipelines.execution.nodes import NodeStore
 from pipelines.execution.progress import Progress
 from pipelines.execution.schedule import Step
@@ -57,13 +57,12 @@ left = sums.Number(value=2).with_id("Left")
 right = sums.Number(value=3).with_id("Right")
 both = sums.Sum(left=left.outputs["number"], right=right.outputs["number"], largest=largest)
 pipeline = Pipeline(
-    "sums", str(folder / "artifacts"), components=[left, right, both], enable_cache=True,
-    metadata_connection_config=sqlite_metadata_connection_config(str(folder / "store.sqlite")))
+    "sums", str(folder / "artifacts"), components=[left, right, both], enable_cache=True)
 compiled = compile_nodes(pipeline, run)
 nodes = {node.pipeline_node.node_info.id: node.pipeline_node for node in compiled.nodes}
 ended = {}
 execution = Execution(
-    NodeStore(compiled), nodes,
+    NodeStore(compiled, metadata_connection(MetadataSpec(), folder)), nodes,
     [Step(name, frozenset(node.upstream_nodes)) for name, node in nodes.items()],
     lambda name: folder / run / f"{name}.log", Progress(Console(file=sys.stderr)),
     lambda done: ended.__setitem__(done.name, [
