@@ -33,6 +33,7 @@ serve: setup ## Serve the trained models by REST, for development
 test: setup ## Run all tests, with coverage
 	@$(PYTHON) scripts/browser.py
 	@$(PYTHON) scripts/promtool.py
+	@$(PYTHON) scripts/schedulers.py
 	@$(BIN)/coverage erase
 	$(BIN)/coverage run $(PYTEST) tests/e2e tests/integration tests/unit
 	@$(BIN)/coverage combine --quiet
@@ -40,6 +41,7 @@ test: setup ## Run all tests, with coverage
 
 test-quick: setup ## Run the unit tests, without coverage
 	@$(PYTHON) scripts/promtool.py
+	@$(PYTHON) scripts/schedulers.py
 	$(BIN)/python $(PYTEST) tests/unit
 
 check: setup ## Lint, check formatting, wording, types and layers
@@ -64,7 +66,7 @@ lock: setup ## Resolve all dependencies anew into requirements.lock, and docker'
 	    --no-annotate --output-file" && \
 	  $$export requirements.lock --all-extras --all-groups > /dev/null && \
 	  $$export docker/requirements.lock --no-default-groups --group build --extra postgres \
-	    > /dev/null
+	    --extra kubeflow > /dev/null
 
 clean: ## Remove caches and build leftovers; data, runs and models stay
 	rm -rf build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache \

@@ -14,6 +14,7 @@ from contracts.errors import ConfigError, KelpError
 from pipelines.commands.learning_rate import learning_rate
 from pipelines.commands.node import node
 from pipelines.commands.release import proxy, release, rollback
+from pipelines.commands.schedule import schedule
 from pipelines.commands.serving import serve, tf_serving
 
 ARGUMENT_ERROR = 2
@@ -353,7 +354,7 @@ def predict(
     return 0
 
 
-for command in (learning_rate, node, serve, tf_serving, proxy, release, rollback):
+for command in (learning_rate, node, proxy, release, rollback, schedule, serve, tf_serving):
     cli.add_command(command)
 
 

@@ -41,6 +41,7 @@ from models.user_code import FunctionSource, code_folder, find_function, use_cod
 from pipelines.config.consistency import consistency_errors
 from pipelines.config.overrides import apply_overrides
 from pipelines.execution.metadata import MetadataSpec
+from pipelines.kubeflow.config import KubeflowSpec
 from report.config import CardSpec
 
 
@@ -69,6 +70,7 @@ class KelpConfig(Spec):
     runs: str = Field("runs", min_length=1)
     beam: BeamSpec = BeamSpec()
     metadata: MetadataSpec = MetadataSpec()
+    kubeflow: KubeflowSpec = KubeflowSpec()
 
     @model_validator(mode="after")
     def _parts_fit(self) -> KelpConfig:

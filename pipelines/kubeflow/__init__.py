@@ -1,0 +1,1 @@
+"""The pipeline as one of Kubeflow Pipelines 2: compiled, submitted, scheduled."""

@@ -1,0 +1,1 @@
+"""Runs by the clock without Kubeflow: systemd, cron, Kubernetes' CronJob and Argo."""
