@@ -45,6 +45,7 @@ from components.tracker.component import Tracker
 from components.variant_evaluator.component import VariantEvaluator
 from components.variant_pusher.component import VariantPusher
 from components.weights.component import Weights
+from contracts.storage.staging import remote_place
 from evidence.config import EvaluationSpec
 from models.compression.spec import VariantSpec, is_reference, weights_name
 from pipelines.beam import beam_args
@@ -56,8 +57,8 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
 
     Args:
       loaded: The validated config.
-      root: Where artifacts live. Where their metadata live, the runner says: a compiled graph
-        must not hold a password.
+      root: Where artifacts live: a folder, or the local copy of a place in a bucket. Where
+        their metadata live, the runner says: a compiled graph must not hold a password.
     """
     config = loaded.config
     data, schema = _data(loaded)
@@ -392,7 +393,7 @@ def _schema_node(loaded: LoadedConfig, statistics: Channel) -> BaseNode:
 def _pipeline(loaded: LoadedConfig, root: Path, nodes: list[BaseNode]) -> Pipeline:
     return Pipeline(
         pipeline_name=loaded.config.name,
-        pipeline_root=str(root / "artifacts"),
+        pipeline_root=remote_place(root / "artifacts"),
         components=nodes,
         enable_cache=True,
         # The runner has its own, which may hold a password.

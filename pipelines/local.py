@@ -22,6 +22,7 @@ from pipelines.execution.folders import new_folder, only_run
 from pipelines.execution.graph import pipeline_root
 from pipelines.execution.interruption import Interruption, interruptible
 from pipelines.execution.progress import Progress
+from pipelines.execution.remote_root import RemoteRoot
 from pipelines.execution.running import Graph, execute_nodes, open_graph
 from pipelines.execution.schedule import from_step, until_step
 from pipelines.execution.state import SETUP, RunState
@@ -79,6 +80,8 @@ def run(
     quieten()
     root = pipeline_root(loaded)
     with only_run(root):
+        remote = RemoteRoot(root)
+        remote.fetch_metadata()
         state = RunState(loaded, root, new_folder(root))
         choice = _Choice(start, None, use_cache, jobs)
         with terminal() as stream, interruptible() as interruption:
@@ -86,8 +89,10 @@ def run(
             try:
                 _run_nodes(state, choice, console, interruption)
             except BaseException as error:  # noqa: BLE001 (reported to the reader; its trace is kept)
-                return _fail(state, error)
-            return conclude(state, console, require_blessing)
+                return _fail(state, error, remote)
+            status = conclude(state, console, require_blessing)
+            remote.send(state.folder)
+            return status
 
 
 def artifacts_until(loaded: LoadedConfig, component: str, folder: Path) -> dict[str, Outputs]:
@@ -107,12 +112,15 @@ def artifacts_until(loaded: LoadedConfig, component: str, folder: Path) -> dict[
     root = pipeline_root(loaded)
     state = RunState(loaded, root, folder)
     with only_run(root), terminal() as stream, interruptible() as interruption:
+        RemoteRoot(root).fetch_metadata()
         try:
             _run_nodes(state, _Choice(end=component), Console(file=stream), interruption)
         except Exception as error:
             log = short_path(state.log(state.first_current))
             raise explain_failure(error, state.current, log) from error
-    return state.outputs
+    from pipelines.execution.staged_work import local_outputs
+
+    return {name: local_outputs(outputs) for name, outputs in state.outputs.items()}
 
 
 def _run_nodes(
@@ -179,7 +187,7 @@ def _rows(state: RunState) -> int | None:
     return sum(rows_of(state.outputs["ExampleGen"]["examples"][0]).values())
 
 
-def _fail(state: RunState, error: BaseException) -> int:
+def _fail(state: RunState, error: BaseException, remote: RemoteRoot) -> int:
     problem = explain_end(state, error)
     lines = [*problem.lines(), *keep_traces(state, error, state.folder / "trace.txt")]
     if state.current != SETUP:
@@ -187,7 +195,7 @@ def _fail(state: RunState, error: BaseException) -> int:
     status, exit_status = end_status(error)
     with contextlib.suppress(OSError):
         write_summary(state, status, problem.lines())
-    print_error(lines)
+    print_error([*lines, *remote.try_to_send(state.folder)])
     return exit_status
 
 

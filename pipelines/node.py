@@ -27,6 +27,7 @@ from pipelines.execution.folders import join_folder, only_attempt, only_run
 from pipelines.execution.graph import compile_graph, nodes_of, pipeline_root
 from pipelines.execution.interruption import Interruption, interruptible
 from pipelines.execution.progress import Progress
+from pipelines.execution.remote_root import RemoteRoot
 from pipelines.execution.running import Graph, execute_nodes, open_graph
 from pipelines.execution.state import RunState
 from pipelines.execution.steps import is_resolver, without_resolvers
@@ -73,10 +74,15 @@ def run_node(loaded: LoadedConfig, node: str, run_id: str) -> int:
     _require_node(nodes_of(compiled), node)
     root = pipeline_root(loaded)
     with only_run(root, run_id):
+        remote = RemoteRoot(root)
+        remote.fetch_metadata()
+        remote.fetch_run(run_id)
         state = _join(loaded, root, run_id)
         state.current = node
         with only_attempt(state.folder, node), terminal() as stream:
-            return _attempt(state, compiled, node, Console(file=stream))
+            status = _attempt(state, compiled, node, Console(file=stream))
+        remote.send(state.folder)
+        return status
 
 
 def finish_run(loaded: LoadedConfig, run_id: str, *, require_blessing: bool = False) -> int:
@@ -93,6 +99,9 @@ def finish_run(loaded: LoadedConfig, run_id: str, *, require_blessing: bool = Fa
     compiled = _compile(loaded, run_id)
     root = pipeline_root(loaded)
     with only_run(root, run_id), terminal() as stream:
+        remote = RemoteRoot(root)
+        remote.fetch_metadata()
+        remote.fetch_run(run_id)
         if not (root / run_id).is_dir():
             raise ConfigError(
                 f"there is no run {run_id!r}",
@@ -104,10 +113,12 @@ def finish_run(loaded: LoadedConfig, run_id: str, *, require_blessing: bool = Fa
         with captured(state.log("Summary")):
             unfinished = _collect(state, open_graph(state, compiled))
         if unfinished is None:
-            return conclude(state, Console(file=stream), require_blessing)
+            status = conclude(state, Console(file=stream), require_blessing)
+            remote.send(state.folder)
+            return status
         state.current = unfinished.node
         write_summary(state, unfinished.status, unfinished.error)
-        print_error([*unfinished.error, _again(state)])
+        print_error([*unfinished.error, _again(state), *remote.try_to_send(state.folder)])
         return FAILED
 
 

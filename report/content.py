@@ -7,6 +7,8 @@ from pathlib import Path
 
 from contracts.results.summary import Summary
 from contracts.results.training import TrainingReport
+from contracts.storage.location import is_remote
+from contracts.storage.staging import remote_place
 from report.config import CardSpec
 from report.formats import count, duration, moment, number, title
 from report.sections.advice import advice_of
@@ -99,7 +101,12 @@ def _training_facts(report: TrainingReport) -> list[tuple[str, str]]:
 def _place(folder: str | Path) -> str:
     """A folder as the user would name it: from the folder in which kelp is called."""
     path, here = Path(folder), Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    place = remote_place(path)
+    return (
+        place
+        if is_remote(place)
+        else str(path.relative_to(here) if path.is_relative_to(here) else path)
+    )
 
 
 def _record(sources: Sources) -> Record:

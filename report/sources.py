@@ -17,6 +17,8 @@ from contracts.results.gates import GateReport
 from contracts.results.summary import Summary
 from contracts.results.training import TrainingReport
 from contracts.results.variant import PushParity
+from contracts.storage.location import is_remote
+from contracts.storage.staging import local_place, stage_if_there
 
 if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import statistics_pb2
@@ -118,7 +120,7 @@ def read_sources(
       folders: By key (evidence, data_verdict, model_run, statistics, baselines, stress,
         folds, pushed), the folder of the artifact; a failed run has fewer.
     """
-    there = {key: Path(path) for key, path in folders.items() if Path(path).is_dir()}
+    there = _local_folders(folders)
     files: dict[str, Any] = {}
     broken: dict[str, str] = {}
 
@@ -143,6 +145,18 @@ def read_sources(
         broken=broken,
         **files,
     )
+
+
+def _local_folders(folders: Mapping[str, Path] | Mapping[str, str]) -> dict[str, Path]:
+    """The folders that are there; of those in a bucket, a copy of what is read here."""
+    read = {key for key, *_ in _FILES.values()} | {"statistics", "schema"}
+    there = {key: local_place(path) for key, path in folders.items()}
+    there |= {
+        key: staged
+        for key, path in folders.items()
+        if key in read and (staged := stage_if_there(path)) is not None
+    }
+    return {key: path for key, path in there.items() if path.is_dir() or is_remote(folders[key])}
 
 
 def error_fields(lines: list[str] | None) -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ from contracts.prediction_log import WARMUP_FILE
 from contracts.results.files import write_result
 from contracts.results.variant import PushParity
 from contracts.storage.location import join_place
+from contracts.storage.staging import remote_place
 from models.data.raw_format_file import RAW_FORMAT_FILE
 from models.export.golden_rows import golden_columns
 from models.export.saved_model_parity import verify
@@ -59,7 +60,10 @@ def Pusher(  # noqa: N802 (a TFX component is named as a class)
         extra = {WARMUP_FILE.name: warmup, RAW_FORMAT_FILE: Path(folder) / "raw"}
         extra[RAW_FORMAT_FILE].write_text(raw_format + "\n", encoding="utf-8")
         # As the registry tells models apart, so that its versions and these stay the same.
-        facts = {"model": folder_digest(saved_model), "source": text_digest(model.uri)}
+        facts = {
+            "model": folder_digest(saved_model),
+            "source": text_digest(remote_place(model.uri)),
+        }
         facts["raw_format"] = text_digest(raw_format)
         version = push_version(saved_model, join_place(settings.root, name), extra, facts)
     write_result(Path(pushed_model.uri), PushParity(**parity.to_dict()))

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from contracts.storage.staging import remote_place
+
 _CHUNK = 1 << 20
 
 
@@ -29,7 +31,11 @@ def text_digest(text: str) -> str:
 
 def describe_artifact(artifact: Any) -> dict[str, Any]:
     """Gives an artifact's place in the metadata store."""
-    return {**describe_uri(artifact.uri), "id": artifact.id, "type": artifact.type_name}
+    return {
+        **describe_uri(remote_place(artifact.uri)),
+        "id": artifact.id,
+        "type": artifact.type_name,
+    }
 
 
 def describe_uri(uri: str) -> dict[str, Any]:

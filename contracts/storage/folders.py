@@ -93,10 +93,10 @@ def publish(folder: Path, target: Location, last: Sequence[str] = ()) -> bytes:
         remove_file(marker)
     files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     first = [name for name in files if name not in last]
-    _in_threads(lambda name: _copy_up(files[name], target / name), first)
+    _in_threads(lambda name: copy_up(files[name], target / name), first)
     for name in last:
         if name in files:
-            _copy_up(files[name], target / name)
+            copy_up(files[name], target / name)
     _in_threads(remove_file, before - {target / name for name in files} - {marker})
     content = manifest_of(folder).to_bytes()
     write_bytes(marker, content)
@@ -181,7 +181,12 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _copy_up(path: Path, location: Location) -> None:
+def copy_up(path: Path, location: Location) -> None:
+    """Copies a local file to an object.
+
+    Raises:
+      StorageProblem: It cannot be written.
+    """
     with (
         path.open("rb") as source,
         explained(location),
@@ -190,13 +195,22 @@ def _copy_up(path: Path, location: Location) -> None:
         shutil.copyfileobj(source, stream, _CHUNK)
 
 
+def copy_down(location: Location, path: Path) -> None:
+    """Copies an object to a local file.
+
+    Raises:
+      StorageProblem: It cannot be read.
+    """
+    with path.open("wb") as copy:
+        for chunk in _chunks(location):
+            copy.write(chunk)
+
+
 def _copy_down(target: Location, name: str, folder: Path, manifest: Manifest) -> None:
     size, digest = manifest.files[name]
     path, location = _inside(folder, name, target), target / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as copy:
-        for chunk in _chunks(location):
-            copy.write(chunk)
+    copy_down(location, path)
     if (path.stat().st_size, _digest(path)) != (size, digest):
         raise StorageProblem(
             "An object is not the one that was published.",

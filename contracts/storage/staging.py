@@ -19,6 +19,7 @@ from contracts.errors import EnvironmentProblem
 from contracts.storage.errors import StorageProblem
 from contracts.storage.folders import download, publish, read_marker
 from contracts.storage.location import SCHEMES, Location, is_remote, parse_location
+from contracts.storage.objects import list_files
 
 STAGING_VARIABLE = "KELP_STAGING"
 _MARKERS = ".markers"
@@ -30,7 +31,7 @@ def staging_folder() -> Path:
     if named:
         return Path(named).resolve()
     cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "kelp" / "staging"
+    return (Path(cache) if cache else Path.home() / ".cache").resolve() / "kelp" / "staging"
 
 
 def local_place(place: str | Path) -> Path:
@@ -68,7 +69,7 @@ def stage(place: str | Path) -> Path:
             expected="a folder that Kelp has published there",
             fix="correct the address, or run the pipeline again",
         )
-    with _locked(location):
+    with locked(location):
         if not (folder.is_dir() and marker.is_file() and marker.read_bytes() == content):
             marker.unlink(missing_ok=True)
             if folder.exists():
@@ -79,6 +80,38 @@ def stage(place: str | Path) -> Path:
     return folder
 
 
+def is_there(place: str) -> bool:
+    """Whether there is a local folder, or something at an address in a bucket.
+
+    Raises:
+      StorageProblem: The bucket cannot be read.
+    """
+    if not is_remote(place):
+        return Path(place).is_dir()
+    location = parse_location(place)
+    return read_marker(location) is not None or bool(list_files(location))
+
+
+def stage_if_there(place: str | Path) -> Path | None:
+    """Gives the local copy of a folder; None where there is no such folder.
+
+    Raises:
+      StorageProblem: The bucket cannot be read.
+    """
+    if is_remote(place) and read_marker(parse_location(str(place))) is None:
+        return None
+    folder = stage(place)
+    return folder if folder.is_dir() else None
+
+
+def remote_text(text: str) -> str:
+    """Gives a text with the addresses of what it names by the paths of local copies."""
+    folder = staging_folder()
+    for scheme in SCHEMES:
+        text = text.replace(f"{folder}/{scheme}/", f"{scheme}://")
+    return text
+
+
 def publish_staged(place: str, last: tuple[str, ...] = ()) -> None:
     """Publishes the local copy of an address: what was written there by this machine.
 
@@ -86,7 +119,7 @@ def publish_staged(place: str, last: tuple[str, ...] = ()) -> None:
       StorageProblem: The bucket cannot be written.
     """
     location = parse_location(place)
-    with _locked(location):
+    with locked(location):
         marker = _marker(location)
         marker.unlink(missing_ok=True)
         _keep(marker, publish(local_place(place), location, last))
@@ -104,8 +137,8 @@ def _keep(marker: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _locked(location: Location) -> Iterator[None]:
-    """One process at a time copies a folder."""
+def locked(location: Location) -> Iterator[None]:
+    """Lets one process of this machine at a time copy a place."""
     path = _marker(location).with_suffix(".lock")
     with _written(path):
         path.parent.mkdir(parents=True, exist_ok=True)

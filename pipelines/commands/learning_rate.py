@@ -54,10 +54,10 @@ def find_rate(loaded: LoadedConfig, bounds: tuple[float, float]) -> tuple[RangeT
     from contracts.results.files import write_result
     from pipelines.execution.capture import captured
     from pipelines.execution.folders import new_folder
+    from pipelines.execution.graph import pipeline_root
     from pipelines.local import artifacts_until
 
-    root = Path(loaded.config.runs).resolve() / loaded.config.name
-    folder = new_folder(root / _FOLDER)
+    folder = new_folder(pipeline_root(loaded) / _FOLDER)
     artifacts = artifacts_until(loaded, "Transform", folder)
     with captured(folder / "logs" / "RangeTest.log"):
         import tensorflow_transform as tft

@@ -8,6 +8,9 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from contracts.errors import ConfigError
+from contracts.storage.folders import list_published
+from contracts.storage.location import is_remote, join_place, parse_location
+from contracts.storage.staging import local_place, stage
 from models.features.spec import FeaturesSpec
 from pipelines.config.problem import LoadedConfig
 
@@ -69,7 +72,11 @@ def _open(schema: schema_pb2.Schema, feature: schema_pb2.Feature) -> None:
 
 
 def _last_inferred(loaded: LoadedConfig) -> Path:
-    root = Path(loaded.config.runs) / loaded.config.name / "artifacts" / "SchemaGen" / "schema"
+    place = join_place(loaded.config.runs, f"{loaded.config.name}/artifacts/SchemaGen/schema")
+    root = local_place(place)
+    if is_remote(place):
+        for newest in sorted(list_published(parse_location(place)), key=int)[-1:]:
+            stage(join_place(place, newest))
     found = sorted(root.glob("*/schema.pbtxt"), key=lambda path: int(path.parent.name))
     if not found:
         raise ConfigError(

@@ -19,11 +19,13 @@ from contracts.results.files import ResultFile, parse_result, read_result
 from contracts.results.gates import Gate, GateReport
 from contracts.results.summary import Summary
 from contracts.results.variant import PlacedVariant
+from contracts.storage.staging import stage_if_there
 from contracts.text import some
 from evidence.wording import name_of
 from pipelines.commands.models import no_model
 from pipelines.commands.registry_choice import mlflow_of
-from pipelines.runs.find import find_run, look_for_run
+from pipelines.execution.remote_root import local_runs
+from pipelines.runs.find import LATEST, find_run, look_for_run
 from pipelines.runs.lineage import lineage_lines, lineage_of_run
 from pipelines.runs.variant_table import show_variants, variant_gates
 
@@ -98,7 +100,9 @@ def _explain_by_config(config: str, wanted: str) -> Why:
 
     loaded = load_config(Path(config)).config
     if not _is_number(wanted):
-        folder = look_for_run(wanted, loaded.name, Path(loaded.runs))
+        folder = look_for_run(
+            wanted, loaded.name, local_runs(loaded.runs, loaded.name, wanted or LATEST)
+        )
         if folder is not None:
             return of_run(folder)
     return of_version(*mlflow_of(config), wanted)
@@ -166,7 +170,9 @@ def _version_places(version: Version, uri: str) -> dict[str, str]:
 def of_run(folder: Path) -> Why:
     """Explains a run, blessed or not, from its folder."""
     summary = read_result(folder, Summary)
-    place, tracked = summary.folders.get("evidence"), summary.mlflow
+    tracked = summary.mlflow
+    place = summary.folders.get("evidence")
+    evidence = stage_if_there(place) if place else None
     places = {"pushed to": summary.pushed_to or "nowhere"}
     if tracked is not None and tracked.run_id:
         places["MLflow"] = f"run {tracked.run_id} at {tracked.uri}"
@@ -180,7 +186,7 @@ def of_run(folder: Path) -> Why:
         blessed=summary.blessed,
         status=status,
         gates=summary.gates,
-        evidence=read_result(Path(place), Evidence) if place and Path(place).is_dir() else None,
+        evidence=read_result(evidence, Evidence) if evidence is not None else None,
         lineage=lineage_of_run(folder, summary),
         places=places,
         variants=summary.variants,

@@ -27,6 +27,7 @@ from components.tracker.config import TrackingSpec
 from contracts import yaml
 from contracts.errors import ConfigError
 from contracts.spec import Spec
+from contracts.storage.location import Place
 from contracts.validation import validated
 from contracts.yaml import KeyPath, dotted
 from evidence.config import EvaluationSpec
@@ -67,7 +68,7 @@ class KelpConfig(Spec):
     push: PushSpec = PushSpec()
     tracking: TrackingSpec = TrackingSpec()
     card: CardSpec = CardSpec()
-    runs: str = Field("runs", min_length=1)
+    runs: Place = "runs"
     beam: BeamSpec = BeamSpec()
     metadata: MetadataSpec = MetadataSpec()
     kubeflow: KubeflowSpec = KubeflowSpec()

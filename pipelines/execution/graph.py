@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from contracts.storage.staging import local_place
 from models.user_code import use_code_folder
 from pipelines.execution.lasting_imports import lasting_imports
 
@@ -35,5 +36,5 @@ def nodes_of(compiled: pipeline_pb2.Pipeline) -> dict[str, Any]:
 
 
 def pipeline_root(loaded: LoadedConfig) -> Path:
-    """The folder in which all runs of a config are, with their artifacts."""
-    return Path(loaded.config.runs).resolve() / loaded.config.name
+    """The folder in which all runs of a config are; of a root in a bucket, its local copy."""
+    return local_place(loaded.config.runs).resolve() / loaded.config.name

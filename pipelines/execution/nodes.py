@@ -10,7 +10,6 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ml_metadata.errors import StatusError
@@ -28,8 +27,11 @@ from tfx.proto.orchestration import (
 from tfx.types.artifact import Artifact
 
 from components.artifacts import PushedVariants, TrackedRun
+from contracts.storage.staging import is_there
 from pipelines.beam import batch_by_size
+from pipelines.execution.bucket_files import register_bucket_files
 from pipelines.execution.metadata import Connection
+from pipelines.execution.staged_work import do_staged
 from pipelines.execution.store import StoreConnection
 
 Outputs = Mapping[str, list[Artifact]]
@@ -175,8 +177,7 @@ class NodeExecution:
         """Removes what an attempt left that was killed, and records that it failed."""
         resolver = self._launcher._output_resolver
         _remove_outputs(resolver.generate_output_artifacts(execution.id))
-        own = Path(resolver.get_executor_output_uri(execution.id)).parent
-        fileio.rmtree(str(own))
+        fileio.rmtree(resolver.get_executor_output_uri(execution.id).rpartition("/")[0])
         if execution_lib.is_execution_active(execution):
             contexts = context_lib.prepare_contexts(self._store, self._node.contexts)
             self._launcher._publish_failed_execution(execution.id, contexts)
@@ -227,7 +228,7 @@ def execute(work: NodeWork) -> bytes:
     invocation = execution_invocation_pb2.ExecutionInvocation.FromString(work.invocation)
     info = data_types.ExecutionInfo.from_proto(invocation)
     # The work itself knows no metadata store: the process of the run alone writes to it.
-    output = _launcher(pipeline, node, None)._run_executor(info)
+    output = do_staged(info, _launcher(pipeline, node, None)._run_executor)
     given: bytes = output.SerializeToString()
     return given
 
@@ -235,6 +236,7 @@ def execute(work: NodeWork) -> bytes:
 def _launcher(
     pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, store: StoreConnection | None
 ) -> launcher.Launcher:
+    register_bucket_files()
     deployment = runner_utils.extract_local_deployment_config(pipeline)
     node_id = node.node_info.id
     driver = runner_utils.extract_custom_driver_spec(deployment, node_id) if store else None
@@ -292,8 +294,8 @@ def _is_lost(artifact: metadata_store_pb2.Artifact) -> bool:
     if artifact.type == TrackedRun.TYPE_NAME:
         return bool(properties["redo"].int_value) if "redo" in properties else False
     if artifact.type == "PushedModel" and "pushed_destination" in properties:
-        return not Path(properties["pushed_destination"].string_value).is_dir()
+        return not is_there(properties["pushed_destination"].string_value)
     if artifact.type == PushedVariants.TYPE_NAME and "destinations" in properties:
         folders = json.loads(properties["destinations"].string_value)
-        return not all(Path(folder).is_dir() for folder in folders)
+        return not all(map(is_there, folders))
     return False

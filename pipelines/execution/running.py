@@ -13,6 +13,7 @@ from pipelines.execution.graph import compile_graph, nodes_of
 from pipelines.execution.interruption import Interruption
 from pipelines.execution.metadata import metadata_connection
 from pipelines.execution.progress import Progress
+from pipelines.execution.remote_root import RemoteRoot
 from pipelines.execution.schedule import NODE_MIB, default_jobs, free_memory_mib
 from pipelines.execution.state import RunState
 from pipelines.execution.steps import steps_of
@@ -87,8 +88,11 @@ def execute_nodes(
     chosen = {name: node for name, node in graph.nodes.items() if name in names}
     steps = [replace(step, needs=step.needs & set(chosen)) for step in steps_of([*chosen.values()])]
 
+    root = RemoteRoot(state.root)
+
     def keep(done: NodeDone) -> None:
         state.keep(done)
+        root.send_metadata()
         report(done)
 
     execution = Execution(graph.store, chosen, steps, state.log, progress, keep)

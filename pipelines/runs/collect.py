@@ -32,6 +32,7 @@ from contracts.results.summary import (
 )
 from contracts.results.training import TrainingReport
 from contracts.results.variant import PlacedVariant, VariantVerdict
+from contracts.storage.staging import local_place, stage
 from evidence.variant_choice import recommend
 from pipelines.config.problem import LoadedConfig
 from pipelines.execution.nodes import Outputs
@@ -54,13 +55,13 @@ def complete(
       outputs: By component, its artifacts by output key; a failed run has fewer.
       more_folders: Folders that are no artifact's, by what they hold.
     """
-    folders = {**folders_of(outputs), **more_folders}
+    folders = folders_of(outputs) | {name: str(path) for name, path in more_folders.items()}
     variants = _variants(loaded, outputs)
     training = _training(outputs)
     mlflow = _mlflow(outputs)
     warnings = []
     if "DataGate" in outputs:
-        warnings += warning_lines(read_findings(folders["data_verdict"]))
+        warnings += warning_lines(read_findings(stage(folders["data_verdict"])))
     if mlflow is not None and mlflow.warning:
         warnings.append(f"this run is not in MLflow: {mlflow.warning}")
     return Summary(
@@ -69,7 +70,7 @@ def complete(
         **_data(outputs),
         **_verdict(loaded, outputs),
         candidate=_candidate(loaded, outputs),
-        cost=cost_of_candidate(training, folders.get("model"), variants),
+        cost=cost_of_candidate(training, _model(folders), variants),
         pushed_to=_pushed_to(outputs),
         advice=_advice(loaded, outputs, folders, variants),
         variants=variants,
@@ -86,7 +87,7 @@ def complete(
         seed=loaded.config.seed,
         config=str(loaded.path),
         overrides=list(loaded.overrides),
-        folders={name: str(path) for name, path in folders.items()},
+        folders=folders,
         versions=package_versions(),
     )
 
@@ -104,10 +105,10 @@ def _not_measured(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> list[
         for what, features in loaded.config.declared_problem().not_offered().items()
     ]
     if "BaselineModels" in outputs:
-        folder = Path(outputs["BaselineModels"]["baselines"][0].uri)
+        folder = stage(outputs["BaselineModels"]["baselines"][0].uri)
         missing += read_result(folder, BaselineReport).not_measured
     if "Stress" in outputs:
-        folder = Path(outputs["Stress"]["report"][0].uri)
+        folder = stage(outputs["Stress"]["report"][0].uri)
         missing += read_result(folder, StressResult).not_measured
     return missing
 
@@ -123,22 +124,23 @@ def _data_digest(outputs: Mapping[str, Outputs]) -> str | None:
 def _training(outputs: Mapping[str, Outputs]) -> RunTraining | None:
     if "Trainer" not in outputs:
         return None
-    folder = Path(outputs["Trainer"]["model_run"][0].uri)
-    return RunTraining(**dict(read_result(folder, TrainingReport)), folder=str(folder))
+    place = outputs["Trainer"]["model_run"][0].uri
+    return RunTraining(**dict(read_result(stage(place), TrainingReport)), folder=place)
 
 
 def _candidate(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> CandidateMetrics | None:
     if "Evaluator" not in outputs:
         return None
     least = loaded.config.evaluation.min_slice_rows
-    return read_evaluation(outputs["Evaluator"]["evaluation"][0].uri, least)
+    folder = stage(outputs["Evaluator"]["evaluation"][0].uri)
+    return read_evaluation(str(folder), least)
 
 
 def _verdict(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> dict[str, Any]:
     """The fields of the summary that the ModelGate decides."""
     if "ModelGate" not in outputs:
         return {}
-    folder = Path(outputs["ModelGate"]["verdict"][0].uri)
+    folder = stage(outputs["ModelGate"]["verdict"][0].uri)
     verdict, evidence = read_result(folder, GateReport), read_result(folder, Evidence)
     reasons = [gate.reason for gate in verdict.gates if gate.outcome in ("block", "warn")]
     metrics = {
@@ -164,7 +166,7 @@ def _predecessor(
     """The last blessed model, with the costs that its own run measured."""
     blessing = outputs["ModelGate"]["blessing"][0]
     model = blessing.get_string_custom_property(ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY)
-    run = run_of_model(Path(loaded.config.runs) / loaded.config.name, model)
+    run = run_of_model(local_place(loaded.config.runs) / loaded.config.name, model)
     if run is None:
         return BaselineMetrics(metrics=metrics)
     return BaselineMetrics(metrics=metrics, run_id=run.run_id, cost=run.cost)
@@ -173,15 +175,19 @@ def _predecessor(
 def _advice(
     loaded: LoadedConfig,
     outputs: Mapping[str, Outputs],
-    folders: Mapping[str, Path],
+    folders: Mapping[str, str],
     variants: list[PlacedVariant],
 ) -> Advice | None:
     if "ModelGate" not in outputs:
         return None
-    audit = read_result(folders["data_verdict"], AuditReport) if "DataGate" in outputs else None
+    audit = (
+        read_result(stage(folders["data_verdict"]), AuditReport) if "DataGate" in outputs else None
+    )
     return advice_of_run(
-        read_result(folders["evidence"], Evidence),
-        read_result(folders["baselines"], BaselineReport) if "baselines" in folders else None,
+        read_result(stage(folders["evidence"]), Evidence),
+        read_result(stage(folders["baselines"]), BaselineReport)
+        if "baselines" in folders
+        else None,
         audit,
         variants,
         equal_within=loaded.config.evaluation.baselines.equal_within,
@@ -203,18 +209,18 @@ def _pushed_to(outputs: Mapping[str, Outputs]) -> str | None:
 def _mlflow(outputs: Mapping[str, Outputs]) -> MlflowRun | None:
     if "Tracker" not in outputs:
         return None
-    folder = Path(outputs["Tracker"]["tracked"][0].uri)
+    folder = stage(outputs["Tracker"]["tracked"][0].uri)
     return MlflowRun.model_validate(read_json(folder / TRACKED_FILE))
 
 
 def _variants(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> list[PlacedVariant]:
     places: Mapping[str, str] = {}
     if "VariantPusher" in outputs:
-        folder = Path(outputs["VariantPusher"]["pushed_variants"][0].uri)
+        folder = stage(outputs["VariantPusher"]["pushed_variants"][0].uri)
         places = read_json(folder / PUSHED_FILE)["pushed"]
     evaluated = (outputs.get(f"VariantEvaluator.{name}") for name in loaded.config.variants)
     return [
-        place_variant(read_result(Path(kept["verdict"][0].uri), VariantVerdict), places)
+        place_variant(read_result(stage(kept["verdict"][0].uri), VariantVerdict), places)
         for kept in evaluated
         if kept is not None
     ]
@@ -236,10 +242,14 @@ _FOLDERS = {
 }
 
 
-def folders_of(outputs: Mapping[str, Outputs]) -> dict[str, Path]:
-    """Gives the folders of the artifacts that a run left, by what they hold."""
+def _model(folders: Mapping[str, str]) -> Path | None:
+    return stage(folders["model"]) if "model" in folders else None
+
+
+def folders_of(outputs: Mapping[str, Outputs]) -> dict[str, str]:
+    """Gives where the artifacts are that a run left, by what they hold."""
     return {
-        name: Path(outputs[component][key][0].uri)
+        name: outputs[component][key][0].uri
         for name, (component, key) in _FOLDERS.items()
         if outputs.get(component, {}).get(key)
     }

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from contracts.errors import ConfigError
+from contracts.storage.location import is_remote
 from contracts.text import did_you_mean, some
+from pipelines.execution.remote_root import local_runs, run_by_address
 
 SUMMARY = "summary.json"
 LATEST = "latest"
@@ -15,8 +17,9 @@ def find_run(target: str | None, name: str | None = None, runs: Path = Path("run
     """Gives a run's folder.
 
     Args:
-      target: The folder, the run's id (after its pipeline's name or alone), a config or the
-        name of one, or `latest` or None for the latest run of all pipelines.
+      target: The folder or its address in a bucket, the run's id (after its pipeline's name or
+        alone), a config or the name of one, or `latest` or None for the latest run of all
+        pipelines.
       name: The pipeline whose run is meant.
       runs: Where runs are; a config says so itself.
 
@@ -35,7 +38,9 @@ def look_for_run(target: str | None, name: str | None, runs: Path = Path("runs")
         from pipelines.config.problem import load_config
 
         config = load_config(Path(target)).config
-        return look_for_run(LATEST, config.name, Path(config.runs))
+        return look_for_run(LATEST, config.name, local_runs(config.runs, config.name))
+    if target is not None and is_remote(target):
+        return run_by_address(target)
     for place in (Path(target), runs / target) if target is not None else ():
         if (place / SUMMARY).is_file():
             return place.resolve()

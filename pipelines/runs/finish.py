@@ -17,10 +17,13 @@ from contracts.errors import KelpError
 from contracts.files import write_json
 from contracts.results.files import write_result
 from contracts.results.summary import MlflowRun, Summary
+from contracts.storage.location import is_remote
+from contracts.storage.staging import remote_place
 from pipelines.commands import summary
 from pipelines.execution.capture import captured
 from pipelines.execution.failures import explain_failure
 from pipelines.execution.interruption import INTERRUPTED
+from pipelines.execution.remote_root import point_latest
 from pipelines.runs.conclusion import exit_status, last_line
 
 if TYPE_CHECKING:
@@ -35,7 +38,9 @@ def conclude(state: RunState, console: Console, require_blessing: bool) -> int:
     content, places = write_summary(state, "succeeded")
     summary.render(content, console)
     for name, place in places.items():
-        console.print(f"{name}: {short_path(place)}", soft_wrap=True, highlight=False)
+        address = remote_place(place)
+        shown = address if is_remote(address) else short_path(place)
+        console.print(f"{name}: {shown}", soft_wrap=True, highlight=False)
     if "report" not in places:
         log = short_path(state.log("Summary"))
         console.print(f"warning: the report could not be written; why is in {log}")
@@ -114,7 +119,7 @@ def write_summary(
             logging.getLogger(__name__).exception("the report could not be written")
         else:
             _track_report(state, content.mlflow, places["report"])
-    _point_latest(state.folder)
+    point_latest(state.folder)
     return content, places
 
 
@@ -143,9 +148,3 @@ def _track_report(state: RunState, tracked: MlflowRun | None, page: Path) -> Non
         log_report(tracked.uri, tracked.run_id, tracked.artifacts, page)
     except Exception:  # MLflow raises its own, its server's and its database's
         logging.getLogger(__name__).exception("MLflow took no report")
-
-
-def _point_latest(folder: Path) -> None:
-    temporary = folder.parent / f".latest-{folder.name}"
-    temporary.symlink_to(folder.name)
-    temporary.replace(folder.parent / "latest")

@@ -11,6 +11,7 @@ from typing import Any
 from components.tracker.lineage import describe_uri, text_digest
 from contracts.files import read_json
 from contracts.results.summary import Summary
+from contracts.storage.staging import stage_if_there
 from pipelines.runs.record import CONFIG_FILE
 
 _STORE = "metadata.sqlite"
@@ -44,7 +45,8 @@ def lineage_of_run(folder: Path, summary: Summary) -> dict[str, Any]:
 
 
 def _schema_digest(folder: str | None) -> str | None:
-    files = sorted(Path(folder).glob("*.pbtxt")) if folder else []
+    staged = stage_if_there(folder) if folder else None
+    files = sorted(staged.glob("*.pbtxt")) if staged is not None else []
     return text_digest(files[0].read_text(encoding="utf-8")) if files else None
 
 

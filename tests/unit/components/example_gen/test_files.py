@@ -7,26 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from components.example_gen.config import IngestSpec, SplitSpec
+from components.example_gen.config import IngestSpec
 from components.example_gen.files import choose_spans, select_files
 from components.example_gen.fingerprint import fingerprint
 from contracts.errors import ConfigError, DataError
-
-
-def ingest_spec(path: Path | str, spans: str = "all", file_format: str = "auto") -> IngestSpec:
-    return IngestSpec(
-        path=str(path),
-        format=file_format,
-        spans=spans,
-        delimiter=",",
-        null_values=("",),
-        split=SplitSpec(),
-        columns=("a", "y"),
-        numbers=("a",),
-        label="y",
-        task="binary",
-        where="configs/mine.yaml",
-    )
+from tests.fixtures.ingest import ingest_spec
 
 
 def write(path: Path, text: str = "a,y\n1,0\n") -> Path:

@@ -16,7 +16,7 @@ from components.example_gen.rows import make_units, read_unit
 from components.example_gen.scan import merge_kinds, scan_file
 from contracts.errors import DataError
 from contracts.storage.errors import StorageProblem
-from tests.unit.components.example_gen.test_files import ingest_spec
+from tests.fixtures.ingest import ingest_spec
 
 _CSV = "a,y\n" + "".join(f"{row},{row % 2}\n" for row in range(50))
 _LATIN = "a;y\n1,5;Zürich\n2,5;Genève\n".encode("cp1252")

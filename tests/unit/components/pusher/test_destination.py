@@ -44,7 +44,7 @@ def test_a_push_that_was_killed_leaves_no_version_and_the_next_one_takes_its_num
     model_dir, target, monkeypatch
 ):
     push_version(model_dir, target)
-    copied, copy = [], folders._copy_up
+    copied, copy = [], folders.copy_up
 
     def dies_at_the_graph(path, location):
         if location.name == "saved_model.pb":
@@ -54,7 +54,7 @@ def test_a_push_that_was_killed_leaves_no_version_and_the_next_one_takes_its_num
 
     (model_dir / "leftover").write_bytes(b"x")
     with monkeypatch.context() as patch:
-        patch.setattr(folders, "_copy_up", dies_at_the_graph)
+        patch.setattr(folders, "copy_up", dies_at_the_graph)
         with pytest.raises(KeyboardInterrupt):
             push_version(model_dir, target)
     assert sorted(copied) == ["leftover", "variables.index"]

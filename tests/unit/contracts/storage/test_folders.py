@@ -55,9 +55,9 @@ def test_a_folder_comes_back_as_it_was_with_its_empty_folders(model, place):
 
 def test_the_marker_comes_last_and_before_it_what_others_watch_for(model, place, monkeypatch):
     written = []
-    copy, write = folders._copy_up, folders.write_bytes
+    copy, write = folders.copy_up, folders.write_bytes
     monkeypatch.setattr(
-        folders, "_copy_up", lambda path, at: (written.append(at.name), copy(path, at))[1]
+        folders, "copy_up", lambda path, at: (written.append(at.name), copy(path, at))[1]
     )
     monkeypatch.setattr(
         folders, "write_bytes", lambda at, content: (written.append(at.name), write(at, content))[1]
@@ -70,7 +70,7 @@ def test_the_marker_comes_last_and_before_it_what_others_watch_for(model, place,
 @pytest.mark.parametrize("copies", [0, 1, 2, 3])
 def test_what_is_killed_between_two_files_is_not_seen(copies, model, place, monkeypatch):
     """KeyboardInterrupt stands for the kill: nothing after it runs."""
-    left, copy = [copies], folders._copy_up
+    left, copy = [copies], folders.copy_up
 
     def dies(path, at):
         if not left[0]:
@@ -79,7 +79,7 @@ def test_what_is_killed_between_two_files_is_not_seen(copies, model, place, monk
         copy(path, at)
 
     with monkeypatch.context() as patch:
-        patch.setattr(folders, "_copy_up", dies)
+        patch.setattr(folders, "copy_up", dies)
         patch.setattr(folders, "_THREADS", 1)
         if copies < 3:
             with pytest.raises(KeyboardInterrupt):
