@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from contracts.errors import ConfigError, KelpError
+from pipelines.commands.beam import beam
 from pipelines.commands.learning_rate import learning_rate
 from pipelines.commands.node import node
 from pipelines.commands.release import proxy, release, rollback
@@ -354,7 +355,17 @@ def predict(
     return 0
 
 
-for command in (learning_rate, node, proxy, release, rollback, schedule, serve, tf_serving):
+for command in (
+    beam,
+    learning_rate,
+    node,
+    proxy,
+    release,
+    rollback,
+    schedule,
+    serve,
+    tf_serving,
+):
     cli.add_command(command)
 
 

@@ -48,7 +48,7 @@ from components.weights.component import Weights
 from contracts.storage.staging import remote_place
 from evidence.config import EvaluationSpec
 from models.compression.spec import VariantSpec, is_reference, weights_name
-from pipelines.beam import beam_args
+from pipelines.beam.options import beam_args
 from pipelines.config.problem import LoadedConfig
 
 
@@ -398,5 +398,5 @@ def _pipeline(loaded: LoadedConfig, root: Path, nodes: list[BaseNode]) -> Pipeli
         enable_cache=True,
         # The runner has its own, which may hold a password.
         metadata_connection_config=ConnectionConfig(),
-        beam_pipeline_args=beam_args(loaded.config.beam.runner),
+        beam_pipeline_args=beam_args(loaded.config.beam),
     )

@@ -22,6 +22,7 @@ from contracts.errors import DataError, EnvironmentProblem, KelpError
 from contracts.storage.objects import file_size
 from contracts.text import count, did_you_mean, shorten, some
 from models.tasks import find_task
+from pipelines.beam.checks import beam_checks
 from pipelines.commands.check_places import check_writable
 from pipelines.config.problem import LoadedConfig, require_schema
 from pipelines.installed_packages import wrong_packages
@@ -57,7 +58,8 @@ def check(loaded: LoadedConfig) -> list[Checked]:
         ("push.root", lambda: check_writable(loaded.config.push.root, "push.root")),
     ):
         results.append(_checked(name, look))
-    return results
+    beam = beam_checks(loaded.config.beam, loaded.config.runs)
+    return results + [_checked(f"beam: {name}", look) for name, look in beam]
 
 
 def report(results: list[Checked], out: Console, err: Console) -> int:

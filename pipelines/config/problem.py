@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -39,17 +39,12 @@ from models.networks.spec import MlpSpec, NetworkSpec, PythonSpec
 from models.tasks import find_task, task_path
 from models.training.config import TrainerSpec, TrainingSpec
 from models.user_code import FunctionSource, code_folder, find_function, use_code_folder
+from pipelines.beam.spec import BeamSpec, LocalBeam
 from pipelines.config.consistency import consistency_errors
 from pipelines.config.overrides import apply_overrides
 from pipelines.execution.metadata import MetadataSpec
 from pipelines.kubeflow.config import KubeflowSpec
 from report.config import CardSpec
-
-
-class BeamSpec(Spec):
-    """Where Beam runs the data components."""
-
-    runner: Literal["local"] = "local"
 
 
 class KelpConfig(Spec):
@@ -69,7 +64,7 @@ class KelpConfig(Spec):
     tracking: TrackingSpec = TrackingSpec()
     card: CardSpec = CardSpec()
     runs: Place = "runs"
-    beam: BeamSpec = BeamSpec()
+    beam: BeamSpec = LocalBeam()
     metadata: MetadataSpec = MetadataSpec()
     kubeflow: KubeflowSpec = KubeflowSpec()
 

@@ -28,7 +28,7 @@ from tfx.types.artifact import Artifact
 
 from components.artifacts import PushedVariants, TrackedRun
 from contracts.storage.staging import is_there
-from pipelines.beam import batch_by_size
+from pipelines.beam.options import batch_by_size
 from pipelines.execution.bucket_files import register_bucket_files
 from pipelines.execution.metadata import Connection
 from pipelines.execution.staged_work import do_staged

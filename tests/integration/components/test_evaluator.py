@@ -20,7 +20,8 @@ from components.evaluator.results import read_evaluation
 from evidence.config import EvaluationSpec
 from models.export.saved_model import examples_input
 from models.features.spec import FeaturesSpec
-from pipelines.beam import beam_args
+from pipelines.beam.options import beam_args
+from pipelines.beam.spec import LocalBeam
 
 Outputs = dict[str, tf.Tensor]
 ROWS = 600
@@ -110,7 +111,7 @@ def _evaluate(folder: Path, examples: Any, model: Any, spec: EvaluationSpec, tas
     evaluation.uri, blessing.uri = str(folder / "evaluation"), str(folder / "blessing")
     inputs = {"examples": [examples], "model": [model]}
     executor = evaluator_executor.Executor(
-        BaseBeamExecutor.Context(beam_pipeline_args=beam_args("local"), tmp_dir=str(folder))
+        BaseBeamExecutor.Context(beam_pipeline_args=beam_args(LocalBeam()), tmp_dir=str(folder))
     )
     executor.Do(
         inputs,

@@ -1,0 +1,98 @@
+"""Beam's runners for Flink and Spark, which leave nothing running behind a pipeline.
+
+Beam stops a job server when the interpreter exits, and lets a job go on when its pipeline is
+interrupted. A component's process ends without the interpreter's exit, and whoever interrupts a
+run wants the cluster's slots back: here both end with the pipeline.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability import flink_runner, portable_runner, spark_runner
+from apache_beam.runners.portability.job_server import JobServer, StopOnExitJobServer
+
+_LOG = logging.getLogger(__name__)
+
+
+class _Job(portable_runner.PipelineResult):
+    """A job that is cancelled when waiting for it is interrupted."""
+
+    def __init__(self, job: Any, end: Callable[[], None]) -> None:
+        super().__init__(
+            job._job_service,
+            job._job_id,
+            job._message_stream,
+            job._state_stream,
+            job._cleanup_callbacks,
+        )
+        self._end = end
+
+    def wait_until_finish(self, duration: int | None = None) -> Any:
+        """Waits for the job, and stops its job server.
+
+        Args:
+          duration: How many milliseconds at most; 0 or None for no limit.
+        """
+        try:
+            return super().wait_until_finish(duration)
+        except KeyboardInterrupt:
+            self._cancel()
+            raise
+        finally:
+            self._end()
+
+    def _cancel(self) -> None:
+        try:
+            self.cancel()
+        except grpc.RpcError:  # the interruption matters more than what the job server says
+            _LOG.exception("The job could not be cancelled; look for it on the cluster.")
+
+
+class _EndsWithPipeline(portable_runner.PortableRunner):
+    """Stops the job server that it has started for a pipeline."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._server: JobServer | None = None
+
+    def default_job_server(self, options: PipelineOptions) -> JobServer:
+        """Gives a job server of this pipeline's own."""
+        self._server = StopOnExitJobServer(self._job_server(options))
+        return self._server
+
+    def _job_server(self, options: PipelineOptions) -> JobServer:
+        raise NotImplementedError
+
+    def run_portable_pipeline(self, pipeline: Any, options: PipelineOptions) -> _Job:
+        """Submits a pipeline to the job server."""
+        try:
+            return _Job(super().run_portable_pipeline(pipeline, options), self._stop)
+        except BaseException:
+            self._stop()
+            raise
+
+    def _stop(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.stop()
+
+
+class FlinkRunner(_EndsWithPipeline, flink_runner.FlinkRunner):
+    """Submits pipelines to a Flink cluster, by a job server."""
+
+    def _job_server(self, options: PipelineOptions) -> JobServer:
+        flink = options.view_as(flink_runner.pipeline_options.FlinkRunnerOptions)
+        flink.flink_master = self.add_http_scheme(flink.flink_master)
+        return flink_runner.FlinkJarJobServer(options)
+
+
+class SparkRunner(_EndsWithPipeline, spark_runner.SparkRunner):
+    """Submits pipelines to a Spark cluster, by a job server."""
+
+    def _job_server(self, options: PipelineOptions) -> JobServer:
+        return spark_runner.SparkJarJobServer(options)
