@@ -49,6 +49,7 @@ from contracts.storage.staging import remote_place
 from evidence.config import EvaluationSpec
 from models.compression.spec import VariantSpec, is_reference, weights_name
 from pipelines.beam.options import beam_args
+from pipelines.beam.spec import LocalBeam
 from pipelines.config.problem import LoadedConfig
 
 
@@ -398,5 +399,6 @@ def _pipeline(loaded: LoadedConfig, root: Path, nodes: list[BaseNode]) -> Pipeli
         enable_cache=True,
         # The runner has its own, which may hold a password.
         metadata_connection_config=ConnectionConfig(),
-        beam_pipeline_args=beam_args(loaded.config.beam),
+        # They are part of TFX's cache key: see NodeStore for where Beam does run.
+        beam_pipeline_args=beam_args(LocalBeam()),
     )

@@ -1,8 +1,8 @@
 """Beam's runners for Flink and Spark, which leave nothing running behind a pipeline.
 
-Beam stops a job server when the interpreter exits, and lets a job go on when its pipeline is
-interrupted. A component's process ends without the interpreter's exit, and whoever interrupts a
-run wants the cluster's slots back: here both end with the pipeline.
+Beam stops a job server when the interpreter exits, or at Ctrl-C before the job is cancelled, which
+then goes on. A component's process ends without the interpreter's exit, and whoever interrupts a
+run wants the cluster's slots back: here both end with the pipeline, the job first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability import flink_runner, portable_runner, spark_runner
-from apache_beam.runners.portability.job_server import JobServer, StopOnExitJobServer
+from apache_beam.runners.portability.job_server import JavaJarJobServer
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,14 +58,14 @@ class _EndsWithPipeline(portable_runner.PortableRunner):
 
     def __init__(self) -> None:
         super().__init__()
-        self._server: JobServer | None = None
+        self._server: JavaJarJobServer | None = None
 
-    def default_job_server(self, options: PipelineOptions) -> JobServer:
+    def default_job_server(self, options: PipelineOptions) -> JavaJarJobServer:
         """Gives a job server of this pipeline's own."""
-        self._server = StopOnExitJobServer(self._job_server(options))
+        self._server = self._job_server(options)
         return self._server
 
-    def _job_server(self, options: PipelineOptions) -> JobServer:
+    def _job_server(self, options: PipelineOptions) -> JavaJarJobServer:
         raise NotImplementedError
 
     def run_portable_pipeline(self, pipeline: Any, options: PipelineOptions) -> _Job:
@@ -78,14 +78,15 @@ class _EndsWithPipeline(portable_runner.PortableRunner):
 
     def _stop(self) -> None:
         server, self._server = self._server, None
-        if server is not None:
+        # One that did not start has cleaned up after itself.
+        if server is not None and server._server is not None:
             server.stop()
 
 
 class FlinkRunner(_EndsWithPipeline, flink_runner.FlinkRunner):
     """Submits pipelines to a Flink cluster, by a job server."""
 
-    def _job_server(self, options: PipelineOptions) -> JobServer:
+    def _job_server(self, options: PipelineOptions) -> JavaJarJobServer:
         flink = options.view_as(flink_runner.pipeline_options.FlinkRunnerOptions)
         flink.flink_master = self.add_http_scheme(flink.flink_master)
         return flink_runner.FlinkJarJobServer(options)
@@ -94,5 +95,5 @@ class FlinkRunner(_EndsWithPipeline, flink_runner.FlinkRunner):
 class SparkRunner(_EndsWithPipeline, spark_runner.SparkRunner):
     """Submits pipelines to a Spark cluster, by a job server."""
 
-    def _job_server(self, options: PipelineOptions) -> JobServer:
+    def _job_server(self, options: PipelineOptions) -> JavaJarJobServer:
         return spark_runner.SparkJarJobServer(options)

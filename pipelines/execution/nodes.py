@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ml_metadata.errors import StatusError
@@ -20,15 +20,19 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import data_types, launcher, outputs_utils
 from tfx.orchestration.portable.mlmd import context_lib, execution_lib
 from tfx.proto.orchestration import (
+    executable_spec_pb2,
     execution_invocation_pb2,
     execution_result_pb2,
     pipeline_pb2,
+    placeholder_pb2,
 )
 from tfx.types.artifact import Artifact
 
 from components.artifacts import PushedVariants, TrackedRun
 from contracts.storage.staging import is_there
-from pipelines.beam.options import batch_by_size
+from pipelines.beam.checks import require_beam
+from pipelines.beam.options import batch_by_size, beam_args
+from pipelines.beam.spec import BeamSpec, LocalBeam
 from pipelines.execution.bucket_files import register_bucket_files
 from pipelines.execution.metadata import Connection
 from pipelines.execution.staged_work import do_staged
@@ -51,6 +55,19 @@ class NodeResult:
 
 
 @dataclass(frozen=True)
+class BeamPlace:
+    """Where Beam runs.
+
+    Attributes:
+      spec: The key `beam` of the config.
+      runs: The folder of the runs.
+    """
+
+    spec: BeamSpec = field(default_factory=LocalBeam)
+    runs: str = "runs"
+
+
+@dataclass(frozen=True)
 class NodeWork:
     """The work of one node, in a form that another process can take.
 
@@ -58,11 +75,13 @@ class NodeWork:
       pipeline: The compiled pipeline.
       node: The node's id.
       invocation: Inputs, outputs and parameters.
+      place: Where Beam runs, if the node uses it.
     """
 
     pipeline: bytes
     node: str
     invocation: bytes
+    place: BeamPlace
 
 
 class NodeExecution:
@@ -77,9 +96,11 @@ class NodeExecution:
         pipeline: pipeline_pb2.Pipeline,
         node: pipeline_pb2.PipelineNode,
         store: StoreConnection,
+        place: BeamPlace,
     ) -> None:
         self.result: NodeResult | None = None
         self._pipeline, self._node, self._store = pipeline, node, store
+        self._place = place
         self._launcher = _launcher(pipeline, node, store)
         self._prepared: Any = None
 
@@ -116,6 +137,7 @@ class NodeExecution:
             pipeline=self._pipeline.SerializeToString(),
             node=self._node.node_info.id,
             invocation=self._info.to_proto().SerializeToString(),
+            place=self._place,
         )
         return execute, work
 
@@ -218,6 +240,9 @@ def execute(work: NodeWork) -> bytes:
 
     Returns:
       TFX's ExecutorOutput, serialized.
+
+    Raises:
+      EnvironmentProblem: Beam cannot run where the config says.
     """
     pipeline = pipeline_pb2.Pipeline.FromString(work.pipeline)
     node = next(
@@ -228,39 +253,67 @@ def execute(work: NodeWork) -> bytes:
     invocation = execution_invocation_pb2.ExecutionInvocation.FromString(work.invocation)
     info = data_types.ExecutionInfo.from_proto(invocation)
     # The work itself knows no metadata store: the process of the run alone writes to it.
-    output = do_staged(info, _launcher(pipeline, node, None)._run_executor)
+    output = do_staged(info, _launcher(pipeline, node, None, work.place)._run_executor)
     given: bytes = output.SerializeToString()
     return given
 
 
 def _launcher(
-    pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, store: StoreConnection | None
+    pipeline: pipeline_pb2.Pipeline,
+    node: pipeline_pb2.PipelineNode,
+    store: StoreConnection | None,
+    place: BeamPlace | None = None,
 ) -> launcher.Launcher:
     register_bucket_files()
     deployment = runner_utils.extract_local_deployment_config(pipeline)
     node_id = node.node_info.id
     driver = runner_utils.extract_custom_driver_spec(deployment, node_id) if store else None
+    executor = runner_utils.extract_executor_spec(deployment, node_id)
+    if place is not None and isinstance(executor, executable_spec_pb2.BeamExecutableSpec):
+        require_beam(place.spec, place.runs)
+        _set_beam_args(executor, place.spec)
     return launcher.Launcher(
         pipeline_node=node,
         mlmd_connection=store,
         pipeline_info=pipeline.pipeline_info,
         pipeline_runtime_spec=pipeline.runtime_spec,
-        executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
+        executor_spec=executor,
         custom_driver_spec=driver,
     )
 
 
-class NodeStore:
-    """The metadata store of one compiled pipeline."""
+def _set_beam_args(executor: executable_spec_pb2.BeamExecutableSpec, spec: BeamSpec) -> None:
+    del executor.beam_pipeline_args_placeholders[:]
+    for argument in beam_args(spec):
+        expression = placeholder_pb2.PlaceholderExpression()
+        expression.value.string_value = argument
+        executor.beam_pipeline_args_placeholders.append(expression)
 
-    def __init__(self, pipeline: pipeline_pb2.Pipeline, connection: Connection) -> None:
+
+class NodeStore:
+    """The metadata store of one compiled pipeline.
+
+    What looks into the cache does not know where Beam runs: its results are the same anywhere.
+    """
+
+    def __init__(
+        self,
+        pipeline: pipeline_pb2.Pipeline,
+        connection: Connection,
+        place: BeamPlace = BeamPlace(),
+    ) -> None:
         """Opens the store.
+
+        Args:
+          pipeline: The compiled pipeline.
+          connection: Where the store is.
+          place: Where Beam runs.
 
         Raises:
           EnvironmentProblem: The server does not answer.
         """
         batch_by_size()
-        self._pipeline = pipeline
+        self._pipeline, self._place = pipeline, place
         self._store = StoreConnection(connection)
 
     def forget_lost_work(self) -> None:
@@ -286,7 +339,7 @@ class NodeStore:
 
     def execution(self, node: pipeline_pb2.PipelineNode) -> NodeExecution:
         """Gives an execution of a node whose inputs have been made."""
-        return NodeExecution(self._pipeline, node, self._store)
+        return NodeExecution(self._pipeline, node, self._store, self._place)
 
 
 def _is_lost(artifact: metadata_store_pb2.Artifact) -> bool:

@@ -49,11 +49,12 @@ def open_graph(state: RunState, compiled: pipeline_pb2.Pipeline | None = None) -
     """
     if compiled is None:
         compiled = compile_graph(state.loaded, state.run_id)
-    from pipelines.execution.nodes import NodeStore
+    from pipelines.execution.nodes import BeamPlace, NodeStore
 
-    nodes = nodes_of(compiled)
+    nodes, config = nodes_of(compiled), state.loaded.config
     state.order = list(nodes)
-    store = NodeStore(compiled, metadata_connection(state.loaded.config.metadata, state.root))
+    connection = metadata_connection(config.metadata, state.root)
+    store = NodeStore(compiled, connection, BeamPlace(config.beam, config.runs))
     store.forget_lost_work()
     return Graph(store, nodes)
 

@@ -150,6 +150,10 @@ class Worker:
     def _clean_up(self) -> None:
         if self._process.is_alive():
             self.kill()
+        # A job server, or another process that it started and did not end.
+        if self._process.pid is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.join()
         self._process.close()
         self._receiver.close()

@@ -51,6 +51,16 @@ def stumble(name):
 def die(name):
     os.kill(os.getpid(), signal.SIGKILL)
 
+def leave(name):
+    import subprocess
+    child = subprocess.Popen(["sleep", "60"])
+    (FOLDER / f"{name}.pid").write_text(str(child.pid))
+    return b""
+
+def abandon(name):
+    leave(name)
+    die(name)
+
 def stubborn(name):
     (FOLDER / f"{name}.pid").write_text(str(os.getpid()))
     until = time.monotonic() + 60
@@ -228,6 +238,12 @@ def test_the_processes_of_a_killed_run_end_with_it(
     process.kill()
     process.wait(timeout=15)
     assert _ends(node)
+
+
+@pytest.mark.parametrize(("function", "status"), [("leave", 0), ("abandon", 1)])
+def test_what_a_component_started_ends_with_it(tmp_path: Path, function: str, status: int) -> None:
+    assert _run(tmp_path, f"{{'a': ({function}, [])}}", 1)[0] == status
+    assert _ends(int((tmp_path / "a.pid").read_text()))
 
 
 def _is_alive(pid: int) -> bool:
