@@ -34,6 +34,7 @@ test: setup ## Run all tests, with coverage
 	@$(PYTHON) scripts/browser.py
 	@$(PYTHON) scripts/promtool.py
 	@$(PYTHON) scripts/schedulers.py
+	@$(PYTHON) scripts/postgresql.py
 	@$(BIN)/coverage erase
 	$(BIN)/coverage run $(PYTEST) tests/e2e tests/integration tests/unit
 	@$(BIN)/coverage combine --quiet

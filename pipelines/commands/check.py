@@ -25,6 +25,8 @@ from models.tasks import find_task
 from pipelines.beam.checks import beam_checks
 from pipelines.commands.check_places import check_writable
 from pipelines.config.problem import LoadedConfig, require_schema
+from pipelines.execution.graph import pipeline_root
+from pipelines.execution.metadata import metadata_connection
 from pipelines.installed_packages import wrong_packages
 from pipelines.recognition.sample import distinct_values
 
@@ -55,6 +57,7 @@ def check(loaded: LoadedConfig) -> list[Checked]:
         ("python", _python),
         ("packages", _packages),
         ("runs", lambda: check_writable(loaded.config.runs, "runs")),
+        ("metadata", lambda: _metadata(loaded)),
         ("push.root", lambda: check_writable(loaded.config.push.root, "push.root")),
     ):
         results.append(_checked(name, look))
@@ -210,6 +213,17 @@ def _require_known(
 def _comparable(value: object) -> str | float:
     """Numbers are compared as numbers, everything else as text: as Transform does."""
     return float(value) if isinstance(value, bool | int | float) else str(value)
+
+
+def _metadata(loaded: LoadedConfig) -> str:
+    """A server is asked; it makes its tables, as for the first run."""
+    connection = metadata_connection(loaded.config.metadata, pipeline_root(loaded))
+    if connection.server is None:
+        return "SQLite, beside the runs"
+    from pipelines.execution.metadata_server import open_server
+
+    open_server(connection)
+    return f"{connection.where}: answers"
 
 
 def _python() -> str:

@@ -51,13 +51,11 @@ class MetadataSpec(Spec):
     Attributes:
       url: `sqlite` for a file in the pipeline's folder of runs, or the address of a server.
       password_file: A file with the server's password, where no environment variable has it.
-      ca: PEM file of root certificates; the server must prove who it is by one of them.
       wait_s: How long a server that went away during a run is waited for.
     """
 
     url: str = SQLITE
     password_file: str | None = None
-    ca: str | None = None
     wait_s: float = Field(30.0, ge=0)
 
     @model_validator(mode="before")
@@ -113,12 +111,14 @@ class Connection:
       where: The store as errors name it.
       server: The server; None for SQLite.
       wait_s: How long a server that went away is waited for.
+      password: Its password, to keep it out of what is printed.
     """
 
     config: ConnectionConfig = field(repr=False)
     where: str
     server: Server | None = None
     wait_s: float = 0.0
+    password: str = field(default="", repr=False)
 
 
 def metadata_connection(spec: MetadataSpec, root: Path) -> Connection:
@@ -139,30 +139,34 @@ def metadata_connection(spec: MetadataSpec, root: Path) -> Connection:
         config.sqlite.filename_uri = str(root / SQLITE_FILE)
         config.sqlite.connection_mode = config.sqlite.READWRITE_OPENCREATE
         return Connection(config, str(root / SQLITE_FILE))
+    password = _password(spec)
     if server.kind == "postgresql":
-        _fill_postgresql(config.postgresql, server, spec)
+        _fill_postgresql(config.postgresql, server, password)
     else:
-        _fill_mysql(config.mysql, server, spec)
-    return Connection(config, str(server), server, spec.wait_s)
+        _fill_mysql(config.mysql, server, password)
+    return Connection(config, str(server), server, spec.wait_s, password)
 
 
-def _fill_postgresql(target: Any, server: Server, spec: MetadataSpec) -> None:
+def _fill_postgresql(target: Any, server: Server, password: str) -> None:
     target.host, target.port = server.host, str(server.port)
-    target.user, target.dbname = server.user, server.database
-    # Without a password libpq looks for one itself: PGPASSWORD, ~/.pgpass.
-    target.password = _password(spec)
-    if spec.ca is not None:
-        target.ssloption.sslmode = "verify-full"
-        target.ssloption.sslrootcert = spec.ca
+    target.user, target.dbname = _quoted(server.user), server.database
+    if password:  # without one, libpq looks for it itself: PGPASSWORD, ~/.pgpass
+        target.password = _quoted(password)
 
 
-def _fill_mysql(target: Any, server: Server, spec: MetadataSpec) -> None:
+def _quoted(value: str) -> str:
+    """As libpq's connection strings have it: ML Metadata puts the value into one as it is.
+
+    A password with a blank would be cut there, and its rest named in an error.
+    """
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _fill_mysql(target: Any, server: Server, password: str) -> None:
     target.host, target.port = server.host, server.port
     target.user, target.database = server.user, server.database
-    target.password = _password(spec)
-    if spec.ca is not None:
-        target.ssl_options.ca = spec.ca
-        target.ssl_options.verify_server_cert = True
+    target.password = password
 
 
 def _password(spec: MetadataSpec) -> str:

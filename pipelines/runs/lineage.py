@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from components.tracker.lineage import describe_uri, text_digest
+from contracts.errors import EnvironmentProblem
 from contracts.files import read_json
 from contracts.results.summary import Summary
 from contracts.storage.staging import stage_if_there
+from pipelines.execution.metadata import (
+    SQLITE_FILE,
+    Connection,
+    MetadataSpec,
+    metadata_connection,
+)
 from pipelines.runs.record import CONFIG_FILE
 
-_STORE = "metadata.sqlite"
 _SHOWN_PACKAGES = ("python", "kelp-mlops", "tensorflow", "keras", "tfx")
 
 
@@ -40,7 +46,7 @@ def lineage_of_run(folder: Path, summary: Summary) -> dict[str, Any]:
         },
         "source": digests.source,
         "versions": summary.versions,
-        "artifacts": _artifacts(folder.parent / _STORE, folders),
+        "artifacts": _artifacts(folder, folders),
     }
 
 
@@ -50,16 +56,40 @@ def _schema_digest(folder: str | None) -> str | None:
     return text_digest(files[0].read_text(encoding="utf-8")) if files else None
 
 
-def _artifacts(store: Path, folders: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def _artifacts(folder: Path, folders: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     described = {name: describe_uri(uri) for name, uri in folders.items()}
-    if store.is_file():
-        # Read as plain SQLite: the metadata store's own client is part of TFX's weight.
-        with closing(sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro", uri=True)) as handle:
-            query = "SELECT a.uri, a.id, t.name FROM Artifact a JOIN Type t ON t.id = a.type_id"
-            known = {uri: {"id": id_, "type": type_} for uri, id_, type_ in handle.execute(query)}
-        for entry in described.values():
-            entry.update(known.get(entry["uri"], {}))
+    known = known_artifacts(folder, folders.values())
+    for entry in described.values():
+        entry.update(known.get(entry["uri"], {}))
     return described
+
+
+def known_artifacts(folder: Path, uris: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Id and type by URI, as the run's metadata store has them."""
+    place = folder / CONFIG_FILE
+    content = read_json(place).get("metadata", {}) if place.is_file() else {}
+    spec = MetadataSpec.model_validate(content)
+    if spec.server is not None:
+        return _on_server(metadata_connection(spec, folder.parent), uris)
+    store = folder.parent / SQLITE_FILE
+    if not store.is_file():
+        return {}
+    # Read as plain SQLite: the metadata store's own client is part of TFX's weight.
+    with closing(sqlite3.connect(f"{store.resolve().as_uri()}?mode=ro", uri=True)) as handle:
+        query = "SELECT a.uri, a.id, t.name FROM Artifact a JOIN Type t ON t.id = a.type_id"
+        return {uri: {"id": id_, "type": type_} for uri, id_, type_ in handle.execute(query)}
+
+
+def _on_server(connection: Connection, uris: Iterable[str]) -> dict[str, dict[str, Any]]:
+    from pipelines.execution.metadata_server import open_server
+
+    try:
+        store = open_server(connection)
+    except EnvironmentProblem:  # what the run folder says is shown without the server
+        return {}
+    types = {known.id: known.name for known in store.get_artifact_types()}
+    artifacts = [artifact for uri in uris for artifact in store.get_artifacts_by_uri(uri)]
+    return {one.uri: {"id": one.id, "type": types.get(one.type_id)} for one in artifacts}
 
 
 def lineage_lines(lineage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -42,26 +42,31 @@ def test_a_server_by_its_address_alone(tmp_path: Path, monkeypatch: pytest.Monke
     found = spec("metadata: postgresql://kelp@db.example:6000/meta", tmp_path)
     connection = metadata_connection(found, tmp_path)
     postgresql = connection.config.postgresql
-    assert (postgresql.host, postgresql.port, postgresql.user) == ("db.example", "6000", "kelp")
-    assert (postgresql.dbname, postgresql.password) == ("meta", "hunter2")
+    assert (postgresql.host, postgresql.port, postgresql.user) == ("db.example", "6000", "'kelp'")
+    assert (postgresql.dbname, postgresql.password) == ("meta", "'hunter2'")
     assert connection.where == "postgresql://kelp@db.example:6000/meta"
     assert "hunter2" not in repr(connection)
     assert "hunter2" not in found.model_dump_json()
 
 
-def test_mysql_with_a_password_file_and_certificates(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_password_of_any_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PASSWORD_VARIABLE, "it's a \\ blank")
+    found = MetadataSpec(url="postgresql://kelp@db/meta")
+    password = metadata_connection(found, tmp_path).config.postgresql.password
+    assert password == "'it\\'s a \\\\ blank'"
+    monkeypatch.delenv(PASSWORD_VARIABLE)
+    assert not metadata_connection(found, tmp_path).config.postgresql.HasField("password")
+
+
+def test_mysql_with_a_password_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
     (tmp_path / "secret").write_text("hunter2\n")
     found = spec(
-        f"metadata: {{url: mysql://kelp@db/meta, password_file: {tmp_path}/secret, ca: root.pem}}",
-        tmp_path,
+        f"metadata: {{url: mysql://kelp@db/meta, password_file: {tmp_path}/secret}}", tmp_path
     )
     mysql = metadata_connection(found, tmp_path).config.mysql
     assert (mysql.host, mysql.port, mysql.database) == ("db", 3306, "meta")
     assert (mysql.user, mysql.password) == ("kelp", "hunter2")
-    assert (mysql.ssl_options.ca, mysql.ssl_options.verify_server_cert) == ("root.pem", True)
 
 
 def test_a_password_file_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
