@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from contracts.errors import ConfigError
+from contracts.storage.errors import StorageProblem
 from contracts.text import nearest
 from pipelines.config.problem import LoadedConfig
 from pipelines.execution.capture import captured, peak_memory_mib, quieten, terminal
@@ -193,7 +194,7 @@ def _fail(state: RunState, error: BaseException, remote: RemoteRoot) -> int:
     if state.current != SETUP:
         lines.append(f"  {'resume:':<10}{_resume(state)}")
     status, exit_status = end_status(error)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, StorageProblem):  # as above, a bucket that is away
         write_summary(state, status, problem.lines())
     print_error([*lines, *remote.try_to_send(state.folder)])
     return exit_status

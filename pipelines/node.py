@@ -81,7 +81,10 @@ def run_node(loaded: LoadedConfig, node: str, run_id: str) -> int:
         state.current = node
         with only_attempt(state.folder, node), terminal() as stream:
             status = _attempt(state, compiled, node, Console(file=stream))
-        remote.send(state.folder)
+        if status:
+            print_error(remote.try_to_send(state.folder))
+        else:
+            remote.send(state.folder)
         return status
 
 

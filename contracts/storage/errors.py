@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from contracts.errors import EnvironmentProblem
+from contracts.storage.filesystem import endpoint_of
 from contracts.storage.location import Location
 
 SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
@@ -33,6 +34,10 @@ _NO_ANSWER = re.compile(
 
 class StorageProblem(EnvironmentProblem):
     """A bucket cannot be read or written."""
+
+
+class NoAnswer(StorageProblem):
+    """The server of a bucket cannot be reached, or says nothing."""
 
 
 class MissingObject(StorageProblem):
@@ -59,7 +64,7 @@ _OF_SERVER = re.compile(r"AWS Error|curlCode|google::cloud|^When [a-z]+ing ")
 def storage_problem(location: Location, error: BaseException) -> StorageProblem:
     """Explains what pyarrow raised about a place."""
     text, place = scrubbed(str(error)), str(location)
-    endpoint = os.environ.get(_ENDPOINTS[location.scheme][0])
+    endpoint = endpoint_of(location.scheme)
     if isinstance(error, FileNotFoundError):
         return MissingObject(
             "There is no such object.", where=place, fix="correct the address, or write it first"
@@ -84,8 +89,8 @@ def storage_problem(location: Location, error: BaseException) -> StorageProblem:
             fix="set the variables anew, or ask who owns the bucket for the right",
         )
     if _NO_ANSWER.search(text):
-        named = " or ".join(_ENDPOINTS[location.scheme])
-        return StorageProblem(
+        named = "AWS_ENDPOINT_URL" if location.scheme == "s3" else "STORAGE_EMULATOR_HOST"
+        return NoAnswer(
             "The bucket's server does not answer.",
             where=f"{place}, at {scrubbed(endpoint) if endpoint else 'its public endpoint'}",
             expected=f"a server that answers; {named} names another than the public one",
@@ -98,12 +103,6 @@ def storage_problem(location: Location, error: BaseException) -> StorageProblem:
         received=f"{type(error).__name__}: {text}",
         fix="correct what the server says, then run the same command again",
     )
-
-
-_ENDPOINTS = {
-    "s3": ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
-    "gs": ("STORAGE_EMULATOR_HOST",),
-}
 
 
 def missing_bucket(location: Location) -> StorageProblem:

@@ -42,11 +42,9 @@ def list_files(folder: Location) -> list[StoredFile]:
     """
     from pyarrow import fs
 
+    selector = fs.FileSelector(folder.path, recursive=True, allow_not_found=True)
     with explained(folder):
-        try:
-            found = connect(folder).get_file_info(fs.FileSelector(folder.path, recursive=True))
-        except FileNotFoundError:
-            found = []
+        found = connect(folder).get_file_info(selector)
     if not found:
         require_bucket(folder)
     files = [
@@ -65,11 +63,9 @@ def list_names(folder: Location) -> list[str]:
     """
     from pyarrow import fs
 
+    selector = fs.FileSelector(folder.path, allow_not_found=True)
     with explained(folder):
-        try:
-            found = connect(folder).get_file_info(fs.FileSelector(folder.path))
-        except FileNotFoundError:
-            found = []
+        found = connect(folder).get_file_info(selector)
     if not found:
         require_bucket(folder)
     return sorted({info.base_name for info in found if not info.path.endswith(_FOLDER_MARK)})
@@ -132,8 +128,13 @@ def write_bytes(location: Location, content: bytes) -> None:
     Raises:
       StorageProblem: It cannot be written.
     """
-    with explained(location), connect(location).open_output_stream(location.path) as stream:
-        stream.write(content)
+    with explained(location):
+        try:
+            with connect(location).open_output_stream(location.path) as stream:
+                stream.write(content)
+        except FileNotFoundError:
+            require_bucket(location)
+            raise
 
 
 def remove_file(location: Location) -> None:

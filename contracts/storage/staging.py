@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,13 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contracts.errors import EnvironmentProblem
-from contracts.storage.errors import StorageProblem
+from contracts.storage.errors import NoAnswer, StorageProblem
 from contracts.storage.folders import download, publish, read_marker
 from contracts.storage.location import SCHEMES, Location, is_remote, parse_location
 from contracts.storage.objects import list_files
 
 STAGING_VARIABLE = "KELP_STAGING"
 _MARKERS = ".markers"
+_LOG = logging.getLogger(__name__)
 
 
 def staging_folder() -> Path:
@@ -54,6 +56,8 @@ def remote_place(path: str | Path) -> str:
 def stage(place: str | Path) -> Path:
     """Gives the local copy of a published folder, which is made where it is missing or old.
 
+    A copy that is there serves while the bucket's server does not answer.
+
     Raises:
       StorageProblem: The folder is not published, or cannot be read.
     """
@@ -61,7 +65,13 @@ def stage(place: str | Path) -> Path:
         return Path(place)
     location = parse_location(str(place))
     folder, marker = local_place(place), _marker(location)
-    content = read_marker(location)
+    try:
+        content = read_marker(location)
+    except NoAnswer as problem:
+        if not (folder.is_dir() and marker.is_file()):
+            raise
+        _LOG.warning("The local copy is used: %s", problem)
+        return folder
     if content is None:
         raise StorageProblem(
             "There is no whole folder at this address.",

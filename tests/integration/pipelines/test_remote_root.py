@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from contracts.storage import filesystem
 from contracts.storage.staging import staging_folder
 from pipelines import cli
+from pipelines.execution.state import RunState
 from tests.fixtures.object_store import ObjectStore
 from tests.fixtures.small_problem import write_problem
 
@@ -46,7 +48,7 @@ def remote(tmp_path: Path, object_store: ObjectStore, bucket: str) -> Remote:
 
 
 def test_another_machine_goes_on_with_a_run(
-    remote: Remote, capfd: pytest.CaptureFixture[str]
+    remote: Remote, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert remote.node("ExampleGen") == 0, capfd.readouterr().err
     record = remote.json("runs/small/one/nodes/ExampleGen.json")
@@ -58,6 +60,22 @@ def test_another_machine_goes_on_with_a_run(
     assert remote.node("ExampleGen") == 0
     assert "done before in run one" in capfd.readouterr().out
     assert not (staging_folder() / "s3" / remote.bucket / "runs/small/artifacts").exists()
+
+    keep = RunState.keep
+
+    def lose_the_bucket(self: RunState, done: Any) -> None:
+        keep(self, done)
+        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunState, "keep", lose_the_bucket)
+        patch.setattr(filesystem, "_ATTEMPTS", 1)
+        assert remote.node("StatisticsGen") == 1
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "error: The bucket's server does not answer."
+    assert len(lines) <= 10
+    assert any(line.startswith("  resume:   kelp node run") for line in lines)
+    assert lines[-1].startswith("  not sent:")
     assert remote.node("StatisticsGen") == 0, capfd.readouterr().err
 
     shutil.rmtree(staging_folder())

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from contracts.storage import folders
+from contracts.storage import filesystem, folders
 from contracts.storage.errors import StorageProblem
 from contracts.storage.folders import (
     MARKER,
@@ -141,6 +141,16 @@ def test_a_staged_folder_is_not_copied_again(model, place, monkeypatch):
     stage(str(place / "1"))
     monkeypatch.setattr(folders, "_copy_down", lambda *_: pytest.fail("copied again"))
     stage(str(place / "1"))
+
+
+def test_a_copy_serves_while_the_server_does_not_answer(model, place, monkeypatch):
+    publish(model, place / "1")
+    monkeypatch.setattr(filesystem, "_ATTEMPTS", 1)
+    before = stage(str(place / "1"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert stage(str(place / "1")) == before
+    with pytest.raises(StorageProblem, match="does not answer"):
+        stage(str(place / "2"))
 
 
 def test_what_this_machine_wrote_is_not_copied_back(place, monkeypatch):
