@@ -79,12 +79,17 @@ def write_flights(folder: Path, rows: int | None) -> tuple[Path, Path]:
     return paths
 
 
-def row_hashes(out: Path) -> NDArray[np.uint64]:
-    """Hashes the values of all examples under `out`, sorted; numbers count as float32."""
+def row_hashes(out: Path, splits: str = "Split-*") -> NDArray[np.uint64]:
+    """Hashes the values of all examples under `out`, sorted; numbers count as float32.
+
+    Args:
+      out: The folder of an Examples artifact.
+      splits: A glob for the folders of its splits.
+    """
     import tensorflow as tf
     from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
-    files = sorted(str(path) for path in out.glob("Split-*/*.gz"))
+    files = sorted(str(path) for path in out.glob(f"{splits}/*.gz"))
     decoder = ExamplesToRecordBatchDecoder()
     parts = [
         _hash_batch(decoder.DecodeBatch(list(batch.numpy())))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import EnvironmentProblem
+from contracts.storage.location import is_remote
 from contracts.text import count
 from pipelines.beam.jars import (
     beam_version,
@@ -54,7 +55,7 @@ def beam_checks(spec: BeamSpec, runs: str) -> list[Check]:
         return []
     if isinstance(spec, DataflowBeam):
         return list(_dataflow_checks(spec, runs))
-    return list(_cluster_checks(spec))
+    return list(_cluster_checks(spec, runs))
 
 
 def require_beam(spec: BeamSpec, runs: str) -> None:
@@ -67,8 +68,10 @@ def require_beam(spec: BeamSpec, runs: str) -> None:
         look()
 
 
-def _cluster_checks(spec: ClusterBeam) -> Iterator[Check]:
+def _cluster_checks(spec: ClusterBeam, runs: str) -> Iterator[Check]:
     server = spec.job_server
+    if not spec.is_here and is_remote(runs):
+        yield "runs", lambda: _require_shared_folder(spec, runs)
     if server.endpoint is not None:
         yield "job server", lambda: _answers(server.endpoint or "", "beam.job_server.endpoint")
     else:
@@ -83,6 +86,16 @@ def _cluster_checks(spec: ClusterBeam) -> Iterator[Check]:
         yield "workers", lambda: _answers(workers.address, "beam.environment.address")
     elif isinstance(workers, ProcessWorkers) and spec.is_local:
         yield "workers", lambda: _command(workers.command)
+
+
+def _require_shared_folder(spec: ClusterBeam, runs: str) -> str:
+    raise EnvironmentProblem(
+        f"The workers of {spec.master} cannot see what a node works on.",
+        where=f"key runs: {runs}",
+        expected="a folder that this machine and the cluster's nodes mount at the same path",
+        received="a bucket, of which each node of the pipeline makes a local copy",
+        fix="set runs to a shared folder, or use a cluster on this machine",
+    )
 
 
 def _java(launcher: str) -> str:
@@ -236,9 +249,20 @@ def _command(command: str) -> str:
 
 
 def _dataflow_checks(spec: DataflowBeam, runs: str) -> Iterator[Check]:
+    yield "dataflow", _refuse_dataflow
     yield "google cloud", _google_packages
     yield "credentials", _google_credentials
     yield "storage", lambda: _on_bucket(spec, runs)
+
+
+def _refuse_dataflow() -> str:
+    raise EnvironmentProblem(
+        "Kelp cannot run on Dataflow yet.",
+        where="key beam.runner: dataflow",
+        expected="local, flink or spark",
+        received="dataflow, whose workers cannot see the local copies that a node works on",
+        fix="choose another runner; docs/beam.md says what has been tried where",
+    )
 
 
 def _google_packages() -> str:

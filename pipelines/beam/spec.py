@@ -104,14 +104,17 @@ class _OnCluster(Spec):
     environment: Workers = LoopbackWorkers(type="LOOPBACK")
     workers_per_node: int = Field(1, ge=1)
 
-    def _require_reachable(self, master: str, local: bool) -> None:
-        if local or _LOOPBACK_HOST.match(master):
-            return
-        if self.environment.type == "LOOPBACK":
+    def _require_reachable(self, master: str, is_here: bool) -> None:
+        if self.environment.type == "LOOPBACK" and not is_here:
             raise ValueError(
                 f"LOOPBACK workers run on this machine, where {master} cannot reach them: "
                 "set environment to PROCESS, EXTERNAL or DOCKER"
             )
+
+
+def _as_text(value: Any) -> Any:
+    """YAML reads 1.20 as the number 1.2, which is no version of Flink."""
+    return {"1.2": "1.20"}.get(str(value), str(value)) if isinstance(value, float) else value
 
 
 class FlinkBeam(_OnCluster):
@@ -125,7 +128,9 @@ class FlinkBeam(_OnCluster):
 
     runner: Literal["flink"]
     master: str = Field("[local]", pattern=_FLINK_MASTER)
-    version: Literal["1.19", "1.20", "2.0", "2.1", "2.2"] = "1.20"
+    version: Annotated[Literal["1.19", "1.20", "2.0", "2.1", "2.2"], BeforeValidator(_as_text)] = (
+        "1.20"
+    )
     parallelism: int | None = Field(None, ge=1)
 
     @property
@@ -133,9 +138,14 @@ class FlinkBeam(_OnCluster):
         """Whether the cluster is part of the job server."""
         return self.master == "[local]"
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the cluster is on this machine."""
+        return self.is_local or bool(_LOOPBACK_HOST.match(self.master))
+
     @model_validator(mode="after")
     def _workers_are_reachable(self) -> FlinkBeam:
-        self._require_reachable(self.master, self.is_local)
+        self._require_reachable(self.master, self.is_here)
         return self
 
 
@@ -156,9 +166,14 @@ class SparkBeam(_OnCluster):
         """Whether the cluster is part of the job server."""
         return self.master.startswith("local")
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the cluster is on this machine."""
+        return self.is_local or bool(_LOOPBACK_HOST.match(self.master))
+
     @model_validator(mode="after")
     def _workers_are_reachable(self) -> SparkBeam:
-        self._require_reachable(self.master, self.is_local)
+        self._require_reachable(self.master, self.is_here)
         return self
 
 
@@ -166,11 +181,19 @@ class DataflowBeam(Spec):
     """On Google Cloud Dataflow.
 
     Attributes:
+      project: The project that pays.
+      region: Where the workers are.
       temp_location: A folder of a bucket for Beam's own temporary files.
       staging_location: A folder for what workers load; inside `temp_location` where not given.
       image: The container of the workers, with this package in it.
+      machine_type: Of the workers, such as n2-standard-4.
+      disk_gib: The disk of each worker.
       workers: How many workers at first; Dataflow decides where not given.
       max_workers: How many at most.
+      service_account: As whom the workers work.
+      network: Where they are connected.
+      subnetwork: The part of it.
+      public_ips: Whether workers have public addresses.
     """
 
     runner: Literal["dataflow"]

@@ -174,10 +174,21 @@ def test_workers_and_job_servers_elsewhere() -> None:
     assert "no such command" in found["workers"]
 
 
+def test_local_copies_of_a_bucket_are_for_a_cluster_on_this_machine() -> None:
+    keys = {"runner": "spark", "environment": EXTERNAL, "job_server": {"endpoint": "127.0.0.1:1"}}
+    found = look("s3://b/runs", **keys, master="spark://127.0.0.1:1")
+    assert "runs" not in found
+    specs = beam_checks(spec_of(**keys, master="spark://spark.example:7077"), "s3://b/runs")
+    with pytest.raises(EnvironmentProblem, match="cannot see what a node works on"):
+        dict(specs)["runs"]()
+    assert "runs" not in dict(beam_checks(spec_of(**keys, master="spark://h:7077"), "/mnt/runs"))
+
+
 def test_dataflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {"project": "p", "region": "r", "temp_location": "gs://b/t", "image": "i"}
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
     found = look(runner="dataflow", **keys)
+    assert "cannot run on Dataflow yet" in found["dataflow"]
     assert "no such file" in found["credentials"]
     assert "gs://BUCKET/FOLDER" in found["storage"]
     (tmp_path / "none.json").write_text("{}")

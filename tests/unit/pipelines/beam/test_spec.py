@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 
 from contracts.errors import ConfigError
 from pipelines.beam.options import beam_args
-from pipelines.beam.spec import BeamSpec, LocalBeam
+from pipelines.beam.spec import BeamSpec, FlinkBeam, LocalBeam
 from pipelines.config.problem import load_config
 
 CONFIG = """\
@@ -95,6 +95,17 @@ def test_workers_of_a_cluster(environment: dict[str, Any], config: Any, options:
     assert portable.sdk_worker_parallelism == "3"
     # Workers of a version of TensorFlow Data Validation need TFX to be imported first.
     assert given.view_as(SetupOptions).beam_plugins == ["tfx.components"]
+
+
+@pytest.mark.parametrize(
+    ("written", "version"), [("1.20", "1.20"), ("'1.20'", "1.20"), ("2.0", "2.0")]
+)
+def test_a_version_may_stand_without_quotes(tmp_path: Path, written: str, version: str) -> None:
+    path = tmp_path / "demo.yaml"
+    path.write_text(f"{CONFIG}beam: {{runner: flink, version: {written}}}\n")
+    spec = load_config(path).config.beam
+    assert isinstance(spec, FlinkBeam)
+    assert spec.version == version
 
 
 def test_a_job_server_that_runs_already_is_not_started() -> None:
