@@ -13,6 +13,7 @@ from ml_metadata.errors import StatusError
 from contracts.errors import EnvironmentProblem
 from pipelines.execution.capture import captured
 from pipelines.execution.metadata import PASSWORD_VARIABLE, Connection
+from pipelines.execution.server_store import ServerStore
 
 _OPENINGS = 10
 # Once connected, it is worth another try: two processes may create the same tables at once.
@@ -62,7 +63,7 @@ def _create(connection: Connection) -> mlmd.MetadataStore:
         try:
             # The reason is on standard error only, since a library in C writes it.
             with captured(log):
-                return mlmd.MetadataStore(connection.config)
+                return ServerStore(connection.config)
         except (RuntimeError, StatusError) as error:
             text = f"{log.read_text(encoding='utf-8', errors='replace')}\n{error}"
             reason = _reason(_without_password(text, connection))

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ml_metadata.proto import metadata_store_pb2
 
 from pipelines import cli
-from pipelines.execution.metadata import PASSWORD_VARIABLE
+from pipelines.execution.metadata import PASSWORD_VARIABLE, MetadataSpec, metadata_connection
+from pipelines.execution.metadata_server import open_server
 from pipelines.runs.lineage import known_artifacts
 from tests.fixtures.postgresql import Server, wanted
 from tests.fixtures.small_problem import write_problem
@@ -43,6 +45,27 @@ def test_two_nodes_at_once_in_a_database_that_neither_has_made(
     assert ended == [{"Left": [False, 2]}, {"Right": [False, 3]}]
     assert program.outcome(start("Sum"))["ended"] == {"Sum": [False, 5]}
     assert not list(tmp_path.rglob("*.sqlite"))
+
+
+def test_any_text_is_kept_and_rows_come_in_order(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PASSWORD_VARIABLE, server.password)
+    spec = MetadataSpec(url=server.address("texts"))
+    store = open_server(metadata_connection(spec, tmp_path))
+    kind = metadata_store_pb2.ArtifactType(name="Text")
+    artifact = metadata_store_pb2.Artifact(type_id=store.put_artifact_type(kind), uri="a")
+    text = json.dumps({"spec": json.dumps({"delimiter": "\t", "it's": "100 %", "ö": "\\"})})
+    artifact.custom_properties["text"].string_value = text
+    ids = store.put_artifacts([artifact, artifact])
+    (kept, _) = store.get_artifacts_by_id(ids)
+    assert kept.custom_properties["text"].string_value == text
+    # What was changed last, PostgreSQL gives last.
+    kept.uri = "b"
+    store.put_artifacts([kept])
+    assert [one.id for one in store.get_artifacts_by_id(ids)] == ids
+    assert [one.id for one in store.get_artifacts_by_id(ids[::-1])] == ids[::-1]
+    assert [one.id for one in store.get_artifacts()] == ids
 
 
 def test_a_server_that_goes_away(
