@@ -29,6 +29,7 @@ from tfx.proto.orchestration import (
 from tfx.types.artifact import Artifact
 
 from components.artifacts import PushedVariants, TrackedRun
+from contracts.errors import EnvironmentProblem
 from contracts.storage.staging import is_there
 from pipelines.beam.checks import require_beam
 from pipelines.beam.options import batch_by_size, beam_args
@@ -127,8 +128,32 @@ class NodeExecution:
             self.result = self._read(self._launcher.launch().execution_id)
             return
         self._prepared = self._launcher._prepare_execution()
-        if not self._prepared.is_execution_needed:
+        if self._prepared.is_execution_needed:
+            self._require_new_folders()
+        else:
             self.result = self._read(self._prepared.execution_info.execution_id)
+
+    def _require_new_folders(self) -> None:
+        """Refuses to write where another metadata store has artifacts: ids begin anew in each."""
+        taken = [
+            artifact.uri
+            for artifacts in self._info.output_dict.values()
+            for artifact in artifacts
+            if fileio.exists(artifact.uri)
+        ]
+        if not taken:
+            return
+        info, contexts = self._info, self._prepared.contexts
+        self._launcher._clean_up_stateless_execution_info(info)
+        self._launcher._publish_failed_execution(info.execution_id, contexts)
+        self._prepared = None
+        raise EnvironmentProblem(
+            "The folder of artifacts has those of another metadata store.",
+            where=taken[0],
+            expected="artifacts and the metadata store that they were recorded in",
+            received=f"artifacts with ids that {self._store.where} has not given yet",
+            fix="bring that store back (key metadata), or choose a new folder with runs=FOLDER",
+        )
 
     @property
     def task(self) -> tuple[Callable[[NodeWork], bytes], NodeWork]:
@@ -197,12 +222,13 @@ class NodeExecution:
 
     def _remove_leftovers(self, execution: metadata_store_pb2.Execution) -> None:
         """Removes what an attempt left that was killed, and records that it failed."""
+        if not execution_lib.is_execution_active(execution):
+            return
         resolver = self._launcher._output_resolver
         _remove_outputs(resolver.generate_output_artifacts(execution.id))
         fileio.rmtree(resolver.get_executor_output_uri(execution.id).rpartition("/")[0])
-        if execution_lib.is_execution_active(execution):
-            contexts = context_lib.prepare_contexts(self._store, self._node.contexts)
-            self._launcher._publish_failed_execution(execution.id, contexts)
+        contexts = context_lib.prepare_contexts(self._store, self._node.contexts)
+        self._launcher._publish_failed_execution(execution.id, contexts)
 
     @property
     def _info(self) -> data_types.ExecutionInfo:

@@ -17,7 +17,11 @@ T = TypeVar("T")
 
 
 class StoreConnection(metadata.Metadata):
-    """A connection that stays open from one node to the next: opening it costs 0.1 s."""
+    """A connection that stays open from one node to the next: opening it costs 0.1 s.
+
+    Attributes:
+      where: The store as errors name it.
+    """
 
     def __init__(self, connection: Connection) -> None:
         """Opens the store.
@@ -26,6 +30,7 @@ class StoreConnection(metadata.Metadata):
           EnvironmentProblem: The server does not answer.
         """
         super().__init__(connection.config)
+        self.where = connection.where
         self._connection = connection
         self._open()
 

@@ -102,6 +102,17 @@ def test_nodes_of_a_run_one_by_one(run: Run) -> None:
     assert not list((run.root / "artifacts").glob("*/.system/executor_execution/*/.temp/*"))
 
 
+def test_artifacts_of_another_metadata_store_are_not_touched(run: Run) -> None:
+    assert run.node("ExampleGen")[0] == 0
+    (run.root / "metadata.sqlite").unlink()
+    for _ in range(2):
+        status, _, error = run.node("ExampleGen")
+        assert status == 1
+        assert "artifacts has those of another metadata store" in error
+        assert "metadata.sqlite has not given" in error
+        assert list((run.root / "artifacts/ExampleGen/examples/1").glob("Split-train/*"))
+
+
 def test_a_run_without_nodes_cannot_be_finished(run: Run) -> None:
     assert cli.main(["node", "finish", str(run.config), "--run-id", "none"]) == 2
     assert "there is no run 'none'" in run.capfd.readouterr().err
