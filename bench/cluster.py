@@ -23,6 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.flink_cluster import FlinkCluster, flink_cluster, free_ports, running
+from contracts.errors import KelpError
+from pipelines.beam.checks import require_beam
+from pipelines.beam.spec import FlinkBeam
 
 CONFIG = "configs/flights.yaml"
 NODES = ("ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate", "Transform")
@@ -60,8 +63,18 @@ def main() -> int:
         return 0
     if (arguments.flink is None) == (arguments.endpoint is None):
         parser.error("give one of --flink FOLDER and --endpoint HOST:PORT")
+    if arguments.flink is not None:
+        _require_job_server()
     with tempfile.TemporaryDirectory(prefix="kelp-bench-") as scratch:
         return _compare(Path(scratch), arguments)
+
+
+def _require_job_server() -> None:
+    """Ends the bench before the local run where Flink could not follow it."""
+    try:
+        require_beam(FlinkBeam(runner="flink"), "runs")
+    except KelpError as error:
+        raise SystemExit("\n".join(error.lines())) from error
 
 
 def _compare(folder: Path, arguments: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ _LOCAL = (
 # workers, which takes each component a second.
 _NO_IMAGE = "--sdk_container_image=none"
 # Workers import it first: TFX supplies a module that TensorFlow Data Validation looks for.
-WORKER_IMPORT = "tfx.components"
+WORKER_IMPORT = "tfx"
 _PLUGIN = f"--beam_plugin={WORKER_IMPORT}"
 _RUNNERS = {
     "flink": "pipelines.beam.runners.FlinkRunner",

@@ -42,7 +42,8 @@ Path(__file__).with_name("pid").write_text(str(os.getpid()))
 from apache_beam.runners.portability.local_job_service import LocalJobServicer
 
 port = int(sys.argv[sys.argv.index("--job-port") + 1])
-assert sys.argv[sys.argv.index("--flink-master") + 1] == "[local]"
+masters = {"--flink-master": "[local]", "--spark-master-url": "local[2]"}
+assert any(f"{name} {master}" in " ".join(sys.argv) for name, master in masters.items())
 LocalJobServicer().start_grpc_server(port)
 while True:
     time.sleep(1)
@@ -176,10 +177,11 @@ def _wait(_: int) -> None:
 
 # Beam's worker loses the connections that it reads from.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("runner", ["flink", "spark"])
 def test_an_interrupted_job_is_cancelled_with_its_job_server(
-    tmp_path: Path, job_server: dict[str, str]
+    tmp_path: Path, job_server: dict[str, str], runner: str
 ) -> None:
-    spec = TypeAdapter(BeamSpec).validate_python({"runner": "flink", "job_server": job_server})
+    spec = TypeAdapter(BeamSpec).validate_python({"runner": runner, "job_server": job_server})
     pipeline = beam.Pipeline(options=PipelineOptions(beam_args(spec)))
     _ = pipeline | beam.Create([1]) | beam.Map(_wait)
     result = pipeline.run()

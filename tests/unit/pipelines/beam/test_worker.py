@@ -27,7 +27,7 @@ class Provision(beam_provision_api_pb2_grpc.ProvisionServiceServicer):  # type: 
         response.info.control_endpoint.url = "localhost:1"
         response.info.logging_endpoint.url = "localhost:2"
         response.info.runner_capabilities.append("beam:protocol:x:v1")
-        response.info.pipeline_options["beam:option:beam_plugins:v1"] = ["tfx.components"]
+        response.info.pipeline_options["beam:option:beam_plugins:v1"] = ["tfx"]
         return response
 
 
@@ -40,8 +40,6 @@ def test_a_worker_gets_its_options_and_addresses(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(os, "environ", dict(os.environ))
     monkeypatch.setattr(os, "dup2", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["kelp-beam-worker", "--id=ignored"])
-    # TFX takes ten seconds to import.
-    monkeypatch.setattr(worker, "WORKER_IMPORT", "json")
     monkeypatch.setattr(sdk_worker_main, "main", lambda _: environment.update(os.environ))
     given = ["--id=w-1", f"--provision_endpoint=127.0.0.1:{port}", "--semi_persist_dir=/x"]
     assert worker.main([*given, "--control_endpoint=localhost:9"]) == 0
@@ -54,5 +52,5 @@ def test_a_worker_gets_its_options_and_addresses(monkeypatch: pytest.MonkeyPatch
     assert "STATUS_API_SERVICE_DESCRIPTOR" not in environment
     assert environment["RUNNER_CAPABILITIES"] == "beam:protocol:x:v1"
     options = sdk_worker_main._parse_pipeline_options(environment["PIPELINE_OPTIONS"])
-    assert options.get_all_options()["beam_plugins"] == ["tfx.components"]
+    assert options.get_all_options()["beam_plugins"] == ["tfx"]
     assert sys.argv == ["kelp-beam-worker"]
