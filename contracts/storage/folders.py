@@ -93,11 +93,11 @@ def publish(folder: Path, target: Location, last: Sequence[str] = ()) -> bytes:
         remove_file(marker)
     files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     first = [name for name in files if name not in last]
-    _in_threads(lambda name: copy_up(files[name], target / name), first)
+    in_threads(lambda name: copy_up(files[name], target / name), first)
     for name in last:
         if name in files:
             copy_up(files[name], target / name)
-    _in_threads(remove_file, before - {target / name for name in files} - {marker})
+    in_threads(remove_file, before - {target / name for name in files} - {marker})
     content = manifest_of(folder).to_bytes()
     write_bytes(marker, content)
     return content
@@ -143,7 +143,7 @@ def download(target: Location, content: bytes, folder: Path) -> None:
         temporary.mkdir(parents=True)
         for name in manifest.folders:
             _inside(temporary, name, target).mkdir(parents=True, exist_ok=True)
-        _in_threads(lambda name: _copy_down(target, name, temporary, manifest), manifest.files)
+        in_threads(lambda name: _copy_down(target, name, temporary, manifest), manifest.files)
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -156,7 +156,7 @@ def remove_published(target: Location) -> None:
       StorageProblem: The bucket cannot be written.
     """
     remove_file(target / MARKER)
-    _in_threads(remove_file, [file.location for file in list_files(target)])
+    in_threads(remove_file, [file.location for file in list_files(target)])
 
 
 def manifest_of(folder: Path) -> Manifest:
@@ -243,7 +243,12 @@ def _inside(folder: Path, name: str, target: Location) -> Path:
     return path
 
 
-def _in_threads(work: Callable[[_T], None], items: Iterable[_T]) -> None:
+def in_threads(work: Callable[[_T], None], items: Iterable[_T]) -> None:
+    """Does the work on all items, several at once; after an error begins no more of it."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        for done in [pool.submit(work, item) for item in items]:
-            done.result()
+        try:
+            for done in [pool.submit(work, item) for item in items]:
+                done.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

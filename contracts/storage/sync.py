@@ -12,7 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from contracts.storage.folders import copy_down, copy_up
+from contracts.storage.folders import copy_down, copy_up, in_threads
 from contracts.storage.location import Location
 from contracts.storage.objects import StoredFile, find_file, list_files
 from contracts.storage.staging import staging_folder
@@ -67,15 +67,20 @@ class SyncedFolder:
         paths = (path for path in self._folder.rglob("*") if path.is_file())
         names = [path.relative_to(self._folder).as_posix() for path in paths]
         shown = [name for name in names if not name.rpartition("/")[2].startswith(".")]
-        for name in sorted(shown, key=lambda name: (name in last, name)):
-            path, location = self._folder / name, self._place / name
-            stamp = _local_stamp(path)
-            if known.get(name, {}).get("local") == stamp:
-                continue
-            copy_up(path, location)
+        stamps = {name: _local_stamp(self._folder / name) for name in sorted(shown)}
+        changed = [name for name in stamps if known.get(name, {}).get("local") != stamps[name]]
+
+        def copy(name: str) -> None:
+            location = self._place / name
+            copy_up(self._folder / name, location)
             file = find_file(location)
-            known[name] = {"local": stamp, "remote": _remote_stamp(file) if file else []}
-            self._keep(known)
+            known[name] = {"local": stamps[name], "remote": _remote_stamp(file) if file else []}
+
+        in_threads(copy, [name for name in changed if name not in last])
+        for name in last:
+            if name in changed:
+                copy(name)
+        self._keep(known)
 
     def _known(self) -> dict[str, Any]:
         if not self._record.is_file():
