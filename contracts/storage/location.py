@@ -58,12 +58,12 @@ def is_remote(place: str | Path) -> bool:
 
 
 def parse_location(place: str) -> Location:
-    """Gives the parts of an address.
+    """Gives the parts of an address; one slash will do where `pathlib` has left but one.
 
     Raises:
       ValueError: It is not the address of a bucket. The message never repeats credentials.
     """
-    match = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)/*(.*)", place, re.DOTALL)
+    match = re.fullmatch(r"([A-Za-z][A-Za-z0-9+.-]*):/+([^/]*)/*(.*)", place, re.DOTALL)
     if match is None or match[1].lower() not in SCHEMES:
         raise ValueError("expected s3://BUCKET/KEY or gs://BUCKET/KEY")
     bucket, key = match[2], match[3].rstrip("/")
@@ -96,6 +96,11 @@ def check_place(place: str) -> str:
             "expected a local path, s3://BUCKET/KEY or gs://BUCKET/KEY"
         )
     return str(parse_location(place))
+
+
+def address_or_path(place: Path) -> Path | str:
+    """Gives the address that a path of the command line is; else the path."""
+    return str(parse_location(str(place))) if is_remote(place) else place
 
 
 def join_place(place: str, below: str) -> str:

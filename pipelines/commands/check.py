@@ -19,6 +19,7 @@ from components.example_gen.rows import count_unit, make_units, read_unit
 from components.example_gen.scan import FileScan, columns_to_read, merge_kinds, scan_file
 from components.example_gen.split import plan_split
 from contracts.errors import DataError, EnvironmentProblem, KelpError
+from contracts.storage.location import is_remote
 from contracts.storage.objects import file_size
 from contracts.text import count, did_you_mean, shorten, some
 from models.tasks import find_task
@@ -59,10 +60,17 @@ def check(loaded: LoadedConfig) -> list[Checked]:
         ("runs", lambda: check_writable(loaded.config.runs, "runs")),
         ("metadata", lambda: _metadata(loaded)),
         ("push.root", lambda: check_writable(loaded.config.push.root, "push.root")),
+        *_bucket_of_artifacts(loaded.config.push.artifacts),
     ):
         results.append(_checked(name, look))
     beam = beam_checks(loaded.config.beam, loaded.config.runs)
     return results + [_checked(f"beam: {name}", look) for name, look in beam]
+
+
+def _bucket_of_artifacts(place: str) -> list[tuple[str, Callable[[], str]]]:
+    """A local folder of artifacts is made when the first of them is pushed."""
+    key = "push.artifacts"
+    return [(key, lambda: check_writable(place, key))] if is_remote(place) else []
 
 
 def report(results: list[Checked], out: Console, err: Console) -> int:

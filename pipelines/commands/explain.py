@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from contracts.errors import ConfigError, ModelError
+from contracts.storage.location import address_or_path
 from contracts.text import did_you_mean, some
 from pipelines.execution.capture import captured
 from pipelines.prediction.raw_format import raw_format
@@ -57,7 +58,9 @@ def explain_row(model: str, row: str | None, data: Path | None, index: int) -> d
         loaded = load_model(folder)
         types = loaded.types()
         if given is None and data is not None:
-            given = row_from_file(data, index, types, raw_format(folder, None, None))
+            given = row_from_file(
+                address_or_path(data), index, types, raw_format(folder, None, None)
+            )
         return _explained(loaded, checked(given or {}, types))
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from contracts.artifact import ARTIFACT_FILE
 from contracts.errors import ConfigError, DataError
+from contracts.storage.location import address_or_path, is_remote
 from contracts.text import some
 from models.compression.runtimes import open_predictor
 from pipelines.commands.explain import find_model
@@ -54,7 +55,7 @@ def predict(
     Args:
       artifact: A SavedModel, a folder of versions, a name under serving_models/, or a folder
         with artifact.json; or a model that is loaded already, such as a server's.
-      data: A CSV or Parquet file.
+      data: A CSV or Parquet file, local or in a bucket.
       out: Where the answers go: CSV, JSON lines or Parquet by the suffix; None prints CSV.
       limit: How many rows, from the first; None takes all.
       delimiter: Of a CSV file; None for that of the model's training data.
@@ -70,6 +71,14 @@ def predict(
       KelpError: the artifact or the file cannot be read, or does not fit the other.
     """
     _require_other_names(keep)
+    source = address_or_path(data)
+    if out is not None and is_remote(out):
+        raise ConfigError(
+            "answers are written to a local file",
+            where="--out",
+            expected="FILE.csv, FILE.parquet or FILE.jsonl",
+            received=str(address_or_path(out)),
+        )
     found = find_artifact(artifact) if isinstance(artifact, str) else artifact
     # Libraries greet on stderr, and look for a GPU that these batches do not need.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -80,8 +89,8 @@ def predict(
             predictor = open_predictor(found) if isinstance(found, Path) else found
         folder = found if isinstance(found, Path) else None
         raw = raw_format(folder, config, delimiter)
-        with format_explained(data, known=(folder or config) is not None):
-            rows = open_rows(data, predictor.types, raw, keep)
+        with format_explained(source, known=(folder or config) is not None):
+            rows = open_rows(source, predictor.types, raw, keep)
             if not allow_missing:
                 require_columns(rows)
             for part, kept in _parts(rows, limit):

@@ -37,7 +37,7 @@ def raw_format(folder: Path | None, config: Path | None, delimiter: str | None) 
 
 
 @contextmanager
-def format_explained(data: Path, known: bool) -> Iterator[None]:
+def format_explained(data: Path | str, known: bool) -> Iterator[None]:
     """Adds to an error in a file that a config can say how the file is written.
 
     Args:

@@ -24,6 +24,8 @@ from components.example_gen.reading import (
 )
 from contracts.errors import DataError
 from contracts.names import serving_name
+from contracts.storage.location import parse_location
+from contracts.storage.objects import find_file
 from contracts.text import did_you_mean, shorten, some
 
 EXPECTED = {
@@ -39,7 +41,7 @@ class RawRows:
     """A file, and where in it a model's columns are.
 
     Attributes:
-      path: The file.
+      path: The file, or its address in a bucket.
       types: By the model's column: a `number`, an `integer` or `text`.
       found: By the model's column: the file's.
       header: All columns of the file.
@@ -47,7 +49,7 @@ class RawRows:
       keep: Columns of the file to give as they are, beside the model's.
     """
 
-    path: Path
+    path: Path | str
     types: Mapping[str, str]
     found: Mapping[str, str]
     header: Sequence[str]
@@ -180,7 +182,7 @@ def _plain(values: pa.Array) -> pa.Array:
 
 
 def open_rows(
-    path: Path,
+    path: Path | str,
     types: Mapping[str, str],
     raw: RawFormat | None = None,
     keep: Sequence[str] = (),
@@ -188,7 +190,7 @@ def open_rows(
     """Finds a model's columns in a file.
 
     Args:
-      path: A CSV or Parquet file, by its name or else by how it begins.
+      path: A CSV or Parquet file, by its name or else by how it begins; or its address.
       types: By column, what its values must be: a `number`, an `integer` or `text`. A column
         of the file may also go by the name that it has among a SavedModel's inputs.
       raw: How the file writes what it holds; None for plain CSV or Parquet.
@@ -198,10 +200,7 @@ def open_rows(
       DataError: there is no such file, it is broken, or it has none of the columns, or not
         one that is to be kept.
     """
-    if not path.is_file():
-        raise DataError(
-            f"there is no file {path}", where="--data", expected="a CSV or Parquet file"
-        )
+    _require_file(path)
     raw = raw or RawFormat()
     header = _header(path, raw)
     # A file may also hold the calendar features themselves, as a client of a server sends them.
@@ -230,6 +229,14 @@ def open_rows(
     return RawRows(path, types, found, header, raw, tuple(keep))
 
 
+def _require_file(path: Path | str) -> None:
+    there = find_file(parse_location(path)) if isinstance(path, str) else path.is_file()
+    if not there:
+        raise DataError(
+            f"there is no file {path}", where="--data", expected="a CSV or Parquet file"
+        )
+
+
 def require_columns(rows: RawRows) -> None:
     """Refuses a file that lacks a column of the model's.
 
@@ -249,14 +256,14 @@ def require_columns(rows: RawRows) -> None:
     )
 
 
-def _header(path: Path, raw: RawFormat) -> list[str]:
+def _header(path: Path | str, raw: RawFormat) -> list[str]:
     if format_of(str(path)) == "csv":
         return csv_header(str(path), raw)
     with open_parquet(str(path)) as file:
         return list(file.schema_arrow.names)
 
 
-def _found(path: Path, header: Sequence[str], types: Mapping[str, str]) -> dict[str, str]:
+def _found(path: Path | str, header: Sequence[str], types: Mapping[str, str]) -> dict[str, str]:
     served: dict[str, list[str]] = {}
     for column in header:
         served.setdefault(serving_name(column), []).append(column)

@@ -57,7 +57,7 @@ def row_from_text(text: str) -> Row:
 
 
 def row_from_file(
-    path: Path, index: int, types: Mapping[str, str], raw: RawFormat | None = None
+    path: Path | str, index: int, types: Mapping[str, str], raw: RawFormat | None = None
 ) -> Row:
     """Reads the features in one row of a CSV or Parquet file, the first row being 0.
 

@@ -131,11 +131,11 @@ def test_data_runs_and_models_in_a_bucket(
     assert [key for key in object_store.keys(bucket) if not key.endswith("/")] == [
         "raw/data.parquet"
     ]
-    missing = errors(config_file, "runs=s3://not-there/runs", "push.root=s3://not-there/x")
-    assert {place: error.what for place, error in missing.items()} == {
-        "runs": "There is no bucket 'not-there'.",
-        "push.root": "There is no bucket 'not-there'.",
-    }
+    places = ("runs", "push.root", "push.artifacts")
+    missing = errors(config_file, *(f"{place}=s3://not-there/x" for place in places))
+    assert {place: error.what for place, error in missing.items()} == dict.fromkeys(
+        places, "There is no bucket 'not-there'."
+    )
 
 
 def test_credentials_that_may_not_write(

@@ -12,6 +12,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.curated_schema.component import parse_schema
 from contracts.errors import ConfigError
+from contracts.storage.folders import publish
+from contracts.storage.location import parse_location
 from models.features.spec import FeaturesSpec
 from pipelines.commands.schema import freeze, opened
 
@@ -53,6 +55,18 @@ def test_freezes_the_newest_and_only_once(tmp_path: Path) -> None:
     assert names == ["carrier", "tail"]
     with pytest.raises(ConfigError, match="already"):
         freeze(_loaded(tmp_path))
+
+
+def test_freezes_the_newest_in_a_bucket(tmp_path: Path, bucket: str) -> None:
+    loaded = _loaded(tmp_path)
+    loaded.config.runs = f"s3://{bucket}/runs"
+    for number, text in (("9", "feature { name: 'old' }"), ("10", SCHEMA)):
+        place = f"s3://{bucket}/runs/flights/artifacts/SchemaGen/schema/{number}"
+        (tmp_path / number).mkdir()
+        (tmp_path / number / "schema.pbtxt").write_text(text)
+        publish(tmp_path / number, parse_location(place))
+    path = freeze(loaded)
+    assert "carrier" in path.read_text()
 
 
 def test_needs_a_run_first(tmp_path: Path) -> None:
