@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from components.example_gen.files import Selection, Source
 from contracts.errors import EnvironmentProblem
-from contracts.storage.errors import storage_problem
+from contracts.storage.errors import storage_problem, without_secrets
 from contracts.storage.location import is_remote, parse_location
 from contracts.storage.objects import open_stream
 
@@ -38,7 +38,8 @@ def _digest(source: Source) -> str:
                 digest.update(chunk)
     except OSError as error:
         if is_remote(source.path):
-            raise storage_problem(parse_location(source.path), error) from error
+            place = parse_location(source.path)
+            raise storage_problem(place, error) from without_secrets(error)
         raise EnvironmentProblem(
             f"cannot read {source.path}: {error.strerror}", where=source.path
         ) from error

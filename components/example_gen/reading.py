@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from components.example_gen.config import RawFormat
 from components.example_gen.text_encoding import UTF8, open_text, utf8_file, wrong_encoding
 from contracts.errors import DataError
-from contracts.storage.errors import is_of_server, storage_problem
+from contracts.storage.errors import is_of_server, storage_problem, without_secrets
 from contracts.storage.location import is_remote, parse_location
 from contracts.storage.objects import open_random, open_stream
 
@@ -178,7 +178,7 @@ def _explained(path: str, kind: str, encoding: str | None = None) -> Iterator[No
         yield
     except (pa.ArrowException, OSError, UnicodeError) as error:
         if is_remote(path) and is_of_server(error):
-            raise storage_problem(parse_location(path), error) from error
+            raise storage_problem(parse_location(path), error) from without_secrets(error)
         encoded = None if encoding is None else _wrong_encoding(path, encoding)
         if encoded is not None:
             raise encoded from error

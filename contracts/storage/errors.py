@@ -50,7 +50,7 @@ def explained(location: Location) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        raise storage_problem(location, error) from _without_secrets(error)
+        raise storage_problem(location, error) from without_secrets(error)
 
 
 def is_of_server(error: BaseException) -> bool:
@@ -124,7 +124,7 @@ def scrubbed(text: str) -> str:
     return re.sub(r"//[^/@\s]+@", "//<credentials>@", text)
 
 
-def _without_secrets(error: BaseException) -> BaseException:
+def without_secrets(error: BaseException) -> BaseException:
     """Gives an error whose text can go into a trace."""
     text = scrubbed(str(error))
     return error if text == str(error) else OSError(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import traceback
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pytest
 from components.example_gen.config import DataSpec
 from components.example_gen.files import select_files
 from components.example_gen.fingerprint import fingerprint
+from components.example_gen.reading import _explained
 from components.example_gen.rows import make_units, read_unit
 from components.example_gen.scan import merge_kinds, scan_file
 from contracts.errors import DataError
@@ -127,6 +129,17 @@ def test_a_broken_parquet_file_is_no_fault_of_the_server(bucket, object_store) -
     object_store.client().put_object(Bucket=bucket, Key="x.parquet", Body=b"PAR1 and no more")
     with pytest.raises(DataError, match="not a whole Parquet file"):
         _columns(f"s3://{bucket}/x.parquet")
+
+
+def test_a_server_that_fails_while_a_file_is_read_is_no_fault_of_the_file(monkeypatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sEcReT/with+signs")
+    raised = OSError("When reading x: AWS Error NETWORK_CONNECTION, sEcReT/with+signs")
+    with (
+        pytest.raises(StorageProblem, match="does not answer") as caught,
+        _explained("s3://bucket/x.csv", "CSV", "utf-8"),
+    ):
+        raise raised
+    assert "sEcReT" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_what_is_not_there_is_named(there: str) -> None:
