@@ -24,6 +24,8 @@ from contracts.storage.objects import list_files
 
 STAGING_VARIABLE = "KELP_STAGING"
 _MARKERS = ".markers"
+# The same for all processes of a run, each of which has a temporary folder of its own.
+_HOMELESS = Path("/var/tmp")
 _LOG = logging.getLogger(__name__)
 
 
@@ -33,7 +35,14 @@ def staging_folder() -> Path:
     if named:
         return Path(named).resolve()
     cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache").resolve() / "kelp" / "staging"
+    return (Path(cache) if cache else _home_cache()).resolve() / "kelp" / "staging"
+
+
+def _home_cache() -> Path:
+    try:
+        return Path.home() / ".cache"
+    except RuntimeError:  # a container's user may have no home
+        return _HOMELESS
 
 
 def local_place(place: str | Path) -> Path:

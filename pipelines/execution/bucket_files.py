@@ -34,8 +34,8 @@ class BucketFiles(filesystem.Filesystem):
 
     @staticmethod
     def isdir(path: str) -> bool:
-        """The same: artifacts are folders."""
-        return BucketFiles.exists(path)
+        """Always: artifacts are folders, also one that was published by half."""
+        return bool(path)
 
     @staticmethod
     def makedirs(path: str) -> None:

@@ -255,7 +255,7 @@ def _successful(
 
 def _remove_outputs(outputs: Outputs) -> None:
     written = {
-        key: [artifact for artifact in artifacts if fileio.exists(artifact.uri)]
+        key: [one for one in artifacts if fileio.exists(one.uri) or is_there(one.uri)]
         for key, artifacts in outputs.items()
     }
     outputs_utils.remove_output_dirs(written)

@@ -1,6 +1,7 @@
 """Folders in a bucket: whole or not there, for readers, after kills and at the second time."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -162,6 +163,22 @@ def test_what_this_machine_wrote_is_not_copied_back(place, monkeypatch):
     monkeypatch.setattr(folders, "_copy_down", lambda *_: pytest.fail("copied back"))
     assert stage(url) == folder
     assert remote_place(folder / "file") == f"{url}/file"
+
+
+def test_where_copies_are_kept(monkeypatch, tmp_path):
+    monkeypatch.delenv("KELP_STAGING", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert local_place("s3://bucket/key") == tmp_path / "kelp/staging/s3/bucket/key"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert local_place("gs://b-1/k") == tmp_path / "home/.cache/kelp/staging/gs/b-1/k"
+
+    def homeless():
+        raise RuntimeError
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert remote_place("runs") == "runs"
+    assert local_place("gs://b-1/k") == Path("/var/tmp/kelp/staging/gs/b-1/k")
 
 
 def test_objects_that_stand_for_folders_are_no_files(place, object_store):
