@@ -77,6 +77,7 @@ class Execution:
         log: Callable[[str], Path],
         progress: Progress,
         report: Callable[[NodeDone], None],
+        registered: Callable[[], None] = lambda: None,
     ) -> None:
         """Starts nothing yet.
 
@@ -87,10 +88,12 @@ class Execution:
           log: Where a node's output goes.
           progress: What is shown meanwhile.
           report: Takes each node that ended well.
+          registered: Called once a node is in the metadata store, before its work begins.
         """
         self.stopped_at: list[str] = []
         self._store, self._nodes, self._log = store, nodes, log
         self._progress, self._report = progress, report
+        self._registered = registered
         self._waiting = list(steps)
         self._done: set[str] = set()
         self._running: list[_Running] = []
@@ -130,6 +133,8 @@ class Execution:
         execution = self._store.execution(self._nodes[step.name])
         with captured(self._log(step.name)):
             execution.prepare()
+            if execution.result is None:
+                self._registered()
         self._waiting.remove(step)
         if execution.result is not None:
             self._end(step, execution.result, began, 0.0)

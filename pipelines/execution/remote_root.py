@@ -1,8 +1,9 @@
 """The root of a pipeline in a bucket: its metadata and runs are worked on in a local copy.
 
 Artifacts are staged by `staged_work`. A run's folder is sent when the run ends, and whenever
-a node of it ends that has a process of its own. Metadata in SQLite are sent after each node:
-SQLite wants a local file, and a machine that has never seen the root goes on with the copy.
+a node of it ends that has a process of its own. Metadata in SQLite are sent before and after
+each node: SQLite wants a local file, and a machine that has never seen the root goes on with
+the copy, and gives no id again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from contracts.storage.objects import (
     require_bucket,
     write_bytes,
 )
-from contracts.storage.staging import local_place, remote_place
+from contracts.storage.staging import local_place, locked, remote_place
 from contracts.storage.sync import SyncedFolder
 
 _LATEST = "latest"
@@ -54,14 +55,15 @@ class RemoteRoot:
         if self._place is None:
             return
         require_bucket(self._place)
-        stamp = self._stamp()
-        if stamp is None or stamp == self._seen():
-            return
-        self._root.mkdir(parents=True, exist_ok=True)
-        temporary = self._root / f".{_METADATA}.fetched"
-        copy_down(self._place / _METADATA, temporary)
-        temporary.replace(self._root / _METADATA)
-        write_json(self._root / _SEEN, stamp)
+        with locked(self._place / _METADATA):
+            stamp = self._stamp()
+            if stamp is None or stamp == self._seen():
+                return
+            self._root.mkdir(parents=True, exist_ok=True)
+            temporary = self._root / f".{_METADATA}.fetched"
+            copy_down(self._place / _METADATA, temporary)
+            temporary.replace(self._root / _METADATA)
+            write_json(self._root / _SEEN, stamp)
 
     def send_metadata(self) -> None:
         """Brings the metadata to the bucket; there are none where a server has them.
@@ -73,10 +75,14 @@ class RemoteRoot:
         source = self._root / _METADATA
         if self._place is None or not source.is_file():
             return
+        with locked(self._place / _METADATA):
+            self._send_metadata(self._place / _METADATA, source)
+
+    def _send_metadata(self, place: Location, source: Path) -> None:
         if self._stamp() != self._seen():
             raise EnvironmentProblem(
                 "Another machine has run this pipeline meanwhile.",
-                where=str(self._place / _METADATA),
+                where=str(place),
                 expected="one machine at a time, as metadata are in SQLite",
                 fix="run again: what the other run has done is taken over; or let several "
                 "machines share a metadata server: metadata=postgresql://...",
@@ -85,7 +91,7 @@ class RemoteRoot:
             copy = Path(folder) / _METADATA
             with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(copy)) as whole:
                 live.backup(whole)
-            copy_up(copy, self._place / _METADATA)
+            copy_up(copy, place)
         write_json(self._root / _SEEN, self._stamp())
 
     def fetch_run(self, run_id: str) -> Path:
@@ -96,7 +102,8 @@ class RemoteRoot:
         """
         folder = self._root / run_id
         if self._place is not None:
-            SyncedFolder(folder, self._place / run_id).fetch()
+            with locked(self._place / run_id):
+                SyncedFolder(folder, self._place / run_id).fetch()
         return folder
 
     def send_run(self, folder: Path) -> None:
@@ -107,7 +114,8 @@ class RemoteRoot:
         """
         if self._place is None:
             return
-        SyncedFolder(folder, self._place / folder.name).send(last=(Summary.FILE,))
+        with locked(self._place / folder.name):
+            SyncedFolder(folder, self._place / folder.name).send(last=(Summary.FILE,))
         if (folder / Summary.FILE).is_file():
             write_bytes(self._place / _LATEST, folder.name.encode())
 

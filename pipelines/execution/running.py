@@ -96,7 +96,8 @@ def execute_nodes(
         root.send_metadata()
         report(done)
 
-    execution = Execution(graph.store, chosen, steps, state.log, progress, keep)
+    # Where this machine is lost, the next one must not give an id again that has artifacts.
+    execution = Execution(graph.store, chosen, steps, state.log, progress, keep, root.send_metadata)
     interruption.check()
     try:
         execution.run(jobs or default_jobs(), lambda: _has_room(jobs), interruption)

@@ -13,6 +13,8 @@ import pytest
 from contracts.storage import filesystem
 from contracts.storage.staging import staging_folder
 from pipelines import cli
+from pipelines.execution import execute
+from pipelines.execution.remote_root import RemoteRoot
 from pipelines.execution.state import RunState
 from tests.fixtures.object_store import ObjectStore
 from tests.fixtures.small_problem import write_problem
@@ -60,6 +62,17 @@ def test_another_machine_goes_on_with_a_run(
     assert remote.node("ExampleGen") == 0
     assert "done before in run one" in capfd.readouterr().out
     assert not (staging_folder() / "s3" / remote.bucket / "runs/small/artifacts").exists()
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(execute, "_finish", killed)  # the work is done, and nothing recorded
+        patch.setattr(RemoteRoot, "send", lambda *_: None)
+        assert remote.node("StatisticsGen") == 130
+    capfd.readouterr()
+    assert remote.keys("runs/small/artifacts/StatisticsGen/statistics/2/_KELP")
+    shutil.rmtree(staging_folder())
 
     keep = RunState.keep
 
