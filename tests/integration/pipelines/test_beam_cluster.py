@@ -28,8 +28,8 @@ from pipelines import cli
 from pipelines.beam import jars
 from pipelines.beam.options import beam_args
 from pipelines.beam.spec import BeamSpec
+from tests.fixtures.job_server_jar import write_jar
 from tests.fixtures.small_problem import write_problem
-from tests.unit.pipelines.beam.test_checks import write_jar
 
 FLINK = Path(__file__).parents[3] / jars.jar_path("flink", "1.20")
 # Understands the command line that Beam makes for Java.

@@ -6,7 +6,6 @@ import hashlib
 import json
 import socket
 import threading
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +19,7 @@ from contracts.errors import EnvironmentProblem
 from pipelines.beam import jars
 from pipelines.beam.checks import beam_checks, require_beam
 from pipelines.beam.spec import BeamSpec
+from tests.fixtures.job_server_jar import write_jar
 
 OVERVIEW = {"flink-version": "1.20.5", "taskmanagers": 2, "slots-total": 2, "slots-available": 1}
 EXTERNAL = {"type": "DOCKER", "image": "kelp:1"}
@@ -38,15 +38,6 @@ def look(runs: str = "runs", **keys: Any) -> dict[str, str]:
         except EnvironmentProblem as error:
             found[name] = "\n".join(error.lines())
     return found
-
-
-def write_jar(path: Path, version: str | None) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n")
-        if version is not None:
-            text = f"# a licence\nversion={version}\nsdk_version={version}\n"
-            archive.writestr("org/apache/beam/sdk/sdk.properties", text)
-    return path
 
 
 @pytest.fixture
