@@ -76,6 +76,7 @@ class BaselineGatesSpec(Spec):
         baseline's.
       learning_curve: Whether to fit the better of linear model and trees again on 12, 25
         and 50 % of train, to see what more rows would be worth.
+      sample_rows: Of how many rows of train they learn; of more, a sample is drawn.
     """
 
     enabled: bool = True
@@ -84,6 +85,7 @@ class BaselineGatesSpec(Spec):
     trees: Severity = "warn"
     equal_within: float = Field(0.02, gt=0, lt=1)
     learning_curve: bool = True
+    sample_rows: int = Field(250_000, ge=1000)
 
 
 class FairnessSpec(Spec):
@@ -193,6 +195,9 @@ class EvaluationSpec(Spec):
     `resample` says what the bootstrap draws: `rows`, each for itself, or `keys`, all rows
     of one key of the split together, such as the flights of a day. Intervals by keys are
     those of another set of days; they are wider, and few slices have days enough to fail.
+
+    `sample_rows` bounds memory: where test has more rows, everything but TFMA's own metrics
+    is measured on a sample of about as many, and so is cross-validation of train and val.
     """
 
     slices: tuple[tuple[str, ...], ...] = ()
@@ -212,3 +217,4 @@ class EvaluationSpec(Spec):
     calibration: CalibrationBoundSpec = CalibrationBoundSpec()
     importance: ImportanceSpec = ImportanceSpec()
     cross_validation: int | None = Field(None, ge=2, le=20)
+    sample_rows: int = Field(250_000, ge=1000)

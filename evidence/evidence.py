@@ -9,6 +9,7 @@ import numpy as np
 
 from contracts.errors import ModelError
 from contracts.results.evidence import BaselineEvidence, Decisions, Evidence, Gain
+from contracts.results.sample import SampledRows
 from evidence.bootstrap import Draws, bootstrap, interval, number
 from evidence.calibration import calibration
 from evidence.compare import compare, draws_of, main_metric
@@ -83,7 +84,15 @@ def evidence(
             draws,
         ),
         fairness=fairness(table, candidate, spec, draws),
+        sampled=_sampled(table),
     )
+
+
+def _sampled(table: PredictionTable) -> list[SampledRows]:
+    if table.all_rows is None:
+        return []
+    what = "intervals, slices, fairness and comparisons on test"
+    return [SampledRows(what=what, rows=table.rows, all_rows=table.all_rows)]
 
 
 def decisions(table: PredictionTable, outcome: Outcome) -> Decisions | None:

@@ -38,6 +38,7 @@ class PredictionTable:
       keys: The raw columns that rows can be sliced by.
       scores: By model, P(second class) `[rows]`, class probabilities `[rows, classes]`, or
         predicted numbers `[rows]`.
+      all_rows: How many rows the split has, where these are a sample of them.
     """
 
     task: Task
@@ -46,6 +47,7 @@ class PredictionTable:
     labels: Array
     keys: pa.Table
     scores: dict[str, Array]
+    all_rows: int | None = None
 
     @property
     def rows(self) -> int:
@@ -86,6 +88,7 @@ def write_predictions(folder: Path, table: PredictionTable) -> None:
         "classes": list(table.classes),
         "thresholds": table.thresholds,
         "rows": table.rows,
+        "all_rows": table.all_rows,
         "models": list(table.scores),
     }
     write_json(folder / FACTS_FILE, facts)
@@ -103,6 +106,7 @@ def read_predictions(folder: Path) -> PredictionTable:
         labels=content["label"].to_numpy(),
         keys=content.select(keys).rename_columns([name.removeprefix(_KEY) for name in keys]),
         scores=scores_of(content),
+        all_rows=facts["all_rows"],
     )
 
 

@@ -184,6 +184,8 @@ def _evidence(
         baseline_model=baseline.outputs["model"],
         problem=problem,
         keys=config.slice_keys().model_dump_json(),
+        sample_rows=config.evaluation.sample_rows,
+        seed=config.seed,
         source_digest=_with_own_code("components.predictions.component", loaded),
     )
     stress = Stress(
@@ -324,7 +326,7 @@ def _variants(
 
 _VARIANT_TIMEOUT_S = 900  # A converter that hangs must not hold up the run for good.
 # Keys of `evaluation` that variants are weighed by.
-_OF_VARIANTS = {"slices", "min_slice_rows", "metric", "resamples", "confidence"}
+_OF_VARIANTS = {"slices", "min_slice_rows", "metric", "resamples", "confidence", "sample_rows"}
 _VARIANT_RESAMPLES = 300  # A dozen variants are weighed: their intervals need no more.
 
 

@@ -53,6 +53,7 @@ def gather(sources: Sources) -> Report:
         card=_card(sources.card),
         warnings=sources.summary.warnings,
         not_measured=sources.summary.not_measured,
+        sampled=sources.summary.sampled,
     )
 
 

@@ -22,6 +22,7 @@ from contracts.results.evidence import (
     StressEvidence,
 )
 from contracts.results.gates import Gate, Outcome
+from contracts.results.sample import SampledRows
 from contracts.results.summary import ModelCost
 from contracts.results.training import TrainingReport
 
@@ -259,3 +260,4 @@ class Report:
     card: list[tuple[str, str]]
     warnings: list[str]
     not_measured: list[NotMeasured]
+    sampled: list[SampledRows]

@@ -13,6 +13,7 @@ from components.baseline_models.config import BaselineFitSpec
 from components.baseline_models.estimators import ESTIMATORS, Outcome, Problem, Rows
 from components.baseline_models.learning_curve import CurveSetting, learning_curve
 from components.baseline_models.prediction_cost import prediction_cost
+from components.row_sample import drawn_flags, sample_of, sampled_rows
 from contracts.results.advice import LearningCurve
 from contracts.results.baselines import BaselineModel, BaselineReport
 from contracts.results.evidence import NotMeasured
@@ -21,39 +22,37 @@ from models.data.dataset import Source, load_columns
 from models.data.labels import check_labels
 from models.data.transform_layer import TransformLayer
 from models.data.transformed import input_specs
-from models.features.spec import FeaturesSpec
 from models.tasks import find_task
 from models.training.operating_point import choose_threshold
 
 Array = np.ndarray[Any, Any]
 
+SPLITS = ("train", "val", "test")
+
 
 def fit_baselines(
     spec: BaselineFitSpec,
     files: Mapping[str, list[str]],
-    rows: int,
+    rows: Mapping[str, int],
     schema: Any,
     graph: tft.TFTransformOutput,
 ) -> tuple[dict[str, Array], BaselineReport]:
     """Fits every baseline on train and asks it about test.
 
     Args:
-      spec: Problem, seed, costs and the most rows to learn from.
+      spec: Problem, seed, costs and how many rows to look at.
       files: The files of train, val and test.
-      rows: How many rows train has.
+      rows: How many rows each of them has.
       schema: The schema with dense representations.
       graph: The transform graph.
 
     Returns:
-      By baseline, its scores on test in the order of the files; and the report on the fits.
+      By baseline, its scores on the drawn rows of test in the order of the files; and the
+      report on the fits.
     """
     problem = spec.problem
     source = Source(schema, TransformLayer(graph), problem.label.name)
-    keep = _draw(rows, spec.max_rows, spec.seed)
-    splits = {
-        name: _read(problem, name, files[name], source, keep if name == "train" else None)
-        for name in ("train", "val", "test")
-    }
+    splits = {name: _read(spec, name, files[name], source, rows[name]) for name in SPLITS}
     inputs = input_specs(problem, graph)
     ports = [port for port in inputs if port.encoding.design is not None]
     left_out = [port.name for port in inputs if port.encoding.design is None]
@@ -80,10 +79,15 @@ def fit_baselines(
     return scores, BaselineReport(
         models=models,
         rows=used,
-        train_rows=rows,
+        train_rows=rows["train"],
         seed=spec.seed,
         learning_curve=_learning_curve(spec, about, splits, outcomes),
         not_measured=missing if left_out else [],
+        sampled=[
+            line
+            for name in SPLITS
+            for line in sampled_rows(f"baseline models, {name}", used[name], rows[name])
+        ],
     )
 
 
@@ -105,22 +109,12 @@ def _learning_curve(
     return learning_curve(problem, splits, outcomes, setting)
 
 
-def _read(
-    problem: FeaturesSpec, name: str, files: list[str], source: Source, keep: Array | None
-) -> Rows:
-    columns = load_columns(files, source, keep)
+def _read(spec: BaselineFitSpec, name: str, files: list[str], source: Source, rows: int) -> Rows:
+    sample = sample_of(rows, spec.max_rows if name == "train" else spec.sample_rows, spec.seed)
+    columns = load_columns(files, source, drawn_flags(files, source.schema, sample))
     labels = columns.pop(source.label)
-    check_labels(problem, labels, name)
+    check_labels(spec.problem, labels, name)
     return Rows(columns, labels)
-
-
-def _draw(rows: int, most: int, seed: int) -> Array | None:
-    """Flags the rows to keep, exactly `most` of them; None keeps all."""
-    if rows <= most:
-        return None
-    keep = np.zeros(rows, bool)
-    keep[np.random.default_rng(seed).choice(rows, most, replace=False)] = True
-    return keep
 
 
 def _operating_point(

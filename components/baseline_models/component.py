@@ -28,7 +28,7 @@ def BaselineModels(  # noqa: N802 (a TFX component is named as a class)
     scores, report = fit_baselines(
         BaselineFitSpec.model_validate_json(spec),
         {name: split_files(examples, name) for name in ("train", "val", "test")},
-        rows_of(examples)["train"],
+        rows_of(examples),
         io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
         tft.TFTransformOutput(transform_graph.uri),
     )

@@ -16,7 +16,8 @@ class BaselineFitSpec(Spec):
       problem: The features and the label.
       seed: Of the rows that are drawn where train has more than `max_rows`.
       costs: What errors cost: thresholds on val are chosen by them, as the network's is.
-      max_rows: At most this many rows of train are learned from.
+      max_rows: Of train: about as many of more rows are learned from.
+      sample_rows: Of val and of test: about as many of more rows are predicted.
       metric: The main metric; None for the task's own.
       confidence: Of the learning curve's intervals.
       learning_curve: Whether to fit one of them again on shares of train.
@@ -26,6 +27,7 @@ class BaselineFitSpec(Spec):
     seed: int = 0
     costs: CostSpec = CostSpec()
     max_rows: int = Field(250_000, ge=1)
+    sample_rows: int = Field(250_000, ge=1)
     metric: str | None = None
     confidence: float = Field(0.95, gt=0.5, lt=1)
     learning_curve: bool = True

@@ -9,7 +9,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import io_utils
 
 from components.artifacts import CrossValidation as CrossValidationArtifact
-from components.artifacts import split_files
+from components.artifacts import rows_of, split_files
 from components.cross_validation.config import CrossValidationSpec
 from components.cross_validation.validate import validate
 from contracts.results.files import write_result
@@ -33,6 +33,7 @@ def CrossValidation(  # noqa: N802 (a TFX component is named as a class)
     metrics = validate(
         CrossValidationSpec.model_validate_json(spec),
         {name: split_files(examples, name) for name in ("train", "val")},
+        rows_of(examples),
         io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
         tft.TFTransformOutput(transform_graph.uri),
     )

@@ -16,8 +16,10 @@ class CrossValidationSpec(Spec):
       trainer: What the Trainer gets.
       split: How rows were split: folds keep together what the split kept together.
       folds: How many folds.
+      sample_rows: Of train and of val: about as many of more rows are used.
     """
 
     trainer: TrainerSpec
     split: SplitSpec = SplitSpec()
     folds: int = Field(5, ge=2, le=20)
+    sample_rows: int = Field(250_000, ge=1)

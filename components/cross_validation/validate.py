@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import tensorflow_transform as tft
 
 from components.cross_validation.config import CrossValidationSpec
 from components.cross_validation.folds import key_folds, row_folds, time_folds
+from components.row_sample import drawn_flags, read_drawn, sample_of, sampled_rows
 from contracts.results.evidence import FoldMetrics
 from models.data.dataset import Source, load_columns
 from models.data.labels import check_labels
-from models.data.raw_table import read_table
 from models.data.transform_layer import TransformLayer
 from models.tasks import find_task
 from models.training.cross_validation import cross_validate, summarise
@@ -30,6 +31,7 @@ _CAVEAT = (
 def validate(
     spec: CrossValidationSpec,
     files: Mapping[str, list[str]],
+    rows: Mapping[str, int],
     schema: Any,
     graph: tft.TFTransformOutput,
 ) -> FoldMetrics:
@@ -38,6 +40,7 @@ def validate(
     Args:
       spec: The Trainer's spec, the split's, and how many folds.
       files: The files of train and val.
+      rows: How many rows each of them has.
       schema: The schema with dense representations.
       graph: The transform graph.
 
@@ -46,10 +49,22 @@ def validate(
     """
     problem = spec.trainer.problem
     source = Source(schema, TransformLayer(graph), problem.label.name)
-    columns = {name: load_columns(files[name], source) for name in ("train", "val")}
+    samples = {
+        name: sample_of(rows[name], spec.sample_rows, spec.trainer.seed)
+        for name in ("train", "val")
+    }
+    columns = {
+        name: load_columns(files[name], source, drawn_flags(files[name], schema, sample))
+        for name, sample in samples.items()
+    }
     for name, split in columns.items():
         check_labels(problem, split[source.label], name)
-    folds = _folds(spec, files["train"], schema, columns["train"][source.label])
+    labels = columns["train"][source.label]
+
+    def keys(names: Sequence[str]) -> pa.Table:
+        return read_drawn(files["train"], schema, samples["train"], names)
+
+    folds = _folds(spec, keys, labels)
     fits = cross_validate(spec.trainer, graph, columns["train"], columns["val"], folds)
     mean, deviation = summarise([fit.metrics for fit in fits])
     return FoldMetrics(
@@ -62,14 +77,23 @@ def validate(
         fits=[{k: value for k, value in asdict(fit).items() if k != "metrics"} for fit in fits],
         caveat=_CAVEAT,
         seed=spec.trainer.seed,
+        sampled=[
+            line
+            for name, values in columns.items()
+            for line in sampled_rows(
+                f"cross-validation, {name}", len(values[source.label]), rows[name]
+            )
+        ],
     )
 
 
-def _folds(spec: CrossValidationSpec, files: list[str], schema: Any, labels: Array) -> Array:
+def _folds(
+    spec: CrossValidationSpec, keys: Callable[[Sequence[str]], pa.Table], labels: Array
+) -> Array:
     split, seed = spec.split, spec.trainer.seed
     if split.by == "key":
-        return key_folds(read_table(files, schema, split.columns), spec.folds, seed)
+        return key_folds(keys(split.columns), spec.folds, seed)
     if split.by == "time":
-        return time_folds(read_table(files, schema, split.columns)[0], spec.folds)
+        return time_folds(keys(split.columns)[0], spec.folds)
     classes = find_task(spec.trainer.problem.task).has_classes
     return row_folds(labels if classes else np.zeros(len(labels)), spec.folds, seed)

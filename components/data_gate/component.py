@@ -9,9 +9,10 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
-from components.artifacts import DataVerdict, spans_of, split_files, splits_of
+from components.artifacts import DataVerdict, rows_of, spans_of, split_files, splits_of
 from components.data_gate.audit.audit import report_of, run_audit, to_findings
 from components.data_gate.audit.outcome import AuditData
+from components.data_gate.audit.read import audited_rows, sampled_checks
 from components.data_gate.config import AuditSpec
 from components.data_gate.findings import find_all
 from components.data_gate.rows import example_row
@@ -19,7 +20,6 @@ from components.example_gen.config import SplitSpec
 from contracts.errors import GateError
 from contracts.results.audit import AuditReport, DataFinding, write_findings
 from contracts.results.files import write_result
-from models.data.raw_table import read_table
 from models.data.representation import dense_schema
 from models.features.spec import FeaturesSpec
 
@@ -65,20 +65,18 @@ def DataGate(  # noqa: N802 (a TFX component is named as a class)
     ]
     # Columns that are missing or of another type than expected cannot be audited.
     refuse(findings)
-    part = run_audit(
-        AuditData(
-            {
-                name: read_table(split_files(examples, name), checked)
-                for name in splits_of(examples)
-            },
-            spec,
-            AuditSpec.model_validate_json(audit),
-            SplitSpec.model_validate_json(split),
-            spans_of(examples),
-        )
+    about = AuditData(
+        {},
+        spec,
+        AuditSpec.model_validate_json(audit),
+        SplitSpec.model_validate_json(split),
+        spans_of(examples),
     )
+    files = {name: split_files(examples, name) for name in splits_of(examples)}
+    with audited_rows(about, files, checked, sum(rows_of(examples).values())) as data:
+        part = run_audit(data)
+        report = report_of(part, sampled_checks(data))
     findings = [*to_findings(part), *findings]
-    report = report_of(part)
     refuse(findings, report)
     write_findings(Path(verdict.uri), findings)
     write_result(Path(verdict.uri), report)

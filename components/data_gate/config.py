@@ -254,7 +254,14 @@ class ShiftSpec(Spec):
 
 
 class AuditSpec(Spec):
-    """What the DataGate looks for in the examples."""
+    """What the DataGate looks for in the examples.
+
+    `sample_rows` bounds memory: of more rows, in all splits together, rows, classes, missing and
+    distinct values, copies, contradictions and overlap are still counted over every row, and the
+    other checks look at a sample of about as many.
+    """
+
+    sample_rows: int = Field(1_000_000, ge=1000)
 
     balance: BalanceSpec = BalanceSpec()
     duplicates: DuplicatesSpec = DuplicatesSpec()

@@ -9,9 +9,10 @@ from tfx.types import standard_artifacts
 from tfx.utils import io_utils, path_utils
 
 from components.artifacts import Predictions as PredictionsArtifact
-from components.artifacts import split_files
+from components.artifacts import rows_of, split_files
 from components.predictions.keys import KeysSpec
 from components.predictions.predict import predict
+from components.row_sample import sample_of
 from evidence.prediction_table import BASELINE, CANDIDATE, write_predictions
 from models.features.spec import FeaturesSpec
 
@@ -24,23 +25,29 @@ def Predictions(  # noqa: N802 (a TFX component is named as a class)
     predictions: OutputArtifact[PredictionsArtifact],
     problem: Parameter[str],
     keys: Parameter[str],
+    sample_rows: Parameter[int],
+    seed: Parameter[int],
     source_digest: Parameter[str],
     baseline_model: InputArtifact[List[standard_artifacts.Model]] = None,  # noqa: UP006
 ) -> None:
     """Writes the predictions of the candidate, and of the baseline where there is one.
 
     Beside them stand the raw columns that rows can be sliced by; `keys` is a KeysSpec as JSON.
+    Of more rows than `sample_rows`, about as many are drawn.
 
     Raises:
       ModelError: a model gives something that is no number.
     """
     spec = FeaturesSpec.model_validate_json(problem)
     models = {CANDIDATE: model} | ({BASELINE: baseline_model[0]} if baseline_model else {})
+    rows = rows_of(examples)["test"]
     table = predict(
         split_files(examples, "test"),
         io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
         spec,
         {name: Path(path_utils.serving_model_path(item.uri)) for name, item in models.items()},
         KeysSpec.model_validate_json(keys),
+        sample_of(rows, sample_rows, seed),
+        rows,
     )
     write_predictions(Path(predictions.uri), table)

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.predictions.keys import KeysSpec, slice_keys
+from components.row_sample import RowSample, drawn_batches
 from contracts.errors import ModelError
 from evidence.prediction_table import PredictionTable
-from models.data.raw_table import read_table, record_batches
+from models.data.raw_table import read_table
 from models.export.scorer import Scorer
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task
@@ -28,6 +29,8 @@ def predict(
     problem: FeaturesSpec,
     models: Mapping[str, Path],
     keys: KeysSpec,
+    sample: RowSample | None = None,
+    all_rows: int | None = None,
 ) -> PredictionTable:
     """Gives what each of `models` says of every row, and the threshold it decides at.
 
@@ -37,27 +40,41 @@ def predict(
       problem: The task and the label.
       models: SavedModels by name.
       keys: Which raw columns to keep.
+      sample: Which rows to predict; None predicts all.
+      all_rows: How many rows the split has, where a sample is predicted.
 
     Raises:
       ModelError: a model gives something that is no number.
     """
-    columns = read_table(files, schema)
-    scores: dict[str, Array] = {}
-    thresholds: dict[str, float] = {}
-    for name, path in models.items():
-        scorer = Scorer(path, problem.task)
-        scores[name] = scorer.examples(record_batches(files))
-        _check(name, scores[name])
-        if scorer.threshold is not None:
-            thresholds[name] = scorer.threshold
+    scorers = {name: Scorer(path, problem.task) for name, path in models.items()}
+    parts: dict[str, list[Array]] = {name: [] for name in models}
+    tables: list[pa.Table] = []
+    for records, table in drawn_batches(files, schema, sample):
+        tables.append(table)
+        for name, scorer in scorers.items():
+            parts[name].append(scorer.examples([records]))
+    columns = pa.concat_tables(tables) if tables else read_table(files, schema)
+    scores = {name: _joined(arrays) for name, arrays in parts.items()}
+    for name, values in scores.items():
+        _check(name, values)
     return PredictionTable(
         task=problem.task,
         classes=problem.label_classes(),
-        thresholds=thresholds,
+        thresholds={
+            name: scorer.threshold
+            for name, scorer in scorers.items()
+            if scorer.threshold is not None
+        },
         labels=label_ids(columns[problem.label.name], problem),
         keys=slice_keys(columns.drop_columns([problem.label.name]), keys),
         scores=scores,
+        all_rows=None if sample is None else all_rows,
     )
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    joined: Array = np.concatenate(parts) if parts else np.zeros([0], np.float32)
+    return joined
 
 
 def label_ids(column: pa.ChunkedArray, problem: FeaturesSpec) -> Array:

@@ -28,7 +28,7 @@ from evidence.config import AdversarialSpec, StressSpec
 from evidence.groups import whole
 from evidence.measures import Outcome, measure, sign_of, values
 from models.export.explanation import permutation_importance, raw_permutation_importance
-from models.export.loaded_model import LoadedModel
+from models.export.loaded_model import BATCH_ROWS, LoadedModel
 from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
@@ -153,16 +153,27 @@ def _adversarial(stress: AdversarialSpec, features: tuple[str, ...], test: _Test
 
     What the transform put in place of a missing value is moved too.
     """
-    encoded = test.model.encode(test.inputs.columns)
+    rows = len(test.labels)
+    parts = [
+        _moved(stress, features, test, slice(start, start + BATCH_ROWS))
+        for start in range(0, max(rows, 1), BATCH_ROWS)
+    ]
+    return np.concatenate(parts)
+
+
+def _moved(stress: AdversarialSpec, features: tuple[str, ...], test: _Test, rows: slice) -> Array:
+    """The scores of some rows under the adversary: encoded, all of them would take much room."""
+    columns = {name: column[rows] for name, column in test.inputs.columns.items()}
+    labels = test.labels[rows]
+    encoded = test.model.encode(columns)
     gradient = test.model.gradient(
-        encoded, lambda scores, place: _loss(test, scores, test.labels[place])
+        encoded, lambda scores, place: _loss(test, scores, labels[place])
     )
-    moved = encoded.copy()
     for entry in test.model.encoding.features:
         if entry.feature in features:
             values_at = slice(entry.start, entry.stop - entry.indicator)
-            moved[:, values_at] += stress.epsilon * np.sign(gradient[:, values_at])
-    return test.model.head(moved)
+            encoded[:, values_at] += stress.epsilon * np.sign(gradient[:, values_at])
+    return test.model.head(encoded)
 
 
 def _loss(test: _Test, scores: tf.Tensor, labels: Array) -> tf.Tensor:

@@ -7,11 +7,11 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils, path_utils
 
-from components.artifacts import StressReport, split_files
+from components.artifacts import StressReport, rows_of, split_files
+from components.row_sample import read_drawn, sample_of, sampled_rows
 from components.stress.assess import assess
 from components.stress.config import StressJob
 from contracts.results.files import write_result
-from models.data.raw_table import read_table
 from models.export.loaded_model import load_model
 
 
@@ -34,6 +34,10 @@ def Stress(  # noqa: N802 (a TFX component is named as a class)
     needed = (*job.problem.raw_columns(), job.problem.label.name, *job.cluster_columns)
     columns = list(dict.fromkeys(needed))
     schema_proto = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
-    table = read_table(split_files(examples, "test"), schema_proto, columns)
+    rows = rows_of(examples)["test"]
+    sample = sample_of(rows, job.sample_rows, job.seed)
+    table = read_drawn(split_files(examples, "test"), schema_proto, sample, columns)
     candidate = load_model(Path(path_utils.serving_model_path(model.uri)))
-    write_result(Path(report.uri), assess(candidate, table, job))
+    result = assess(candidate, table, job)
+    sampled = sampled_rows("stress", table.num_rows, rows)
+    write_result(Path(report.uri), result.model_copy(update={"sampled": sampled}))

@@ -23,6 +23,7 @@ class StressJob(Spec):
       confidence: Of the intervals.
       seed: Of every random draw.
       cluster_columns: Columns whose equal values mark rows that the bootstrap draws together.
+      sample_rows: Of test: of more rows, about as many are drawn.
     """
 
     problem: FeaturesSpec
@@ -33,6 +34,7 @@ class StressJob(Spec):
     confidence: float = 0.95
     seed: int = 0
     cluster_columns: tuple[str, ...] = ()
+    sample_rows: int = 250_000
 
 
 def stressed_features(name: str, stress: StressSpec, problem: FeaturesSpec) -> tuple[str, ...]:

@@ -9,13 +9,13 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils
 
-from components.artifacts import Predictions, Variant, VariantVerdict, split_files
+from components.artifacts import Predictions, Variant, VariantVerdict, rows_of, split_files
+from components.row_sample import read_drawn, sample_of
 from components.variant_evaluator.evaluate import Setting, evaluate_variant
 from contracts.results.files import write_result
 from evidence.config import EvaluationSpec
 from evidence.prediction_table import read_predictions
 from models.compression.spec import VariantSpec
-from models.data.raw_table import read_table
 
 
 @component
@@ -46,9 +46,10 @@ def VariantEvaluator(  # noqa: N802 (a TFX component is named as a class)
         Path(variant.uri),
         Path(reference.uri),
         read_predictions(Path(predictions.uri)),
-        read_table(
+        read_drawn(
             split_files(examples, "test"),
             io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
+            sample_of(rows_of(examples)["test"], setting.spec.sample_rows, seed),
         ),
         setting,
     )

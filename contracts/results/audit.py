@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 from contracts.files import write_json
 from contracts.results.evidence import Cell, Severity
 from contracts.results.files import Result, ResultFile, SparseResult, read_content, validated
+from contracts.results.sample import SampledRows
 
 
 class DataFinding(Result):
@@ -122,6 +123,7 @@ class AuditReport(ResultFile):
     version: Literal[1] = 1
     checks: list[AuditCheck]
     details: AuditDetails
+    sampled: list[SampledRows] = []
 
 
 FINDINGS_FILE = "findings.json"

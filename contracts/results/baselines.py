@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from contracts.results.advice import LearningCurve
 from contracts.results.evidence import NotMeasured
 from contracts.results.files import Result, ResultFile
+from contracts.results.sample import SampledRows
 
 
 class PredictionCost(Result):
@@ -58,3 +59,4 @@ class BaselineReport(ResultFile):
     seed: int
     learning_curve: LearningCurve | None = None
     not_measured: list[NotMeasured] = []
+    sampled: list[SampledRows] = []

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from contracts.results.files import Result, ResultFile
+from contracts.results.sample import SampledRows
 
 Cell = bool | int | float | str | None
 """A value of a column, the text of a range, or None."""
@@ -189,6 +190,7 @@ class StressResult(ResultFile):
     robustness: list[StressEvidence]
     importance: list[Importance]
     not_measured: list[NotMeasured] = []
+    sampled: list[SampledRows] = []
 
 
 class FoldMetrics(ResultFile):
@@ -206,6 +208,7 @@ class FoldMetrics(ResultFile):
     fits: list[dict[str, Any]]
     caveat: str
     seed: int
+    sampled: list[SampledRows] = []
 
 
 class Evidence(ResultFile):
@@ -233,6 +236,7 @@ class Evidence(ResultFile):
     robustness: list[StressEvidence] = []
     importance: list[Importance] = []
     cross_validation: FoldMetrics | None = None
+    sampled: list[SampledRows] = []
 
     def interval_of(self, metric: str) -> Interval:
         """The candidate's interval; an empty one for a metric that was not measured."""

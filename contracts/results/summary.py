@@ -8,6 +8,7 @@ from contracts.results.advice import Advice
 from contracts.results.evidence import Cell, Interval, NotMeasured
 from contracts.results.files import Result, ResultFile, SparseResult
 from contracts.results.gates import Gate
+from contracts.results.sample import SampledRows
 from contracts.results.training import TrainingReport
 from contracts.results.variant import PlacedVariant
 
@@ -108,6 +109,7 @@ class Summary(ResultFile):
       metric: The main metric.
       intervals: The candidate's, by metric.
       not_measured: What the kinds of some features, or the network, do not offer.
+      sampled: Which figures are on a sample of the rows; TFMA's metrics, in `candidate`, never are.
       recommended: By place (`server`, `phone`, `download`).
       folders: The artifacts' folders, by what they hold.
       versions: By package.
@@ -141,6 +143,7 @@ class Summary(ResultFile):
     recommended: dict[str, Recommendation | None] = {}
     training: RunTraining | None = None
     not_measured: list[NotMeasured] = []
+    sampled: list[SampledRows] = []
     warnings: list[str] = []
     mlflow: MlflowRun | None = None
     digests: Digests

@@ -7,7 +7,9 @@ each, and cuts batches: no step touches a single row. Equal seeds give equal bat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from contracts.errors import ModelError
-from models.data.packing import Layout, chunks_of, in_memory, layout_of
+from contracts.memory import free_memory_mib
+from models.data.packing import Layout, MemoryChunks, in_memory, layout_of
 from models.data.representation import parse_rows, raw_input_specs
 
 Array = np.ndarray[Any, Any]
@@ -27,6 +30,9 @@ _SHUFFLE_BYTES = 1 << 28
 _FEWEST_CHUNKS = 2
 _MEASURED_ROWS = 256
 _MEMORY_BYTES = 1 << 30
+_FREE_SHARE = 0.25
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Split:
       layout: Where each column lies in the matrices, the label among them.
       labels: The labels in the chunks' order.
       label: The label's name.
-      cached: Whether the chunks are in memory.
+      memory: The chunks, where they are in memory.
     """
 
     name: str
@@ -62,7 +68,12 @@ class Split:
     layout: Layout
     labels: Array
     label: str
-    cached: bool
+    memory: MemoryChunks | None
+
+    @property
+    def cached(self) -> bool:
+        """Whether the chunks are in memory."""
+        return self.memory is not None
 
     @property
     def chunks(self) -> tf.data.Dataset:
@@ -116,32 +127,30 @@ def load_split(
       name: The split's name.
       files: Its files.
       source: How to parse and transform.
-      cache: Whether to keep the chunks in memory; `auto` does below 1 GB.
+      cache: Whether to keep the chunks in memory; `auto` does where they take less than 1 GiB
+        and than a quarter of the free memory.
       seed: Shuffles the rows over the chunks; None keeps the files' order.
     """
     chunks = _chunks(files, source, seed)
-    cached = cache == "memory" or (
-        cache == "auto" and _estimated_bytes(files, chunks) < _MEMORY_BYTES
-    )
     layout = layout_of(chunks.element_spec)
     packed = chunks.map(layout.pack)
-    if cached:
-        packed = in_memory(packed, CHUNK_ROWS)
+    memory = in_memory(packed, CHUNK_ROWS) if _fits(name, files, chunks, cache) else None
+    packed = packed if memory is None else memory.dataset()
     found = packed.map(lambda matrices: layout.column(matrices, source.label))
     parts = list(found.as_numpy_iterator())
     labels = np.concatenate(parts) if parts else np.zeros([0], np.float32)
-    return Split(name, packed, layout, labels, source.label, cached)
+    return Split(name, packed, layout, labels, source.label, memory)
 
 
 def load_columns(
-    files: Sequence[str], source: Source, keep: Array | None = None
+    files: Sequence[str], source: Source, keep: Iterable[Array] | None = None
 ) -> dict[str, Array]:
     """Reads and transforms a split once, in the order of its files.
 
     Args:
       files: Its files.
       source: How to parse and transform.
-      keep: A flag a row: whether to keep it; None keeps all.
+      keep: By chunk of `CHUNK_ROWS` rows, a flag a row: whether to keep it; None keeps all.
 
     Returns:
       `[rows, ...]` arrays by transformed feature, the label among them.
@@ -151,13 +160,10 @@ def load_columns(
         name: [np.zeros([0, *spec.shape[1:]], spec.dtype.as_numpy_dtype)]
         for name, spec in chunks.element_spec.items()
     }
-    start = 0
-    for chunk in chunks.as_numpy_iterator():
-        rows = len(chunk[source.label])
-        chosen = slice(None) if keep is None else keep[start : start + rows]
+    every: Iterable[Any] = itertools.repeat(slice(None)) if keep is None else keep
+    for chunk, chosen in zip(chunks.as_numpy_iterator(), every, strict=keep is not None):
         for name, values in chunk.items():
             parts[name].append(values[chosen])
-        start += rows
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
@@ -170,8 +176,8 @@ def split_of(name: str, columns: Mapping[str, Array], label: str) -> Split:
     }
     layout = layout_of(specs)
     (matrices,) = rows.map(layout.pack).as_numpy_iterator()
-    packed = chunks_of(matrices, CHUNK_ROWS)
-    return Split(name, packed, layout, columns[label], label, cached=True)
+    memory = MemoryChunks(matrices, CHUNK_ROWS)
+    return Split(name, memory.dataset(), layout, columns[label], label, memory)
 
 
 def _chunks(files: Sequence[str], source: Source, seed: int | None) -> tf.data.Dataset:
@@ -195,6 +201,25 @@ def _chunks(files: Sequence[str], source: Source, seed: int | None) -> tf.data.D
     return rows.batch(CHUNK_ROWS).map(
         transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
+
+
+def _fits(
+    name: str,
+    files: Sequence[str],
+    chunks: tf.data.Dataset,
+    cache: Literal["auto", "memory", "none"],
+) -> bool:
+    """Whether the chunks are to be kept in memory."""
+    if cache != "auto":
+        return cache == "memory"
+    free = free_memory_mib() * 2**20
+    size, most = _estimated_bytes(files, chunks), min(_MEMORY_BYTES, free * _FREE_SHARE)
+    fits = size < most
+    _LOG.info(
+        "%s: about %.0f MiB once transformed, %.0f MiB are free: %s",
+        name, size / 2**20, free / 2**20, "kept in memory" if fits else "streamed in every epoch",
+    )  # fmt: skip
+    return fits
 
 
 def _estimated_bytes(files: Sequence[str], chunks: tf.data.Dataset) -> float:
@@ -245,9 +270,15 @@ def train_batches(
     """
     buffer = _shuffle_chunks(split)
     seeds = tf.data.Dataset.random(seed=seed + 1, rerandomize_each_iteration=True).batch(2)
-    shuffled = tf.data.Dataset.zip(
-        split.packed.shuffle(buffer, seed=seed, reshuffle_each_iteration=True), seeds
-    ).map(_permute, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    if split.memory is None:
+        chunks = split.packed.shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
+    else:
+        places = tf.data.Dataset.range(split.memory.count)
+        order = places.shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
+        chunks = split.memory.dataset(order)
+    shuffled = tf.data.Dataset.zip(chunks, seeds).map(
+        _permute, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
     weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
 
     def pick(matrices: dict[str, tf.Tensor]) -> tuple[Any, ...]:

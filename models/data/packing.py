@@ -68,38 +68,80 @@ def layout_of(specs: Mapping[str, tf.TensorSpec]) -> Layout:
     return Layout({dtype: tuple(entries) for dtype, entries in columns.items()})
 
 
-def in_memory(packed: tf.data.Dataset, chunk_rows: int) -> tf.data.Dataset:
-    """Reads packed chunks once, and gives them from memory from then on.
+@dataclass(frozen=True)
+class MemoryChunks:
+    """Packed rows in memory, given in chunks.
+
+    Attributes:
+      matrices: `[rows, width]` by type.
+      chunk_rows: Rows a chunk; the last may have fewer.
+    """
+
+    matrices: Mapping[str, Array]
+    chunk_rows: int
+
+    @property
+    def count(self) -> int:
+        """How many chunks there are."""
+        return -(-len(next(iter(self.matrices.values()))) // self.chunk_rows)
+
+    def dataset(self, places: tf.data.Dataset | None = None) -> tf.data.Dataset:
+        """Gives the chunks.
+
+        Rows are copied chunk by chunk, when they are asked for: of matrices that are its
+        constants, tf.data made three copies.
+
+        Args:
+          places: Of the chunks, in the order wanted; None gives all in order.
+        """
+        names = list(self.matrices)
+
+        def cut(place: int) -> list[Array]:
+            rows = slice(place * self.chunk_rows, (place + 1) * self.chunk_rows)
+            return [self.matrices[name][rows] for name in names]
+
+        @tf.autograph.experimental.do_not_convert
+        def chunk(place: tf.Tensor) -> dict[str, tf.Tensor]:
+            found = tf.numpy_function(cut, [place], [self.matrices[name].dtype for name in names])
+            return {
+                name: tf.ensure_shape(value, [None, self.matrices[name].shape[1]])
+                for name, value in zip(names, found, strict=True)
+            }
+
+        wanted = tf.data.Dataset.range(self.count) if places is None else places
+        return wanted.map(chunk)
+
+
+def in_memory(packed: tf.data.Dataset, chunk_rows: int) -> MemoryChunks:
+    """Reads packed chunks once, to be given from memory from then on.
 
     What came before, the transform graph most of all, is no part of the result: tf.data
     optimizes the whole of a data set's graph for every epoch.
 
     Args:
-      packed: Chunks of matrices; each has `chunk_rows` rows but for the last.
-      chunk_rows: Rows a chunk.
+      packed: Chunks of matrices.
+      chunk_rows: Rows a chunk of the result.
     """
-    parts: dict[str, list[Array]] = {
-        name: [np.zeros([0, spec.shape[1]], spec.dtype.as_numpy_dtype)]
+    matrices = {
+        name: np.empty([0, spec.shape[1]], spec.dtype.as_numpy_dtype)
         for name, spec in packed.element_spec.items()
     }
+    rows = 0
     for chunk in packed.as_numpy_iterator():
-        for name, matrix in chunk.items():
-            parts[name].append(matrix)
-    matrices = {name: np.concatenate(parts.pop(name)) for name in list(parts)}
-    return chunks_of(matrices, chunk_rows)
+        end = rows + len(next(iter(chunk.values())))
+        for name, part in chunk.items():
+            _make_room(matrices[name], end)
+            matrices[name][rows:end] = part
+        rows = end
+    for matrix in matrices.values():
+        matrix.resize([rows, matrix.shape[1]], refcheck=False)
+    return MemoryChunks(matrices, chunk_rows)
 
 
-def chunks_of(matrices: Mapping[str, Array], chunk_rows: int) -> tf.data.Dataset:
-    """Gives matrices that are in memory in chunks of some rows; the last may have fewer."""
-    rows = len(next(iter(matrices.values())))
-    count = rows // chunk_rows
-    whole, rest = {}, {}
-    for name, matrix in matrices.items():
-        width = matrix.shape[1]
-        whole[name] = matrix[: count * chunk_rows].reshape([count, chunk_rows, width])
-        rest[name] = matrix[count * chunk_rows :]
-    chunks = tf.data.Dataset.from_tensor_slices(whole)
-    return chunks.concatenate(tf.data.Dataset.from_tensors(rest)) if rows % chunk_rows else chunks
+def _make_room(matrix: Array, rows: int) -> None:
+    """Lengthens a matrix, in place: parts that are joined at the end take twice the room."""
+    if rows > len(matrix):
+        matrix.resize([rows + len(matrix) // 4, matrix.shape[1]], refcheck=False)
 
 
 def _widths(columns: tuple[tuple[str, tuple[int, ...]], ...]) -> list[int]:

@@ -68,6 +68,7 @@ def _lines(summary: Summary) -> list[tuple[str, str]]:
         for place, choice in summary.recommended.items()
         if choice
     ]
+    lines += [("sample", entry.line) for entry in summary.sampled]
     lines += [("warning", text) for text in summary.warnings]
     lines.append(("seconds", f"{summary.total_seconds:.0f} in all"))
     if summary.mlflow and summary.mlflow.run_id:

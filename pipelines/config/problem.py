@@ -162,6 +162,8 @@ class KelpConfig(Spec):
             metric=evaluation.metric,
             confidence=evaluation.confidence,
             learning_curve=evaluation.baselines.learning_curve,
+            max_rows=evaluation.baselines.sample_rows,
+            sample_rows=evaluation.sample_rows,
         )
 
     def stress(self) -> StressJob:
@@ -176,6 +178,7 @@ class KelpConfig(Spec):
             confidence=evaluation.confidence,
             seed=self.seed,
             cluster_columns=self.cluster_columns(),
+            sample_rows=evaluation.sample_rows,
         )
 
     def slice_keys(self) -> KeysSpec:
@@ -204,7 +207,12 @@ class KelpConfig(Spec):
 
     def cross_validation(self, folds: int) -> CrossValidationSpec:
         """What CrossValidation needs to know."""
-        return CrossValidationSpec(trainer=self.trainer(), split=self.data.split, folds=folds)
+        return CrossValidationSpec(
+            trainer=self.trainer(),
+            split=self.data.split,
+            folds=folds,
+            sample_rows=self.evaluation.sample_rows,
+        )
 
 
 @dataclass(frozen=True)

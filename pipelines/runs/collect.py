@@ -19,9 +19,10 @@ from contracts.files import read_json
 from contracts.results.advice import Advice
 from contracts.results.audit import AuditReport, read_findings
 from contracts.results.baselines import BaselineReport
-from contracts.results.evidence import Evidence, NotMeasured, StressResult
+from contracts.results.evidence import Evidence, FoldMetrics, NotMeasured, StressResult
 from contracts.results.files import read_result
 from contracts.results.gates import GateReport
+from contracts.results.sample import SampledRows
 from contracts.results.summary import (
     BaselineMetrics,
     CandidateMetrics,
@@ -77,6 +78,7 @@ def complete(
         recommended=recommend(variants),
         training=training,
         not_measured=_not_measured(loaded, outputs),
+        sampled=_sampled(outputs),
         warnings=warnings,
         mlflow=mlflow,
         digests=Digests(
@@ -111,6 +113,27 @@ def _not_measured(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> list[
         folder = stage(outputs["Stress"]["report"][0].uri)
         missing += read_result(folder, StressResult).not_measured
     return missing
+
+
+# By component: the artifact whose result says what is on a sample, and the result.
+_Sampling = AuditReport | FoldMetrics | BaselineReport | StressResult | Evidence
+_SAMPLING: Mapping[str, tuple[str, type[_Sampling]]] = {
+    "DataGate": ("verdict", AuditReport),
+    "CrossValidation": ("folds", FoldMetrics),
+    "BaselineModels": ("baselines", BaselineReport),
+    "Stress": ("report", StressResult),
+    "ModelGate": ("verdict", Evidence),
+}
+
+
+def _sampled(outputs: Mapping[str, Outputs]) -> list[SampledRows]:
+    """Which figures are on a sample, as the components say."""
+    results = (
+        read_result(Path(outputs[component][key][0].uri), kind)
+        for component, (key, kind) in _SAMPLING.items()
+        if component in outputs
+    )
+    return [entry for result in results for entry in result.sampled]
 
 
 def _data_digest(outputs: Mapping[str, Outputs]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from components.data_gate.audit.feature_values import (
@@ -22,6 +22,7 @@ from components.data_gate.audit.overlap import check_overlap
 from components.data_gate.audit.repeats import check_contradictions, check_duplicates
 from components.data_gate.audit.shift import check_shift
 from contracts.results.audit import AuditCheck, AuditDetails, AuditReport, DataFinding
+from contracts.results.sample import SampledRows
 from contracts.spec import Spec
 
 CHECKS: Mapping[str, Callable[[AuditData], Part]] = {
@@ -64,10 +65,16 @@ def to_findings(part: Part) -> list[DataFinding]:
     return sorted(found, key=lambda finding: finding.severity != "block")
 
 
-def report_of(part: Part) -> AuditReport:
-    """Gives what the report shows of the audit."""
+def report_of(part: Part, sampled: Sequence[SampledRows] = ()) -> AuditReport:
+    """Gives what the report shows of the audit.
+
+    Args:
+      part: The checks.
+      sampled: Which of them looked at a sample.
+    """
     checks = [AuditCheck(**check.to_dict()) for check in part.checks]
-    return AuditReport(checks=checks, details=AuditDetails.model_validate(part.details))
+    details = AuditDetails.model_validate(part.details)
+    return AuditReport(checks=checks, details=details, sampled=list(sampled))
 
 
 def _is_off(spec: Spec) -> bool:

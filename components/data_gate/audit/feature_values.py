@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from components.data_gate.audit.columns import Codes, Floats, codes_of, is_text, numbers_of
-from components.data_gate.audit.labels import TRAIN
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
+from components.data_gate.audit.whole import TRAIN
 from models.features.kind import FeatureKind
 
 # Of fewer values, nearly all are distinct by chance.
@@ -19,37 +19,45 @@ _FEWEST_VALUES = 20
 
 @dataclass(frozen=True)
 class _Column:
-    """One feature in train."""
+    """One feature in train.
+
+    Attributes:
+      name: The feature.
+      spec: Its kind.
+      values: Its values; of many rows, a sample.
+      codes: The same as codes.
+      rows: How many rows train has.
+      present: How many of them have a value.
+      distinct: How many values it has in train; of many rows, about.
+    """
 
     name: str
     spec: FeatureKind
     values: pa.ChunkedArray
     codes: Codes
+    rows: int
+    present: int
+    distinct: int
 
     @property
     def checks(self) -> frozenset[str]:
         return self.spec.audit_checks or frozenset()
 
     @property
-    def rows(self) -> int:
-        return len(self.values)
-
-    @property
-    def distinct(self) -> int:
-        return len(self.codes.values)
-
-    @property
     def commonest_share(self) -> float:
-        return float(self.codes.counts().max() / self.rows)
+        """Below 1 where another value, or a missing one, was only seen outside the sample."""
+        share = float(self.codes.counts().max() / len(self.values))
+        others = self.distinct + (self.present < self.rows) - 1
+        return min(share, 1 - others / self.rows) if share == 1 else share
 
 
 def check_missing(data: AuditData) -> Part:
     """Holds the share of missing values against its bound, in the split that misses most."""
     shares: dict[str, dict[str, float]] = {name: {} for name in data.features()}
-    for split, table in data.tables.items():
+    for split, rows in data.whole.rows.items():
         for name, by_split in shares.items():
-            if table.num_rows:
-                by_split[split] = table[name].null_count / table.num_rows
+            if rows:
+                by_split[split] = data.whole.nulls[split][name] / rows
     checks = [_missing(data, name, by_split) for name, by_split in shares.items() if by_split]
     return Part(checks, {"missing": shares})
 
@@ -77,7 +85,7 @@ def check_id_like(data: AuditData) -> Part:
     columns = [
         column
         for column in _columns(data)
-        if column.rows - column.values.null_count >= _FEWEST_VALUES and _may_be_id(column)
+        if column.present >= _FEWEST_VALUES and _may_be_id(column)
     ]
     return Part([_id_like(data, column) for column in columns])
 
@@ -86,10 +94,21 @@ def _columns(data: AuditData) -> list[_Column]:
     table = data.tables.get(TRAIN)
     if table is None or not table.num_rows:
         return []
-    kinds = data.problem.raw_columns()
-    return [
-        _Column(name, kinds[name], table[name], codes_of(table[name])) for name in data.features()
-    ]
+    return [_column(data, name, table[name]) for name in data.features()]
+
+
+def _column(data: AuditData, name: str, values: pa.ChunkedArray) -> _Column:
+    codes, rows = codes_of(values), data.whole.rows[TRAIN]
+    distinct = data.whole.distinct(name)
+    return _Column(
+        name=name,
+        spec=data.problem.raw_columns()[name],
+        values=values,
+        codes=codes,
+        rows=rows,
+        present=rows - data.whole.nulls[TRAIN][name],
+        distinct=len(codes.values) if distinct is None else distinct,
+    )
 
 
 def _missing(data: AuditData, name: str, shares: dict[str, float]) -> Checked:
@@ -116,9 +135,8 @@ def _missing(data: AuditData, name: str, shares: dict[str, float]) -> Checked:
 def _constant(data: AuditData, column: _Column) -> Checked:
     spec, share = data.spec.constant, column.commonest_share
     commonest = int(np.argmax(column.codes.counts()))
-    value = (
-        "missing" if commonest == column.distinct else repr(column.codes.values[commonest].as_py())
-    )
+    values = column.codes.values
+    value = "missing" if commonest == len(values) else repr(values[commonest].as_py())
     share_text = (
         f"is constant in train: {value}" if share == 1 else f"is {value} in {share:.2%} of train"
     )
@@ -203,13 +221,13 @@ def _may_be_id(column: _Column) -> bool:
         return False
     # Amounts may be distinct as well; numbers that count the rows leave few gaps.
     values = column.codes.values.to_numpy(zero_copy_only=False)
-    return float(values.max()) - float(values.min()) < 2 * len(values)
+    return float(values.max()) - float(values.min()) < 2 * column.distinct
 
 
 def _id_like(data: AuditData, column: _Column) -> Checked:
     spec = data.spec.id_like
-    present = column.rows - column.values.null_count
-    share = column.distinct / present
+    present = column.present
+    share = min(column.distinct / present, 1.0)
     return Checked(
         check="id_like",
         feature=column.name,

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from components.data_gate.audit.columns import Floats, Ints, codes_of, numbers_of, row_hashes
-from components.data_gate.audit.labels import TRAIN
 from components.data_gate.audit.outcome import AuditData
+from components.data_gate.audit.whole import TRAIN
 
 BINS = 20
 _BLOCKS_PER_CELL = 64
@@ -59,10 +59,13 @@ def block_counts(data: AuditData, blocks: Blocks, name: str, categorical: bool) 
 
 
 def _spans(data: AuditData, split: str) -> Ints:
-    rows, runs = data.tables[split].num_rows, data.spans.get(split, ())
-    if sum(count for _, count in runs) != rows:
-        return np.zeros(rows, np.int64)
-    return np.repeat([span for span, _ in runs], [count for _, count in runs]).astype(np.int64)
+    places, runs = data.places_of(split), data.spans.get(split, ())
+    counts = [count for _, count in runs]
+    if not runs or sum(counts) != data.whole.rows[split]:
+        return np.zeros(len(places), np.int64)
+    spans = np.array([span for span, _ in runs], np.int64)
+    found: Ints = spans[np.searchsorted(np.cumsum(counts), places, side="right")]
+    return found
 
 
 def _groups(data: AuditData, table: pa.Table) -> Ints:

@@ -125,7 +125,7 @@ def _draw(data: AuditData, rng: np.random.Generator) -> _Rows:
     if len(known) > most:
         known = np.sort(rng.choice(known, most, replace=False))
     splits = np.repeat(np.array(list(data.tables), object), sizes)
-    places = np.concatenate([np.arange(size) for size in sizes])
+    places = np.concatenate([data.places_of(split) for split in data.tables])
     return _Rows(table.take(pa.array(known)), labels[known], splits[known], places[known])
 
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 
-from components.data_gate.audit.columns import Array, labels_of
+from components.data_gate.audit.columns import Ints
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
+from components.data_gate.audit.whole import TRAIN, Spread
 from models.tasks import find_task
-
-TRAIN = "train"
 
 
 def check_balance(data: AuditData) -> Part:
     """Holds the rarest class of train against `balance.min_share`."""
-    labels = {split: labels_of(table, data.problem) for split, table in data.tables.items()}
     if not find_task(data.problem.task).has_classes:
-        return Part(details={"balance": {split: _spread(one) for split, one in labels.items()}})
-    counts = {split: _class_counts(data, one) for split, one in labels.items()}
+        spreads = data.whole.numbers.items()
+        return Part(details={"balance": {split: _figures(one) for split, one in spreads}})
+    counts = {split: _class_counts(data, one) for split, one in data.whole.classes.items()}
     part = Part(details={"balance": counts})
     shares = _shares(counts.get(TRAIN, {}))
     if not shares:
@@ -50,10 +46,10 @@ def check_balance(data: AuditData) -> Part:
 def check_sizes(data: AuditData) -> Part:
     """Holds each split's rows, and those of its smallest class, against what is usual."""
     part = Part()
-    for split, table in data.tables.items():
-        part.checks.append(_size(data, split, table.num_rows))
+    for split, rows in data.whole.rows.items():
+        part.checks.append(_size(data, split, rows))
         if find_task(data.problem.task).has_classes:
-            part.checks.append(_class_size(data, split, labels_of(table, data.problem)))
+            part.checks.append(_class_size(data, split, data.whole.classes[split]))
     return part
 
 
@@ -75,9 +71,8 @@ def _size(data: AuditData, split: str, rows: int) -> Checked:
     )
 
 
-def _class_size(data: AuditData, split: str, labels: Array) -> Checked:
+def _class_size(data: AuditData, split: str, counts: Ints) -> Checked:
     spec, classes = data.spec.sizes, data.problem.label_classes()
-    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
     fewest = int(np.argmin(counts))
     rows = int(counts[fewest])
     return Checked(
@@ -96,9 +91,8 @@ def _class_size(data: AuditData, split: str, labels: Array) -> Checked:
     )
 
 
-def _class_counts(data: AuditData, labels: Array) -> dict[str, int]:
+def _class_counts(data: AuditData, counts: Ints) -> dict[str, int]:
     classes = data.problem.label_classes()
-    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
     return {str(name): int(count) for name, count in zip(classes, counts, strict=True)}
 
 
@@ -107,14 +101,13 @@ def _shares(counts: dict[str, int]) -> dict[str, float]:
     return {name: count / total for name, count in counts.items()} if total else {}
 
 
-def _spread(labels: Array) -> dict[str, Any]:
-    return dict(_figures(labels[np.isfinite(labels)]))
-
-
-def _figures(numbers: Array) -> Iterator[tuple[str, float | int]]:
-    yield "rows", len(numbers)
-    if len(numbers):
-        yield "mean", float(numbers.mean())
-        yield "deviation", float(numbers.std())
-        yield "min", float(numbers.min())
-        yield "max", float(numbers.max())
+def _figures(numbers: Spread) -> dict[str, float | int]:
+    if not numbers.rows:
+        return {"rows": 0}
+    return {
+        "rows": numbers.rows,
+        "mean": numbers.mean,
+        "deviation": numbers.deviation,
+        "min": numbers.low,
+        "max": numbers.high,
+    }

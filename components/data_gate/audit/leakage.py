@@ -18,8 +18,8 @@ from components.data_gate.audit.columns import (
     numbers_of,
     sample,
 )
-from components.data_gate.audit.labels import TRAIN
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
+from components.data_gate.audit.whole import TRAIN
 from models.features.spec import Task
 from models.tasks import find_task
 

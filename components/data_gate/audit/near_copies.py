@@ -100,7 +100,10 @@ def find_near_copies(data: AuditData, earlier: str, later: str) -> NearCopies | 
         points = np.stack([*(_relative(columns[name]) for name in fine + others), apart], axis=1)
         dense = find_dense_copies(points[:cut], points[cut:], len(fine))
         found += [_summary(copies) for copies in dense]
-    return max(found, key=lambda copies: (copies.beyond_chance, copies.rows))
+    most = max(found, key=lambda copies: (copies.beyond_chance, copies.rows))
+    # A copy shows only where its original was drawn as well.
+    drawn = cut / data.whole.rows[earlier]
+    return replace(most, rows=min(round(most.rows / drawn), most.looked))
 
 
 def _numbers(data: AuditData) -> list[str]:

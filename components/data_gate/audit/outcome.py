@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 
+from components.data_gate.audit.columns import Ints
+from components.data_gate.audit.whole import WholeRows, whole_rows
 from components.data_gate.config import AuditSpec, Severity
 from components.example_gen.config import SplitSpec
 from contracts.results.audit import DataFinding
@@ -21,12 +25,17 @@ class AuditData:
     """All that the checks look at.
 
     Attributes:
-      tables: The examples by split, of the splits that there are, as `read_table` gives them.
+      tables: The examples by split, of the splits that there are, as `read_table` gives them;
+        of many rows, a sample.
       problem: The task, the label and the features.
       spec: Severities and bounds.
       split: How the rows were split.
       spans: By split, its spans in the order of its rows, each with its number of rows;
         empty where they are not known.
+      places: By split, the place of each row of a sample in its split; empty where `tables`
+        have all rows.
+      counted: What was counted over all rows; None where `tables` have them.
+      read_row: Reads the row at a place of a split, where `tables` are a sample.
     """
 
     tables: Mapping[str, pa.Table]
@@ -34,6 +43,25 @@ class AuditData:
     spec: AuditSpec
     split: SplitSpec
     spans: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    places: Mapping[str, Ints] = field(default_factory=dict)
+    counted: WholeRows | None = None
+    read_row: Callable[[str, int], pa.Table] | None = None
+
+    @cached_property
+    def whole(self) -> WholeRows:
+        """What is counted over all rows, also where `tables` are a sample."""
+        return self.counted or whole_rows(self.tables, self.problem, self.split)
+
+    def places_of(self, split: str) -> Ints:
+        """The place in its split of each row of a table."""
+        rows = self.tables[split].num_rows
+        return self.places[split] if split in self.places else np.arange(rows)
+
+    def row_at(self, split: str, place: int) -> pa.Table:
+        """Gives the row at a place of a split."""
+        if self.read_row is not None:
+            return self.read_row(split, place)
+        return self.tables[split].slice(place, 1)
 
     def columns(self) -> list[str]:
         """The raw columns of features that every table has, in the config's order."""

@@ -8,12 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from components.data_gate.audit.columns import Array, numbers_of, row_hashes
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
-from components.example_gen.split import time_keys
-
-# Examples hold fractions in 32 bits, which tell whole numbers apart up to here.
-_EXACT = 2.0**24
 
 
 def check_overlap(data: AuditData) -> Part:
@@ -22,7 +17,7 @@ def check_overlap(data: AuditData) -> Part:
     held = [
         split
         for split, table in data.tables.items()
-        if table.num_rows and set(columns) <= set(table.column_names)
+        if data.whole.rows[split] and set(columns) <= set(table.column_names)
     ]
     if by == "key":
         compare = _groups
@@ -36,13 +31,15 @@ def check_overlap(data: AuditData) -> Part:
 
 
 def _groups(data: AuditData, columns: list[str], first: str, second: str) -> Checked:
-    earlier, later = (_tellable(data.tables[split], columns) for split in (first, second))
-    known, other = row_hashes(earlier, columns), row_hashes(later, columns)
-    shared = np.isin(other, known)
-    groups = len(np.unique(other[shared]))
+    groups, places = 0, list[int]()
+    for keys in data.whole.key_store.partitions():
+        later = keys[second]
+        shared = later[np.isin(later["key"], keys[first]["key"])]
+        groups += len(np.unique(shared["key"]))
+        places += [int(shared["place"].min())] if len(shared) else []
     what = f"{groups:,} groups of split {second} (by {', '.join(columns)}) are also in {first}"
     if groups:
-        what += f", for instance {_shown(later, columns, int(np.argmax(shared)))}"
+        what += f", for instance {_shown(data.row_at(second, min(places)), columns)}"
     fix = (
         "clear the run folder so that ExampleGen splits the rows again; if it comes back, "
         "look for rows that were copied between spans"
@@ -51,8 +48,13 @@ def _groups(data: AuditData, columns: list[str], first: str, second: str) -> Che
 
 
 def _times(data: AuditData, columns: list[str], first: str, second: str) -> Checked:
-    earlier, later = (_keys(data.tables[split][columns[0]]) for split in (first, second))
-    rows = int(np.sum(earlier > later.min())) if len(earlier) and len(later) else 0
+    store = data.whole.key_store
+    start = min((part["key"].min() for part in store.chunks(second) if len(part)), default=None)
+    rows = (
+        sum(int((part["key"] > start).sum()) for part in store.chunks(first))
+        if start is not None
+        else 0
+    )
     what = f"{rows:,} rows of split {first} are later, by {columns[0]}, than the first of {second}."
     expected = f"{first} ends before {second} begins"
     fix = "look at the values of the time column: one form for all, with or without a zone"
@@ -78,22 +80,6 @@ def _checked(
     )
 
 
-def _keys(column: pa.ChunkedArray) -> Array:
-    values = column.combine_chunks().drop_null()
-    if pa.types.is_floating(values.type):
-        values = values.cast(pa.float64())
-    return time_keys(values)
-
-
-def _tellable(table: pa.Table, columns: list[str]) -> pa.Table:
-    """The rows whose key came through ExampleGen as it was."""
-    exact = np.ones(table.num_rows, bool)
-    for name in columns:
-        if pa.types.is_floating(table[name].type):
-            exact &= ~(np.abs(numbers_of(table[name])) >= _EXACT)
-    return table if exact.all() else table.filter(pa.array(exact))
-
-
-def _shown(table: pa.Table, columns: list[str], row: int) -> str:
-    values: dict[str, Any] = table.select(columns).slice(row, 1).to_pylist()[0]
+def _shown(row: pa.Table, columns: list[str]) -> str:
+    values: dict[str, Any] = row.select(columns).to_pylist()[0]
     return ", ".join(f"{name}={value}" for name, value in values.items())

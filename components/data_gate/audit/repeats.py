@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from components.data_gate.audit.columns import Array, Hashes, labels_of, row_hashes
+from components.data_gate.audit.columns import Array
 from components.data_gate.audit.near_copies import NearCopies, find_near_copies
 from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
+from components.data_gate.audit.whole import Spread
 from models.tasks import find_task
 
 EXAMPLES = 5
@@ -17,28 +20,73 @@ EXAMPLES = 5
 
 def check_duplicates(data: AuditData) -> Part:
     """Counts rows that equal an earlier one of their split, or one of another split."""
-    names = [*data.columns(), data.problem.label.name]
-    hashes = {split: row_hashes(table, names) for split, table in data.tables.items()}
-    spec = data.spec.duplicates
+    spec, counted = data.spec.duplicates, _count_repeats(data)
     within: dict[str, int] = {}
     across: list[dict[str, Any]] = []
     near: list[dict[str, Any]] = []
     part = Part(details={"duplicates": {"within": within, "across": across, "near": near}})
-    for split, rows in hashes.items():
-        if spec.severity != "off" and len(rows):
-            part.checks.append(_within(data, split, rows))
-            within[split] = len(rows) - len(np.unique(rows))
-    for earlier, later in combinations(hashes, 2):
-        if spec.across.severity != "off" and len(hashes[later]):
-            shared = np.isin(hashes[later], hashes[earlier])
+    for split, again in counted.within.items():
+        if spec.severity != "off" and data.whole.rows[split]:
+            part.checks.append(_within(data, split, again))
+            within[split] = again
+    for (earlier, later), shared in counted.across.items():
+        if spec.across.severity != "off" and data.whole.rows[later]:
             part.checks.append(_across(data, earlier, later, shared))
-            across.append(_shared_rows(earlier, later, hashes, shared))
+            across.append(_shared_rows(data, earlier, later, shared))
         if spec.near.severity != "off":
             found = find_near_copies(data, earlier, later)
             if found is not None:
                 part.checks.append(_near(data, earlier, later, found))
-                near.append(_near_rows(earlier, later, found))
+                near.append(_near_rows(data, earlier, later, found))
     return part
+
+
+@dataclass
+class _Shared:
+    """Rows of a split that are in an earlier one too.
+
+    Attributes:
+      rows: How many.
+      places: Some of them: (later, earlier).
+    """
+
+    rows: int = 0
+    places: list[tuple[int, int]] = field(default_factory=list)
+
+    def share(self, data: AuditData, later: str) -> float:
+        """Of the later split's rows."""
+        return self.rows / data.whole.rows[later]
+
+
+@dataclass(frozen=True)
+class _Repeats:
+    """Copies by split, and by pair of splits."""
+
+    within: dict[str, int]
+    across: dict[tuple[str, str], _Shared]
+
+
+def _count_repeats(data: AuditData) -> _Repeats:
+    found = _Repeats(
+        dict.fromkeys(data.tables, 0), {pair: _Shared() for pair in combinations(data.tables, 2)}
+    )
+    for rows in data.whole.row_store.partitions():
+        for split, records in rows.items():
+            found.within[split] += len(records) - len(np.unique(records["row"]))
+        for (earlier, later), shared in found.across.items():
+            if earlier in rows and later in rows:
+                _add_shared(shared, rows[earlier], rows[later])
+    return found
+
+
+def _add_shared(shared: _Shared, first: Array, second: Array) -> None:
+    copies = np.flatnonzero(np.isin(second["row"], first["row"]))
+    shared.rows += len(copies)
+    places = [
+        (int(second["place"][copy]), int(first["place"][np.argmax(first["row"] == row)]))
+        for copy, row in ((copy, second["row"][copy]) for copy in copies[:EXAMPLES])
+    ]
+    shared.places = sorted([*shared.places, *places])[:EXAMPLES]
 
 
 def check_contradictions(data: AuditData) -> Part:
@@ -49,17 +97,10 @@ def check_contradictions(data: AuditData) -> Part:
     names, spec = data.columns(), data.spec.contradictions
     if not data.tables or not names:
         return Part()
-    origin, hashes, labels = _all_rows(data, names)
-    if not len(labels):
+    found = _count_opposed(data)
+    if not found.labels:
         return Part()
-    order = np.argsort(hashes, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(hashes[order]) != 0])
-    sorted_labels = labels[order]
-    spread = np.maximum.reduceat(sorted_labels, starts) - np.minimum.reduceat(sorted_labels, starts)
-    bad = spread > (labels.std() if not find_task(data.problem.task).has_classes else 0)
-    sizes = np.diff(np.r_[starts, len(labels)])
-    rows = int(sizes[bad].sum())
-    share = rows / len(labels)
+    share = found.rows / found.labels
     checked = Checked(
         check="contradictions",
         feature=data.problem.label.name,
@@ -68,24 +109,79 @@ def check_contradictions(data: AuditData) -> Part:
         figure=share,
         bound=spec.max_share,
         outcome=outcome_of(spec.severity, share > spec.max_share),
-        what=f"{rows:,} rows ({share:.2%}) have the features of another row and another label.",
+        what=f"{found.rows:,} rows ({share:.2%}) have the features of another row and another "
+        "label.",
         expected=f"at most {spec.max_share:.2%} of the rows",
-        received=f"{share:.2%}, in {int(bad.sum()):,} groups of equal rows",
+        received=f"{share:.2%}, in {found.groups:,} groups of equal rows",
         fix="correct the labels, or add a feature that tells these rows apart",
     )
-    groups = zip(starts[bad][:EXAMPLES], sizes[bad][:EXAMPLES], strict=True)
-    splits = list(data.tables)
-    examples = [
-        _opposed(splits, origin, labels, order[start : start + size]) for start, size in groups
-    ]
-    found = {"rows": rows, "share": share, "groups": int(bad.sum()), "examples": examples}
-    return Part([checked], {"contradictions": found})
+    details = {
+        "rows": found.rows,
+        "share": share,
+        "groups": found.groups,
+        "examples": found.examples,
+    }
+    return Part([checked], {"contradictions": details})
 
 
-def _within(data: AuditData, split: str, hashes: Hashes) -> Checked:
+@dataclass
+class _Opposed:
+    """Rows of equal features with unlike labels, among all rows whose label is known."""
+
+    labels: int = 0
+    rows: int = 0
+    groups: int = 0
+    examples: list[list[dict[str, Any]]] = field(default_factory=list)
+
+
+def _count_opposed(data: AuditData) -> _Opposed:
+    least = 0.0
+    if not find_task(data.problem.task).has_classes:
+        every = Spread()
+        for numbers in data.whole.numbers.values():
+            every = every.joined(numbers)
+        least = every.deviation
+    found = _Opposed()
+    for rows in data.whole.row_store.partitions():
+        _add_opposed(found, data, rows, least)
+    return found
+
+
+def _add_opposed(found: _Opposed, data: AuditData, rows: Mapping[str, Array], least: float) -> None:
+    records = {split: part[_is_known(data, part["label"])] for split, part in rows.items()}
+    joined = np.concatenate(list(records.values()))
+    if not len(joined):
+        return
+    splits = np.repeat(np.array(list(records), object), [len(part) for part in records.values()])
+    order = np.argsort(joined["features"], kind="stable")
+    joined, splits = joined[order], splits[order]
+    starts = np.flatnonzero(np.r_[True, np.diff(joined["features"]) != 0])
+    labels = joined["label"]
+    bad = np.maximum.reduceat(labels, starts) - np.minimum.reduceat(labels, starts) > least
+    sizes = np.diff(np.r_[starts, len(labels)])
+    found.labels += len(labels)
+    found.rows += int(sizes[bad].sum())
+    found.groups += int(bad.sum())
+    for start, size in zip(starts[bad][:EXAMPLES], sizes[bad][:EXAMPLES], strict=True):
+        if len(found.examples) < EXAMPLES:
+            group = slice(start, start + size)
+            found.examples.append(_opposed(splits[group], joined[group]))
+
+
+def _is_known(data: AuditData, labels: Array) -> Array:
+    classes = find_task(data.problem.task).has_classes
+    known: Array = labels >= 0 if classes else np.isfinite(labels)
+    return known
+
+
+def _opposed(splits: Array, records: Array) -> list[dict[str, Any]]:
+    extremes = (np.argmin(records["label"]), np.argmax(records["label"]))
+    return [{"split": splits[at], "row": int(records["place"][at])} for at in extremes]
+
+
+def _within(data: AuditData, split: str, again: int) -> Checked:
     spec = data.spec.duplicates
-    again = len(hashes) - len(np.unique(hashes))
-    share = again / len(hashes)
+    share = again / data.whole.rows[split]
     return Checked(
         check="duplicates",
         feature="",
@@ -101,9 +197,9 @@ def _within(data: AuditData, split: str, hashes: Hashes) -> Checked:
     )
 
 
-def _across(data: AuditData, earlier: str, later: str, shared: Array) -> Checked:
+def _across(data: AuditData, earlier: str, later: str, shared: _Shared) -> Checked:
     spec = data.spec.duplicates.across
-    share = float(shared.mean())
+    share = shared.share(data, later)
     return Checked(
         check="duplicates.across",
         feature="",
@@ -112,7 +208,7 @@ def _across(data: AuditData, earlier: str, later: str, shared: Array) -> Checked
         figure=share,
         bound=spec.max_share,
         outcome=outcome_of(spec.severity, share > spec.max_share),
-        what=f"{int(shared.sum()):,} rows ({share:.2%}) of split {later} are also in {earlier}, "
+        what=f"{shared.rows:,} rows ({share:.2%}) of split {later} are also in {earlier}, "
         "with the same features and label.",
         expected=f"at most {spec.max_share:.2%} of the rows",
         received=f"{share:.2%}",
@@ -146,44 +242,24 @@ def _near(data: AuditData, earlier: str, later: str, found: NearCopies) -> Check
     )
 
 
-def _near_rows(earlier: str, later: str, found: NearCopies) -> dict[str, Any]:
+def _near_rows(data: AuditData, earlier: str, later: str, found: NearCopies) -> dict[str, Any]:
     examples = found.examples if found.beyond_chance else ()
+    first, second = data.places_of(earlier), data.places_of(later)
     return {
         "from": earlier,
         "to": later,
         "rows": found.rows if found.beyond_chance else 0,
-        "examples": [{earlier: one, later: other} for one, other in examples],
-    }
-
-
-def _shared_rows(
-    earlier: str, later: str, hashes: dict[str, Hashes], shared: Array
-) -> dict[str, Any]:
-    places = np.flatnonzero(shared)[:EXAMPLES]
-    first = [int(np.argmax(hashes[earlier] == hashes[later][place])) for place in places]
-    return {
-        "from": earlier,
-        "to": later,
-        "rows": int(shared.sum()),
-        "share": float(shared.mean()),
         "examples": [
-            {earlier: one, later: int(other)} for one, other in zip(first, places, strict=True)
+            {earlier: int(first[one]), later: int(second[other])} for one, other in examples
         ],
     }
 
 
-def _all_rows(data: AuditData, names: list[str]) -> tuple[Array, Hashes, Array]:
-    """Gives (split's number, place), hash and label of every row whose label is known."""
-    places, hashes, labels = [], [], []
-    for number, table in enumerate(data.tables.values()):
-        known = labels_of(table, data.problem)
-        rows = np.flatnonzero(known >= 0 if known.dtype.kind == "i" else np.isfinite(known))
-        places.append(np.stack([np.full(len(rows), number), rows], axis=1))
-        hashes.append(row_hashes(table, names)[rows])
-        labels.append(known[rows])
-    return np.concatenate(places), np.concatenate(hashes), np.concatenate(labels)
-
-
-def _opposed(splits: list[str], origin: Array, labels: Array, rows: Array) -> list[dict[str, Any]]:
-    extremes = rows[[np.argmin(labels[rows]), np.argmax(labels[rows])]]
-    return [{"split": splits[number], "row": int(row)} for number, row in origin[extremes]]
+def _shared_rows(data: AuditData, earlier: str, later: str, shared: _Shared) -> dict[str, Any]:
+    return {
+        "from": earlier,
+        "to": later,
+        "rows": shared.rows,
+        "share": shared.share(data, later),
+        "examples": [{earlier: one, later: other} for other, one in shared.places],
+    }

@@ -69,6 +69,7 @@ def _artifacts(root: Path, tables: dict[str, pa.Table]) -> dict[str, Any]:
     io_utils.write_pbtxt_file(str(root / "inferred" / "schema.pbtxt"), schema)
     for split, table in tables.items():
         _write_examples(root / "examples" / f"Split-{split}", table)
+        artifacts["examples"].set_int_custom_property(f"rows_{split}", table.num_rows)
         _write(root, "statistics", split, "FeatureStats.pb", statistics[split])
         anomalies = tfdv.validate_statistics(statistics[split], schema)
         _write(root, "anomalies", split, "SchemaDiff.pb", anomalies)
@@ -145,3 +146,30 @@ def test_broken_columns_are_refused_before_they_are_audited(tmp_path: Path) -> N
     with pytest.raises(GateError, match="'late' has one class") as caught:
         _gate(tmp_path, tables, problem())
     assert caught.value.audit is None
+
+
+def test_of_many_rows_what_can_be_counted_is_and_the_rest_is_sampled(tmp_path: Path) -> None:
+    tables = splits()
+    copied = tables["train"].slice(700, 8)
+    tables["test"] = pa.concat_tables([tables["test"], with_column(copied, "day", [20_000] * 8)])
+    reports = {}
+    for name, rows in (("whole", 1_000_000), ("sampled", 1000)):
+        _gate(tmp_path / name, tables, problem(), sample_rows=rows)
+        reports[name] = read_json(tmp_path / name / "verdict" / "audit.json")
+    assert reports["whole"]["sampled"] == []
+    (said,) = reports["sampled"]["sampled"]
+    assert said["all_rows"] == 2808
+    assert said["rows"] == pytest.approx(1000, abs=110)
+    counted = {"overlap", "sizes", "balance", "duplicates", "duplicates.across", "contradictions"}
+    figures = {
+        name: [one for one in report["checks"] if one["check"] in {*counted, "missing"}]
+        for name, report in reports.items()
+    }
+    assert figures["sampled"] == figures["whole"]
+    across = reports["sampled"]["details"]["duplicates"]["across"][1]
+    assert (across["rows"], across["examples"][0]) == (8, {"train": 700, "test": 400})
+    distinct = {
+        name: [one["distinct"] for one in report["details"]["features"]]
+        for name, report in reports.items()
+    }
+    assert distinct["sampled"] == distinct["whole"]

@@ -27,6 +27,7 @@ from components.cross_validation.folds import key_folds
 from components.cross_validation.validate import validate
 from components.example_gen.config import SplitSpec
 from components.model_gate.gates import judge
+from components.row_sample import read_drawn, sample_of
 from evidence.config import EvaluationSpec
 from evidence.evidence import evidence
 from evidence.prediction_table import CANDIDATE, PredictionTable, read_scores
@@ -37,6 +38,8 @@ from models.export.scorer import Scorer
 from models.training.config import TrainerSpec
 from models.training.learning import predict
 from tests.fixtures.toy_world import TEST_ROWS, serialize, write_records
+
+ROWS = {"train": 600, "val": 200, "test": TEST_ROWS}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +74,7 @@ def _source(world):
 
 def _baselines(world, **settings):
     spec = BaselineFitSpec(problem=world.problem, seed=4, **settings)
-    return fit_baselines(spec, _files(world), 600, world.schema, _graph(world))
+    return fit_baselines(spec, _files(world), ROWS, world.schema, _graph(world))
 
 
 def _trainer(world, **training):
@@ -165,7 +168,7 @@ def test_columns_are_those_of_the_split_in_its_order(worlds):
     raw = read_table(files, world.schema, ["y"])["y"].to_pylist()
     assert columns["y"].tolist() == raw  # keys are read by one, rows by the other
     keep = np.arange(600) % 3 == 1
-    some = load_columns(files, source, keep)
+    some = load_columns(files, source, [keep])
     np.testing.assert_array_equal(some["num"], columns["num"][keep])
     assert len(some["y"]) == 200
 
@@ -190,15 +193,25 @@ def test_of_many_rows_an_equal_draw_is_learned_from(worlds):
     world = worlds("binary_int")
     spec = BaselineFitSpec(problem=world.problem, seed=4, max_rows=150)
     graph = _graph(world)
-    scores, report = fit_baselines(spec, _files(world), 600, world.schema, graph)
-    assert report.rows["train"] == 150
+    scores, report = fit_baselines(spec, _files(world), ROWS, world.schema, graph)
+    assert report.rows["train"] == pytest.approx(150, abs=40)
     assert report.train_rows == 600
-    again, _ = fit_baselines(spec, _files(world), 600, world.schema, graph)
+    assert [(one.what, one.all_rows) for one in report.sampled] == [("baseline models, train", 600)]
+    again, _ = fit_baselines(spec, _files(world), ROWS, world.schema, graph)
     np.testing.assert_array_equal(scores["trees"], again["trees"])
     other, _ = fit_baselines(
-        spec.model_copy(update={"seed": 5}), _files(world), 600, world.schema, graph
+        spec.model_copy(update={"seed": 5}), _files(world), ROWS, world.schema, graph
     )
     assert (scores["linear"] != other["linear"]).any()
+
+
+def test_of_many_rows_of_test_those_are_predicted_that_the_predictions_have(worlds):
+    world = worlds("binary_int")
+    scores, report = _baselines(world, sample_rows=100)
+    drawn = read_drawn(_files(world)["test"], world.schema, sample_of(TEST_ROWS, 100, 4))
+    assert report.rows["test"] == len(scores["linear"]) == drawn.num_rows < TEST_ROWS
+    said = [(one.what, one.all_rows) for one in report.sampled]
+    assert said == [("baseline models, val", 200), ("baseline models, test", TEST_ROWS)]
 
 
 def test_shuffled_labels_teach_nobody_anything_and_are_not_blessed(shuffled, tmp_path):
@@ -229,7 +242,7 @@ def test_shuffled_labels_teach_nobody_anything_and_are_not_blessed(shuffled, tmp
 def test_folds_have_mean_and_spread(worlds, case):
     world = worlds(case)
     spec = CrossValidationSpec(trainer=_trainer(world, epochs=2), folds=2)
-    found = validate(spec, _files(world, "train", "val"), world.schema, _graph(world))
+    found = validate(spec, _files(world, "train", "val"), ROWS, world.schema, _graph(world))
     metric = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}
     name = metric[world.problem.task]
     values = [fold[name] for fold in found.folds]
@@ -249,7 +262,7 @@ def test_folds_follow_the_key_of_the_split(worlds):
         folds=2,
     )
     files = _files(world, "train", "val")
-    found = validate(spec, files, world.schema, _graph(world))
+    found = validate(spec, files, ROWS, world.schema, _graph(world))
     assert found.by == "key"
     keys = read_table(files["train"], world.schema, ["color", "hour"])
     wanted = np.bincount(key_folds(keys, 2, 3)).tolist()

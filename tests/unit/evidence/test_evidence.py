@@ -39,6 +39,7 @@ KEYS = {
     "robustness",
     "importance",
     "cross_validation",
+    "sampled",
     "version",
 }
 

@@ -182,6 +182,12 @@ def test_without_baseline_models_there_is_no_advice(run: Run) -> None:
     assert "baseline models are off" in report_of(run).advice.absent
 
 
+def test_what_is_on_a_sample_is_reported(run: Run) -> None:
+    run.summary["sampled"] = [{"what": "stress", "rows": 250_110, "all_rows": 641_900}]
+    page = render(read_sources(run.folder, run.typed(), run.folders))
+    assert "<li>stress: on 250,110 of 641,900 rows</li>" in page
+
+
 def test_costs_that_were_not_measured_are_called_so(run: Run) -> None:
     baselines = run.read("baselines", "baselines.json")
     del baselines["models"]["trees"]["cost"]

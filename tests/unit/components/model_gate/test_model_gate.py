@@ -356,6 +356,9 @@ def test_our_figures_and_the_record_must_agree() -> None:
     (apart,) = tfma_parity(evidence, record(0.7501))
     assert apart.outcome == "warn"
     assert "carrier=AA" in apart.reason
+    sampled = [{"what": "slices", "rows": 10, "all_rows": 20}]
+    on_a_sample = Evidence.model_validate(EVIDENCE | {"sampled": sampled})
+    assert tfma_parity(on_a_sample, record(0.7501)) == []
 
 
 def test_words() -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.predictions.predict import _check, label_ids
+from components.predictions import predict as predict_module
+from components.predictions.keys import KeysSpec
+from components.predictions.predict import _check, label_ids, predict
+from components.row_sample import sample_of
 from contracts.errors import ModelError
 from evidence.prediction_table import (
     ROWS_FILE,
@@ -87,3 +94,54 @@ def test_labels_become_class_ids(classes: list, column: pa.Array, expected: list
 def test_a_prediction_that_is_no_number_is_an_error() -> None:
     with pytest.raises(ModelError, match=r"candidate predicts something that is no number"):
         _check("candidate", np.array([[0.5, 0.5], [np.nan, 0.5]]))
+
+
+PROBLEM = FeaturesSpec.model_validate(
+    {"task": "binary", "label": {"name": "late"}, "features": {"id": {"type": "numeric"}}}
+)
+
+
+class _Listener:
+    """A model whose score of a row is its id."""
+
+    threshold = 0.5
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def examples(self, batches: Iterable[np.ndarray]) -> np.ndarray:
+        rows = [
+            tf.train.Example.FromString(record).features.feature["id"].int64_list.value[0]
+            for batch in batches
+            for record in batch
+        ]
+        return np.array(rows, np.float32)
+
+
+def test_of_many_rows_a_sample_is_predicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict_module, "Scorer", _Listener)
+    file = str(tmp_path / "rows.gz")
+    with tf.io.TFRecordWriter(file, "GZIP") as writer:
+        for row in range(1000):
+            example = tf.train.Example()
+            example.features.feature["id"].int64_list.value.append(row)
+            example.features.feature["late"].int64_list.value.append(row % 2)
+            writer.write(example.SerializeToString())
+    schema = text_format.Parse(
+        'feature { name: "id" type: INT } feature { name: "late" type: INT }', schema_pb2.Schema()
+    )
+    keys, models = KeysSpec(named=("id",)), {"candidate": tmp_path, "baseline": tmp_path}
+    whole = predict([file], schema, PROBLEM, models, keys)
+    assert (whole.rows, whole.all_rows) == (1000, None)
+    sample = sample_of(1000, 200, 3)
+    found = predict([file], schema, PROBLEM, models, keys, sample, 1000)
+    assert found.rows == pytest.approx(200, abs=50)
+    assert found.all_rows == 1000
+    ids = found.keys["id"].to_numpy()
+    for model in models:
+        np.testing.assert_array_equal(found.scores[model], ids)
+    np.testing.assert_array_equal(found.labels, ids % 2)
+    write_predictions(tmp_path / "out", found)
+    assert read_predictions(tmp_path / "out").all_rows == 1000

@@ -164,3 +164,29 @@ def test_buffers_hold_a_number_of_bytes_and_not_of_rows(files, source, tmp_path,
     assert sorted(_epoch(dataset.train_batches(split, 32, seed=1))) == list(range(ROWS))
     cached = dataset.load_split("train", files, source, "memory", seed=1)
     assert dataset._shuffle_chunks(cached) == whole
+
+
+def test_what_does_not_fit_into_free_memory_is_streamed(files, source, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(dataset, "free_memory_mib", lambda: 1.0)
+    assert dataset.load_split("train", files, source, "auto", 1).cached
+    monkeypatch.setattr(dataset, "free_memory_mib", lambda: 0.001)
+    split = dataset.load_split("train", files, source, "auto", 1)
+    assert not split.cached
+    assert split.rows == ROWS
+    assert [record.message.rpartition(": ")[2] for record in caplog.records] == [
+        "kept in memory",
+        "streamed in every epoch",
+    ]
+    assert dataset.load_split("train", files, source, "memory", 1).cached
+
+
+def test_epochs_are_alike_whether_chunks_are_kept_or_streamed(files, source):
+    kept, streamed = (
+        dataset.load_split("t", files, source, cache, 1) for cache in ("memory", "none")
+    )
+    for batch, other in zip(
+        dataset.train_batches(kept, 50, 1), dataset.train_batches(streamed, 50, 1), strict=True
+    ):
+        np.testing.assert_array_equal(batch[0]["x"], other[0]["x"])
+        np.testing.assert_array_equal(batch[1], other[1])

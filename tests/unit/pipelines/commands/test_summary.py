@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from contracts.results.sample import SampledRows
 from contracts.results.summary import Summary
 from evidence.variant_choice import recommend
 from pipelines.commands.summary import render
@@ -85,6 +86,17 @@ def test_none_are_not_mentioned(summary: Summary) -> None:
     text = printed(with_fields(summary, variants=[], recommended=recommend([])))
     assert "variants" not in text
     assert "recommended" not in text
+
+
+def test_what_is_on_a_sample_has_a_line_each(summary: Summary) -> None:
+    assert "sample" not in printed(summary)
+    sampled = [
+        SampledRows(what="stress", rows=250_110, all_rows=641_900),
+        SampledRows(what="baseline models, train", rows=250_000, all_rows=2_000_000),
+    ]
+    text = printed(with_fields(summary, sampled=sampled))
+    assert "stress: on 250,110 of 641,900 rows" in text
+    assert "baseline models, train: on 250,000 of 2,000,000 rows" in text
 
 
 def test_markup_in_reasons_stays_text(summary: Summary) -> None:
