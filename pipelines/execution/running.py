@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from components.tracker.config import RUN_VARIABLE, STARTED_VARIABLE
+from contracts.memory import free_memory_mib
 from pipelines.execution.execute import Execution, NodeDone
 from pipelines.execution.graph import compile_graph, nodes_of
 from pipelines.execution.interruption import Interruption
 from pipelines.execution.metadata import metadata_connection
 from pipelines.execution.progress import Progress
 from pipelines.execution.remote_root import RemoteRoot
-from pipelines.execution.schedule import NODE_MIB, default_jobs, free_memory_mib
+from pipelines.execution.schedule import NODE_MIB, default_jobs
 from pipelines.execution.state import RunState
 from pipelines.execution.steps import steps_of
 

@@ -129,7 +129,7 @@ _SAMPLING: Mapping[str, tuple[str, type[_Sampling]]] = {
 def _sampled(outputs: Mapping[str, Outputs]) -> list[SampledRows]:
     """Which figures are on a sample, as the components say."""
     results = (
-        read_result(Path(outputs[component][key][0].uri), kind)
+        read_result(stage(outputs[component][key][0].uri), kind)
         for component, (key, kind) in _SAMPLING.items()
         if component in outputs
     )

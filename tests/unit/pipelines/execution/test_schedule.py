@@ -1,8 +1,6 @@
-"""Which node may start, how many at once, and how much memory is free."""
+"""Which node may start, and how many at once."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +8,6 @@ from pipelines.execution import schedule
 from pipelines.execution.schedule import (
     Step,
     default_jobs,
-    free_memory_mib,
     from_step,
     leave_out,
     next_step,
@@ -56,25 +53,6 @@ def test_without_memory_one_node_runs_at_a_time() -> None:
 def test_from_takes_all_that_depends_on_it() -> None:
     assert from_step("Left", GRAPH) == {"Left", "End"}
     assert from_step("Data", GRAPH) == {"Data", "Timing", "Left", "Right", "End"}
-
-
-def _machine(folder: Path, available_kib: int, **cgroup: str) -> tuple[Path, Path]:
-    (folder / "meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable: {available_kib} kB\n")
-    for name, content in cgroup.items():
-        (folder / name.replace("_", ".")).write_text(content)
-    return folder, folder
-
-
-def test_free_memory_is_the_machines_or_what_the_container_has_left(tmp_path: Path) -> None:
-    assert free_memory_mib(*_machine(tmp_path, 4096 * 1024)) == 4096
-    limits = {"memory_max": "max\n", "memory_current": "0\n"}
-    assert free_memory_mib(*_machine(tmp_path, 4096 * 1024, **limits)) == 4096
-    limits = {
-        "memory_max": f"{3 * 2**30}\n",
-        "memory_current": f"{2 * 2**30}\n",
-        "memory_stat": f"anon 5\ninactive_file {2**29}\n",
-    }
-    assert free_memory_mib(*_machine(tmp_path, 4096 * 1024, **limits)) == 1536
 
 
 @pytest.mark.parametrize(("free", "jobs"), [(100, 1), (5000, 2), (1_000_000, 4)])
