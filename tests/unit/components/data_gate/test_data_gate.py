@@ -142,7 +142,7 @@ def test_refusal_names_every_check_and_hands_over_the_audit() -> None:
     assert "2 more: overlap date (train, val), duplicates.across (train, test)." in first
     assert where.endswith("DataGate, feature delay, split train")
     assert fix.endswith("drop it")
-    assert caught.value.audit == {"version": 1, "checks": [], "details": {}}
+    assert caught.value.audit == {"version": 1, "checks": [], "details": {}, "sampled": []}
     with pytest.raises(GateError) as caught:
         refuse(findings[2:])
     assert "feature" not in caught.value.where
