@@ -12,6 +12,7 @@ import click
 
 from contracts.errors import ConfigError, KelpError
 from pipelines.commands.beam import beam
+from pipelines.commands.kubeflow import kubeflow
 from pipelines.commands.learning_rate import learning_rate
 from pipelines.commands.node import node
 from pipelines.commands.release import proxy, release, rollback
@@ -355,17 +356,9 @@ def predict(
     return 0
 
 
-for command in (
-    beam,
-    learning_rate,
-    node,
-    proxy,
-    release,
-    rollback,
-    schedule,
-    serve,
-    tf_serving,
-):
+for command in (beam, kubeflow, learning_rate, node, schedule):
+    cli.add_command(command)
+for command in (proxy, release, rollback, serve, tf_serving):
     cli.add_command(command)
 
 

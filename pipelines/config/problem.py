@@ -331,6 +331,10 @@ def config_digest(config: KelpConfig) -> str:
 
 
 def content_digest(content: Any) -> str:
-    """The same of a config that was written down as JSON."""
+    """The same of a config that was written down as JSON.
+
+    Where a run takes place is no part of it: the same digest has the same result.
+    """
+    content = {key: value for key, value in content.items() if key != "kubeflow"}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Union
 
@@ -140,9 +139,3 @@ def unknown_nodes(named: Mapping[str, ResourcesSpec], nodes: Iterable[str]) -> l
     """Gives the keys of `kubeflow.nodes` that are neither a node nor a kind of nodes."""
     known = {name for node in nodes for name in (node, node.partition(".")[0])}
     return [name for name in named if name not in known]
-
-
-def task_name(node: str) -> str:
-    """The name of a node's task on Kubeflow, which takes small letters, digits and hyphens."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", node)
-    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
