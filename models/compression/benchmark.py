@@ -60,6 +60,8 @@ def run_benchmark(task: BenchmarkTask, timeout_s: float) -> Benchmark:
     request = {
         name: str(value) if isinstance(value, Path) else value for name, value in vars(task).items()
     }
+    # Variants are evaluated side by side, and timed one after the other.
+    request["turn"] = str(task.reference)
     what = f"running the artifact of {task.name}"
     measured = call(
         "models.compression.benchmark:run",
@@ -73,7 +75,7 @@ def run_benchmark(task: BenchmarkTask, timeout_s: float) -> Benchmark:
     if reference is None:
         # A runtime without TensorFlow: the reference would add its memory and its threads.
         reference = runtimes.measure(
-            task.reference, task.rows, task.repeats, timeout_s
+            task.reference, task.rows, task.repeats, timeout_s, turn=task.reference
         ).model_dump()
     return Benchmark(
         Timing(**measured["timing"]), Timing(**reference), ParityReport(**measured["parity"])

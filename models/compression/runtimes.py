@@ -20,6 +20,7 @@ from contracts.columns import TYPES, served_columns
 from contracts.errors import ModelError
 from contracts.results.variant import Timing
 from models.processes.isolated import call
+from models.processes.turns import one_at_a_time
 
 Array = np.ndarray[Any, Any]
 Columns = Mapping[str, Array]
@@ -155,7 +156,9 @@ def predict_table(predictor: Predictor, table: pa.Table) -> Array:
     return np.concatenate(parts)
 
 
-def measure(folder: Path, rows: Path, repeats: int, timeout_s: float) -> Timing:
+def measure(
+    folder: Path, rows: Path, repeats: int, timeout_s: float, turn: Path | None = None
+) -> Timing:
     """Times an artifact in a fresh process with one thread.
 
     Args:
@@ -163,11 +166,14 @@ def measure(folder: Path, rows: Path, repeats: int, timeout_s: float) -> Timing:
       rows: A Parquet file with raw rows, 64 or more of them.
       repeats: How many single rows, and how many batches, are timed.
       timeout_s: How long the process may take.
+      turn: A folder; of the processes that name the same one, one at a time is timed.
 
     Raises:
       ModelError: the artifact does not load, crashes, or takes too long.
     """
     request = {"folder": str(folder), "rows": str(rows), "repeats": repeats}
+    if turn is not None:
+        request["turn"] = str(turn)
     timing = call(
         "models.compression.runtimes:run_measure",
         request,
@@ -188,12 +194,13 @@ def run_measure(request: Mapping[str, Any]) -> dict[str, float]:
     repeats, batch, row = int(request["repeats"]), table.slice(0, _BATCH), table.slice(0, 1)
     single, many = predictor.inputs(row), predictor.inputs(batch)
     prepared, prepared_batch = predictor.tensors(single), predictor.tensors(many)
-    one = _times(lambda: predictor.scores(prepared), repeats)
-    whole = _times(lambda: predictor.scores(prepared_batch), repeats)
     prepare_ms = 0.0
-    if predictor.prepares:
-        prepare_ms = float(np.median(_times(lambda: predictor.tensors(single), repeats)))
-        whole += _times(lambda: predictor.tensors(many), repeats)
+    with one_at_a_time(request.get("turn")):
+        one = _times(lambda: predictor.scores(prepared), repeats)
+        whole = _times(lambda: predictor.scores(prepared_batch), repeats)
+        if predictor.prepares:
+            prepare_ms = float(np.median(_times(lambda: predictor.tensors(single), repeats)))
+            whole += _times(lambda: predictor.tensors(many), repeats)
     return Timing(
         p50_ms=float(np.percentile(one, 50)),
         p95_ms=float(np.percentile(one, 95)),

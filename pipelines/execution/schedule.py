@@ -19,12 +19,12 @@ class Step:
     Attributes:
       name: The node's id.
       needs: The ids of the nodes whose outputs it takes.
-      alone: Whether nothing may run beside it: it measures time.
+      timed: Whether it measures time: only its like may run beside it, which take turns.
     """
 
     name: str
     needs: frozenset[str]
-    alone: bool = False
+    timed: bool = False
 
 
 def next_step(
@@ -43,12 +43,13 @@ def next_step(
       jobs: How many may run at once.
       has_room: Whether there is memory for one more beside those that run.
     """
-    if len(running) >= jobs or any(step.alone for step in running):
+    if len(running) >= jobs:
         return None
     ready = [step for step in waiting if step.needs <= set(done)]
-    beside = next((step for step in ready if not step.alone), None)
     if not running:
-        return beside or next(iter(ready), None)
+        return next((step for step in ready if not step.timed), next(iter(ready), None))
+    timed = any(step.timed for step in running)
+    beside = next((step for step in ready if step.timed == timed), None)
     return beside if beside is not None and has_room() else None
 
 
@@ -83,7 +84,7 @@ def leave_out(names: Collection[str], steps: Sequence[Step]) -> list[Step]:
         indirect = (needs[name] for name in step.needs & set(names))
         needs[step.name] = direct.union(*indirect)
     return [
-        Step(step.name, needs[step.name], step.alone) for step in steps if step.name not in names
+        Step(step.name, needs[step.name], step.timed) for step in steps if step.name not in names
     ]
 
 

@@ -51,5 +51,5 @@ def is_resolver(node: Any) -> bool:
 
 def _step(node: Any) -> Step:
     name = node.node_info.id
-    alone = name.partition(".")[0] in _TIMING_NODES
-    return Step(name, frozenset(node.upstream_nodes), alone)
+    timed = name.partition(".")[0] in _TIMING_NODES
+    return Step(name, frozenset(node.upstream_nodes), timed)

@@ -91,7 +91,7 @@ class Store:
         return Node(*node)
 
 def main(graph, jobs):
-    steps = [Step(name, frozenset(needs), name.startswith("alone"))
+    steps = [Step(name, frozenset(needs), name.startswith("timed"))
              for name, (_, needs) in graph.items()]
     nodes = {name: (name, function) for name, (function, _) in graph.items()}
     execution = Execution(Store(), nodes, steps, lambda name: FOLDER / f"{name}.log",
@@ -150,10 +150,10 @@ def test_one_job_runs_one_node_at_a_time(tmp_path: Path) -> None:
     assert _at(tmp_path, "b", "begin") > _at(tmp_path, "a", "published")
 
 
-def test_a_node_that_measures_time_runs_alone(tmp_path: Path) -> None:
-    graph = '{"alone": (quick, ()), "b": (quick, ()), "c": (quick, ("b",))}'
+def test_a_node_that_measures_time_runs_beside_none_that_does_not(tmp_path: Path) -> None:
+    graph = '{"timed": (quick, ()), "b": (quick, ()), "c": (quick, ("b",))}'
     assert _run(tmp_path, graph, 2)[0] == 0
-    assert _at(tmp_path, "alone", "begin") > _at(tmp_path, "c", "published")
+    assert _at(tmp_path, "timed", "begin") > _at(tmp_path, "c", "published")
 
 
 def test_what_is_cached_starts_no_process(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from pipelines.execution.schedule import (
 
 DATA = Step("Data", frozenset())
 LEFT, RIGHT = Step("Left", frozenset({"Data"})), Step("Right", frozenset({"Data"}))
-TIMING = Step("Timing", frozenset({"Data"}), alone=True)
+TIMING = Step("Timing", frozenset({"Data"}), timed=True)
+ALSO_TIMING = Step("AlsoTiming", frozenset({"Data"}), timed=True)
 END = Step("End", frozenset({"Left", "Right"}))
 GRAPH = [DATA, TIMING, LEFT, RIGHT, END]
 
@@ -39,10 +40,12 @@ def test_nodes_start_when_their_inputs_are_ready_and_there_is_a_job_for_them() -
     assert _order(2) == [{"Data"}, {"Left", "Right"}, {"End"}, {"Timing"}]
 
 
-def test_nothing_starts_beside_a_node_that_measures_time() -> None:
+def test_only_its_like_starts_beside_a_node_that_measures_time() -> None:
     assert next_step([LEFT], {"Data"}, [TIMING], 2) is None
     assert next_step([TIMING], {"Data"}, [LEFT], 2) is None
     assert next_step([TIMING], {"Data"}, [], 2) == TIMING
+    assert next_step([LEFT, ALSO_TIMING], {"Data"}, [TIMING], 2) == ALSO_TIMING
+    assert next_step([ALSO_TIMING], {"Data"}, [TIMING], 2, lambda: False) is None
 
 
 def test_without_memory_one_node_runs_at_a_time() -> None:
@@ -73,6 +76,6 @@ def test_who_needs_a_step_that_is_left_out_needs_what_it_needs() -> None:
     steps = leave_out(["Left", "Data"], GRAPH)
     assert [step.name for step in steps] == ["Timing", "Right", "End"]
     assert [step.needs for step in steps] == [frozenset(), frozenset(), {"Right"}]
-    assert steps[0].alone
+    assert steps[0].timed
     assert leave_out(["Left"], GRAPH)[-1].needs == {"Data", "Right"}
     assert leave_out([], GRAPH) == GRAPH
