@@ -24,7 +24,8 @@ from models.data.dataset import Split, split_of
 from models.data.labels import class_weights
 from models.tasks import find_task
 from models.training.config import TrainerSpec
-from models.training.fitting import Device, Fit, choose_device
+from models.training.distribution import Device, choose_device
+from models.training.fitting import Fit
 from models.training.learning import choose_operating_point, fit_network, predict
 from models.training.operating_point import measure_threshold
 

@@ -19,6 +19,11 @@ from models.networks import OutputSpec
 from models.tasks import find_task
 from models.training.averages import LOWER_LOSS, KeepBetter, Kept, WeightAverage, average_decay
 from models.training.config import TrainingSpec
+from models.training.distribution import (
+    has_several_machines,
+    is_distributed,
+    sum_over_replicas,
+)
 from models.training.members import find_members
 from models.training.objective import Objective, build_objective
 from models.training.optimizers import build_optimizer, control_callbacks
@@ -29,25 +34,6 @@ _STEPS_PER_EXECUTION = 32
 _ONE_EXECUTION = 256  # an epoch of at most so many steps is one call of TensorFlow
 _LOGGED_EPOCHS = 50
 Unpack = Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
-
-
-@dataclass(frozen=True)
-class Device:
-    """Where training runs: `name` for people, `strategy` for TensorFlow."""
-
-    name: str
-    strategy: tf.distribute.Strategy
-
-
-def choose_device() -> Device:
-    """Takes all GPUs where several are visible, one where one is, else the CPU."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return Device("CPU", tf.distribute.get_strategy())
-    name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
-    if len(gpus) == 1:
-        return Device(name, tf.distribute.OneDeviceStrategy("/gpu:0"))
-    return Device(f"{len(gpus)} x {name}", tf.distribute.MirroredStrategy())
 
 
 def precision(mixed: bool) -> str:
@@ -82,6 +68,7 @@ class MonitoredModel(keras.Model):
         super().__init__(name="monitored")
         self.network = network
         self.average = average
+        self.sample: Any = None
         self._unpack = unpack
         self._objective = objective
         self._members = find_members(network)
@@ -104,22 +91,69 @@ class MonitoredModel(keras.Model):
         variables = self.trainable_weights
         gradients = tape.gradient(scaled, variables)
         unscale = tf.math.divide_no_nan(tf.cast(loss, tf.float32), tf.cast(scaled, tf.float32))
-        self.gradient_norm.update_state(tf.linalg.global_norm(gradients) * unscale)
+        if is_distributed():
+            gradients, norm = self._of_whole_batch(gradients, unscale)
+        else:
+            norm = tf.linalg.global_norm(gradients) * unscale
+        self.gradient_norm.update_state(norm)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         if self.average is not None:
             self.average.update()
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
         for metric in self.metrics:
             if metric.name == "loss":
-                metric.update_state(loss, sample_weight=tf.shape(y)[0])
-        results: dict[str, Any] = self.compute_metrics(x, y, predicted, sample_weight=weight)
-        return results
+                metric.update_state(loss * replicas, sample_weight=tf.shape(y)[0])
+        return self._reducible(self.compute_metrics(x, y, predicted, sample_weight=weight))
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """One step of evaluation, as Keras does it."""
+        return self._reducible(super().test_step(data))
+
+    def _of_whole_batch(self, gradients: Any, unscale: Any) -> tuple[list[Any], Any]:
+        """The gradient of all replicas' rows, clipped as a whole, and its norm before.
+
+        Keras clips each replica's part, and then sums them: the shares that are given back
+        have the clipped gradient as their sum.
+        """
+        summed = sum_over_replicas([tf.convert_to_tensor(gradient) for gradient in gradients])
+        norm = tf.linalg.global_norm(summed)
+        bound = self._clip_norm
+        if bound is not None:
+            scale = tf.minimum(1.0, tf.math.divide_no_nan(bound, norm * unscale))
+            scale = tf.where(norm > 0, scale, 1.0)
+            summed = [gradient * tf.cast(scale, gradient.dtype) for gradient in summed]
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return [gradient / replicas for gradient in summed], norm * unscale
+
+    @property
+    def _clip_norm(self) -> float | None:
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        bound: float | None = inner.global_clipnorm
+        return bound
+
+    def _reducible(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Keras averages results over an axis where there are several machines."""
+        if not has_several_machines(self.distribute_strategy):
+            return results
+        return {name: tf.reshape(value, [1]) for name, value in results.items()}
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Builds from `sample`, where there is a strategy.
+
+        Keras would read a first batch of training, and how far ahead is read then depends on
+        the machine: so would the order of the rows. Nor can it reduce a dict over machines.
+        """
+        if self.sample is not None:
+            iterator, data_batch = None, self.sample
+        super()._maybe_symbolic_build(iterator, data_batch)
 
     def _predict_with_loss(self, x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
         """The one place where the loss of training is computed: over all members of a network."""
         features, members = self.features(x), self._members
         if self._objective is not None:
             predicted, loss = self._objective.evaluate(members, features, y, weight)
-            return predicted, loss + sum(self.losses)
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            return predicted, loss + sum(self.losses) / replicas
         both = members.predict(features)
         y, weight = members.repeat(y), members.repeat(weight)
         loss = self.compute_loss(x=x, y=y, y_pred=both.members, sample_weight=weight, training=True)
@@ -220,6 +254,8 @@ def compile_model(
 
 
 def _steps_per_execution(steps_per_epoch: int) -> int:
+    if has_several_machines(tf.distribute.get_strategy()):
+        return 1  # TensorFlow cannot run collectives inside Keras's loop over steps
     within = steps_per_epoch if steps_per_epoch <= _ONE_EXECUTION else _STEPS_PER_EXECUTION
     return max(1, within)
 
@@ -249,6 +285,7 @@ def fit(
             keras.callbacks.TensorBoard(str(log_dir), write_graph=False, update_freq="epoch")
         )
     started = time.monotonic()
+    model.sample = _sample(train)
     model.fit(
         **_endless(train, model.steps_per_execution),
         epochs=spec.epochs,
@@ -292,6 +329,7 @@ def repeat_fit(
         rates = [entry["learning_rate"] for entry in first.history]
         callbacks.append(keras.callbacks.LearningRateScheduler(lambda epoch, _: rates[epoch]))
     started = time.monotonic()
+    model.sample = _sample(train)
     batches = _endless(train, model.steps_per_execution)
     fitted = model.fit(
         **batches, epochs=first.best_epoch, callbacks=callbacks, verbose=0, shuffle=False
@@ -309,13 +347,20 @@ def repeat_fit(
     return Refit(rows=rows, epochs=first.best_epoch, loss=loss, seconds=time.monotonic() - started)
 
 
+def _sample(batches: tf.data.Dataset) -> Any:
+    """A batch to build a model from, under a strategy."""
+    if not tf.distribute.has_strategy():
+        return None
+    (batch,) = batches.take(1)
+    return batch
+
+
 def _endless(train: tf.data.Dataset, steps_per_execution: int) -> dict[str, Any]:
     """Gives the batches without end, where an epoch is one call of TensorFlow.
 
     A new iterator for each epoch costs more than an epoch of some hundred rows. Keras makes
     two an epoch, and each draws seeds for the order of the rows: the batch that is read and
-    skipped keeps that order. Under a strategy of distribution Keras looks at a batch first,
-    and how many are read then depends on the machine.
+    skipped keeps that order. A strategy of distribution wants its iterators for itself.
     """
     steps = int(train.cardinality())
     if steps != steps_per_execution or tf.distribute.has_strategy():

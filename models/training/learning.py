@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,8 @@ from models.networks import build_network
 from models.tasks import find_task
 from models.training.calibration import calibrate
 from models.training.config import TrainerSpec
+from models.training.distribution import Device, even_batches, steps_per_epoch
 from models.training.fitting import (
-    Device,
     Fit,
     MonitoredModel,
     compile_model,
@@ -73,6 +72,7 @@ def fit_network(
 
     def run(model: MonitoredModel) -> Fit:
         batches = train_batches(train, training.batch_size, spec.seed, weights, packed=True)
+        batches = even_batches(batches, train.rows, training.batch_size)
         return fit(model, batches, ordered_batches(splits["val"], packed=True), training, log_dir)
 
     return _learn(spec, graph, train.labels, train, device, run)
@@ -102,10 +102,12 @@ def refit_network(
       ModelError: the loss is not a number.
     """
     keras.utils.set_random_seed(spec.seed)
-    batches = train_batches(rows, spec.training.batch_size, spec.seed, weights, packed=True)
+    training = spec.training
 
     def run(model: MonitoredModel) -> Refit:
-        return repeat_fit(model, batches, rows.rows, first, spec.training)
+        batches = train_batches(rows, training.batch_size, spec.seed, weights, packed=True)
+        batches = even_batches(batches, rows.rows, training.batch_size)
+        return repeat_fit(model, batches, rows.rows, first, training)
 
     return _learn(spec, graph, labels, rows, device, run)
 
@@ -121,7 +123,7 @@ def _learn(
     """Builds, fits by `run`, and builds again as it will be served."""
     inputs = input_specs(spec.problem, graph)
     output = output_spec(spec.problem, labels)
-    steps = math.ceil(rows.rows / spec.training.batch_size)
+    steps = steps_per_epoch(rows.rows, spec.training.batch_size, device.strategy)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision(spec.training.mixed_precision))
     try:

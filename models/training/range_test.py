@@ -22,7 +22,8 @@ from models.data.transform_layer import TransformLayer
 from models.data.transformed import input_specs, output_spec
 from models.networks import build_network
 from models.training.config import ScheduleSpec, TrainerSpec, TrainingSpec
-from models.training.fitting import Device, choose_device, compile_model, precision
+from models.training.distribution import Device, choose_device
+from models.training.fitting import compile_model, precision
 
 Array = np.ndarray[Any, Any]
 

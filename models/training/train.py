@@ -27,7 +27,8 @@ from models.tasks import find_task
 from models.training.calibration import divide_scores
 from models.training.config import TrainerSpec
 from models.training.diagnosis import diagnose
-from models.training.fitting import Device, Fit, choose_device, precision
+from models.training.distribution import Device, join_cluster
+from models.training.fitting import Fit, precision
 from models.training.learning import (
     ValidationOutcome,
     choose_operating_point,
@@ -83,8 +84,8 @@ def train(job: Job) -> None:
       ModelError: labels that cannot be learned from, or a loss that is not a number.
     """
     spec = job.spec
+    device = join_cluster()
     keras.utils.set_random_seed(spec.seed)
-    device = choose_device()
     _LOG.info("training on %s", device.name)
     source = Source(job.schema, TransformLayer(job.graph), spec.problem.label.name)
     splits = _load(job, source)

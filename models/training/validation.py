@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from models.training.distribution import is_distributed
+
 _HELD_BATCHES = 4
 
 
@@ -24,7 +26,9 @@ class Validation(keras.callbacks.Callback):
         """
         super().__init__()
         few = 0 <= int(batches.cardinality()) <= _HELD_BATCHES
-        self._held = list(batches) if few else None
+        # Split over replicas, a last batch of one row would leave some with none, whose mean is
+        # no number: each replica evaluates all of val.
+        self._held = list(batches) if few else batches if is_distributed() else None
         self._batches = batches
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

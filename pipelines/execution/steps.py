@@ -14,7 +14,7 @@ from pipelines.execution.schedule import Step, leave_out
 if TYPE_CHECKING:
     from pipelines.config.problem import LoadedConfig
 
-# What these time must not depend on what runs beside them.
+# What these time must not depend on what runs beside them: they time one after the other.
 _TIMING_NODES = ("VariantEvaluator",)
 _RESOLVER = "tfx.dsl.components.common.resolver.Resolver"
 

@@ -7,7 +7,7 @@ import pytest
 
 from contracts.errors import ModelError
 from models.data.dataset import split_of
-from models.training.fitting import choose_device
+from models.training.distribution import choose_device
 from models.training.range_test import (
     Curve,
     recommend,

@@ -5,7 +5,7 @@ import pytest
 
 from models.data.dataset import split_of
 from models.training.calibration import divide_scores
-from models.training.fitting import choose_device
+from models.training.distribution import choose_device
 from models.training.learning import fit_network, predict, refit_network
 from tests.fixtures.tiny_trainer import tiny_trainer
 

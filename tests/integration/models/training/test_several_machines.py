@@ -1,0 +1,78 @@
+"""Two machines train as one does: real processes, real collectives on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fixtures.machine_of_many import FITS, fit_all
+
+# Sums of halves differ from the whole in their last bits, and the optimizer divides by them.
+_TOLERANCE = 1e-4
+_TIMEOUT_S = 300
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [server.getsockname()[1] for server in sockets]
+    for server in sockets:
+        server.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each of two machines has fitted."""
+    folder = tmp_path_factory.mktemp("machines")
+    workers = [f"127.0.0.1:{port}" for port in _free_ports(2)]
+    processes = []
+    for place in range(2):
+        task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": place}}
+        environment = {**os.environ, "TF_CONFIG": json.dumps(task), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "tests.fixtures.machine_of_many", str(folder / f"{place}")]
+        with (folder / f"{place}.log").open("w") as log:
+            processes.append(
+                subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+            )
+    try:
+        statuses = [process.wait(_TIMEOUT_S) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    logs = "\n".join((folder / f"{place}.log").read_text()[-3000:] for place in range(2))
+    assert statuses == [0, 0], logs
+    return [json.loads((folder / f"{place}").read_text()) for place in range(2)]
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[str, Any]:
+    """What one machine fits from the same rows, under a strategy: the order of batches is its own."""
+    import tensorflow as tf
+
+    from models.training.distribution import Device
+
+    return fit_all(Device("CPU", tf.distribute.OneDeviceStrategy("/cpu:0")))
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_two_machines_fit_what_one_does(
+    machines: list[dict[str, Any]], alone: dict[str, Any], name: str
+) -> None:
+    for machine in machines:
+        assert machine[name]["weights"] == pytest.approx(alone[name]["weights"], abs=_TOLERANCE)
+        for epoch, wanted in zip(
+            machine[name]["history"], alone[name]["history"], strict=True
+        ):
+            assert epoch == pytest.approx(wanted, abs=_TOLERANCE)
+
+
+def test_both_machines_have_the_same_weights(machines: list[dict[str, Any]]) -> None:
+    for name in FITS:
+        assert machines[0][name]["weights"] == machines[1][name]["weights"]
