@@ -26,6 +26,7 @@ from pipelines.execution.progress import Progress
 from pipelines.execution.remote_root import RemoteRoot
 from pipelines.execution.running import Graph, execute_nodes, open_graph
 from pipelines.execution.schedule import from_step, until_step
+from pipelines.execution.shared_work import refuse_cluster
 from pipelines.execution.state import SETUP, RunState
 from pipelines.execution.steps import steps_of
 from pipelines.runs.finish import (
@@ -78,6 +79,7 @@ def run(
       jobs: How many components may run at once; as many as there are cores, and as free
         memory holds, where not given.
     """
+    refuse_cluster()
     quieten()
     root = pipeline_root(loaded)
     with only_run(root):

@@ -22,13 +22,19 @@ from contracts.files import read_json, write_json
 from contracts.text import did_you_mean, some
 from pipelines.config.problem import LoadedConfig, content_digest
 from pipelines.execution.capture import captured, quieten, terminal
-from pipelines.execution.execute import NodeDone
+from pipelines.execution.execute import NodeDone, NodeFailed
 from pipelines.execution.folders import join_folder, only_attempt, only_run
 from pipelines.execution.graph import compile_graph, nodes_of, pipeline_root
 from pipelines.execution.interruption import Interruption, interruptible
 from pipelines.execution.progress import Progress
 from pipelines.execution.remote_root import RemoteRoot
 from pipelines.execution.running import Graph, execute_nodes, open_graph
+from pipelines.execution.shared_work import (
+    SHARED_NODE,
+    forget_work,
+    help_with_work,
+    helping_machine,
+)
 from pipelines.execution.state import RunState
 from pipelines.execution.steps import is_resolver, without_resolvers
 from pipelines.runs.finish import (
@@ -73,7 +79,10 @@ def run_node(loaded: LoadedConfig, node: str, run_id: str) -> int:
     compiled = _compile(loaded, run_id)
     _require_node(nodes_of(compiled), node)
     root = pipeline_root(loaded)
+    cluster = helping_machine(node, root)
     with only_run(root, run_id):
+        if cluster is not None:
+            return _help(_join(loaded, root, run_id), cluster.place)
         remote = RemoteRoot(root)
         remote.fetch_metadata()
         remote.fetch_run(run_id)
@@ -125,6 +134,28 @@ def finish_run(loaded: LoadedConfig, run_id: str, *, require_blessing: bool = Fa
         return FAILED
 
 
+def _help(state: RunState, place: int) -> int:
+    """Trains beside the chief of a cluster, which alone keeps what comes of it."""
+    state.current = f"{SHARED_NODE}.{place}"
+    with terminal() as stream, interruptible() as interruption:
+        console = Console(file=stream)
+        try:
+            with captured(state.log(state.current)):
+                outcome = help_with_work(state, interruption)
+            if outcome is not None and outcome.output is None:
+                raise NodeFailed(outcome) from outcome.problem
+        except BaseException as error:  # noqa: BLE001 (reported to the reader; its trace is kept)
+            problem = explain_end(state, error)
+            trace = record_path(state.folder, state.current).with_suffix(".trace.txt")
+            lines = [*problem.lines(), *keep_traces(state, error, trace)]
+            state.current = SHARED_NODE
+            print_error([*lines, _again(state)])
+            return end_status(error)[1]
+        done = "done before" if outcome is None else "trained with the chief"
+        console.print(f"{SHARED_NODE}: {done} in run {state.run_id}", highlight=False)
+    return 0
+
+
 def _compile(loaded: LoadedConfig, run_id: str) -> pipeline_pb2.Pipeline:
     if not _RUN_ID.fullmatch(run_id) or run_id in _TAKEN:
         raise ConfigError(
@@ -174,6 +205,8 @@ def _join(loaded: LoadedConfig, root: Path, run_id: str) -> RunState:
 
 def _attempt(state: RunState, compiled: pipeline_pb2.Pipeline, node: str, console: Console) -> int:
     before, begun = read_record(state.folder, node), begin_record(state.folder, node)
+    if node == SHARED_NODE:
+        forget_work(state.folder)  # of an attempt that was killed
     began = time.monotonic()
     with interruptible() as interruption:
         try:
@@ -186,6 +219,9 @@ def _attempt(state: RunState, compiled: pipeline_pb2.Pipeline, node: str, consol
                 _execute(state, graph, node, console, interruption)
         except BaseException as error:  # noqa: BLE001 (reported to the reader; its trace is kept)
             return _fail(state, error, begun, time.monotonic() - began)
+        finally:
+            if node == SHARED_NODE:
+                forget_work(state.folder)
     if finished is None:
         write_record(state.folder, begun.succeeded(state))
     else:

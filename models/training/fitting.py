@@ -127,7 +127,7 @@ class MonitoredModel(keras.Model):
 
     @property
     def _clip_norm(self) -> float | None:
-        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        inner: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         bound: float | None = inner.global_clipnorm
         return bound
 

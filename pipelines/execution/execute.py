@@ -77,7 +77,7 @@ class Execution:
         log: Callable[[str], Path],
         progress: Progress,
         report: Callable[[NodeDone], None],
-        registered: Callable[[], None] = lambda: None,
+        registered: Callable[[NodeExecution], None] = lambda _: None,
     ) -> None:
         """Starts nothing yet.
 
@@ -134,7 +134,7 @@ class Execution:
         with captured(self._log(step.name)):
             execution.prepare()
             if execution.result is None:
-                self._registered()
+                self._registered(execution)
         self._waiting.remove(step)
         if execution.result is not None:
             self._end(step, execution.result, began, 0.0)

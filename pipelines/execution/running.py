@@ -16,13 +16,14 @@ from pipelines.execution.metadata import metadata_connection
 from pipelines.execution.progress import Progress
 from pipelines.execution.remote_root import RemoteRoot
 from pipelines.execution.schedule import NODE_MIB, default_jobs
+from pipelines.execution.shared_work import share_work
 from pipelines.execution.state import RunState
 from pipelines.execution.steps import steps_of
 
 if TYPE_CHECKING:
     from tfx.proto.orchestration import pipeline_pb2
 
-    from pipelines.execution.nodes import NodeStore
+    from pipelines.execution.nodes import NodeExecution, NodeStore
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,11 @@ def execute_nodes(
         report(done)
 
     # Where this machine is lost, the next one must not give an id again that has artifacts.
-    execution = Execution(graph.store, chosen, steps, state.log, progress, keep, root.send_metadata)
+    def registered(started: NodeExecution) -> None:
+        root.send_metadata()
+        share_work(state.folder, started.task[1])
+
+    execution = Execution(graph.store, chosen, steps, state.log, progress, keep, registered)
     interruption.check()
     try:
         execution.run(jobs or default_jobs(), lambda: _has_room(jobs), interruption)

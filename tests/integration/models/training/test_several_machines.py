@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,7 +52,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def alone() -> dict[str, Any]:
-    """What one machine fits from the same rows, under a strategy: the order of batches is its own."""
+    """What one machine fits under a strategy, which has its own order of batches."""
     import tensorflow as tf
 
     from models.training.distribution import Device
@@ -67,9 +66,7 @@ def test_two_machines_fit_what_one_does(
 ) -> None:
     for machine in machines:
         assert machine[name]["weights"] == pytest.approx(alone[name]["weights"], abs=_TOLERANCE)
-        for epoch, wanted in zip(
-            machine[name]["history"], alone[name]["history"], strict=True
-        ):
+        for epoch, wanted in zip(machine[name]["history"], alone[name]["history"], strict=True):
             assert epoch == pytest.approx(wanted, abs=_TOLERANCE)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contracts.errors import ConfigError
-from models.training.distribution import find_cluster
+from models.training.cluster import find_cluster
 
 
 def _config(kind: str, index: int, **jobs: Any) -> dict[str, str]:
@@ -18,11 +18,13 @@ def _config(kind: str, index: int, **jobs: Any) -> dict[str, str]:
 def test_the_first_worker_or_the_chief_writes() -> None:
     both = ["a:1", "b:1"]
     first, second = (find_cluster(_config("worker", index, worker=both)) for index in (0, 1))
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert (first.is_chief, second.is_chief) == (True, False)
     chief = find_cluster(_config("chief", 0, chief=["c:1"], worker=both))
     worker = find_cluster(_config("worker", 0, chief=["c:1"], worker=both))
-    assert chief is not None and worker is not None
+    assert chief is not None
+    assert worker is not None
     assert chief.workers == worker.workers == ("c:1", "a:1", "b:1")
     assert (chief.place, worker.place) == (0, 1)
 

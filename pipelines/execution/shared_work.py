@@ -1,0 +1,151 @@
+"""Training that several machines share: the chief says what to do, the others do it with it.
+
+The chief alone knows the metadata store and keeps what comes of it. Before its work begins it
+writes the inputs and parameters to the run's folder, which all of them see; what the others
+write goes to a temporary folder of theirs.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contracts.errors import ConfigError, EnvironmentProblem
+from contracts.files import read_json, write_json
+from contracts.storage.location import is_remote
+from models.training.cluster import CLUSTER_VARIABLE, Cluster, find_cluster
+from pipelines.execution.folders import NODES_FOLDER
+from pipelines.execution.interruption import Interruption
+from pipelines.execution.worker import GRACE_S, Outcome, Worker
+from pipelines.runs.node_record import read_record
+
+if TYPE_CHECKING:
+    from pipelines.execution.nodes import NodeWork
+    from pipelines.execution.state import RunState
+
+SHARED_NODE = "Trainer"
+WAIT_VARIABLE = "KELP_CLUSTER_WAIT_S"
+_WAIT_S = 1800.0
+_POLL_S = 0.5
+
+
+def refuse_cluster() -> None:
+    """Refuses several machines where the run has no id that all of them know.
+
+    Raises:
+      ConfigError: TF_CONFIG names several machines.
+    """
+    if find_cluster() is not None:
+        raise ConfigError(
+            "Several machines cannot share a whole run.",
+            where=f"environment variable {CLUSTER_VARIABLE}",
+            expected=f"no {CLUSTER_VARIABLE}, or one machine in it",
+            fix=f"unset it, or run the nodes one by one, and {SHARED_NODE} on each machine: "
+            f"kelp node run CONFIG {SHARED_NODE} --run-id ID",
+        )
+
+
+def helping_machine(node: str, root: Path) -> Cluster | None:
+    """Gives the cluster where this machine is not its chief.
+
+    Raises:
+      ConfigError: The node, or a root in a bucket, is not for several machines.
+    """
+    cluster = find_cluster()
+    if cluster is None:
+        return None
+    if node == SHARED_NODE and not is_remote(str(root)):
+        return None if cluster.is_chief else cluster
+    raise ConfigError(
+        f"{node} does not run on several machines.",
+        where=f"environment variable {CLUSTER_VARIABLE}",
+        expected=f"{SHARED_NODE}, with runs in a folder that all machines share",
+        received=f"{node}, with runs in {root}",
+        fix=f"unset {CLUSTER_VARIABLE} for this node",
+    )
+
+
+def _path(folder: Path) -> Path:
+    return folder / NODES_FOLDER / f"{SHARED_NODE}.work.json"
+
+
+def share_work(folder: Path, work: NodeWork) -> None:
+    """Lets the other machines begin; nothing where there are none.
+
+    Args:
+      folder: The run's.
+      work: Of the node that begins here.
+    """
+    if work.node == SHARED_NODE and find_cluster() is not None:
+        write_json(
+            _path(folder),
+            {name: base64.b64encode(getattr(work, name)).decode() for name in _PARTS},
+        )
+
+
+_PARTS = ("pipeline", "invocation")
+
+
+def forget_work(folder: Path) -> None:
+    """Removes what an attempt of the chief's shared."""
+    _path(folder).unlink(missing_ok=True)
+
+
+def help_with_work(state: RunState, interruption: Interruption) -> Outcome | None:
+    """Trains with the chief of the cluster; None where its node has succeeded already.
+
+    Args:
+      state: The run.
+      interruption: Ends the waiting and the work.
+
+    Raises:
+      EnvironmentProblem: The chief has not begun.
+    """
+    work = _await_work(state, interruption)
+    if work is None:
+        return None
+    worker = Worker(SHARED_NODE, _execute_for_chief, work, state.log(state.current))
+    interruption.kill = worker.kill
+    try:
+        while not worker.is_done:
+            interruption.check()
+            time.sleep(_POLL_S)
+    except BaseException:
+        worker.ask_to_stop()
+        worker.stop(time.monotonic() + GRACE_S)
+        raise
+    return worker.outcome()
+
+
+def _await_work(state: RunState, interruption: Interruption) -> tuple[bytes, bytes] | None:
+    seconds = float(os.environ.get(WAIT_VARIABLE, _WAIT_S))
+    deadline = time.monotonic() + seconds
+    path = _path(state.folder)
+    while not path.is_file():
+        interruption.check()
+        record = read_record(state.folder, SHARED_NODE)
+        if record is not None and record.status == "succeeded":
+            return None
+        if time.monotonic() > deadline:
+            raise EnvironmentProblem(
+                f"The chief of the cluster has not begun {SHARED_NODE}.",
+                where=f"run {state.run_id}",
+                expected=f"{path} within {seconds:g} s",
+                fix=f"start kelp node run CONFIG {SHARED_NODE} --run-id {state.run_id} on the "
+                f"chief, with the same runs folder; {WAIT_VARIABLE} sets how long is waited",
+            )
+        time.sleep(_POLL_S)
+    content = read_json(path)
+    pipeline, invocation = (base64.b64decode(content[name]) for name in _PARTS)
+    return pipeline, invocation
+
+
+def _execute_for_chief(work: tuple[bytes, bytes]) -> bytes:
+    """Does the work with all outputs in this process's temporary folder."""
+    from pipelines.execution.nodes import execute_elsewhere
+
+    return execute_elsewhere(*work, SHARED_NODE, Path(tempfile.mkdtemp()))
