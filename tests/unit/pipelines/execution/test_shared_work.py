@@ -1,0 +1,103 @@
+"""Training that several machines share: who begins, who waits, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from contracts.errors import ConfigError, EnvironmentProblem
+from contracts.files import write_json
+from pipelines.execution import shared_work
+from pipelines.execution.interruption import Interruption
+from pipelines.execution.shared_work import (
+    WAIT_VARIABLE,
+    forget_work,
+    help_with_work,
+    helping_machine,
+    refuse_cluster,
+    share_work,
+)
+from pipelines.runs.node_record import NodeRecord
+
+WORK: Any = SimpleNamespace(node="Trainer", pipeline=b"\x00graph", invocation=b"\xffinputs")
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes this process the machine at a place of a cluster of two."""
+
+    def become(place: int) -> None:
+        cluster = {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}
+        task = {"cluster": cluster, "task": {"type": "worker", "index": place}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(task))
+
+    monkeypatch.setenv(WAIT_VARIABLE, "0")
+    return become
+
+
+def _state(folder: Path) -> Any:
+    (folder / "nodes").mkdir(exist_ok=True)
+    return SimpleNamespace(folder=folder, run_id="one", current="Trainer.1")
+
+
+def test_only_the_trainer_is_shared(machine: Any, tmp_path: Path) -> None:
+    assert helping_machine("Trainer", tmp_path) is None
+    refuse_cluster()
+    machine(0)
+    assert helping_machine("Trainer", tmp_path) is None
+    machine(1)
+    cluster = helping_machine("Trainer", tmp_path)
+    assert cluster is not None
+    assert cluster.place == 1
+    with pytest.raises(ConfigError, match="ExampleGen does not run on several machines"):
+        helping_machine("ExampleGen", tmp_path)
+    with pytest.raises(ConfigError, match="share a whole run"):
+        refuse_cluster()
+
+
+def test_what_the_chief_shares_is_what_the_others_do(
+    machine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, begun = _state(tmp_path), []
+
+    class Done:
+        is_done, kill = True, None
+
+        def __init__(self, name: str, function: Any, work: Any, log: Path) -> None:
+            begun.append((name, work))
+
+        def outcome(self) -> str:
+            return "done"
+
+    state.log = lambda name: tmp_path / name
+    monkeypatch.setattr(shared_work, "Worker", Done)
+    share_work(tmp_path, WORK)
+    assert not list((tmp_path / "nodes").iterdir())  # one machine shares nothing
+    machine(0)
+    share_work(tmp_path, WORK)
+    machine(1)
+    assert help_with_work(state, Interruption()) == "done"
+    assert begun == [("Trainer", (WORK.pipeline, WORK.invocation))]
+    forget_work(tmp_path)
+    forget_work(tmp_path)
+    assert not list((tmp_path / "nodes").iterdir())
+
+
+def test_without_the_chief_the_others_stop_waiting(machine: Any, tmp_path: Path) -> None:
+    machine(1)
+    with pytest.raises(EnvironmentProblem, match="The chief of the cluster has not begun"):
+        help_with_work(_state(tmp_path), Interruption())
+
+
+def test_of_a_trainer_that_has_succeeded_nothing_is_left_to_do(
+    machine: Any, tmp_path: Path
+) -> None:
+    machine(1)
+    state = _state(tmp_path)
+    record = NodeRecord(node="Trainer", status="succeeded", attempt=1, started="now")
+    write_json(tmp_path / "nodes" / "Trainer.json", record.model_dump(mode="json"))
+    assert help_with_work(state, Interruption()) is None
