@@ -13,7 +13,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,11 +149,12 @@ def _wait(cluster: FlinkCluster, slots: int, folder: Path) -> None:
             if process.poll() is not None:
                 log = (folder / f"process-{index}.log").read_text(errors="replace")
                 raise SystemExit(f"Flink did not start:\n{log[-1500:]}")
-        try:
-            with urllib.request.urlopen(f"http://{cluster.master}/overview", timeout=5) as answer:
-                if json.load(answer)["slots-total"] >= slots:
-                    return
-        except OSError:
-            pass
+        # Until the job manager listens, connections are refused.
+        with (
+            suppress(OSError),
+            urllib.request.urlopen(f"http://{cluster.master}/overview", timeout=5) as answer,
+        ):
+            if json.load(answer)["slots-total"] >= slots:
+                return
         time.sleep(0.3)
     raise SystemExit(f"Flink has not started after {_START_S:.0f} s: see {folder}")
