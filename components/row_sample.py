@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.data_gate.audit.columns import Hashes, row_hashes
-from components.example_gen.split import hash_rows
 from contracts.results.sample import SampledRows
 from models.data.raw_table import TableDecoder, read_table, record_batches
+from models.data.row_keys import hash_rows
 
 Array = np.ndarray[Any, Any]
 Flags = NDArray[np.bool_]

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from components.baseline_models.design import Columns, learn_linear, learn_trees
+from models.data.design import Columns, all_classes, learn_linear, learn_trees
 from models.networks import InputSpec
 from models.tasks import Task, find_task
 
@@ -260,9 +260,4 @@ def _one_class(problem: Problem, splits: Splits) -> bool:
 
 
 def _all_classes(problem: Problem, known: Array, scores: Array) -> Array:
-    """Adds the classes that train lacks, at probability 0."""
-    if not problem.kind.has_classes or scores.shape[1] == problem.classes:
-        return scores
-    wide = np.zeros([len(scores), problem.classes])
-    wide[:, known.astype(np.int64)] = scores
-    return wide
+    return all_classes(scores, known, problem.classes) if problem.kind.has_classes else scores

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from components.baseline_models.design import Columns
 from components.baseline_models.estimators import Outcome
 from contracts.results.baselines import PredictionCost
+from models.data.design import Columns
 
 Array = np.ndarray[Any, Any]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,10 +11,10 @@ import pyarrow as pa
 import tensorflow_transform as tft
 
 from components.cross_validation.config import CrossValidationSpec
-from components.cross_validation.folds import key_folds, row_folds, time_folds
 from components.row_sample import drawn_flags, read_drawn, sample_of, sampled_rows
 from contracts.results.evidence import FoldMetrics
 from models.data.dataset import Source, load_columns
+from models.data.folds import FoldRule
 from models.data.labels import check_labels
 from models.data.transform_layer import TransformLayer
 from models.tasks import find_task
@@ -64,7 +64,11 @@ def validate(
     def keys(names: Sequence[str]) -> pa.Table:
         return read_drawn(files["train"], schema, samples["train"], names)
 
-    folds = _folds(spec, keys, labels)
+    rule = FoldRule(by=spec.split.by, columns=spec.split.columns)
+    classes = find_task(problem.task).has_classes
+    folds = rule.deal(
+        labels if classes else np.zeros(len(labels)), keys, spec.folds, spec.trainer.seed
+    )
     fits = cross_validate(spec.trainer, graph, columns["train"], columns["val"], folds)
     mean, deviation = summarise([fit.metrics for fit in fits])
     return FoldMetrics(
@@ -85,15 +89,3 @@ def validate(
             )
         ],
     )
-
-
-def _folds(
-    spec: CrossValidationSpec, keys: Callable[[Sequence[str]], pa.Table], labels: Array
-) -> Array:
-    split, seed = spec.split, spec.trainer.seed
-    if split.by == "key":
-        return key_folds(keys(split.columns), spec.folds, seed)
-    if split.by == "time":
-        return time_folds(keys(split.columns)[0], spec.folds)
-    classes = find_task(spec.trainer.problem.task).has_classes
-    return row_folds(labels if classes else np.zeros(len(labels)), spec.folds, seed)

@@ -8,10 +8,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from components.example_gen.dates import ISO, check_form
 from components.example_gen.numbers import NumberForm
 from contracts.spec import Spec
 from contracts.storage.location import Place
+from models.data.dates import ISO, check_form
 from models.features.spec import Task
 
 SPLITS = ("train", "val", "test")

@@ -15,11 +15,11 @@ import pyarrow as pa
 from components.example_gen import histogram, kinds
 from components.example_gen.calendar import NoDateError, no_date, read_dates, source_columns
 from components.example_gen.config import IngestSpec
-from components.example_gen.dates import likely_formats
 from components.example_gen.reading import csv_batches, parquet_batches, place
 from components.example_gen.scan import FileScan
 from components.example_gen.split import Columns, SplitPlan, group_and_key
 from contracts.errors import DataError
+from models.data.dates import likely_formats
 
 _MAX_CLASSES = 256
 _MAX_UNITS = 256

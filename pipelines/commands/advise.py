@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components.example_gen.dates import calendar_part
 from contracts.errors import ConfigError
 from contracts.results.evidence import Interval
 from evidence.advice import Compared
 from evidence.wording import with_interval
+from models.data.dates import calendar_part
 from models.features.spec import FeaturesSpec
 from pipelines.commands.init import Proposal, propose
 from pipelines.recognition.outlook import Outlook, outlook_of

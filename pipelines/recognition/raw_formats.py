@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 
 from components.example_gen import kinds
 from components.example_gen.config import DateSpec, IngestSpec
-from components.example_gen.dates import ISO, PARTS, likely_formats
 from components.example_gen.files import Selection
 from components.example_gen.numbers import MARKS, NumberForm, likely_form
 from components.example_gen.text_encoding import UTF8, likely_encoding
 from contracts.errors import DataError
+from models.data.dates import ISO, PARTS, likely_formats
 from pipelines.recognition.sample import likely_delimiter
 
 # What stands for a missing value in many published data sets, beside Kelp's defaults.

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.example_gen import kinds
-from components.example_gen.dates import calendar_part
+from models.data.dates import calendar_part
 from models.features.kind import ColumnProfile, ConfigKeys, FeatureKind, Profiled
 from models.features.registry import KINDS
 from pipelines.recognition.sample import NESTED, TIME, Column, count_distinct

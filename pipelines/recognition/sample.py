@@ -9,13 +9,13 @@ import pyarrow as pa
 
 from components.example_gen import kinds
 from components.example_gen.config import DataSpec, IngestSpec
-from components.example_gen.dates import column_moments, iso_text
 from components.example_gen.files import Selection
 from components.example_gen.reading import csv_batches, csv_header, open_parquet, parquet_batches
 from components.example_gen.text_encoding import UTF8, open_text
 from contracts.errors import DataError
 from contracts.storage.objects import file_size, open_stream
 from contracts.text import some
+from models.data.dates import column_moments, iso_text
 
 SAMPLE_ROWS = 200_000
 TIME, NESTED = "time", "nested"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from components.example_gen.split import hash_rows
+from models.data.row_keys import hash_rows
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task
 

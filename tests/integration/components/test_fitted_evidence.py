@@ -23,7 +23,6 @@ from components.baseline_models.component import BaselineModels
 from components.baseline_models.config import BaselineFitSpec
 from components.cross_validation.component import CrossValidation
 from components.cross_validation.config import CrossValidationSpec
-from components.cross_validation.folds import key_folds
 from components.cross_validation.validate import validate
 from components.example_gen.config import SplitSpec
 from components.model_gate.gates import judge
@@ -32,6 +31,7 @@ from evidence.config import EvaluationSpec
 from evidence.evidence import evidence
 from evidence.prediction_table import CANDIDATE, PredictionTable, read_scores
 from models.data.dataset import Source, load_columns, load_split, ordered_batches, split_of
+from models.data.folds import key_folds
 from models.data.raw_table import read_table
 from models.export.saved_model_parity import compare
 from models.export.scorer import Scorer

@@ -8,7 +8,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, r2_score, roc_auc_score
 
-from components.baseline_models.design import learn_linear, learn_trees
 from components.baseline_models.estimators import (
     ESTIMATORS,
     Problem,
@@ -18,6 +17,7 @@ from components.baseline_models.estimators import (
     fit_trees,
 )
 from components.baseline_models.prediction_cost import prediction_cost
+from models.data.design import learn_linear, learn_trees
 from models.networks import InputSpec
 
 PORTS = [

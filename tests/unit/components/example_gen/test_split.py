@@ -18,11 +18,10 @@ from components.example_gen.split import (
     SplitPlan,
     assign,
     group_and_key,
-    hash_rows,
     plan_split,
     splits_wanted,
-    time_keys,
 )
+from models.data.row_keys import hash_rows, time_keys
 
 rows = st.lists(
     st.tuples(

@@ -94,6 +94,21 @@ def learn_trees(ports: Sequence[InputSpec], train: Columns) -> TreeDesign:
     return TreeDesign(ports, counts)
 
 
+def all_classes(scores: Array, known: Array, classes: int) -> Array:
+    """Adds the classes that the rows of a fit lack, at probability 0.
+
+    Args:
+      scores: A probability for each known class.
+      known: The ids of the classes that the rows show.
+      classes: How many the label has.
+    """
+    if scores.shape[1] == classes:
+        return scores
+    wide = np.zeros([len(scores), classes], scores.dtype)
+    wide[:, known.astype(np.int64)] = scores
+    return wide
+
+
 def _dense(ports: Sequence[InputSpec], columns: Columns) -> Array:
     rows = len(columns[ports[0].name])
     parts = [columns[port.name] for port in ports if not _is_ids(port)]

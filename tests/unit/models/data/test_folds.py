@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.cross_validation.folds import key_folds, row_folds, time_folds
 from contracts.errors import ConfigError
+from models.data.folds import key_folds, row_folds, time_folds
 from models.training.cross_validation import summarise
 
 

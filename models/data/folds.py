@@ -2,18 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from components.example_gen.split import hash_rows, time_keys
 from contracts.errors import ConfigError
+from contracts.spec import Spec
+from models.data.row_keys import hash_rows, time_keys
 
 Array = np.ndarray[Any, Any]
 
+_CROSS_VALIDATION = "evaluation.cross_validation"
 
-def row_folds(labels: Array, folds: int, seed: int) -> Array:
+
+class FoldRule(Spec):
+    """What stays together: what the split kept together.
+
+    Attributes:
+      by: As in the split: rows alone, all rows of one key, or stretches of time.
+      columns: The raw columns of the key, or the one of time.
+    """
+
+    by: Literal["row", "key", "stratified", "time"] = "row"
+    columns: tuple[str, ...] = ()
+
+    def deal(
+        self,
+        labels: Array,
+        keys: Callable[[Sequence[str]], pa.Table],
+        folds: int,
+        seed: int,
+        where: str = _CROSS_VALIDATION,
+    ) -> Array:
+        """Gives the fold of each row, counted from 0.
+
+        Args:
+          labels: A class id a row, to give every fold its share of each; zeros for numbers.
+          keys: Reads raw columns of the same rows.
+          folds: How many folds.
+          seed: Of the order of rows or keys.
+          where: The config key that asks for the folds.
+
+        Raises:
+          ConfigError: there are too few rows, keys or moments for the folds.
+        """
+        if self.by == "key":
+            return key_folds(keys(self.columns), folds, seed, where)
+        if self.by == "time":
+            return time_folds(keys(self.columns)[0], folds, where)
+        return row_folds(labels, folds, seed, where)
+
+
+def row_folds(labels: Array, folds: int, seed: int, where: str = _CROSS_VALIDATION) -> Array:
     """Deals rows out in the order of their labels, and at random within one.
 
     Every fold gets its share of each class; for regression pass zeros.
@@ -21,16 +63,17 @@ def row_folds(labels: Array, folds: int, seed: int) -> Array:
     order = np.lexsort((np.random.default_rng(seed).permutation(len(labels)), labels))
     dealt = np.empty(len(labels), np.int64)
     dealt[order] = np.arange(len(labels)) % folds
-    return _whole(dealt, folds, "rows")
+    return _whole(dealt, folds, "rows", where)
 
 
-def key_folds(keys: pa.Table, folds: int, seed: int) -> Array:
+def key_folds(keys: pa.Table, folds: int, seed: int, where: str = _CROSS_VALIDATION) -> Array:
     """Keeps rows of one key together; folds are about equally large.
 
     Args:
       keys: The key's columns.
       folds: How many folds.
       seed: Of the order of the keys.
+      where: The config key that asks for the folds.
     """
     hashes = hash_rows({name: _canonical(keys[name]) for name in keys.column_names})
     _, groups, sizes = np.unique(hashes, return_inverse=True, return_counts=True)
@@ -39,15 +82,15 @@ def key_folds(keys: pa.Table, folds: int, seed: int) -> Array:
     of_group = np.empty(len(sizes), np.int64)
     # A key goes where the middle of its rows falls, once the keys lie in a row.
     of_group[order] = ((ends - sizes[order] / 2) * folds / len(groups)).astype(np.int64)
-    return _whole(of_group[groups], folds, "keys")
+    return _whole(of_group[groups], folds, "keys", where)
 
 
-def time_folds(moments: pa.ChunkedArray, folds: int) -> Array:
+def time_folds(moments: pa.ChunkedArray, folds: int, where: str = _CROSS_VALIDATION) -> Array:
     """Cuts time into stretches: rows of one moment, and their neighbours, stay together."""
     keys = time_keys(_canonical(moments))
     cuts = np.sort(keys)[[len(keys) * fold // folds for fold in range(1, folds)]]
     stretches: Array = np.searchsorted(cuts, keys, side="right")
-    return _whole(stretches, folds, "moments")
+    return _whole(stretches, folds, "moments", where)
 
 
 def _canonical(column: pa.ChunkedArray) -> pa.Array:
@@ -56,13 +99,13 @@ def _canonical(column: pa.ChunkedArray) -> pa.Array:
     return values.cast(pa.binary()) if pa.types.is_string(values.type) else values
 
 
-def _whole(places: Array, folds: int, what: str) -> Array:
+def _whole(places: Array, folds: int, what: str, where: str) -> Array:
     filled = len(np.unique(places))
     if filled == folds:
         return places
     raise ConfigError(
         f"train has too few {what} for {folds} folds",
-        where="evaluation.cross_validation",
+        where=where,
         expected=f"{what} for every fold",
         received=f"{what} for {filled}",
         fix=f"set it to {filled}" if filled > 1 else "leave it out",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from components.example_gen.dates import (
+from models.data.dates import (
     ISO,
     PARTS,
     calendar_part,

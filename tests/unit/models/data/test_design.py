@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from components.baseline_models.design import learn_linear, learn_trees
+from models.data.design import learn_linear, learn_trees
 from models.networks import InputSpec
 
 PORTS = [

@@ -1,0 +1,98 @@
+"""What tells rows apart and orders them: hashes of their values, and times as integers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from models.data.dates import ISO, column_moments, first_no_date
+
+Columns = Mapping[str, pa.Array]
+Ints = NDArray[np.int64]
+Hashes = NDArray[np.uint64]
+
+_MISSING = np.uint64(0x9E3779B97F4A7C15)
+
+
+def hash_rows(columns: Columns) -> Hashes:
+    """Hashes each row over canonical columns (see `kinds`); their order does not count."""
+    total: Hashes = np.zeros(len(next(iter(columns.values()))), np.uint64)
+    for name, values in columns.items():
+        total += _mix(_value_bits(values) ^ _salt(name))
+    return _mix(total)
+
+
+def time_keys(values: pa.Array) -> Ints:
+    """Gives integers in the order of the times.
+
+    Args:
+      values: A canonical column: integers, floats, or ISO text.
+
+    Raises:
+      ValueError: A value is missing or no time; its argument is the row's position.
+    """
+    if values.null_count:
+        raise ValueError(int(np.flatnonzero(_nulls(values))[0]))
+    if pa.types.is_integer(values.type):
+        keys: Ints = values.to_numpy(zero_copy_only=False)
+        return keys
+    if pa.types.is_floating(values.type):
+        bits: Ints = values.to_numpy(zero_copy_only=False).view(np.int64)
+        ordered: Ints = np.where(bits < 0, bits ^ np.int64(2**63 - 1), bits)
+        return ordered
+    moments = column_moments(values, ISO)
+    if moments is None:
+        raise ValueError(first_no_date(values, ISO))
+    if moments.null_count:
+        raise ValueError(int(np.flatnonzero(_nulls(moments))[0]))
+    microseconds: Ints = moments.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return microseconds
+
+
+def _mix(bits: Hashes) -> Hashes:
+    """Spreads each input bit over all 64 (the finaliser of SplitMix64)."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: Hashes = bits ^ (bits >> np.uint64(31))
+    return mixed
+
+
+def _salt(name: str) -> np.uint64:
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    salt: np.uint64 = np.uint64(int.from_bytes(digest, "little"))
+    return salt
+
+
+def _nulls(values: pa.Array) -> NDArray[np.bool_]:
+    nulls: NDArray[np.bool_] = values.is_null().to_numpy(zero_copy_only=False)
+    return nulls
+
+
+def _value_bits(values: pa.Array) -> Hashes:
+    if pa.types.is_null(values.type):
+        return np.full(len(values), _MISSING)
+    if pa.types.is_binary(values.type):
+        return _text_bits(values)
+    filled = values.fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64)
+    # A fraction is hashed as it is written, in 32 bits; a whole number in full: 1 is 1.0,
+    # and 0.1 is 0.1 whether a file stores it in 32 or in 64 bits.
+    with np.errstate(over="ignore"):
+        short = filled.astype(np.float32).astype(np.float64)
+    number = np.where(filled == np.trunc(filled), filled, short) + 0.0
+    bits: Hashes = np.where(_nulls(values), _MISSING, number.view(np.uint64))
+    return bits
+
+
+def _text_bits(values: pa.Array) -> Hashes:
+    encoded = values.dictionary_encode()
+    words = encoded.dictionary.to_numpy(zero_copy_only=False)
+    hashes = pd.util.hash_array(words, categorize=False) if len(words) else words
+    by_word = np.append(hashes.astype(np.uint64), _MISSING)
+    at = encoded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
+    bits: Hashes = by_word[at]
+    return bits
