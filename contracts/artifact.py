@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,8 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from contracts.columns import RawInput
 from contracts.errors import ModelError
-from contracts.preparation import Array, Preparation, RowPreparation
+from contracts.preparation import Preparation, RowPreparation
+from contracts.preparations.raw_feature import Array
 from contracts.runtimes import RUNTIMES, Loaded, Runtime
 from contracts.text import did_you_mean
 
@@ -28,7 +31,8 @@ class TensorInput(BaseModel):
       feature: The transformed feature.
       tensor: Its name in the file: features have names that formats do not take.
       dtype: Ids are `int32` in TFLite.
-      width: How many numbers a row has.
+      width: How many values a row has.
+      shape: The shape of a row's values, where it is not `[width]`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +41,18 @@ class TensorInput(BaseModel):
     tensor: str
     dtype: Literal["float32", "int32", "int64"]
     width: int
+    shape: tuple[int, ...] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TensorInput:
+        if math.prod(self.row_shape) != self.width:
+            raise ValueError(f"width is {self.width}, and shape is {list(self.row_shape)}")
+        return self
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of a row's values."""
+        return (self.width,) if self.shape is None else self.shape
 
 
 class Artifact(BaseModel):
@@ -103,9 +119,13 @@ class Artifact(BaseModel):
         return self
 
     @property
-    def ports(self) -> dict[str, str]:
-        """By input of the served model, the type of its raw values."""
-        return {feature.port: feature.dtype for feature in self.preparation.features}
+    def ports(self) -> dict[str, RawInput]:
+        """By input of the served model, what it takes."""
+        return {
+            name: taken
+            for feature in self.preparation.features
+            for name, taken in feature.inputs.items()
+        }
 
     def write(self, folder: Path) -> None:
         """Writes the description beside its model file."""
@@ -163,7 +183,7 @@ class ArtifactModel:
         """Prepares raw columns.
 
         Args:
-          columns: By input of the served model, `[rows]`: float32 with NaN for what is
+          columns: By input of the served model, `[rows, ...]`: float32 with NaN for what is
             missing, int64, or an object array of bytes.
         """
         features = self._prepare(columns)

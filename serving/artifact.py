@@ -63,7 +63,10 @@ class ArtifactServable:
     def warm_up(self) -> int:
         """Runs a row in which everything is missing; no requests travel with such a file."""
         ports = self.signatures[DEFAULT_SIGNATURE].inputs
-        row = {name: np.array([_MISSING[port.dtype]], port.numpy) for name, port in ports.items()}
+        row = {
+            name: np.full([1, *(port.shape or ())[1:]], _MISSING[port.dtype], port.numpy)
+            for name, port in ports.items()
+        }
         self.run(DEFAULT_SIGNATURE, row)
         return 0
 
@@ -74,7 +77,9 @@ class ArtifactServable:
 
 
 def _signature(artifact: Artifact) -> Signature:
-    inputs = [Port(name, dtype, (None,)) for name, dtype in artifact.ports.items()]
+    inputs = [
+        Port(name, taken.dtype, (None, *taken.shape)) for name, taken in artifact.ports.items()
+    ]
     if artifact.task == "regression":
         outputs = [Port("predictions", "float32", (None,))]
     else:

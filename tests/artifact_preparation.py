@@ -38,7 +38,7 @@ class App:
             value = row.get(feature["column"])
             if isinstance(value, float) and not math.isfinite(value):
                 value = None
-            if feature["vocabulary"] is not None:
+            if feature.get("vocabulary") is not None:
                 features[feature["column"]] = [_id(value, feature)]
                 continue
             if value is not None and feature["raw"] == "int64":
@@ -67,17 +67,17 @@ def _numbers(value: Any, feature: dict[str, Any]) -> list[float]:
             return [0.0, 0.0]
         angle = _float32(_float32(value) * feature["angle"])
         return [math.sin(angle), math.cos(angle)]
-    if value is not None and feature["low"] is not None:
+    if value is not None and feature.get("low") is not None:
         value = min(max(_float32(value), feature["low"]), feature["high"])
     if value is None:
         value = feature["filler"]
     elif kind == "boolean":
         value = float(value != 0)
-    if feature["log"]:
+    if feature.get("log"):
         value = math.copysign(math.log1p(abs(value)), value)
-    if feature["quantiles"] is not None:
+    if feature.get("quantiles") is not None:
         value = _score(_float32(value), feature["quantiles"], feature["scores"])
-    if feature["scale"] is not None:
+    if feature.get("scale") is not None:
         value = _float32(_float32(value) - feature["offset"]) / feature["scale"]
     return [_float32(value)]
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from components.baseline_models.estimators import Rows
 from components.data_gate.audit.cheap_model import columns_of
 from components.data_gate.audit.columns import labels_of
-from contracts.preparation import circle_points
+from contracts.preparations.numbers import circle_points
 from models.features.cyclic import CyclicSpec
 from models.features.ports import InputSpec
 from models.features.spec import FeaturesSpec

@@ -8,7 +8,7 @@ import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from contracts.errors import ModelError
-from contracts.preparation import Preparation, RawFeature
+from contracts.preparation import Preparation
 from models.features.learned import Learned
 from models.features.spec import FeaturesSpec
 
@@ -25,7 +25,7 @@ def learned_preparation(
     """Gives how raw columns are prepared, with every constant that the graph has learned."""
     kinds: dict[str, Any] = {column.name: _RAW[column.type] for column in schema.feature}
     learned = Learned(problem, graph)
-    features: list[RawFeature] = []
+    features: list[Any] = []
     for name, spec in problem.features.items():
         prepared = spec.preparation(name, learned)
         if prepared is None:
@@ -36,9 +36,7 @@ def learned_preparation(
                 received=f"the kind {spec.type}",
                 fix="choose formats that hold the transform graph: savedmodel_...",
             )
-        features.append(
-            RawFeature(
-                column=name, raw=kinds[name], missing_indicator=spec.marks_missing, **prepared
-            )
-        )
-    return Preparation(features=tuple(features))
+        (column,) = spec.raw_columns(name)
+        common = {"column": name, "raw": kinds[column], "missing_indicator": spec.marks_missing}
+        features.append({**common, **prepared})
+    return Preparation.model_validate({"features": features})

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.artifact import ARTIFACT_FILE, ArtifactModel
-from contracts.columns import TYPES, served_columns
+from contracts.columns import TYPES, RawInput, served_columns
 from contracts.errors import ModelError
 from contracts.results.variant import Timing
 from models.processes.isolated import call
@@ -94,8 +94,12 @@ class _SavedModel:
             )
         # A loaded SavedModel has its inputs in any order; what is said of them must not.
         specs = sorted(self._serve.structured_input_signature[1].items())
-        self._ports = {name: spec.dtype.name for name, spec in specs}
-        self.types: Mapping[str, str] = {name: TYPES[dtype] for name, dtype in self._ports.items()}
+        self._ports = {
+            name: RawInput(spec.dtype.name, tuple(spec.shape[1:])) for name, spec in specs
+        }
+        self.types: Mapping[str, str] = {
+            name: TYPES[taken.dtype] for name, taken in self._ports.items()
+        }
 
     def inputs(self, table: pa.Table) -> dict[str, Array]:
         return served_columns(table, self._ports)
@@ -128,7 +132,8 @@ class _ModelFile:
         self._model = model
         self._ports = model.artifact.ports
         self.types: Mapping[str, str] = {
-            feature.column: TYPES[feature.dtype] for feature in model.artifact.preparation.features
+            feature.column: TYPES[feature.input.dtype]
+            for feature in model.artifact.preparation.features
         }
         self.tensors, self.scores = model.tensors, model.scores
 

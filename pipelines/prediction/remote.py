@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from contracts.columns import TYPES, served_columns
+from contracts.columns import TYPES, RawInput, served_columns
 from contracts.errors import ModelError
 from contracts.text import some
 from pipelines.prediction.answers import COLUMNS
@@ -77,9 +77,19 @@ class RemotePredictor:
 
     def inputs(self, table: pa.Table) -> dict[str, Array]:
         """Turns raw rows, missing values being null, into what the model takes."""
-        dtypes = {name: port.dtype for name, port in self._client.inputs.items()}
-        return served_columns(table, dtypes)
+        taken = {
+            name: RawInput(
+                port.dtype, tuple(size for size in (port.shape or ())[1:] if size is not None)
+            )
+            for name, port in self._client.inputs.items()
+        }
+        return served_columns(table, taken)
 
     def answers(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Gives all outputs, by name."""
         return self._client.predict(inputs)
+
+
+def _raw_input(port: _Port) -> RawInput:
+    """What an input takes; the first size is that of the batch."""
+    return RawInput(port.dtype, tuple(size for size in (port.shape or ())[1:] if size is not None))

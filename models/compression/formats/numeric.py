@@ -24,6 +24,7 @@ def ports(opened: Opened) -> list[TensorInput]:
             tensor=f"input_{index}",
             dtype="float32" if port.encoding.dtype == "float32" else "int32",
             width=math.prod(port.row_shape),
+            shape=port.row_shape if len(port.row_shape) > 1 else None,
         )
         for index, port in enumerate(opened.inputs)
     ]
@@ -34,7 +35,8 @@ def network_function(opened: Opened, network: Any) -> Any:
     entries = ports(opened)
     body = plain_network(opened, network)
     specs = {
-        one.tensor: tf.TensorSpec([None, one.width], one.dtype, name=one.tensor) for one in entries
+        one.tensor: tf.TensorSpec([None, *one.row_shape], one.dtype, name=one.tensor)
+        for one in entries
     }
 
     @tf.function(input_signature=[specs], autograph=False)

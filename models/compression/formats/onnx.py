@@ -21,7 +21,7 @@ def write_onnx(precision: str, opened: Opened, folder: Path) -> FileSignature:
 
     entries = ports(opened)
     network = plain_network(opened, opened.network())
-    specs = [tf.TensorSpec([None, one.width], one.dtype, name=one.tensor) for one in entries]
+    specs = [tf.TensorSpec([None, *one.row_shape], one.dtype, name=one.tensor) for one in entries]
 
     @tf.function(input_signature=specs, autograph=False)
     def predict(*tensors: tf.Tensor) -> tf.Tensor:

@@ -22,7 +22,8 @@ from typing import Any
 import onnx
 
 from contracts.artifact import Artifact, TensorInput, digest
-from contracts.preparation import Preparation, RawFeature
+from contracts.preparation import Preparation
+from contracts.preparations.table import raw_feature
 
 ROOT = Path(__file__).parents[3]
 ROW = b'{"instances": [{"x": 2.0, "city": "Oslo"}]}'
@@ -88,7 +89,7 @@ def write_onnx_model(folder: Path) -> None:
     content = model.SerializeToString()
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(content)
-    feature = RawFeature(column="x", kind="numeric", raw="float32", filler=0.0)
+    feature = raw_feature(column="x", kind="numeric", raw="float32", filler=0.0)
     Artifact(
         runtime="onnx",
         format="onnx_float32",

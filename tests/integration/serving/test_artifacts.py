@@ -12,7 +12,8 @@ import pytest
 
 from contracts.artifact import Artifact, digest
 from contracts.errors import KelpError
-from contracts.preparation import Preparation, RawFeature
+from contracts.preparation import Preparation
+from contracts.preparations.table import raw_feature
 from serving.artifact import ArtifactServable
 from serving.errors import ServingError
 from serving.servable import load_servable
@@ -20,7 +21,7 @@ from serving.servable import load_servable
 TASKS = ("binary", "multiclass", "regression")
 # What tests/small_model.py's transform does, as the constants of an artifact.
 PREPARED = tuple(
-    RawFeature.model_validate(fields)
+    raw_feature(**fields)
     for fields in (
         {
             "column": "x",

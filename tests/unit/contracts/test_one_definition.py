@@ -33,7 +33,7 @@ def files_with(mark: str) -> list[str]:
         ('"artifact.json"', "contracts/artifact.py"),
         ("get_signature_runner(", "contracts/runtimes.py"),
         ("InferenceSession(", "contracts/runtimes.py"),
-        ("np.sin(", "contracts/preparation.py"),
+        ("np.sin(", "contracts/preparations/numbers.py"),
         ('"__missing__"', "contracts/columns.py"),
         ("google_crc32c", "contracts/tfrecord.py"),
         ('"tf_serving_warmup_requests"', "contracts/prediction_log.py"),

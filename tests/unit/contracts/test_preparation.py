@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.columns import MISSING_INT, served_columns
+from contracts.columns import MISSING_INT, RawInput, served_columns
+from contracts.errors import DataError
 from contracts.names import serving_name
-from contracts.preparation import Preparation, RawFeature, RowPreparation
+from contracts.preparation import Preparation, RowPreparation
+from contracts.preparations.table import raw_feature as feature
 
 FEATURES = (
     {"column": "n", "kind": "numeric", "raw": "float32", "missing_indicator": True}
@@ -38,10 +40,6 @@ REALS = st.sampled_from([1.5, 1e6, 0.0, -0.0, 2.0, np.inf, None])
 ROW = st.tuples(NUMBERS, INTEGERS, NUMBERS, INTEGERS, FLAGS, WORDS, INTEGERS, REALS)
 
 
-def feature(**fields):
-    return RawFeature.model_validate(fields)
-
-
 def prepared(fields, values, dtype):
     one = feature(**fields)
     return RowPreparation(Preparation(features=[one]))({one.port: np.array(values, dtype)})
@@ -49,9 +47,9 @@ def prepared(fields, values, dtype):
 
 def as_served(one, values):
     """The values as the codec gives them."""
-    if one.dtype == "string":
+    if one.input.dtype == "string":
         return np.array([(value or "").encode() for value in values], object)
-    if one.dtype == "int64":
+    if one.input.dtype == "int64":
         return np.array([MISSING_INT if value is None else value for value in values], np.int64)
     return np.array([np.nan if value is None else value for value in values], np.float32)
 
@@ -104,7 +102,7 @@ def test_a_table_is_prepared_as_requests_are(rows):
     table = pa.table(
         {one.column: pa.array(values, kinds[one.raw]) for one, values in columns.items()}
     )
-    got = served_columns(table, {one.port: one.dtype for one in features})
+    got = served_columns(table, {one.port: one.input for one in features})
     assert got.keys() == wanted.keys()
     for name, values in wanted.items():
         np.testing.assert_array_equal(got[name], values, err_msg=name)
@@ -118,7 +116,7 @@ def test_a_boolean_is_one_half_where_missing():
 
 def test_a_column_that_is_absent_is_missing_in_every_row():
     features = [feature(**FEATURES[0]), feature(**FEATURES[5])]
-    columns = served_columns(pa.table({"other": [1]}), {one.port: one.dtype for one in features})
+    columns = served_columns(pa.table({"other": [1]}), {one.port: one.input for one in features})
     prepared_row = RowPreparation(Preparation(features=features))(columns)
     assert {name: values.tolist() for name, values in prepared_row.items()} == {
         "n": [[0.25]],
@@ -134,7 +132,7 @@ def test_text_that_is_not_utf_8_is_an_unknown_word():
 def test_a_part_of_a_table_is_prepared_as_the_whole():
     """Arrow 18 puts null into a sliced column of text in the wrong places."""
     table = pa.table({"w": ["ä", "", None, "b", "c"] * 20, "c": [10, None, 2, MISSING_INT, 3] * 20})
-    dtypes = {"w": "string", "c": "int64"}
+    dtypes = {"w": RawInput("string"), "c": RawInput("int64")}
     whole, part = served_columns(table, dtypes), served_columns(table.slice(7, 50), dtypes)
     for name, values in part.items():
         assert values.tolist() == whole[name][7:57].tolist()
@@ -148,7 +146,7 @@ def test_constants_survive_json_to_the_last_bit():
 
 def from_table(fields, values):
     one = feature(**fields)
-    columns = served_columns(pa.table({one.column: values}), {one.port: one.dtype})
+    columns = served_columns(pa.table({one.column: values}), one.inputs)
     return RowPreparation(Preparation(features=[one]))(columns)
 
 
@@ -171,13 +169,42 @@ def test_inputs_are_named_as_the_savedmodel_names_them(name):
 @pytest.mark.parametrize(
     ("fields", "reported"),
     [
-        ({"kind": "numeric", "raw": "float32"}, "lacks filler"),
+        ({"kind": "numeric", "raw": "float32"}, "filler\n  Field required"),
         ({"kind": "numeric", "raw": "float32", "filler": 1, "offset": 2}, "lacks scale"),
-        ({"kind": "cyclic", "raw": "float32"}, "lacks angle"),
-        ({"kind": "vocabulary", "raw": "string"}, "lacks vocabulary"),
-        ({"kind": "numeric", "raw": "string", "filler": 1}, "holds text"),
+        ({"kind": "cyclic", "raw": "float32"}, "angle\n  Field required"),
+        ({"kind": "vocabulary", "raw": "string"}, "vocabulary\n  Field required"),
+        ({"kind": "numeric", "raw": "string", "filler": 1}, "Input should be 'int64' or 'float32'"),
     ],
 )
 def test_constants_that_are_missing_are_named(fields, reported):
     with pytest.raises(ValidationError, match=reported):
         feature(column="x", **fields)
+
+
+def test_a_description_of_an_earlier_release_is_read():
+    """Every feature had the keys of all kinds then, null where its own kind has none."""
+    every = dict.fromkeys(("filler", "low", "high", "quantiles", "scores", "offset", "scale"))
+    every |= {"angle": None, "vocabulary": None, "log": False, "missing_indicator": False}
+    older = Preparation.model_validate_json(
+        json.dumps({"features": [every | fields for fields in FEATURES]})
+    )
+    assert older == Preparation.model_validate({"features": list(FEATURES)})
+
+
+def test_a_kind_that_no_release_knows_is_refused():
+    with pytest.raises(ValidationError, match="'hologram'"):
+        feature(column="x", kind="hologram", raw="string")
+
+
+def test_lists_of_a_table_are_rows_of_a_fixed_shape():
+    inputs = {"w": RawInput("float32", (2,)), "absent": RawInput("float32", (2, 1))}
+    table = pa.table({"w": pa.array([[1, 2], None, [None, 4]], pa.list_(pa.int64()))})
+    columns = served_columns(table, inputs)
+    np.testing.assert_array_equal(
+        columns["w"], [[1, 2], [np.nan, np.nan], [np.nan, 4]], strict=False
+    )
+    assert columns["absent"].shape == (3, 2, 1)
+    assert np.isnan(columns["absent"]).all()
+    with pytest.raises(DataError, match="'w' does not fit") as caught:
+        served_columns(pa.table({"w": [[1.0, 2.0], [3.0]]}), inputs)
+    assert "row 1" in caught.value.where

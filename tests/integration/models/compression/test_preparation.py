@@ -29,7 +29,7 @@ def test_rows_are_prepared_without_tensorflow_as_the_transform_graph_does(worlds
     assert any(table[name].null_count for name in problem.features)
     examples = tf.data.TFRecordDataset(files, "GZIP").batch(1000).get_single_element()
     wanted = opened.source.transform(tf.io.parse_example(examples, raw_input_specs(opened.schema)))
-    columns = {feature.port: feature.dtype for feature in preparation.features}
+    columns = {feature.port: feature.input for feature in preparation.features}
     prepared = RowPreparation(preparation)(served_columns(table, columns))
     assert set(prepared) == set(wanted) - {problem.label.name}
     for name, values in prepared.items():

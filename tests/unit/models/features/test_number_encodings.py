@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contracts.preparation import Preparation, RawFeature, RowPreparation
+from contracts.preparation import Preparation, RowPreparation
+from contracts.preparations.table import raw_feature
 from models.features import quantiles
 from models.features.layers import layer_classes
 from models.features.numeric import NumericSpec
@@ -86,10 +87,8 @@ def test_numpy_gives_the_normal_score_that_the_graph_gives(table, values):
     scores = quantiles.normal_scores(points)
     column = np.array(values, np.float32)
     wanted = quantiles.interpolate(column[:, None], points, scores)
-    feature = RawFeature.model_validate(
-        {"column": "x", "kind": "numeric", "raw": "float32", "filler": 0.0}
-        | {"quantiles": table, "scores": scores[0].numpy().tolist()}
-    )
+    curve = {"quantiles": table, "scores": scores[0].numpy().tolist()}
+    feature = raw_feature(column="x", kind="numeric", raw="float32", filler=0.0, **curve)
     received = RowPreparation(Preparation(features=(feature,)))({"x": column})["x"]
     np.testing.assert_allclose(received, wanted, rtol=0, atol=1e-6)
     order = np.argsort(column)
