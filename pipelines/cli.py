@@ -12,6 +12,7 @@ import click
 
 from contracts.errors import ConfigError, KelpError
 from pipelines.commands.beam import beam
+from pipelines.commands.data import data
 from pipelines.commands.kubeflow import kubeflow
 from pipelines.commands.learning_rate import learning_rate
 from pipelines.commands.node import node
@@ -119,27 +120,6 @@ def advise(data: str, label: str, as_json: bool) -> int:
         click.echo(advising.to_json(outlook))
     else:
         advising.render(outlook, Console())
-    return 0
-
-
-@cli.group()
-def data() -> None:
-    """Get data sets."""
-
-
-@data.command()
-@click.option("--out", type=_CONFIG, default=Path("data/flights"), show_default=True)
-@click.option("--force", is_flag=True, help="Write them again.")
-def flights(out: Path, force: bool) -> int:
-    """Write the flights that left New York in 2013, with their weather."""
-    from examples.flights.download import write_flights
-
-    report = write_flights(out, force)
-    verb = "wrote" if report.written else "already there:"
-    click.echo(
-        f"{verb} {report.rows:,} flights, {len(report.columns)} columns, "
-        f"{len(report.files)} spans in {report.out}"
-    )
     return 0
 
 
@@ -356,7 +336,7 @@ def predict(
     return 0
 
 
-for command in (beam, kubeflow, learning_rate, node, schedule):
+for command in (beam, data, kubeflow, learning_rate, node, schedule):
     cli.add_command(command)
 for command in (proxy, release, rollback, serve, tf_serving):
     cli.add_command(command)
@@ -371,14 +351,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(cli.main(arguments, prog_name="kelp", standalone_mode=False) or 0)
     except KelpError as error:
-        return _tell(error, ARGUMENT_ERROR if isinstance(error, ConfigError) else OTHER_ERROR)
+        return _print_error(
+            error, ARGUMENT_ERROR if isinstance(error, ConfigError) else OTHER_ERROR
+        )
     except click.ClickException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # a group without its subcommand
             click.echo(error.format_message(), err=True)
             return error.exit_code
-        return _tell(_usage_error(error), error.exit_code)
+        return _print_error(_usage_error(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        return _tell(KelpError("interrupted"), INTERRUPTED)
+        return _print_error(KelpError("interrupted"), INTERRUPTED)
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough; Python must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -386,10 +368,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort, written down in full
         from pipelines.unexpected_errors import explain_unexpected
 
-        return _tell(explain_unexpected(error), OTHER_ERROR)
+        return _print_error(explain_unexpected(error), OTHER_ERROR)
 
 
-def _tell(error: KelpError, status: int) -> int:
+def _print_error(error: KelpError, status: int) -> int:
     for line in error.lines():
         click.echo(line, err=True)
     return status

@@ -29,7 +29,6 @@ from tfx.types.channel import Channel
 from tfx.types.channel_utils import union
 
 from components.baseline_models.component import BaselineModels
-from components.compressor.component import Compressor
 from components.cross_validation.component import CrossValidation
 from components.curated_schema.component import CuratedSchema, parse_schema
 from components.data_gate.component import DataGate
@@ -42,15 +41,12 @@ from components.pusher.component import Pusher
 from components.source_digest import source_digest
 from components.stress.component import Stress
 from components.tracker.component import Tracker
-from components.variant_evaluator.component import VariantEvaluator
-from components.variant_pusher.component import VariantPusher
-from components.weights.component import Weights
 from contracts.storage.staging import remote_place
-from evidence.config import EvaluationSpec
-from models.compression.spec import VariantSpec, is_reference, weights_name
 from pipelines.beam.options import beam_args
 from pipelines.beam.spec import LocalBeam
+from pipelines.code_digest import code_digest
 from pipelines.config.problem import LoadedConfig
+from pipelines.variant_nodes import variant_nodes
 
 
 def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
@@ -82,7 +78,7 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
         "transform_graph": transform.outputs["transform_graph"],
         "model_run": trainer.outputs["model_run"],
     }
-    variants = _variants(loaded, sources, trainer, evidence, pusher)
+    variants = variant_nodes(loaded, sources, trainer, evidence, pusher)
     nodes = [*data.values(), transform, trainer, *evidence.values(), pusher, *variants.values()]
     if config.tracking.enabled:
         nodes.append(_tracker(loaded, data, trainer, evidence, pusher, variants))
@@ -110,7 +106,7 @@ def _data(loaded: LoadedConfig) -> tuple[dict[str, BaseNode], Channel]:
         problem=config.problem().model_dump_json(),
         audit=config.data.audit.model_dump_json(),
         split=config.data.split.model_dump_json(),
-        source_digest=_with_own_code("components.data_gate.component", loaded),
+        source_digest=code_digest("components.data_gate.component", loaded),
     )
     nodes = {
         "ExampleGen": example_gen,
@@ -133,7 +129,7 @@ def _transform(loaded: LoadedConfig, examples: Channel, schema: Channel) -> Base
         disable_statistics=True,
         custom_config={
             "spec": loaded.config.problem().model_dump_json(),
-            "source": _with_own_code("models.features.preprocessing", loaded),
+            "source": code_digest("models.features.preprocessing", loaded),
         },
     )
 
@@ -150,14 +146,9 @@ def _trainer(
         eval_args=trainer_pb2.EvalArgs(splits=["val"]),
         custom_config={
             "spec": loaded.config.trainer().model_dump_json(),
-            "source": _with_own_code("models.training.train", loaded, "network"),
+            "source": code_digest("models.training.train", loaded, "network"),
         },
     )
-
-
-def _with_own_code(module: str, loaded: LoadedConfig, *keys: str) -> str:
-    """The digest of what runs `module`, with the user's own task and functions below `keys`."""
-    return source_digest(module, functions=loaded.user_functions("task", *keys))
 
 
 def _evidence(
@@ -186,14 +177,14 @@ def _evidence(
         keys=config.slice_keys().model_dump_json(),
         sample_rows=config.evaluation.sample_rows,
         seed=config.seed,
-        source_digest=_with_own_code("components.predictions.component", loaded),
+        source_digest=code_digest("components.predictions.component", loaded),
     )
     stress = Stress(
         examples=examples,
         schema=schema,
         model=model,
         spec=config.stress().model_dump_json(),
-        source_digest=_with_own_code("components.stress.component", loaded),
+        source_digest=code_digest("components.stress.component", loaded),
     )
     evaluator = Evaluator(
         examples=examples,
@@ -230,7 +221,7 @@ def _model_gate(loaded: LoadedConfig, model: Channel, nodes: Mapping[str, BaseNo
         spec=config.evaluation.model_dump_json(exclude=_NOT_OF_THE_GATE),
         seed=config.seed,
         cluster_columns=json.dumps(config.cluster_columns()),
-        source_digest=_with_own_code("components.model_gate.component", loaded),
+        source_digest=code_digest("components.model_gate.component", loaded),
         **optional,
     )
 
@@ -252,9 +243,7 @@ def _optional_evidence(
             schema=schema,
             transform_graph=graph,
             spec=config.cross_validation(folds).model_dump_json(),
-            source_digest=_with_own_code(
-                "components.cross_validation.component", loaded, "network"
-            ),
+            source_digest=code_digest("components.cross_validation.component", loaded, "network"),
         )
     if config.evaluation.baselines.enabled:
         nodes["BaselineModels"] = BaselineModels(
@@ -262,89 +251,9 @@ def _optional_evidence(
             schema=schema,
             transform_graph=graph,
             spec=config.baseline_models().model_dump_json(),
-            source_digest=_with_own_code("components.baseline_models.component", loaded),
+            source_digest=code_digest("components.baseline_models.component", loaded),
         )
     return nodes
-
-
-def _variants(
-    loaded: LoadedConfig,
-    sources: Mapping[str, Channel],
-    trainer: BaseNode,
-    evidence: Mapping[str, BaseNode],
-    pusher: BaseNode,
-) -> dict[str, BaseNode]:
-    """Weights, Compressor and VariantEvaluator of each variant, and the one VariantPusher."""
-    config = loaded.config
-    variants = config.compressed()
-    if not variants:
-        return {}
-    nodes: dict[str, BaseNode] = {}
-    for variant in variants:
-        weights, own = weights_name(variant, variants), f"variants.{variant.name}"
-        if weights not in nodes:
-            nodes[weights] = _weights(loaded, variant, sources).with_id(weights)
-        nodes[f"Compressor.{variant.name}"] = Compressor(
-            **sources,
-            model=trainer.outputs["model"],
-            weights=nodes[weights].outputs["weights"],
-            spec=variant.model_dump_json(exclude={"gates"}),
-            trainer=config.trainer().model_dump_json(),
-            timeout_s=_VARIANT_TIMEOUT_S,
-            source_digest=_with_own_code("components.compressor.component", loaded, "network", own),
-        ).with_id(f"Compressor.{variant.name}")
-    made = {one.name: nodes[f"Compressor.{one.name}"].outputs["variant"] for one in variants}
-    (reference,) = (made[one.name] for one in variants if is_reference(one))
-    for variant in variants:
-        own = f"variants.{variant.name}"
-        nodes[f"VariantEvaluator.{variant.name}"] = VariantEvaluator(
-            variant=made[variant.name],
-            reference=reference,
-            predictions=evidence["Predictions"].outputs["predictions"],
-            examples=sources["examples"],
-            schema=sources["schema"],
-            spec=variant.model_dump_json(),
-            evaluation=_of_variants(config.evaluation).model_dump_json(include=_OF_VARIANTS),
-            seed=config.seed,
-            cluster_columns=json.dumps(config.cluster_columns()),
-            timeout_s=_VARIANT_TIMEOUT_S,
-            source_digest=_with_own_code("components.variant_evaluator.component", loaded, own),
-        ).with_id(f"VariantEvaluator.{variant.name}")
-    verdicts = [nodes[f"VariantEvaluator.{one.name}"].outputs["verdict"] for one in variants]
-    nodes["VariantPusher"] = VariantPusher(
-        variants=union(list(made.values())),
-        verdicts=union(verdicts),
-        blessing=evidence["ModelGate"].outputs["blessing"],
-        pushed_model=pusher.outputs["pushed_model"],
-        name=config.name,
-        spec=config.push.model_dump_json(),
-        raw_format=config.data.raw_format().model_dump_json(),
-        source_digest=source_digest("components.variant_pusher.component"),
-    )
-    return nodes
-
-
-_VARIANT_TIMEOUT_S = 900  # A converter that hangs must not hold up the run for good.
-# Keys of `evaluation` that variants are weighed by.
-_OF_VARIANTS = {"slices", "min_slice_rows", "metric", "resamples", "confidence", "sample_rows"}
-_VARIANT_RESAMPLES = 300  # A dozen variants are weighed: their intervals need no more.
-
-
-def _of_variants(evaluation: EvaluationSpec) -> EvaluationSpec:
-    resamples = min(evaluation.resamples, _VARIANT_RESAMPLES)
-    return evaluation.model_copy(update={"resamples": resamples})
-
-
-def _weights(
-    loaded: LoadedConfig, variant: VariantSpec, sources: Mapping[str, Channel]
-) -> BaseNode:
-    return Weights(
-        **sources,
-        spec=variant.weights.model_dump_json(),
-        trainer=loaded.config.trainer().model_dump_json(),
-        timeout_s=_VARIANT_TIMEOUT_S,
-        source_digest=_with_own_code("components.weights.component", loaded, "network"),
-    )
 
 
 def _tracker(
@@ -376,7 +285,7 @@ def _tracker(
         config_digest=loaded.digest,
         overrides=json.dumps(loaded.overrides),
         **of_variants,
-        # MLflow tells of the source of the whole run, not of the Tracker's own.
+        # MLflow has the source of the whole run, not of the Tracker's own.
         source_digest=source_digest("pipelines.graph", functions=loaded.user_functions()),
     )
 

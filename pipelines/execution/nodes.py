@@ -10,7 +10,6 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ml_metadata.errors import StatusError
@@ -283,27 +282,6 @@ def execute(work: NodeWork) -> bytes:
     output = do_staged(info, _launcher(pipeline, node, None, work.place)._run_executor)
     given: bytes = output.SerializeToString()
     return given
-
-
-def execute_elsewhere(pipeline: bytes, invocation: bytes, node: str, folder: Path) -> bytes:
-    """Does the work of a node, and leaves its outputs in a folder that nobody keeps.
-
-    Args:
-      pipeline: The compiled pipeline, serialized.
-      invocation: Inputs, outputs and parameters, serialized.
-      node: The node's id.
-      folder: For all that the work writes.
-    """
-    given = execution_invocation_pb2.ExecutionInvocation.FromString(invocation)
-    info = data_types.ExecutionInfo.from_proto(given)
-    for key, artifacts in info.output_dict.items():
-        for index, artifact in enumerate(artifacts):
-            artifact.uri = str(folder / key / str(index))
-            fileio.makedirs(artifact.uri)
-    info.tmp_dir, info.stateful_working_dir = str(folder / "tmp"), str(folder / "state")
-    info.execution_output_uri = str(folder / "executor_output.pb")
-    moved = info.to_proto().SerializeToString()
-    return execute(NodeWork(pipeline=pipeline, node=node, invocation=moved, place=BeamPlace()))
 
 
 def _launcher(

@@ -146,6 +146,25 @@ def _await_work(state: RunState, interruption: Interruption) -> tuple[bytes, byt
 
 def _execute_for_chief(work: tuple[bytes, bytes]) -> bytes:
     """Does the work with all outputs in this process's temporary folder."""
-    from pipelines.execution.nodes import execute_elsewhere
+    from pipelines.execution.nodes import BeamPlace, NodeWork, execute
 
-    return execute_elsewhere(*work, SHARED_NODE, Path(tempfile.mkdtemp()))
+    pipeline, invocation = work
+    moved = _move_outputs(invocation, Path(tempfile.mkdtemp()))
+    return execute(NodeWork(pipeline, SHARED_NODE, moved, BeamPlace()))
+
+
+def _move_outputs(invocation: bytes, folder: Path) -> bytes:
+    """Gives the invocation with all that it writes below `folder`, which nobody keeps."""
+    from tfx.dsl.io import fileio
+    from tfx.orchestration.portable.data_types import ExecutionInfo
+    from tfx.proto.orchestration.execution_invocation_pb2 import ExecutionInvocation
+
+    info = ExecutionInfo.from_proto(ExecutionInvocation.FromString(invocation))
+    for key, artifacts in info.output_dict.items():
+        for index, artifact in enumerate(artifacts):
+            artifact.uri = str(folder / key / str(index))
+            fileio.makedirs(artifact.uri)
+    info.tmp_dir, info.stateful_working_dir = str(folder / "tmp"), str(folder / "state")
+    info.execution_output_uri = str(folder / "executor_output.pb")
+    moved: bytes = info.to_proto().SerializeToString()
+    return moved

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +149,16 @@ def age(folder: Path, seconds: float = 3600) -> None:
     """Makes a folder's files old, as far as that can be done."""
     for path in folder.rglob("*"):
         os.utime(path, (time.time() - seconds,) * 2)
+
+
+def run_world(world: World, act: Callable[[World], Awaitable[None]]) -> None:
+    """Starts the manager, acts, and stops it."""
+
+    async def whole() -> None:
+        await world.manager.start()
+        try:
+            await act(world)
+        finally:
+            await world.manager.stop()
+
+    asyncio.run(whole())

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from contracts.errors import KelpError
 from serving.config import BatchingSpec, ModelBatchingSpec, ModelSpec, PolicySpec
 from serving.errors import ServingError
 from serving.release.config_file import ModelEntry, write_config
 from serving.versions.policy import choose
-from tests.unit.serving.fakes import BROKEN, World, eventually
-
-Act = Callable[[World], Awaitable[None]]
-
-
-def run(world: World, act: Act) -> None:
-    async def whole() -> None:
-        await world.manager.start()
-        try:
-            await act(world)
-        finally:
-            await world.manager.stop()
-
-    asyncio.run(whole())
+from tests.unit.serving.fakes import BROKEN, World, eventually, run_world
 
 
 @pytest.mark.parametrize(
@@ -59,7 +45,7 @@ def test_only_folders_named_as_integers(tmp_path: Path) -> None:
         await world.until("m", [3, 2, 1])
         assert set(world.manager.available()) == {"m"}
 
-    run(world, act)
+    run_world(world, act)
 
 
 def test_a_new_version_is_warm_before_the_old_goes(tmp_path: Path) -> None:
@@ -83,7 +69,7 @@ def test_a_new_version_is_warm_before_the_old_goes(tmp_path: Path) -> None:
             world.manager.lookup("m", 1)
         assert caught.value.status == 404
 
-    run(world, act)
+    run_world(world, act)
 
 
 def test_requests_in_flight_finish_on_their_version(tmp_path: Path) -> None:
@@ -104,7 +90,7 @@ def test_requests_in_flight_finish_on_their_version(tmp_path: Path) -> None:
         assert old.drained  # type: ignore[attr-defined]
         assert world.servables["m", 1].closed
 
-    run(world, act)
+    run_world(world, act)
 
 
 def test_a_broken_version_never_replaces_a_good_one(tmp_path: Path) -> None:
@@ -128,7 +114,7 @@ def test_a_broken_version_never_replaces_a_good_one(tmp_path: Path) -> None:
         (broken / "saved_model.pb").write_text("good")
         await world.until("m", [2])
 
-    run(world, act)
+    run_world(world, act)
 
 
 def test_a_restarted_server_goes_past_a_broken_newest(tmp_path: Path) -> None:
@@ -140,7 +126,7 @@ def test_a_restarted_server_goes_past_a_broken_newest(tmp_path: Path) -> None:
         await world.until("m", [1])
         assert world.states("m") == {2: "END", 1: "AVAILABLE"}
 
-    run(world, act)
+    run_world(world, act)
 
 
 def test_a_folder_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
@@ -159,7 +145,7 @@ def test_a_folder_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
         await world.until("m", [2])
         assert [one.version for one in world.loads if one.code == "OK"] == [1, 2]
 
-    run(world, act)
+    run_world(world, act)
 
 
 def test_a_half_copied_version_is_tried_again_when_the_rest_comes(tmp_path: Path) -> None:
@@ -174,91 +160,7 @@ def test_a_half_copied_version_is_tried_again_when_the_rest_comes(tmp_path: Path
         await world.until("m", [1])
         assert world.manager.ready()
 
-    run(world, act)
-
-
-@pytest.mark.parametrize("junk", ["empty", "broken"])
-def test_a_newcomer_that_cannot_be_loaded_leaves_the_server_ready(
-    tmp_path: Path, junk: str
-) -> None:
-    world = World(tmp_path)
-    world.write("m", 1)
-
-    def come(name: str) -> None:
-        if junk == "empty":
-            (world.root / name / "1").mkdir(parents=True)
-        else:
-            world.write(name, 1, BROKEN)
-
-    come("there_from_the_start")
-
-    async def act(world: World) -> None:
-        assert not world.manager.ready()
-        await world.until("m", [1])
-        await eventually(world.manager.ready)
-        assert world.states("there_from_the_start") == {1: "END"}
-        come("later")
-        seen = []
-        while world.states("later") != {1: "END"}:
-            seen.append(world.manager.ready())
-            await asyncio.sleep(0.01)
-        assert all(seen)
-        assert world.manager.ready()
-        # What is taken away is not waited for.
-        world.write("later", 2)
-        await world.until("later", [2])
-        shutil.rmtree(world.root / "later")
-        await eventually(lambda: not world.manager.knows("later"))
-        await eventually(world.manager.ready)
-
-    run(world, act)
-
-
-def test_the_start_waits_for_all_that_is_there(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    for name in ("one", "two"):
-        world.write(name, 1)
-
-    async def act(world: World) -> None:
-        while not world.manager.ready():
-            await asyncio.sleep(0)
-        assert (world.served("one"), world.served("two")) == ([1], [1])
-
-    run(world, act)
-
-
-@pytest.mark.parametrize("required", [True, False])
-def test_what_the_config_names_is_required(tmp_path: Path, required: bool) -> None:
-    world = World(tmp_path, models={"named": ModelSpec(required=required)})
-    world.write("m", 1)
-
-    async def act(world: World) -> None:
-        await world.until("m", [1])
-        await world.manager.settled()
-        assert world.manager.ready() is not required
-        world.write("named", 1)
-        await world.until("named", [1])
-        assert world.manager.ready()
-
-    run(world, act)
-
-
-def test_what_models_config_names_is_required(tmp_path: Path) -> None:
-    world = World(tmp_path, model_config_file=str(tmp_path / "models.config"))
-    world.write("one", 1)
-    names = ("one", "two")
-    write_config(
-        tmp_path / "models.config", [ModelEntry(name, str(world.root / name)) for name in names]
-    )
-
-    async def act(world: World) -> None:
-        await world.until("one", [1])
-        assert not world.manager.ready()
-        world.write("two", 1)
-        await world.until("two", [1])
-        assert world.manager.ready()
-
-    run(world, act)
+    run_world(world, act)
 
 
 def test_removed_versions_and_models(tmp_path: Path) -> None:
@@ -280,7 +182,7 @@ def test_removed_versions_and_models(tmp_path: Path) -> None:
         with pytest.raises(ServingError, match=r"Latest\(m\)"):
             world.manager.lookup("m")
 
-    run(world, act)
+    run_world(world, act)
 
 
 def test_going_back_loads_an_ended_version_again(tmp_path: Path) -> None:
@@ -308,7 +210,7 @@ def test_going_back_loads_an_ended_version_again(tmp_path: Path) -> None:
         await asyncio.sleep(0.2)
         assert world.manager.lookup("m", label="stable").predictor.version == 2
 
-    run(world, act)
+    run_world(world, act)
 
 
 def test_labels_point_to_what_is_available_only(tmp_path: Path) -> None:
@@ -326,34 +228,7 @@ def test_labels_point_to_what_is_available_only(tmp_path: Path) -> None:
                 world.manager.lookup("m", label=label)
             assert caught.value.status == 400
 
-    run(world, act)
-
-
-def test_models_config_alone_says_what_is_served(tmp_path: Path) -> None:
-    world = World(tmp_path, model_config_file=str(tmp_path / "models.config"))
-    for name in ("one", "two"):
-        for version in (1, 2, 3):
-            world.write(name, version)
-    entries = [
-        ModelEntry("uno", str(world.root / "one"), latest=2),
-        ModelEntry("two", str(world.root / "two"), every=True),
-    ]
-    write_config(tmp_path / "models.config", entries)
-
-    async def act(world: World) -> None:
-        await world.until("uno", [3, 2])
-        await world.until("two", [3, 2, 1])
-        write_config(tmp_path / "models.config", entries[:1])
-        await eventually(lambda: not world.manager.knows("two"))
-        assert world.served("uno") == [3, 2]
-
-    run(world, act)
-
-
-def test_a_models_config_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
-    world = World(tmp_path, model_config_file=str(tmp_path / "models.config"))
-    with pytest.raises(KelpError, match="cannot be read"):
-        asyncio.run(world.manager.start())
+    run_world(world, act)
 
 
 def test_artifacts_are_models_of_their_own(tmp_path: Path) -> None:
@@ -369,7 +244,7 @@ def test_artifacts_are_models_of_their_own(tmp_path: Path) -> None:
         await world.until("m-tflite_int8", [2])
         assert set(world.manager.available()) == {"m-tflite_int8"}
 
-    run(world, act)
+    run_world(world, act)
 
 
 def test_unknown_models_and_versions(tmp_path: Path) -> None:
@@ -389,7 +264,7 @@ def test_unknown_models_and_versions(tmp_path: Path) -> None:
                 ask()
             assert caught.value.status == 404
 
-    run(world, act)
+    run_world(world, act)
 
 
 def test_what_is_still_loading_is_not_unknown(tmp_path: Path) -> None:
@@ -405,7 +280,7 @@ def test_what_is_still_loading_is_not_unknown(tmp_path: Path) -> None:
         assert world.served("m") == [1]
         assert len(world.manager.predictors()) == 1
 
-    run(world, act)
+    run_world(world, act)
 
 
 def test_one_model_is_batched_in_its_own_way(tmp_path: Path) -> None:
@@ -421,4 +296,4 @@ def test_one_model_is_batched_in_its_own_way(tmp_path: Path) -> None:
         assert (m.rows, m.queue, m.inline_s) == (2, 5, 0.001)
         assert (n.rows, n.queue, n.inline_s) == (8, 5, 0.005)
 
-    run(world, act)
+    run_world(world, act)

@@ -9,8 +9,9 @@ from contracts.results.audit import AuditReport
 from contracts.results.baselines import BaselineReport
 from contracts.results.evidence import Evidence, Interval
 from pipelines.runs.advising import advice_of_run, wrong_labels_of
+from tests.fixtures.report_baselines import baselines
 from tests.fixtures.report_evidence import evidence_of, stress_of
-from tests.fixtures.report_run import audit, baselines
+from tests.fixtures.report_run import audit
 from tests.fixtures.variant_verdicts import verdict as verdict_on
 
 

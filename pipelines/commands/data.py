@@ -1,0 +1,30 @@
+"""`kelp data`: the example data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def data() -> None:
+    """Get data sets."""
+
+
+@data.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("data/flights"), show_default=True
+)
+@click.option("--force", is_flag=True, help="Write them again.")
+def flights(out: Path, force: bool) -> int:
+    """Write the flights that left New York in 2013, with their weather."""
+    from examples.flights.download import write_flights
+
+    report = write_flights(out, force)
+    verb = "wrote" if report.written else "already there:"
+    click.echo(
+        f"{verb} {report.rows:,} flights, {len(report.columns)} columns, "
+        f"{len(report.files)} spans in {report.out}"
+    )
+    return 0
