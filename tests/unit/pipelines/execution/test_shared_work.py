@@ -101,3 +101,29 @@ def test_of_a_trainer_that_has_succeeded_nothing_is_left_to_do(
     record = NodeRecord(node="Trainer", status="succeeded", attempt=1, started="now")
     write_json(tmp_path / "nodes" / "Trainer.json", record.model_dump(mode="json"))
     assert help_with_work(state, Interruption()) is None
+
+
+def test_what_a_helping_machine_writes_goes_below_a_folder_of_its_own(tmp_path: Path) -> None:
+    from tfx.orchestration.portable.data_types import ExecutionInfo
+    from tfx.proto.orchestration.execution_invocation_pb2 import ExecutionInvocation
+    from tfx.types.standard_artifacts import Model, Schema
+
+    schema, model = Schema(), Model()
+    schema.uri, model.uri = "/shared/schema", "/shared/model"
+    info = ExecutionInfo(
+        execution_id=7,
+        input_dict={"schema": [schema]},
+        output_dict={"model": [model]},
+        exec_properties={"spec": "{}"},
+        execution_output_uri="/shared/output.pb",
+        stateful_working_dir="/shared/state",
+        tmp_dir="/shared/tmp",
+    )
+    moved = shared_work._move_outputs(info.to_proto().SerializeToString(), tmp_path)
+    here = ExecutionInfo.from_proto(ExecutionInvocation.FromString(moved))
+    assert here.input_dict["schema"][0].uri == "/shared/schema"
+    assert here.exec_properties == {"spec": "{}"}
+    assert here.output_dict["model"][0].uri == str(tmp_path / "model" / "0")
+    assert (tmp_path / "model" / "0").is_dir()
+    places = (here.tmp_dir, here.stateful_working_dir, here.execution_output_uri)
+    assert all(Path(place).parent == tmp_path for place in places)
