@@ -1,7 +1,8 @@
 """Names and missing values of raw columns, and rows of a table as requests bring them.
 
 Training and serving share these conventions: a missing value is NaN in a float column,
-`MISSING_INT` in an integer column and `MISSING_TEXT` in a text column.
+`MISSING_INT` in an integer column and `MISSING_TEXT` in a text column. A column may hold a list
+of floats in each row, all equally long: a missing step is NaN in its list.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def _served_column(name: str, column: pa.ChunkedArray | None, taken: RawInput, r
     import pyarrow as pa
 
     if taken.shape:
-        return _served_lists(name, column, taken, rows)
+        lists = list_values(name, column, int(np.prod(taken.shape)), rows)
+        return lists.reshape(rows, *taken.shape)
     kind, missing = {
         "float32": (pa.float32(), float("nan")),
         "int64": (pa.int64(), MISSING_INT),
@@ -83,24 +85,67 @@ def _served_column(name: str, column: pa.ChunkedArray | None, taken: RawInput, r
     return values
 
 
-def _served_lists(name: str, column: pa.ChunkedArray | None, taken: RawInput, rows: int) -> Array:
-    """Lists of numbers as `[rows, ...]`; a missing list is a row of missing values."""
+def list_sizes(inputs: Mapping[str, RawInput]) -> dict[str, int]:
+    """How long the lists of those inputs are that take one for each row."""
+    return {name: taken.shape[0] for name, taken in inputs.items() if len(taken.shape) == 1}
+
+
+def list_values(
+    name: str, column: Any, size: int, rows: int, first_row: int = 0, where: str = ""
+) -> Array:
+    """Gives lists of numbers as a matrix, float32 `[rows, size]`; what is missing is NaN.
+
+    Args:
+      name: The column's name, for an error.
+      column: An Arrow array, chunked or not; None where it is missing in every row.
+      size: How long each list must be.
+      rows: How many rows there are.
+      first_row: How many rows come before them, for the place of an error.
+      where: The file, for an error.
+
+    Raises:
+      DataError: A list is longer or shorter, or the column holds no lists of numbers.
+    """
+    if column is None:
+        return np.full([rows, size], np.nan, np.float32)
+    lists = column.combine_chunks() if hasattr(column, "combine_chunks") else column
+    if not holds_lists(lists.type):
+        raise _wrong_list(name, size, f"values of type {lists.type}", where)
+    wrong = np.flatnonzero(_lengths(lists, size) != size)
+    if len(wrong):
+        at = int(wrong[0])
+        row = f"{where}, row {first_row + at + 1}".removeprefix(", ")
+        raise _wrong_list(name, size, f"{len(lists[at])} values", row)
+    matrix = np.full([rows, size], np.nan, np.float32)
+    present = lists.is_valid().to_numpy(zero_copy_only=False)
+    # Of a list that is null, `flatten` gives no values.
+    values = lists.flatten().cast("float32", safe=False).to_numpy(zero_copy_only=False)
+    matrix[present] = values.reshape(-1, size)
+    return matrix
+
+
+def holds_lists(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds lists of numbers."""
     import pyarrow as pa
+
+    lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    numbers = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean, pa.types.is_null)
+    return any(test(kind) for test in lists) and any(test(kind.value_type) for test in numbers)
+
+
+def _lengths(lists: pa.Array, size: int) -> Array:
+    """How long each list is; one that is null counts as whole."""
     import pyarrow.compute as pc
 
-    size = int(np.prod(taken.shape))
-    values = np.full([rows, size], np.nan, np.float32)
-    if column is not None:
-        lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
-        present = ~np.isnan(lengths.astype(np.float64))
-        wrong = np.flatnonzero(present & (lengths != size))
-        if len(wrong):
-            raise DataError(
-                f"The column {name!r} does not fit the model's input.",
-                where=f"row {wrong[0]}",
-                expected=f"{size} values in each row",
-                received=f"{int(lengths[wrong[0]])} values",
-            )
-        numbers = pc.list_flatten(column).cast(pa.float32(), safe=False)
-        values[present] = numbers.fill_null(float("nan")).to_numpy().reshape(-1, size)
-    return values.reshape(rows, *taken.shape)
+    lengths: Array = pc.fill_null(pc.list_value_length(lists), size).to_numpy(zero_copy_only=False)
+    return lengths
+
+
+def _wrong_list(name: str, size: int, received: str, where: str) -> DataError:
+    return DataError(
+        f"the column {name!r} does not hold lists of {size} numbers",
+        where=f"{where}, column {name!r}".removeprefix(", "),
+        expected=f"a list of {size} numbers, in which null or NaN is a missing step",
+        received=received,
+        fix="give every row a list of that length",
+    )

@@ -176,7 +176,8 @@ class IngestSpec(RawFormat):
     """All that the ExampleGen component gets, as JSON.
 
     `columns` are the columns to write, in order; `numbers` are those of them whose values
-    must be numbers or booleans; a numeric column of type text is an error.
+    must be numbers or booleans; a numeric column of type text is an error. `lists` are those of
+    `columns` whose rows hold lists of numbers, with the length of these.
     """
 
     path: str
@@ -185,6 +186,7 @@ class IngestSpec(RawFormat):
     split: SplitSpec
     columns: tuple[str, ...]
     numbers: tuple[str, ...]
+    lists: dict[str, int] = {}
     label: str
     task: Task
     where: str

@@ -10,7 +10,10 @@ from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
 
 def encode(columns: Mapping[str, pa.Array], names: Sequence[str]) -> list[bytes]:
-    """Encodes the named columns: int64, float32 and bytes; a missing value has no list."""
+    """Encodes the named columns: int64, float32, bytes and lists of float32.
+
+    A missing value has no list; a missing step is NaN in its list.
+    """
     lists = {
         name: _as_lists(columns[name]) for name in names if not pa.types.is_null(columns[name].type)
     }
@@ -20,6 +23,8 @@ def encode(columns: Mapping[str, pa.Array], names: Sequence[str]) -> list[bytes]
 
 
 def _as_lists(values: pa.Array) -> pa.LargeListArray:
+    if pa.types.is_fixed_size_list(values.type):
+        return values.cast(pa.large_list(pa.float32()))
     if pa.types.is_floating(values.type):
         values = values.cast(pa.float32(), safe=False)
     present = values.is_valid().to_numpy(zero_copy_only=False)

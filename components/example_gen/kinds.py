@@ -16,6 +16,8 @@ from components.example_gen.numbers import NumberForm, to_plain
 
 NULL, BOOL, INT, FLOAT, TEXT = "null", "bool", "int", "float", "text"
 CHAIN = (NULL, BOOL, INT, FLOAT, TEXT)
+LIST = "list"
+"""A list of numbers in each row, all equally long: no part of the chain."""
 _PROBE = 64
 _FRACTION = r"(:\d\d\.\d*?)0+(Z?)$"
 

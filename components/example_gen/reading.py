@@ -71,10 +71,17 @@ def open_parquet(path: str) -> pq.ParquetFile:
 
 
 def parquet_batches(
-    path: str, row_groups: Sequence[int], columns: Sequence[str]
+    path: str, row_groups: Sequence[int], columns: Sequence[str], values: int | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Streams columns of some row groups of a Parquet file."""
-    rows = max(256, min(_BATCH_ROWS, _BATCH_CELLS // max(1, len(columns))))
+    """Streams columns of some row groups of a Parquet file.
+
+    Args:
+      path: The file.
+      row_groups: Its row groups.
+      columns: Its columns.
+      values: How many values a row holds; None where each column has one.
+    """
+    rows = max(256, min(_BATCH_ROWS, _BATCH_CELLS // max(1, values or len(columns))))
     with open_parquet(path) as file, _explained(path, "Parquet"):
         yield from file.iter_batches(rows, row_groups=list(row_groups), columns=list(columns))
 

@@ -18,6 +18,7 @@ from components.example_gen.config import IngestSpec
 from components.example_gen.reading import csv_batches, parquet_batches, place
 from components.example_gen.scan import FileScan
 from components.example_gen.split import Columns, SplitPlan, group_and_key
+from contracts.columns import list_values
 from contracts.errors import DataError
 from models.data.dates import likely_formats
 
@@ -114,7 +115,8 @@ def read_unit(
 def _raw_batches(piece: Piece, names: list[str], spec: IngestSpec) -> Iterator[pa.RecordBatch]:
     if piece.row_groups is None:
         return csv_batches(piece.path, names, spec)
-    return parquet_batches(piece.path, piece.row_groups, names)
+    values = len(names) + sum(spec.lists.values())
+    return parquet_batches(piece.path, piece.row_groups, names, values)
 
 
 def _canonical(
@@ -126,7 +128,9 @@ def _canonical(
         raise no_date(error, piece.path, row, spec, spec.where) from error
     for name in found.keys() - columns.keys():
         values, kind = batch.column(name), found[name]
-        if piece.row_groups is None:
+        if kind == kinds.LIST:
+            parsed = _list_column(piece, row, name, values, spec.lists[name])
+        elif piece.row_groups is None:
             parsed = kinds.parse(values, kind, spec.number_form(name))
         else:
             parsed = _canonical_typed(piece, row, name, values, kind)
@@ -134,6 +138,12 @@ def _canonical(
             raise DataError(f"{piece.path} changed while it was read", where=piece.path)
         columns[name] = parsed
     return columns
+
+
+def _list_column(piece: Piece, row: int, name: str, lists: pa.Array, size: int) -> pa.Array:
+    """Lists of float32, in which a missing step is NaN; a list that is null misses all steps."""
+    matrix = list_values(name, lists, size, len(lists), row, piece.path)
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), size)
 
 
 def _canonical_typed(piece: Piece, row: int, name: str, values: pa.Array, kind: str) -> pa.Array:

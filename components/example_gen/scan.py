@@ -25,6 +25,7 @@ from components.example_gen.reading import (
     place,
     quote_is_open,
 )
+from contracts.columns import holds_lists
 from contracts.errors import DataError
 from contracts.text import nearest
 
@@ -90,7 +91,8 @@ def scan_file(path: str, file_format: str, spec: IngestSpec) -> FileScan:
 def merge_kinds(scans: Sequence[FileScan], spec: IngestSpec) -> dict[str, str]:
     """Gives each column's kind over all files; a number that is always missing is a float."""
     merged = {
-        name: kinds.join(scan.kinds[name] for scan in scans) for name in columns_to_read(spec)
+        name: kinds.LIST if name in spec.lists else kinds.join(scan.kinds[name] for scan in scans)
+        for name in columns_to_read(spec)
     }
     lost = {name: kinds.FLOAT for name in spec.numbers if merged.get(name) == kinds.NULL}
     return {**merged, **lost}
@@ -100,6 +102,7 @@ def _scan_csv(path: str, spec: IngestSpec) -> FileScan:
     names = csv_header(path, spec)
     wanted = columns_to_read(spec)
     _require_columns(path, names, spec)
+    _refuse_lists(path, wanted, spec)
     found = {**dict.fromkeys(wanted, kinds.NULL), **_dated_kinds(spec)}
     plain = [name for name in wanted if found[name] == kinds.NULL]
     rows, last = 0, None
@@ -141,7 +144,8 @@ def _scan_parquet(path: str, spec: IngestSpec) -> FileScan:
         _require_columns(path, schema.names, spec)
         wanted = columns_to_read(spec)
         types = {
-            name: _kind_of_field(path, schema.field(name)) for name in source_columns(wanted, spec)
+            name: _kind_of_field(path, schema.field(name), spec)
+            for name in source_columns(wanted, spec)
         }
         found = {name: types[name] for name in wanted if name in types} | _dated_kinds(spec)
         sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
@@ -172,7 +176,17 @@ def _pieces(sizes: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(piece) for piece in pieces)
 
 
-def _kind_of_field(path: str, field: pa.Field) -> str:
+def _kind_of_field(path: str, field: pa.Field, spec: IngestSpec) -> str:
+    if field.name in spec.lists:
+        if not holds_lists(field.type):
+            raise DataError(
+                f"column {field.name} holds no lists of numbers",
+                where=f"{path}, column {field.name}",
+                expected=f"list<float> of {spec.lists[field.name]} values a row",
+                received=str(field.type),
+                fix=f"give the feature another type in {spec.where}, or write lists",
+            )
+        return kinds.LIST
     kind = kinds.kind_of_type(field.type)
     if kind is None:
         raise DataError(
@@ -180,9 +194,23 @@ def _kind_of_field(path: str, field: pa.Field) -> str:
             where=f"{path}, column {field.name}",
             expected="one plain value a row",
             received=str(field.type),
-            fix="flatten the column, or leave it out of the features",
+            fix="flatten the column, or leave it out of the features"
+            + ("; lists of numbers are of type window" if holds_lists(field.type) else ""),
         )
     return kind
+
+
+def _refuse_lists(path: str, wanted: Sequence[str], spec: IngestSpec) -> None:
+    """CSV has no type for a list."""
+    for name in wanted:
+        if name in spec.lists:
+            raise DataError(
+                f"column {name} must hold lists of numbers, which CSV does not have",
+                where=f"{path}, column {name}",
+                expected="a Parquet file with a column of type list<float>",
+                received="a CSV file",
+                fix="write Parquet; or give the long table and data.series, which cuts windows",
+            )
 
 
 def _require_columns(path: str, names: Sequence[str], spec: IngestSpec) -> None:

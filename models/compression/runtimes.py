@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.artifact import ARTIFACT_FILE, ArtifactModel
-from contracts.columns import TYPES, RawInput, served_columns
+from contracts.columns import TYPES, RawInput, list_sizes, served_columns
 from contracts.errors import ModelError
 from contracts.results.variant import Timing
 from models.processes.isolated import call
@@ -37,10 +37,12 @@ class Predictor(Protocol):
     Attributes:
       types: By raw column, what its values must be: a `number`, an `integer` or `text`. A
         SavedModel knows columns by the names of its inputs.
+      sizes: By raw column whose rows hold lists of numbers, how long these are.
       prepares: Whether rows are prepared outside of the runtime.
     """
 
     types: Mapping[str, str]
+    sizes: Mapping[str, int]
     prepares: bool
 
     def inputs(self, table: pa.Table) -> dict[str, Array]:
@@ -100,6 +102,7 @@ class _SavedModel:
         self.types: Mapping[str, str] = {
             name: TYPES[taken.dtype] for name, taken in self._ports.items()
         }
+        self.sizes: Mapping[str, int] = list_sizes(self._ports)
 
     def inputs(self, table: pa.Table) -> dict[str, Array]:
         return served_columns(table, self._ports)
@@ -135,6 +138,7 @@ class _ModelFile:
             feature.column: TYPES[feature.input.dtype]
             for feature in model.artifact.preparation.features
         }
+        self.sizes: Mapping[str, int] = list_sizes(self._ports)
         self.tensors, self.scores = model.tensors, model.scores
 
     def inputs(self, table: pa.Table) -> dict[str, Array]:

@@ -72,7 +72,7 @@ class TreeDesign:
         parts = [
             self.frequencies[port.name][columns[port.name]]
             if port.name in self.frequencies
-            else columns[port.name].astype(np.float32)
+            else _flat(columns[port.name]).astype(np.float32)
             for port in self.ports
         ]
         return np.concatenate(parts, axis=1)
@@ -111,9 +111,14 @@ def all_classes(scores: Array, known: Array, classes: int) -> Array:
 
 def _dense(ports: Sequence[InputSpec], columns: Columns) -> Array:
     rows = len(columns[ports[0].name])
-    parts = [columns[port.name] for port in ports if not _is_ids(port)]
+    parts = [_flat(columns[port.name]) for port in ports if not _is_ids(port)]
     return np.concatenate([np.zeros([rows, 0]), *parts], axis=1, dtype=np.float64)
 
 
 def _is_ids(port: InputSpec) -> bool:
     return port.encoding.design == "ids"
+
+
+def _flat(values: Array) -> Array:
+    """A row's values side by side, whatever their shape."""
+    return values.reshape(len(values), -1)

@@ -11,7 +11,9 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
+from contracts.columns import list_values
 from contracts.errors import DataError
+from models.data.representation import raw_sizes
 from models.data.text import text_of
 
 BATCH_ROWS = 8192
@@ -42,11 +44,12 @@ def read_table(
       columns: The columns wanted, in this order; all of the schema's where None.
 
     Returns:
-      int64, float32 and string columns; rows in the order of `record_batches`. Bytes that are
-      not UTF-8 are escaped.
+      int64, float32 and string columns, and lists of float32 of the length that the schema's
+      representation has; rows in the order of `record_batches`. Bytes that are not UTF-8 are
+      escaped.
 
     Raises:
-      DataError: a cell holds more than one value.
+      DataError: a cell holds another number of values.
     """
     decode = TableDecoder(schema, columns)
     tables: list[pa.Table] = []
@@ -68,6 +71,8 @@ class TableDecoder:
         )
         self._types = [_TYPES[known[name].type] for name in self._names]
         self._decoder = ExamplesToRecordBatchDecoder(wanted.SerializeToString())
+        sizes = raw_sizes(schema)
+        self._sizes = [sizes.get(name, 1) for name in self._names]
 
     def __call__(self, records: Iterable[bytes], first_row: int = 0) -> pa.Table:
         """Gives one batch as a table.
@@ -77,14 +82,23 @@ class TableDecoder:
           first_row: How many rows came before them, for the place of an error.
 
         Raises:
-          DataError: a cell holds more than one value.
+          DataError: a cell holds another number of values.
         """
         batch = self._decoder.DecodeBatch(list(records))
         columns = [
-            _flat(name, batch.column(batch.schema.get_field_index(name)), kind, first_row)
-            for name, kind in zip(self._names, self._types, strict=True)
+            _cells(name, batch.column(batch.schema.get_field_index(name)), kind, size, first_row)
+            for name, kind, size in zip(self._names, self._types, self._sizes, strict=True)
         ]
         return pa.table(columns, names=self._names)
+
+
+def _cells(name: str, lists: pa.Array, kind: pa.DataType, size: int, first_row: int) -> pa.Array:
+    """The value of each row, or its list where the column is one of lists."""
+    if size == 1:
+        return _flat(name, lists, kind, first_row)
+    column = None if pa.types.is_null(lists.type) else lists
+    matrix = list_values(name, column, size, len(lists), first_row)
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), size)
 
 
 def _flat(name: str, lists: pa.Array, kind: pa.DataType, first_row: int) -> pa.Array:

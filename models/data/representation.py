@@ -21,7 +21,9 @@ _GROUP = ""
 
 
 def dense_schema(schema: schema_pb2.Schema, problem: FeaturesSpec) -> schema_pb2.Schema:
-    """Gives each feature and the label a dense `[1]` tensor with the missing default.
+    """Gives each feature and the label a dense tensor with the missing default.
+
+    It is `[1]`, or as long as the column's lists are.
 
     Columns that are neither stay in the schema, so that slices and statistics can name
     them, and are marked DISABLED: without a mark each would become a sparse tensor.
@@ -51,9 +53,10 @@ def dense_schema(schema: schema_pb2.Schema, problem: FeaturesSpec) -> schema_pb2
         )
     group = dense.tensor_representation_group[_GROUP].tensor_representation
     group.clear()
+    sizes = problem.raw_sizes()
     for name in wanted:
         group[name].dense_tensor.column_name = name
-        group[name].dense_tensor.shape.dim.add(size=1)
+        group[name].dense_tensor.shape.dim.add(size=sizes[name])
         _set_default(group[name].dense_tensor.default_value, columns[name].type)
     for name in columns.keys() - set(wanted):
         columns[name].lifecycle_stage = schema_pb2.DISABLED
@@ -79,13 +82,28 @@ def raw_input_specs(
       exclude: Columns to leave out; the label when serving.
 
     Returns:
-      One dense `[1]` feature with its missing default per column, in the columns' order.
+      One dense feature with its missing default per column, in the columns' order.
     """
+    sizes = raw_sizes(schema)
+    return {
+        column.name: _parsing(column.type, sizes[column.name])
+        for column in schema.feature
+        if column.name in sizes and column.name not in exclude
+    }
+
+
+def raw_sizes(schema: schema_pb2.Schema) -> dict[str, int]:
+    """How many values a row of each column holds, of those that have a dense representation.
+
+    Args:
+      schema: A schema; only one that `dense_schema` gave has such columns.
+    """
+    if _GROUP not in schema.tensor_representation_group:
+        return {}
     group = schema.tensor_representation_group[_GROUP].tensor_representation
     return {
-        column.name: _parsing(column.type)
-        for column in schema.feature
-        if column.name in group and column.name not in exclude
+        name: int(representation.dense_tensor.shape.dim[0].size)
+        for name, representation in group.items()
     }
 
 
@@ -101,14 +119,16 @@ def parse_rows(
       specs: What `raw_input_specs` gave.
     """
     names = sorted(specs)
-    defaults = {spec.dtype: tf.constant(spec.default_value, spec.dtype) for spec in specs.values()}
+    defaults = {
+        _default_key(spec): tf.constant(spec.default_value, spec.dtype) for spec in specs.values()
+    }
     parsed = tf.raw_ops.ParseExampleV2(
         serialized=examples,
         names=tf.constant([], tf.string),
         sparse_keys=tf.constant([], tf.string),
         dense_keys=tf.constant(names, tf.string),
         ragged_keys=tf.constant([], tf.string),
-        dense_defaults=[defaults[specs[name].dtype] for name in names],
+        dense_defaults=[defaults[_default_key(specs[name])] for name in names],
         num_sparse=0,
         sparse_types=[],
         ragged_value_types=[],
@@ -118,9 +138,13 @@ def parse_rows(
     return dict(zip(names, parsed.dense_values, strict=True))
 
 
-def _parsing(kind: int) -> tf.io.FixedLenFeature:
+def _default_key(spec: tf.io.FixedLenFeature) -> tuple[Any, ...]:
+    return (spec.dtype, *spec.shape)
+
+
+def _parsing(kind: int, size: int) -> tf.io.FixedLenFeature:
     if kind == schema_pb2.FLOAT:
-        return tf.io.FixedLenFeature([1], tf.float32, [math.nan])
+        return tf.io.FixedLenFeature([size], tf.float32, [math.nan] * size)
     if kind == schema_pb2.INT:
-        return tf.io.FixedLenFeature([1], tf.int64, [MISSING_INT])
-    return tf.io.FixedLenFeature([1], tf.string, [MISSING_TEXT])
+        return tf.io.FixedLenFeature([size], tf.int64, [MISSING_INT] * size)
+    return tf.io.FixedLenFeature([size], tf.string, [MISSING_TEXT] * size)

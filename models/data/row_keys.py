@@ -17,6 +17,7 @@ Ints = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
 _MISSING = np.uint64(0x9E3779B97F4A7C15)
+_HASHED_ROWS = 1024
 
 
 def hash_rows(columns: Columns) -> Hashes:
@@ -78,6 +79,8 @@ def _value_bits(values: pa.Array) -> Hashes:
         return np.full(len(values), _MISSING)
     if pa.types.is_binary(values.type):
         return _text_bits(values)
+    if pa.types.is_fixed_size_list(values.type):
+        return _list_bits(values)
     filled = values.fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64)
     # A fraction is hashed as it is written, in 32 bits; a whole number in full: 1 is 1.0,
     # and 0.1 is 0.1 whether a file stores it in 32 or in 64 bits.
@@ -86,6 +89,19 @@ def _value_bits(values: pa.Array) -> Hashes:
     number = np.where(filled == np.trunc(filled), filled, short) + 0.0
     bits: Hashes = np.where(_nulls(values), _MISSING, number.view(np.uint64))
     return bits
+
+
+def _list_bits(values: pa.Array) -> Hashes:
+    """Of lists of float32; steps that are missing are equal to one another."""
+    size = values.type.list_size
+    matrix = values.flatten().to_numpy(zero_copy_only=False).reshape(-1, size) + np.float32(0.0)
+    salts = _mix(np.arange(1, size + 1, dtype=np.uint64))
+    total: Hashes = np.zeros(len(matrix), np.uint64)
+    for start in range(0, len(matrix), _HASHED_ROWS):
+        part = matrix[start : start + _HASHED_ROWS]
+        bits = np.where(np.isnan(part), _MISSING, part.view(np.uint32).astype(np.uint64))
+        total[start : start + _HASHED_ROWS] = _mix(bits ^ salts).sum(axis=1)
+    return total
 
 
 def _text_bits(values: pa.Array) -> Hashes:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
-from contracts.columns import MISSING_INT, MISSING_TEXT
+from contracts.columns import MISSING_INT, MISSING_TEXT, list_values
 from contracts.errors import ModelError
 from models.export.encoding import Encoding, encoding_from_json
 
@@ -59,7 +59,7 @@ class LoadedModel:
         """
         specs = self._specs()
         return {
-            name: _column(table, column, specs[name].dtype)
+            name: _column(table, column, specs[name])
             for column, name in self.encoding.inputs.items()
         }
 
@@ -153,7 +153,11 @@ def open_saved_model(folder: Path) -> Any:
         ) from error
 
 
-def _column(table: pa.Table, feature: str, dtype: tf.DType) -> Array:
+def _column(table: pa.Table, feature: str, spec: tf.TensorSpec) -> Array:
+    dtype = spec.dtype
+    if spec.shape.rank == 2:
+        column = table[feature] if feature in table.column_names else None
+        return list_values(feature, column, int(spec.shape[1]), table.num_rows)
     missing = {tf.float32: float("nan"), tf.int64: MISSING_INT, tf.string: MISSING_TEXT}[dtype]
     kind = {tf.float32: pa.float32(), tf.int64: pa.int64(), tf.string: pa.string()}[dtype]
     if feature not in table.column_names:

@@ -21,7 +21,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from contracts.columns import MISSING_INT
 from contracts.names import serving_name
-from models.data.representation import parse_rows, raw_input_specs
+from models.data.representation import parse_rows, raw_input_specs, raw_sizes
 from models.export.encoding import Halves, cut, describe, joined_widths, mean_row
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task
@@ -107,10 +107,13 @@ def serving_inputs(problem: FeaturesSpec, schema: schema_pb2.Schema) -> dict[str
 def to_serving_columns(
     problem: FeaturesSpec, schema: schema_pb2.Schema, raw: Mapping[str, tf.Tensor]
 ) -> Tensors:
-    """Turns parsed raw columns `[batch, 1]` into the inputs of `serving_default`, by its names."""
+    """Turns parsed raw columns into the inputs of `serving_default`, by its names.
+
+    `[batch, 1]` becomes `[batch]`; a column of lists stays as it is.
+    """
     columns: Tensors = {}
     for name, dtype in serving_inputs(problem, schema).items():
-        value = tf.squeeze(raw[name], axis=1)
+        value = raw[name] if raw[name].shape[1] > 1 else tf.squeeze(raw[name], axis=1)
         if value.dtype == tf.int64 and dtype == tf.float32:
             number = tf.cast(value, tf.float32)
             value = tf.where(tf.equal(value, MISSING_INT), float("nan"), number)
@@ -121,12 +124,13 @@ def to_serving_columns(
 def from_serving_columns(
     problem: FeaturesSpec, schema: schema_pb2.Schema, columns: Mapping[str, tf.Tensor]
 ) -> Tensors:
-    """Turns the inputs of `serving_default` into raw columns `[batch, 1]`."""
+    """Turns the inputs of `serving_default` into raw columns `[batch, 1]`, or `[batch, size]`."""
     raw: Tensors = {}
     for name, spec in raw_input_specs(schema, frozenset({problem.label.name})).items():
         value = columns[serving_name(name)]
         to_integer = spec.dtype == tf.int64 and value.dtype == tf.float32
-        raw[name] = tf.expand_dims(_to_integer(value) if to_integer else value, axis=1)
+        value = _to_integer(value) if to_integer else value
+        raw[name] = value if spec.shape[0] > 1 else tf.expand_dims(value, axis=1)
     return raw
 
 
@@ -194,9 +198,17 @@ def _encode_function(serving: Serving, halves: Halves) -> Any:
 
 
 def _column_specs(serving: Serving) -> dict[str, tf.TensorSpec]:
+    return column_specs(serving.problem, serving.schema)
+
+
+def column_specs(problem: FeaturesSpec, schema: schema_pb2.Schema) -> dict[str, tf.TensorSpec]:
+    """The inputs of `serving_default` by name: `[rows]`, or `[rows, size]` for lists."""
+    sizes = raw_sizes(schema)
     return {
-        serving_name(name): tf.TensorSpec([None], dtype, name=serving_name(name))
-        for name, dtype in serving_inputs(serving.problem, serving.schema).items()
+        serving_name(name): tf.TensorSpec(
+            [None, sizes[name]] if sizes[name] > 1 else [None], dtype, name=serving_name(name)
+        )
+        for name, dtype in serving_inputs(problem, schema).items()
     }
 
 

@@ -117,6 +117,10 @@ class FeatureKind(OpenChoice):
         """The raw columns that the feature is made of."""
         return (name,)
 
+    def raw_size(self) -> int:
+        """How many values a row of each raw column holds: 1, or the length of its lists."""
+        return 1
+
     def user_code(self) -> dict[str, str]:
         """The import paths of what users have written for it, by key."""
         return {"type": self.type} if ":" in self.type else {}

@@ -96,6 +96,10 @@ class Operators:
         """One entry of a vector of constants."""
         return float(self._constants(tensor)[place])
 
+    def vector(self, tensor: Any) -> tuple[float, ...]:
+        """All entries of a vector of constants."""
+        return tuple(map(float, self._constants(tensor)))
+
     def row(self, tensor: Any, place: int) -> tuple[float, ...]:
         """One row of a matrix of constants."""
         return tuple(map(float, self._constants(tensor)[place]))

@@ -29,12 +29,13 @@ def preprocessing_fn(inputs: Mapping[str, tf.Tensor], custom_config: Mapping[str
     """Turns raw columns into the features and the label of the problem.
 
     Args:
-      inputs: One dense `[batch, 1]` tensor per column.
+      inputs: One dense tensor per column: `[batch, 1]`, or `[batch, size]` of lists.
       custom_config: Has the `FeaturesSpec` as JSON under `spec`.
 
     Returns:
       The features as their kinds give them, such as float32 `[batch, 1]` for a number and
-      int64 ids `[batch, 1]` for a category, and the label as `[batch]`.
+      int64 ids `[batch, 1]` for a category, and the label as `[batch]`, or as
+      `[batch, steps]` where it is a list.
     """
     problem = FeaturesSpec.model_validate_json(custom_config["spec"])
     raw = RawColumns(inputs)
@@ -72,7 +73,8 @@ def _encode_label(problem: FeaturesSpec, column: tf.Tensor) -> tf.Tensor:
     """Ids by comparing with every class: no table, so nothing to initialise."""
     name = problem.label.name
     if not find_task(problem.task).has_classes:
-        return tf.squeeze(to_number(name, column), axis=1)
+        numbers = to_number(name, column)
+        return numbers if problem.label.steps else tf.squeeze(numbers, axis=1)
     if column.dtype == tf.string:
         matches = tf.equal(column, [str(c) for c in problem.label_classes()])
     else:

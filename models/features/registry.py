@@ -16,6 +16,7 @@ from models.features.kind import FeatureKind
 from models.features.numeric import NumericSpec
 from models.features.python import PythonSpec
 from models.features.vocabulary import VocabularySpec
+from models.features.window import WindowSpec
 from models.user_code import load_function
 
 KINDS: Mapping[str, type[FeatureKind]] = {
@@ -25,6 +26,7 @@ KINDS: Mapping[str, type[FeatureKind]] = {
     "vocabulary": VocabularySpec,
     "numeric": NumericSpec,
     "python": PythonSpec,
+    "window": WindowSpec,
 }
 """By `type` in the config; `kelp init` asks each about a column, in this order."""
 

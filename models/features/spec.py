@@ -4,7 +4,8 @@ Conventions that training and serving share:
 
 - A missing value is NaN in a float column, `MISSING_INT` in an integer column and
   `MISSING_TEXT` in a text column. The schema's dense representation fills them in when
-  examples are parsed, so the graph sees one dense `[batch, 1]` tensor per column.
+  examples are parsed, so the graph sees one dense tensor per column: `[batch, 1]`, or
+  `[batch, size]` where a row holds a list of floats, in which a missing step is NaN.
 - What a feature becomes, its kind says: see models/features/kind.py.
 """
 
@@ -48,11 +49,14 @@ class LabelSpec(Spec):
     `scale` is the unit in which a regression learns: the label in `standard` deviations, the
     logarithm of 1 + the label, or the normal score of its rank on train. The model itself
     undoes it: it predicts in the label's own unit.
+
+    `steps` is the length of a label that is a list of numbers, such as a forecast's horizon.
     """
 
     name: str = Field(min_length=1)
     classes: tuple[bool | int | str, ...] | None = None
     scale: LabelScale = "standard"
+    steps: int | None = Field(None, ge=2)
 
     @model_validator(mode="after")
     def _distinct(self) -> LabelSpec:
@@ -93,7 +97,21 @@ class FeaturesSpec(Spec):
                 f"{self.label.scale}: remove the key"
             )
         self._check_names()
+        self._check_sizes()
         return self
+
+    def _check_sizes(self) -> None:
+        if self.label.steps is not None and not find_task(self.task).takes_steps:
+            raise ValueError(f"label.steps: a {self.task} task predicts one value: remove the key")
+        sizes: dict[str, tuple[int, str]] = {}
+        for name, spec in self.features.items():
+            for column in spec.raw_columns(name):
+                size, other = sizes.setdefault(column, (spec.raw_size(), name))
+                if size != spec.raw_size():
+                    raise ValueError(
+                        f"the column {column!r} holds {size} values a row for {other!r}, and "
+                        f"{spec.raw_size()} for {name!r}"
+                    )
 
     def _check_names(self) -> None:
         taken: dict[str, str] = {}
@@ -128,6 +146,11 @@ class FeaturesSpec(Spec):
                 if column not in columns or columns[column].raw_values == "any":
                     columns[column] = spec
         return columns
+
+    def raw_sizes(self) -> dict[str, int]:
+        """How many values a row of each raw column and of the label holds."""
+        sizes = {name: kind.raw_size() for name, kind in self.raw_columns().items()}
+        return {**sizes, self.label.name: self.label.steps or 1}
 
     def not_offered(self) -> dict[str, tuple[str, ...]]:
         """What the kinds of some features do not offer: it is not measured for these."""

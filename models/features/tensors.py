@@ -24,7 +24,7 @@ _GROUP = 64
 
 
 class RawColumns:
-    """The raw columns of a batch: one dense `[batch, 1]` tensor each."""
+    """The raw columns of a batch: a dense `[batch, 1]` or `[batch, size]` tensor each."""
 
     def __init__(self, inputs: Mapping[str, tf.Tensor]) -> None:
         self._inputs = inputs
@@ -45,6 +45,10 @@ class RawColumns:
             parts.append(to_number(alike[0], joined))
             places |= {name: len(places) + i for i, name in enumerate(alike)}
         return tf.gather(tf.concat(parts, axis=1), [places[name] for name in names], axis=1)
+
+    def lists(self, name: str) -> tf.Tensor:
+        """Gives float32 `[batch, size]`, NaN where a step is missing."""
+        return to_number(name, self._inputs[name])
 
     def texts(self, names: Sequence[str]) -> tf.Tensor:
         """Gives text `[batch, names]`, `MISSING_TOKEN` where a value is missing."""

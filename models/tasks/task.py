@@ -49,6 +49,7 @@ class Task(ABC):
       score_output: The served output that holds the prediction.
       tfma_metrics: What TFMA computes, by served output.
       label_scales: What may be learned of the label.
+      takes_steps: Whether the label is a list of numbers, `label.steps` of them.
       output_in_words: What a file without the transform graph gives, for `artifact.json`.
     """
 
@@ -59,6 +60,7 @@ class Task(ABC):
     tfma_metrics: ClassVar[Mapping[str, tuple[TfmaMetric, ...]]]
     output_in_words: ClassVar[str]
     label_scales: ClassVar[tuple[str, ...]] = ("standard",)
+    takes_steps: ClassVar[bool] = False
 
     def __init__(self, name: str = "") -> None:
         self.name = name or self.form

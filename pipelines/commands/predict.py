@@ -32,6 +32,10 @@ class Answering(Protocol):
     def types(self) -> Mapping[str, str]:
         """By column, what its values must be: a `number`, an `integer` or `text`."""
 
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """By column whose rows hold lists of numbers, how long these are."""
+
     def inputs(self, table: pa.Table) -> dict[str, Any]:
         """Turns raw rows, missing values being null, into what it takes."""
 
@@ -90,7 +94,7 @@ def predict(
         folder = found if isinstance(found, Path) else None
         raw = raw_format(folder, config, delimiter)
         with format_explained(source, known=(folder or config) is not None):
-            rows = open_rows(source, predictor.types, raw, keep)
+            rows = open_rows(source, predictor.types, raw, keep, predictor.sizes)
             if not allow_missing:
                 require_columns(rows)
             for part, kept in _parts(rows, limit):

@@ -110,7 +110,8 @@ class KelpConfig(Spec):
     def ingest(self, where: str) -> IngestSpec:
         """What ExampleGen needs to know; `where` names the config in its errors."""
         data = self.data
-        columns = self.declared_problem().raw_columns()
+        problem = self.declared_problem()
+        columns, sizes = problem.raw_columns(), problem.raw_sizes()
         numbers = [name for name, spec in columns.items() if spec.raw_values == "numbers"]
         if not find_task(self.task).has_classes:
             numbers.append(self.label.name)
@@ -122,6 +123,7 @@ class KelpConfig(Spec):
             split=data.split,
             columns=self.columns(),
             numbers=tuple(numbers),
+            lists={name: size for name, size in sizes.items() if size > 1},
             label=self.label.name,
             task=self.task,
             where=where,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from components.example_gen.reading import (
     parquet_batches,
     place,
 )
+from contracts.columns import list_values
 from contracts.errors import DataError
 from contracts.names import serving_name
 from contracts.storage.location import parse_location
@@ -47,6 +48,7 @@ class RawRows:
       header: All columns of the file.
       raw: How the file writes what it holds.
       keep: Columns of the file to give as they are, beside the model's.
+      sizes: By the model's column whose rows hold lists of numbers, how long these are.
     """
 
     path: Path | str
@@ -55,6 +57,7 @@ class RawRows:
     header: Sequence[str]
     raw: RawFormat
     keep: Sequence[str] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def missing(self) -> list[str]:
@@ -62,7 +65,7 @@ class RawRows:
         return [name for name in self.types if name not in self.found]
 
     def tables(self) -> Iterator[pa.Table]:
-        """Streams the columns that were found: float64, int64 or text; missing is null.
+        """Streams the columns that were found: float64, int64, text or lists; missing is null.
 
         Raises:
           DataError: the file is broken, or a value is of another type than the model's.
@@ -111,10 +114,12 @@ class RawRows:
             return csv_batches(path, columns, self.raw)
         with open_parquet(path) as file:
             groups = range(file.num_row_groups)
-        return parquet_batches(path, groups, columns)
+        return parquet_batches(path, groups, columns, len(columns) + sum(self.sizes.values()))
 
     def _typed(self, values: pa.Array, name: str, first: int) -> pa.Array:
         """A column in the model's type; `first` is the number of its first row, from 1."""
+        if name in self.sizes:
+            return self._lists(values, name, first)
         is_text = pa.types.is_string(values.type)
         if self.types[name] == "text":
             return values if is_text else self._stored(values, name)
@@ -124,6 +129,12 @@ class RawRows:
         if self.types[name] == "integer" and pa.types.is_floating(numbers.type):
             return self._whole(numbers, values, name, first)
         return numbers
+
+    def _lists(self, values: pa.Array, name: str, first: int) -> pa.Array:
+        size = self.sizes[name]
+        path = str(self.path)
+        matrix = list_values(self.found[name], values, size, len(values), first - 1, path)
+        return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), size)
 
     def _stored(self, values: pa.Array, name: str) -> pa.Array:
         """Values of a Parquet file, which has types of its own."""
@@ -186,6 +197,7 @@ def open_rows(
     types: Mapping[str, str],
     raw: RawFormat | None = None,
     keep: Sequence[str] = (),
+    sizes: Mapping[str, int] | None = None,
 ) -> RawRows:
     """Finds a model's columns in a file.
 
@@ -195,6 +207,7 @@ def open_rows(
         of the file may also go by the name that it has among a SavedModel's inputs.
       raw: How the file writes what it holds; None for plain CSV or Parquet.
       keep: Columns of the file to give as they are, beside the model's.
+      sizes: By column whose rows hold lists of numbers, how long these are.
 
     Raises:
       DataError: there is no such file, it is broken, or it has none of the columns, or not
@@ -226,7 +239,7 @@ def open_rows(
                 received=name,
                 fix=did_you_mean(name, header),
             )
-    return RawRows(path, types, found, header, raw, tuple(keep))
+    return RawRows(path, types, found, header, raw, tuple(keep), sizes or {})
 
 
 def _require_file(path: Path | str) -> None:

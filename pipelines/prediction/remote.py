@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from contracts.columns import TYPES, RawInput, served_columns
+from contracts.columns import TYPES, RawInput, list_sizes, served_columns
 from contracts.errors import ModelError
 from contracts.text import some
 from pipelines.prediction.answers import COLUMNS
@@ -48,6 +48,7 @@ class RemotePredictor:
 
     Attributes:
       types: By input, what its values must be: a `number`, an `integer` or `text`.
+      sizes: By input whose rows hold lists of numbers, how long these are.
 
     Args:
       client: The way to it.
@@ -61,29 +62,26 @@ class RemotePredictor:
         odd = [
             f"{name}: {port.dtype}"
             for name, port in client.inputs.items()
-            if port.dtype not in TYPES or (port.shape is not None and len(port.shape) != 1)
+            if port.dtype not in TYPES or not _is_column(port)
         ]
         if odd or not set(COLUMNS) & set(client.outputs):
             raise ModelError(
                 "the served model is no SavedModel of Kelp's",
                 where=client.url,
-                expected=f"inputs with a value a row, and an output of {', '.join(COLUMNS)}",
+                expected="inputs with a value or a list of numbers a row, and an output of "
+                + ", ".join(COLUMNS),
                 received=some(odd) if odd else some(client.outputs),
                 fix="name a model that `kelp run` pushed",
             )
         self.types: Mapping[str, str] = {
             name: TYPES[port.dtype] for name, port in client.inputs.items()
         }
+        self._taken = {name: _raw_input(port) for name, port in client.inputs.items()}
+        self.sizes: Mapping[str, int] = list_sizes(self._taken)
 
     def inputs(self, table: pa.Table) -> dict[str, Array]:
         """Turns raw rows, missing values being null, into what the model takes."""
-        taken = {
-            name: RawInput(
-                port.dtype, tuple(size for size in (port.shape or ())[1:] if size is not None)
-            )
-            for name, port in self._client.inputs.items()
-        }
-        return served_columns(table, taken)
+        return served_columns(table, self._taken)
 
     def answers(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Gives all outputs, by name."""
@@ -93,3 +91,11 @@ class RemotePredictor:
 def _raw_input(port: _Port) -> RawInput:
     """What an input takes; the first size is that of the batch."""
     return RawInput(port.dtype, tuple(size for size in (port.shape or ())[1:] if size is not None))
+
+
+def _is_column(port: _Port) -> bool:
+    """Whether an input takes a value a row, or a list of numbers of a fixed length."""
+    shape = port.shape
+    if shape is None or len(shape) == 1:
+        return True
+    return len(shape) == 2 and shape[1] is not None and port.dtype == "float32"

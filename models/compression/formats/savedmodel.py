@@ -17,7 +17,6 @@ import numpy as np
 import tensorflow as tf
 
 from contracts.errors import ModelError
-from contracts.names import serving_name
 from models.compression.formats.numeric import (
     OUTPUT,
     SIGNATURE,
@@ -30,9 +29,9 @@ from models.data.representation import parse_rows, raw_input_specs
 from models.export.saved_model import (
     Serving,
     answer,
+    column_specs,
     examples_input,
     from_serving_columns,
-    serving_inputs,
 )
 
 Array = np.ndarray[Any, Any]
@@ -217,18 +216,13 @@ def _signatures(serving: Serving) -> dict[str, Any]:
     """The two signatures that are served; they share one function, and so its constants."""
     problem, schema = serving.problem, serving.schema
     raw_specs = raw_input_specs(schema, frozenset({problem.label.name}))
-    raw = {name: tf.TensorSpec([None, 1], spec.dtype) for name, spec in raw_specs.items()}
+    raw = {name: tf.TensorSpec([None, *spec.shape], spec.dtype) for name, spec in raw_specs.items()}
 
     @tf.function(input_signature=[raw], autograph=False)
     def predict(columns: Tensors) -> Tensors:
         return answer(serving, serving.transform(columns))
 
-    inputs = {
-        serving_name(name): tf.TensorSpec([None], dtype, name=serving_name(name))
-        for name, dtype in serving_inputs(problem, schema).items()
-    }
-
-    @tf.function(input_signature=[inputs], autograph=False)
+    @tf.function(input_signature=[column_specs(problem, schema)], autograph=False)
     def serve(columns: Tensors) -> Tensors:
         answers: Tensors = predict(from_serving_columns(problem, schema, columns))
         return answers

@@ -205,6 +205,6 @@ def test_lists_of_a_table_are_rows_of_a_fixed_shape():
     )
     assert columns["absent"].shape == (3, 2, 1)
     assert np.isnan(columns["absent"]).all()
-    with pytest.raises(DataError, match="'w' does not fit") as caught:
+    with pytest.raises(DataError, match="'w' does not hold lists of 2") as caught:
         served_columns(pa.table({"w": [[1.0, 2.0], [3.0]]}), inputs)
-    assert "row 1" in caught.value.where
+    assert "row 2" in caught.value.where

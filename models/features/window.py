@@ -1,0 +1,68 @@
+"""Windows of time series: lists of numbers, steps filled where they are missing, scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from models.features.kind import FeatureKind
+from models.features.ports import Encoding, InputSpec
+
+if TYPE_CHECKING:
+    from models.features.learned import Learned
+    from models.features.tensors import RawColumns, Tensors
+
+
+class WindowSpec(FeatureKind):
+    """A window of one measured quantity, or of several at the same steps.
+
+    Attributes:
+      steps: How many steps a window has.
+      columns: The raw columns, a list of `steps` numbers a row in each; the feature's own name
+        where there are none. They lie beside each other in the window, in this order.
+      fill: What stands in for a missing step: the one before it, a line between its neighbours,
+        or the mean of train. A gap at the start of a window is filled from its first value; a
+        window without values, with the mean.
+      scale: `z_score` takes the mean of train from each column and divides by its deviation.
+    """
+
+    type: str = "window"
+    steps: int = Field(ge=2, le=100_000)
+    columns: tuple[str, ...] = ()
+    fill: Literal["previous", "linear", "mean"] = "previous"
+    scale: Literal["z_score", "none"] = "z_score"
+
+    raw_values = "numbers"
+
+    @model_validator(mode="after")
+    def _distinct(self) -> WindowSpec:
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError("columns names a column twice")
+        return self
+
+    def raw_columns(self, name: str) -> tuple[str, ...]:
+        """Those of the config."""
+        return self.columns or (name,)
+
+    def raw_size(self) -> int:
+        """A list of steps."""
+        return self.steps
+
+    @classmethod
+    def transform(cls, specs: Mapping[str, Any], raw: RawColumns) -> Tensors:
+        """Fills and scales; see models/features/windows.py."""
+        from models.features.windows import prepare_windows
+
+        return prepare_windows(specs, raw)
+
+    def value_port(self, name: str, learned: Learned) -> InputSpec:
+        """A matrix of steps and columns."""
+        shape = (self.steps, len(self.raw_columns(name)))
+        encoding = Encoding("float32", _flatten, "numbers")
+        return InputSpec(name, "window", shape[0] * shape[1], shape=shape, own=encoding)
+
+
+def _flatten(port: InputSpec, tensor: Any, keras_module: Any) -> Any:
+    return keras_module.layers.Flatten()(tensor)
