@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from components.data_gate.audit.outcome import AuditData, Checked, Part
+from components.data_gate.audit.outcome import AuditData
 from components.data_gate.config import AuditSpec
 from components.example_gen.config import SplitSpec
+from contracts.results.checked import Checked, Part
 from models.features.spec import FeaturesSpec
 
 ROWS = {"train": 2000, "val": 400, "test": 400}

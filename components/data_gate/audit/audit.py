@@ -17,11 +17,12 @@ from components.data_gate.audit.feature_values import (
 from components.data_gate.audit.label_errors import check_label_errors
 from components.data_gate.audit.labels import check_balance, check_sizes
 from components.data_gate.audit.leakage import check_leakage
-from components.data_gate.audit.outcome import AuditData, Checked, Part
+from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.overlap import check_overlap
 from components.data_gate.audit.repeats import check_contradictions, check_duplicates
 from components.data_gate.audit.shift import check_shift
 from contracts.results.audit import AuditCheck, AuditDetails, AuditReport, DataFinding
+from contracts.results.checked import Checked, Part
 from contracts.results.sample import SampledRows
 from contracts.spec import Spec
 

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from components.data_gate.audit.columns import Codes, Floats, codes_of, is_text, numbers_of
-from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
+from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import TRAIN
+from contracts.results.checked import Checked, Part, outcome_of
 from models.features.kind import FeatureKind
 
 # Of fewer values, nearly all are distinct by chance.

@@ -17,7 +17,8 @@ from components.data_gate.audit.cheap_model import (
 )
 from components.data_gate.audit.columns import Array, Floats, Ints, labels_of
 from components.data_gate.audit.label_noise import LabelNoise, Rates, Terms, fit_label_noise
-from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
+from components.data_gate.audit.outcome import AuditData
+from contracts.results.checked import Checked, Part, outcome_of
 
 _Z = 1.96
 _FEWEST_ROWS = 100

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from components.data_gate.audit.columns import Ints
-from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
+from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import TRAIN, Spread
+from contracts.results.checked import Checked, Part, outcome_of
 from models.tasks import find_task
 
 

@@ -18,8 +18,9 @@ from components.data_gate.audit.columns import (
     numbers_of,
     sample,
 )
-from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
+from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import TRAIN
+from contracts.results.checked import Checked, Part, outcome_of
 from models.features.spec import Task
 from models.tasks import find_task
 

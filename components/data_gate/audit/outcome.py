@@ -1,23 +1,19 @@
-"""What a check of the audit gets, and what it gives."""
+"""What a check of the audit gets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from components.data_gate.audit.columns import Ints
 from components.data_gate.audit.whole import WholeRows, whole_rows
-from components.data_gate.config import AuditSpec, Severity
+from components.data_gate.config import AuditSpec
 from components.example_gen.config import SplitSpec
-from contracts.results.audit import DataFinding
 from models.features.spec import FeaturesSpec
-
-Outcome = Literal["pass", "block", "warn", "off"]
 
 
 @dataclass(frozen=True)
@@ -77,67 +73,3 @@ class AuditData:
         """Whether a feature's raw column holds numbers that are no codes of categories."""
         is_text = any(pa.types.is_string(table[name].type) for table in self.tables.values())
         return not self.problem.raw_columns()[name].is_category(is_text)
-
-
-@dataclass(frozen=True)
-class Checked:
-    """One figure compared with its bound.
-
-    Attributes:
-      check: The key under `data.audit`.
-      feature: The feature, the label or the columns that it is about; empty: whole rows.
-      split: The split or splits.
-      severity: What a failure does.
-      figure: The number found; None where there is nothing to measure.
-      bound: The number that it must not pass.
-      outcome: What came of it.
-      what: A sentence.
-      fix: What to do about a failure.
-    """
-
-    check: str
-    feature: str
-    split: str
-    severity: Severity
-    figure: float | None
-    bound: float | None
-    outcome: Outcome
-    what: str
-    expected: str = ""
-    received: str = ""
-    fix: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The figure as JSON."""
-        names = ("check", "feature", "split", "severity", "figure", "bound", "outcome", "what")
-        return {name: getattr(self, name) for name in names}
-
-    def finding(self) -> DataFinding | None:
-        """The finding of a check that failed."""
-        if self.outcome not in ("block", "warn"):
-            return None
-        return DataFinding(
-            severity="block" if self.outcome == "block" else "warn",
-            feature=self.feature,
-            split=self.split,
-            what=self.what,
-            expected=self.expected,
-            received=self.received,
-            check=self.check,
-            figure=self.figure,
-            bound=self.bound,
-            fix=self.fix,
-        )
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one check gives: its figures, and whatever else the report shows of it."""
-
-    checks: list[Checked] = field(default_factory=list)
-    details: dict[str, Any] = field(default_factory=dict)
-
-
-def outcome_of(severity: Severity, failed: bool) -> Outcome:
-    """What comes of a check that was made; one that is off is not made."""
-    return severity if failed else "pass"

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from components.data_gate.audit.outcome import AuditData, Checked, Part, outcome_of
+from components.data_gate.audit.outcome import AuditData
+from contracts.results.checked import Checked, Part, outcome_of
 
 
 def check_overlap(data: AuditData) -> Part:

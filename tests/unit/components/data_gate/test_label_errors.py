@@ -14,9 +14,10 @@ from sklearn.datasets import load_breast_cancer, load_digits
 
 from components.data_gate.audit.label_errors import check_label_errors
 from components.data_gate.audit.label_noise import fit_label_noise
-from components.data_gate.audit.outcome import AuditData, Part
+from components.data_gate.audit.outcome import AuditData
 from components.data_gate.config import AuditSpec
 from components.example_gen.config import SplitSpec
+from contracts.results.checked import Part
 from models.features.spec import FeaturesSpec
 from tests.audit_tables import audit_data, problem, splits
 

@@ -15,10 +15,11 @@ from scipy.spatial.distance import jensenshannon
 from components.data_gate.audit.columns import Floats
 from components.data_gate.audit.distances import by_chance, distance, jensen_shannon, l_infinity
 from components.data_gate.audit.histograms import block_counts, blocks_of
-from components.data_gate.audit.outcome import AuditData, Part
+from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.shift import check_shift
 from components.data_gate.config import AuditSpec
 from components.example_gen.config import SplitSpec
+from contracts.results.checked import Part
 from models.features.spec import FeaturesSpec
 
 BY_DAY = SplitSpec(by="key", columns=("day",))

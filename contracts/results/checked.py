@@ -1,0 +1,75 @@
+"""What a check of the data audit gives, whoever makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from contracts.results.audit import DataFinding
+from contracts.results.evidence import Severity
+
+Outcome = Literal["pass", "block", "warn", "off"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One figure compared with its bound.
+
+    Attributes:
+      check: The key under `data.audit`.
+      feature: The feature, the label or the columns that it is about; empty: whole rows.
+      split: The split or splits.
+      severity: What a failure does.
+      figure: The number found; None where there is nothing to measure.
+      bound: The number that it must not pass.
+      outcome: What came of it.
+      what: A sentence.
+      fix: What to do about a failure.
+    """
+
+    check: str
+    feature: str
+    split: str
+    severity: Severity
+    figure: float | None
+    bound: float | None
+    outcome: Outcome
+    what: str
+    expected: str = ""
+    received: str = ""
+    fix: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figure as JSON."""
+        names = ("check", "feature", "split", "severity", "figure", "bound", "outcome", "what")
+        return {name: getattr(self, name) for name in names}
+
+    def finding(self) -> DataFinding | None:
+        """The finding of a check that failed."""
+        if self.outcome not in ("block", "warn"):
+            return None
+        return DataFinding(
+            severity="block" if self.outcome == "block" else "warn",
+            feature=self.feature,
+            split=self.split,
+            what=self.what,
+            expected=self.expected,
+            received=self.received,
+            check=self.check,
+            figure=self.figure,
+            bound=self.bound,
+            fix=self.fix,
+        )
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one check gives: its figures, and whatever else the report shows of it."""
+
+    checks: list[Checked] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def outcome_of(severity: Severity, failed: bool) -> Outcome:
+    """What comes of a check that was made; one that is off is not made."""
+    return severity if failed else "pass"

@@ -1,0 +1,1 @@
+"""What kinds of features whose values are images or texts bring: audit, stress, explanation."""

@@ -1,0 +1,69 @@
+"""Encoded images as pixels, and why one cannot be decoded."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+Array = np.ndarray[Any, Any]
+Fault = Literal["", "missing", "no image", "cut short", "broken", "too large"]
+
+# A photograph has fewer; more is an attack on the memory.
+MOST_PIXELS = 1 << 26
+FORMATS = ("PNG", "JPEG", "BMP", "GIF")
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+
+
+class UndecodableImage(Exception):
+    """An image that cannot be decoded.
+
+    Attributes:
+      fault: Why.
+    """
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault)
+        self.fault = fault
+
+
+def decode_image(encoded: bytes) -> Image.Image:
+    """Decodes all of an image, turned as its EXIF orientation says, in RGB.
+
+    What is transparent shows black, as it does to a decoder that drops the alpha channel.
+
+    Raises:
+      UndecodableImage: It is no image of a known format, or not all of one.
+    """
+    try:
+        image = Image.open(io.BytesIO(encoded), formats=FORMATS)
+        if image.width * image.height > MOST_PIXELS:
+            raise UndecodableImage("too large")
+        image.load()
+        return ImageOps.exif_transpose(image).convert("RGB")
+    except UnidentifiedImageError as error:
+        raise UndecodableImage("no image") from error
+    except Image.DecompressionBombError as error:
+        raise UndecodableImage("too large") from error
+    except _BROKEN as error:
+        is_cut = "truncated" in str(error) or "premature" in str(error)
+        raise UndecodableImage("cut short" if is_cut else "broken") from error
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """Encodes an altered image without a further loss: as PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def to_pixels(image: Image.Image, side: int) -> Array:
+    """The image as `[side, side, 3]`, uint8; its sides are stretched alike."""
+    # A box filter sees every pixel, and is the fastest that does.
+    reducing = min(image.size) >= side
+    resample = Image.Resampling.BOX if reducing else Image.Resampling.BILINEAR
+    return np.asarray(image.resize((side, side), resample), np.uint8)

@@ -1,0 +1,174 @@
+"""What a kind of feature whose values are no scalars brings: audit, embedding, previews.
+
+A kind names it by `FeatureKind.content`; the data audit, the stress tests, `kelp explain` and
+the report ask it, and know nothing of images or texts. Nothing here imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from contracts.results.checked import Checked, outcome_of
+from contracts.results.preview import Preview
+from contracts.spec import Spec
+from models.content.config import ShareSpec
+
+Array = np.ndarray[Any, Any]
+
+TRAIN = "train"
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class ContentSplits:
+    """A feature's values in every split, as its audit gets them.
+
+    Attributes:
+      feature: The raw column.
+      label: The label's name.
+      classes: The label's classes; empty where it is a number.
+      facts: By split, what `Content.scan` kept of the values.
+      labels: By split, class ids (-1 where unknown) or numbers (NaN where unknown).
+      name_row: Names a row by its split and its place among the facts.
+    """
+
+    feature: str
+    label: str
+    classes: tuple[str, ...]
+    facts: Mapping[str, Any]
+    labels: Mapping[str, Array]
+    name_row: Callable[[str, int], str]
+
+    def name_rows(self, split: str, places: Sequence[int] | Array) -> str:
+        """Names the first rows of some."""
+        named = [self.name_row(split, int(place)) for place in places[:_SHOWN]]
+        return ", ".join(named) + (", ..." if len(places) > _SHOWN else "")
+
+    def share_check(
+        self, check: str, split: str, bound: ShareSpec, places: Array, of: int, wording: Wording
+    ) -> Checked:
+        """Compares the share of some rows of a split with its bound.
+
+        Args:
+          check: The key under `data.audit`.
+          split: Or two of them.
+          bound: The bound.
+          places: The rows, in the last of the splits.
+          of: Of how many.
+          wording: What is said of them.
+        """
+        share = len(places) / of if of else 0.0
+        named = f": {self.name_rows(_last(split), places)}" if len(places) else ""
+        return Checked(
+            check=check,
+            feature=self.feature,
+            split=split,
+            severity=bound.severity,
+            figure=share,
+            bound=bound.max_share,
+            outcome=outcome_of(bound.severity, share > bound.max_share),
+            what=f"{len(places):,} of {of:,} {wording.what}{named}.",
+            expected=f"at most {bound.max_share:.2%} of them",
+            received=f"{share:.2%}",
+            fix=wording.fix,
+        )
+
+    def not_measured(self, check: str, bound: ShareSpec, reason: str) -> Checked:
+        """Says that a check was not made, and why."""
+        what = f"Not measured: {reason}."
+        return Checked(check, self.feature, "all", bound.severity, None, None, "off", what)
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What a check says of the rows that it counts.
+
+    Attributes:
+      what: Follows their number.
+      fix: What to do about them.
+    """
+
+    what: str
+    fix: str
+
+
+class Content(ABC):
+    """Values that are read as a whole: images, texts.
+
+    Attributes:
+      audit_key: The key of their bounds under `data.audit`.
+      keeps_values: Whether the audit keeps the values themselves, not only `scan`'s facts.
+    """
+
+    audit_key: ClassVar[str]
+    keeps_values: ClassVar[bool]
+
+    @abstractmethod
+    def scan(self, values: pa.ChunkedArray) -> Any:
+        """Keeps of some values what the audit needs; `join` joins such facts."""
+
+    @abstractmethod
+    def join(self, facts: Sequence[Any]) -> Any:
+        """Joins the facts of batches."""
+
+    @abstractmethod
+    def take(self, facts: Any, places: Array) -> Any:
+        """The facts of some rows."""
+
+    @abstractmethod
+    def audit(self, splits: ContentSplits, bounds: Any) -> list[Checked]:
+        """Makes the checks that are not off.
+
+        Args:
+          splits: The facts and the labels.
+          bounds: The config under `audit_key`.
+        """
+
+    @abstractmethod
+    def embed(self, facts: Any) -> Any:
+        """A cheap embedding of each row, `[rows, n]`, dense or sparse, for linear models."""
+
+    @abstractmethod
+    def preview(self, facts: Any, place: int) -> Preview:
+        """A small picture or an excerpt of a row."""
+
+    @abstractmethod
+    def preview_value(self, value: Any) -> Preview:
+        """A small picture or an excerpt of a raw value."""
+
+    @abstractmethod
+    def statistics(self, facts: Any) -> dict[str, Any]:
+        """Figures of the values of a split, for the report."""
+
+    @abstractmethod
+    def occlude(self, value: Any) -> Occlusion | None:
+        """Covers the parts of a value one after the other; None where it has none."""
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """A value with its parts covered, one at a time.
+
+    Attributes:
+      covered: The value without each part.
+      show: From the weight of each part to the preview that shows them.
+    """
+
+    covered: list[Any]
+    show: Callable[[Sequence[float]], Preview]
+
+
+def is_off(bounds: Spec) -> bool:
+    """Whether every check under a key is off."""
+    nested = [value for _, value in bounds if isinstance(value, ShareSpec)]
+    return bool(nested) and all(bound.severity == "off" for bound in nested)
+
+
+def _last(splits: str) -> str:
+    return splits.rsplit(", ", maxsplit=1)[-1]

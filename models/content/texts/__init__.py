@@ -1,0 +1,1 @@
+"""Texts: what the audit reads of them, stresses, and excerpts for the report."""

@@ -1,0 +1,160 @@
+"""The checks of texts: empty, marked up, seen before, betrayed by one token, or in new words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from contracts.results.checked import Checked, outcome_of
+from models.content.config import TextsAuditSpec
+from models.content.kind import TRAIN, ContentSplits, Wording
+from models.content.texts.minhash import find_near_texts, signatures
+from models.content.texts.tokens import find_token_leak, unknown_share
+from models.content.texts.words import Words, split_words
+
+Array = np.ndarray[Any, Any]
+
+_MARKUP = r"</?[A-Za-z][A-Za-z0-9]*(\s[^<>]*)?/?>|&(#\d+|#x[0-9A-Fa-f]+|[A-Za-z]{2,8});"
+
+
+def audit_texts(splits: ContentSplits, bounds: TextsAuditSpec) -> list[Checked]:
+    """Makes all checks that are not off."""
+    words = {split: split_words(texts) for split, texts in splits.facts.items()}
+    return [
+        *_of_splits(splits, bounds, words),
+        *_across_splits(splits, bounds, words),
+        *_token(splits, bounds, words),
+        *_unknown(splits, bounds, words),
+    ]
+
+
+def _of_splits(
+    splits: ContentSplits, bounds: TextsAuditSpec, words: Mapping[str, Words]
+) -> Iterator[Checked]:
+    for split, texts in splits.facts.items():
+        if not len(texts):
+            continue
+        if bounds.empty.severity != "off":
+            empty = np.flatnonzero(words[split].counts == 0)
+            wording = Wording(
+                f"texts of split {split} have no word: empty, missing, or signs only",
+                "remove the rows, or find out why their text is gone",
+            )
+            yield splits.share_check("texts.empty", split, bounds.empty, empty, len(texts), wording)
+        if bounds.markup.severity != "off":
+            marked = _places(pc.match_substring_regex(pc.fill_null(texts, ""), _MARKUP))
+            wording = Wording(
+                f"texts of split {split} have tags or character references of HTML",
+                "remove the markup before the examples are made: tags become words of their own",
+            )
+            yield splits.share_check(
+                "texts.markup", split, bounds.markup, marked, len(texts), wording
+            )
+
+
+def _across_splits(
+    splits: ContentSplits, bounds: TextsAuditSpec, words: Mapping[str, Words]
+) -> Iterator[Checked]:
+    signed = {split: signatures(found) for split, found in words.items()}
+    fix = "keep the texts of one origin in one split: set data.split.by to key, with the column "
+    fix += "that names the origin, or remove the copies"
+    for earlier, later in combinations(splits.facts, 2):
+        first, second = splits.facts[earlier], splits.facts[later]
+        if not len(first) or not len(second):
+            continue
+        both = f"{earlier}, {later}"
+        equal = pc.is_in(second, pc.unique(first.drop_null())).to_numpy()
+        equal &= words[later].counts > 0
+        if bounds.across.severity != "off":
+            wording = Wording(f"texts of split {later} are also in {earlier}", fix)
+            yield splits.share_check(
+                "texts.across", both, bounds.across, np.flatnonzero(equal), len(second), wording
+            )
+        if bounds.near.severity != "off":
+            pairs = find_near_texts(signed[earlier], signed[later])
+            new = ~equal[pairs.later]
+            named = splits.name_rows(earlier, pairs.earlier[new])
+            wording = Wording(
+                f"texts of split {later} are nearly a text of {earlier}"
+                + (f" ({named})" if named else ""),
+                fix,
+            )
+            yield splits.share_check(
+                "texts.near", both, bounds.near, pairs.later[new], len(second), wording
+            )
+
+
+def _token(
+    splits: ContentSplits, bounds: TextsAuditSpec, words: Mapping[str, Words]
+) -> Iterator[Checked]:
+    bound, name = bounds.token, "texts.token"
+    if bound.severity == "off" or TRAIN not in words:
+        return
+    if not splits.classes:
+        yield splits.not_measured(name, bound, "the label is a number, not a class")
+        return
+    leak = find_token_leak(words[TRAIN], splits.labels[TRAIN])
+    if leak is None:
+        what, share, received = "No token alone gives away the label.", 0.0, "none"
+    else:
+        share, value = leak.share, splits.classes[leak.label]
+        received = (
+            f"{leak.token!r} in {leak.texts:,} texts, {leak.precision:.1%} of them with "
+            f"{splits.label} = {value}"
+        )
+        what = (
+            f"The token {leak.token!r} alone gives away {splits.label} = {value}: "
+            f"{leak.precision:.1%} of the {leak.texts:,} texts with it have that label, of all "
+            f"texts {leak.prior:.1%}; {share:.1%} of the texts with that label have it."
+        )
+    yield Checked(
+        check=name,
+        feature=splits.feature,
+        split=TRAIN,
+        severity=bound.severity,
+        figure=share,
+        bound=bound.max_share,
+        outcome=outcome_of(bound.severity, share > bound.max_share),
+        what=what,
+        expected=f"no token that tells more than {bound.max_share:.0%} of a class's texts",
+        received=received,
+        fix="is the token written before the label is known? If not, remove it from the texts; "
+        "if it is, raise data.audit.texts.token.max_share",
+    )
+
+
+def _unknown(
+    splits: ContentSplits, bounds: TextsAuditSpec, words: Mapping[str, Words]
+) -> Iterator[Checked]:
+    bound = bounds.unknown
+    if bound.severity == "off" or TRAIN not in words:
+        return
+    for split, asked in words.items():
+        if split == TRAIN or not len(asked.codes):
+            continue
+        share, commonest = unknown_share(words[TRAIN], asked)
+        named = f", such as {', '.join(map(repr, commonest))}" if commonest else ""
+        yield Checked(
+            check="texts.unknown",
+            feature=splits.feature,
+            split=split,
+            severity=bound.severity,
+            figure=share,
+            bound=bound.max_share,
+            outcome=outcome_of(bound.severity, share > bound.max_share),
+            what=f"{share:.1%} of the words of split {split} are not in train{named}.",
+            expected=f"at most {bound.max_share:.1%} of them",
+            received=f"{share:.1%}",
+            fix="is the split of another time, source or language than train? Split by rows, or "
+            "add such texts to train",
+        )
+
+
+def _places(flags: pa.ChunkedArray) -> Array:
+    places: Array = np.flatnonzero(flags.to_numpy())
+    return places
