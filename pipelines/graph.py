@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ml_metadata.proto.metadata_store_pb2 import ConnectionConfig
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.schema_gen.component import SchemaGen
@@ -42,6 +44,7 @@ from components.source_digest import source_digest
 from components.stress.component import Stress
 from components.tracker.component import Tracker
 from contracts.storage.staging import remote_place
+from models.data.file_columns import mark_files
 from pipelines.beam.options import beam_args
 from pipelines.beam.spec import LocalBeam
 from pipelines.code_digest import code_digest
@@ -93,7 +96,9 @@ def _data(loaded: LoadedConfig) -> tuple[dict[str, BaseNode], Channel]:
         source_digest=source_digest("components.example_gen.component"),
     )
     examples = example_gen.outputs["examples"]
-    statistics_gen = StatisticsGen(examples=examples)
+    statistics_gen = StatisticsGen(
+        examples=examples, **_file_options(config.declared_problem().file_columns())
+    )
     statistics = statistics_gen.outputs["statistics"]
     schema_node = _schema_node(loaded, statistics)
     inferred = schema_node.outputs["schema"]
@@ -116,6 +121,16 @@ def _data(loaded: LoadedConfig) -> tuple[dict[str, BaseNode], Channel]:
         "DataGate": gate,
     }
     return nodes, gate.outputs["schema"]
+
+
+def _file_options(columns: tuple[str, ...]) -> dict[str, Any]:
+    """Statistics without the values of columns of files: lists of the most frequent hold them."""
+    if not columns:
+        return {}
+    # Only after tfx: see docs/decisions/0001-stack.md.
+    from tensorflow_data_validation import StatsOptions
+
+    return {"stats_options": StatsOptions(schema=mark_files(schema_pb2.Schema(), columns))}
 
 
 def _transform(loaded: LoadedConfig, examples: Channel, schema: Channel) -> BaseNode:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from models.data.dataset import Source, load_columns
 from models.data.labels import check_labels
 from models.data.transform_layer import TransformLayer
 from models.data.transformed import input_specs
+from models.networks import InputSpec
 from models.tasks import find_task
 from models.training.operating_point import choose_threshold
 
@@ -52,8 +53,8 @@ def fit_baselines(
     """
     problem = spec.problem
     source = Source(schema, TransformLayer(graph), problem.label.name)
-    splits = {name: _read(spec, name, files[name], source, rows[name]) for name in SPLITS}
     inputs = input_specs(problem, graph)
+    splits = {name: _read(spec, name, files[name], source, rows[name], inputs) for name in SPLITS}
     ports = [port for port in inputs if port.encoding.design is not None]
     left_out = [port.name for port in inputs if port.encoding.design is None]
     about = Problem(problem.task, len(problem.label_classes()), ports, spec.seed)
@@ -109,12 +110,35 @@ def _learning_curve(
     return learning_curve(problem, splits, outcomes, setting)
 
 
-def _read(spec: BaselineFitSpec, name: str, files: list[str], source: Source, rows: int) -> Rows:
+def _read(
+    spec: BaselineFitSpec,
+    name: str,
+    files: list[str],
+    source: Source,
+    rows: int,
+    inputs: list[InputSpec],
+) -> Rows:
     sample = sample_of(rows, spec.max_rows if name == "train" else spec.sample_rows, spec.seed)
-    columns = load_columns(files, source, drawn_flags(files, source.schema, sample))
+    flags = drawn_flags(files, source.schema, sample)
+    columns = load_columns(files, source, flags, _converters(inputs))
     labels = columns.pop(source.label)
     check_labels(spec.problem, labels, name)
     return Rows(columns, labels)
+
+
+def _converters(inputs: list[InputSpec]) -> dict[str, Callable[[Array], Array]]:
+    """What makes numbers of values of other shapes; values that no model takes are dropped."""
+    converters: dict[str, Callable[[Array], Array]] = {}
+    for port in inputs:
+        if port.encoding.to_numbers is not None:
+            converters[port.name] = port.encoding.to_numbers
+        elif port.encoding.design is None:
+            converters[port.name] = _nothing
+    return converters
+
+
+def _nothing(values: Array) -> Array:
+    return np.zeros([len(values), 0], np.float32)
 
 
 def _operating_point(

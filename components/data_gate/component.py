@@ -20,6 +20,7 @@ from components.example_gen.config import SplitSpec
 from contracts.errors import GateError
 from contracts.results.audit import AuditReport, DataFinding, write_findings
 from contracts.results.files import write_result
+from models.data.file_columns import mark_files
 from models.data.representation import dense_schema
 from models.features.spec import FeaturesSpec
 
@@ -58,6 +59,7 @@ def DataGate(  # noqa: N802 (a TFX component is named as a class)
     """
     spec = FeaturesSpec.model_validate_json(problem)
     checked = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(inferred.uri))
+    checked = mark_files(checked, spec.file_columns())
     findings = find_all(read_statistics(statistics), read_anomalies(anomalies), checked, spec)
     findings = [
         finding.model_copy(update={"example": _example(examples, checked, finding)})

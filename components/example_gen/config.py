@@ -152,12 +152,13 @@ class DataSpec(RawFormat):
     """The raw data.
 
     `path` is a file, a folder or a glob, local or in a bucket (`s3://`, `gs://`), and may
-    hold TFX's `{SPAN}` and `{VERSION}`; of several versions of a span the newest is taken.
+    hold TFX's `{SPAN}` and `{VERSION}`; of several versions of a span the newest is taken. A
+    folder without tables may have a folder of images for each class.
     `spans` is `all`, one number, a range such as `3-8`, or `last 3`.
     """
 
     path: Place
-    format: Literal["auto", "csv", "parquet"] = "auto"
+    format: Literal["auto", "csv", "parquet", "images"] = "auto"
     spans: str = "all"
     split: SplitSpec = SplitSpec()
     keep: tuple[str, ...] = ()
@@ -177,16 +178,18 @@ class IngestSpec(RawFormat):
 
     `columns` are the columns to write, in order; `numbers` are those of them whose values
     must be numbers or booleans; a numeric column of type text is an error. `lists` are those of
-    `columns` whose rows hold lists of numbers, with the length of these.
+    `columns` whose rows hold lists of numbers, with the length of these. `files` are those
+    that hold files, as paths or as bytes.
     """
 
     path: str
-    format: Literal["auto", "csv", "parquet"]
+    format: Literal["auto", "csv", "parquet", "images"]
     spans: str
     split: SplitSpec
     columns: tuple[str, ...]
     numbers: tuple[str, ...]
     lists: dict[str, int] = {}
+    files: tuple[str, ...] = ()
     label: str
     task: Task
     where: str

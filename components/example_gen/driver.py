@@ -25,7 +25,7 @@ class Driver(base_driver.BaseDriver, portable_driver.BaseDriver):
         spec = IngestSpec.model_validate_json(execution_info.exec_properties["ingest"])
         selection = select_files(spec)
         output = driver_output_pb2.DriverOutput()
-        added = {"input_fingerprint": fingerprint(selection), "span": selection.newest_span}
+        added = {"input_fingerprint": fingerprint(selection, spec), "span": selection.newest_span}
         for name, value in added.items():
             data_types_utils.set_metadata_value(output.exec_properties[name], value)
         return output

@@ -62,7 +62,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples.set_int_custom_property("files", len(selection.sources))
         examples.set_int_custom_property("span", selection.newest_span)
         # A runner without drivers leaves the fingerprint to the executor.
-        digest = exec_properties.get("input_fingerprint") or fingerprint(selection)
+        digest = exec_properties.get("input_fingerprint") or fingerprint(selection, spec)
         examples.set_string_custom_property("input_fingerprint", digest)
         ignored = json.dumps(ignored_columns(done.scans, spec))
         examples.set_string_custom_property("ignored_columns", ignored)

@@ -10,17 +10,24 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal
 
 from components.example_gen.config import IngestSpec
+from components.example_gen.image_files import holds_images, refuse_lone_images
 from contracts.errors import ConfigError, DataError
+from contracts.images import IMAGE_SUFFIXES
 from contracts.storage.location import Location, is_remote, parse_location
 from contracts.storage.objects import StoredFile, find_file, list_files, list_names, open_stream
 from contracts.text import nearest
 
-Format = Literal["csv", "parquet"]
+Format = Literal["csv", "parquet", "images"]
 _SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
     ".parquet": "parquet",
     ".parq": "parquet",
     ".pq": "parquet",
+}
+_TITLES: dict[Format, str] = {
+    "csv": "CSV",
+    "parquet": "Parquet",
+    "images": "image",
 }
 _COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 _PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(?::(\d+))?\}")
@@ -63,7 +70,8 @@ def select_files(spec: IngestSpec) -> Selection:
             expected="a path such as data/flights/span-{SPAN}/*.parquet",
             received=spec.path,
         )
-    found = _newest_versions([one for one in _match(spec.path) if _fits(one, spec)])
+    matching = _match(spec.path, images_only=spec.format == "images")
+    found = _newest_versions([one for one in matching if _fits(one, spec)])
     if not found:
         raise _nothing_found(spec)
     wanted = choose_spans({source.span for source in found}, spec.spans)
@@ -75,6 +83,7 @@ def select_files(spec: IngestSpec) -> Selection:
             expected="spans " + _ranges({source.span for source in found}),
             received=spec.spans,
         )
+    refuse_lone_images([source.path for source in sources], spec.where)
     return Selection(sources, _one_format(spec, [source.path for source in sources]))
 
 
@@ -90,12 +99,12 @@ def choose_spans(existing: Iterable[int], spans: str) -> frozenset[int]:
     return frozenset(span for span in ordered if int(low) <= span <= int(high or low))
 
 
-def _match(pattern: str) -> list[Source]:
+def _match(pattern: str, images_only: bool) -> list[Source]:
     if is_remote(pattern):
         return _match_objects(pattern)
     literal = Path(pattern)
     if literal.exists():
-        return [Source(path) for path in _expand(literal)]
+        return [Source(path) for path in _expand(literal, images_only)]
     regex = re.compile(_to_regex(pattern))
     found = []
     # Path.glob takes no absolute pattern.
@@ -105,7 +114,7 @@ def _match(pattern: str) -> list[Source]:
             continue
         groups = hit.groupdict()
         span, version = int(groups.get("SPAN") or 0), int(groups.get("VERSION") or 0)
-        found += [Source(file, span, version) for file in _expand(Path(path))]
+        found += [Source(file, span, version) for file in _expand(Path(path), images_only)]
     unique = {source.path: source for source in found}
     return sorted(unique.values(), key=lambda source: (source.span, source.path))
 
@@ -160,14 +169,17 @@ def _fits(source: Source, spec: IngestSpec) -> bool:
     return spec.format == "auto" or named is None or named == spec.format
 
 
-def _expand(path: Path) -> list[str]:
+def _expand(path: Path, images_only: bool) -> list[str]:
+    """The tables in a folder; the folder itself, where it holds images and no table."""
     if path.is_file():
         return [str(path)]
-    return sorted(
+    tables = () if images_only else path.rglob("*")
+    found = sorted(
         str(file)
-        for file in path.rglob("*")
-        if file.is_file() and _format_of_name(file) and not _hidden(file.relative_to(path))
+        for file in tables
+        if _format_of_name(file) and file.is_file() and not _hidden(file.relative_to(path))
     )
+    return found or ([str(path)] if holds_images(path) else [])
 
 
 def _hidden(path: PurePath, marks: tuple[str, ...] = (".", "_")) -> bool:
@@ -220,17 +232,19 @@ def _one_format(spec: IngestSpec, paths: Sequence[str]) -> Format:
         by_format.setdefault(format_of(path), path)
     if len(by_format) > 1:
         raise DataError(
-            "data.path holds both CSV and Parquet files",
+            f"data.path holds both {' and '.join(_TITLES[name] for name in by_format)} files",
             where=f"{spec.where}: data.path",
             expected="files of one format",
-            received=f"{by_format['csv']} and {by_format['parquet']}",
+            received=" and ".join(by_format.values()),
             fix="narrow data.path to one of them, such as PATH/*.parquet",
         )
     return next(iter(by_format))
 
 
 def format_of(path: str) -> Format:
-    """Gives the format of one file, by its name or else by how it begins."""
+    """Gives the format of one file, by its name or else by how it begins; folders hold images."""
+    if not is_remote(path) and Path(path).is_dir():
+        return "images"
     return _format_of_name(Path(path)) or _format_of_bytes(path)
 
 
@@ -245,9 +259,9 @@ def _nothing_found(spec: IngestSpec) -> DataError:
     path = Path(_PLACEHOLDER.sub("*", spec.path))
     if path.is_dir():
         return DataError(
-            f"the folder {spec.path} holds no CSV or Parquet file",
+            f"the folder {spec.path} holds no CSV or Parquet file and no image",
             where=f"{spec.where}: data.path",
-            expected=f"files named *{', *'.join(_SUFFIXES)}",
+            expected=f"files named *{', *'.join([*_SUFFIXES, *IMAGE_SUFFIXES])}",
         )
     near = ""
     if path.parent.is_dir():

@@ -23,6 +23,7 @@ from contracts.storage.objects import open_random, open_stream
 BLOCK_BYTES = 4 << 20
 _BATCH_ROWS = 32768
 _BATCH_CELLS = 1 << 20
+_BATCH_BYTES = 64 << 20
 # How far into an object the line of a bad row is looked for.
 _SEARCHED_BYTES = 256 << 20
 
@@ -81,9 +82,17 @@ def parquet_batches(
       columns: Its columns.
       values: How many values a row holds; None where each column has one.
     """
-    rows = max(256, min(_BATCH_ROWS, _BATCH_CELLS // max(1, values or len(columns))))
     with open_parquet(path) as file, _explained(path, "Parquet"):
+        rows = max(256, min(_BATCH_ROWS, _BATCH_CELLS // max(1, values or len(columns))))
+        rows = max(1, min(rows, _BATCH_BYTES // _row_bytes(file, row_groups)))
         yield from file.iter_batches(rows, row_groups=list(row_groups), columns=list(columns))
+
+
+def _row_bytes(file: pq.ParquetFile, row_groups: Sequence[int]) -> int:
+    """The bytes of a row, decompressed: a column may hold images."""
+    groups = [file.metadata.row_group(group) for group in row_groups]
+    rows = sum(group.num_rows for group in groups)
+    return max(1, int(sum(group.total_byte_size for group in groups)) // max(1, rows))
 
 
 def place(path: str, row: int, value: str, encoding: str = UTF8) -> str:

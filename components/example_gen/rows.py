@@ -15,6 +15,7 @@ import pyarrow as pa
 from components.example_gen import histogram, kinds
 from components.example_gen.calendar import NoDateError, no_date, read_dates, source_columns
 from components.example_gen.config import IngestSpec
+from components.example_gen.image_files import file_contents, folder_batches, small_batches
 from components.example_gen.reading import csv_batches, parquet_batches, place
 from components.example_gen.scan import FileScan
 from components.example_gen.split import Columns, SplitPlan, group_and_key
@@ -28,17 +29,19 @@ _MAX_UNITS = 256
 
 @dataclass(frozen=True)
 class Piece:
-    """A CSV file, or neighbouring row groups of a Parquet file.
+    """A CSV file, neighbouring row groups of a Parquet file, or some images of a folder.
 
     Attributes:
-      path: The file.
-      row_groups: The row groups; None for CSV.
+      path: The file or the folder.
+      row_groups: The row groups, or the number of the images; None for CSV.
       first_row: How many rows of the file lie before the piece.
+      is_folder: Whether it is a folder of class folders.
     """
 
     path: str
     row_groups: tuple[int, ...] | None = None
     first_row: int = 0
+    is_folder: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ def _pieces(scan: FileScan) -> list[Piece]:
         return [Piece(scan.path)]
     before = accumulate(scan.piece_rows, initial=0)
     return [
-        Piece(scan.path, groups, rows) for groups, rows in zip(scan.pieces, before, strict=False)
+        Piece(scan.path, groups, rows, scan.is_folder)
+        for groups, rows in zip(scan.pieces, before, strict=False)
     ]
 
 
@@ -114,9 +118,16 @@ def read_unit(
 
 def _raw_batches(piece: Piece, names: list[str], spec: IngestSpec) -> Iterator[pa.RecordBatch]:
     if piece.row_groups is None:
-        return csv_batches(piece.path, names, spec)
-    values = len(names) + sum(spec.lists.values())
-    return parquet_batches(piece.path, piece.row_groups, names, values)
+        batches = csv_batches(piece.path, names, spec)
+    elif piece.is_folder:
+        batches = folder_batches(piece.path, piece.row_groups[0], spec)
+    else:
+        values = len(names) + sum(spec.lists.values())
+        batches = parquet_batches(piece.path, piece.row_groups, names, values)
+    if not spec.files:
+        return batches
+    files = [name for name in spec.files if name in names]
+    return (part for batch in batches for part in small_batches(batch, piece.path, files))
 
 
 def _canonical(
@@ -128,9 +139,11 @@ def _canonical(
         raise no_date(error, piece.path, row, spec, spec.where) from error
     for name in found.keys() - columns.keys():
         values, kind = batch.column(name), found[name]
+        if name in spec.files:
+            values = file_contents(values, piece.path, row, name)
         if kind == kinds.LIST:
             parsed = _list_column(piece, row, name, values, spec.lists[name])
-        elif piece.row_groups is None:
+        elif piece.row_groups is None or piece.is_folder:
             parsed = kinds.parse(values, kind, spec.number_form(name))
         else:
             parsed = _canonical_typed(piece, row, name, values, kind)

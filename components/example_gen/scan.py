@@ -17,6 +17,7 @@ from components.example_gen.calendar import (
     source_columns,
 )
 from components.example_gen.config import IngestSpec
+from components.example_gen.image_files import PIECE_FILES, folder_kinds
 from components.example_gen.numbers import likely_form
 from components.example_gen.reading import (
     csv_batches,
@@ -41,8 +42,10 @@ class FileScan:
       names: All its columns.
       kinds: The kind of each column that is read.
       rows: Its number of rows.
-      pieces: The row groups to read together (Parquet), or none (CSV: the whole file).
+      pieces: The row groups to read together (Parquet), or none (CSV: the whole file), or
+        the number of some files (a folder of images).
       piece_rows: The number of rows of each piece.
+      is_folder: Whether it is a folder of class folders.
     """
 
     path: str
@@ -51,6 +54,7 @@ class FileScan:
     rows: int
     pieces: tuple[tuple[int, ...], ...] = ()
     piece_rows: tuple[int, ...] = ()
+    is_folder: bool = False
 
     def to_json(self) -> str:
         """Gives the scan in a form that survives a process boundary."""
@@ -68,6 +72,7 @@ class FileScan:
             raw["rows"],
             pieces,
             tuple(raw["piece_rows"]),
+            raw["is_folder"],
         )
 
 
@@ -85,6 +90,8 @@ def scan_file(path: str, file_format: str, spec: IngestSpec) -> FileScan:
     Raises:
       DataError: A column is missing, is of a wrong type, or the file cannot be read.
     """
+    if file_format == "images":
+        return _scan_folder(path, spec)
     return _scan_parquet(path, spec) if file_format == "parquet" else _scan_csv(path, spec)
 
 
@@ -96,6 +103,16 @@ def merge_kinds(scans: Sequence[FileScan], spec: IngestSpec) -> dict[str, str]:
     }
     lost = {name: kinds.FLOAT for name in spec.numbers if merged.get(name) == kinds.NULL}
     return {**merged, **lost}
+
+
+def _scan_folder(path: str, spec: IngestSpec) -> FileScan:
+    """A folder of class folders; a piece is some of its files."""
+    found, rows = folder_kinds(path, spec)
+    _require_columns(path, list(found), spec)
+    sizes = [min(PIECE_FILES, rows - first) for first in range(0, rows, PIECE_FILES)]
+    pieces = tuple((piece,) for piece in range(len(sizes)))
+    wanted = {name: found[name] for name in columns_to_read(spec)}
+    return FileScan(path, tuple(found), wanted, rows, pieces, tuple(sizes), is_folder=True)
 
 
 def _scan_csv(path: str, spec: IngestSpec) -> FileScan:

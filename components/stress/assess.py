@@ -27,8 +27,9 @@ from evidence.clusters import clusters_of
 from evidence.config import AdversarialSpec, StressSpec
 from evidence.groups import whole
 from evidence.measures import Outcome, measure, sign_of, values
+from models.export.encoding import BATCH_ROWS
 from models.export.explanation import permutation_importance, raw_permutation_importance
-from models.export.loaded_model import BATCH_ROWS, LoadedModel
+from models.export.loaded_model import LoadedModel
 from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]

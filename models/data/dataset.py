@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +24,9 @@ from models.data.representation import parse_rows, raw_input_specs
 Array = np.ndarray[Any, Any]
 
 CHUNK_ROWS = 8192
+_CHUNK_BYTES = 64 << 20  # pixels make rows large: then a chunk has fewer
+_CALL_BYTES = 8 << 20  # the layers of a network hold many times what they are given
+_FEWEST_CALL_ROWS = 16
 _SHUFFLE_ROWS = 1 << 17
 _SHUFFLE_CHUNKS = 64  # where the chunks are not in memory already
 _SHUFFLE_BYTES = 1 << 28
@@ -61,6 +64,7 @@ class Split:
       labels: The labels in the chunks' order.
       label: The label's name.
       memory: The chunks, where they are in memory.
+      chunk_rows: How many rows a chunk has at most.
     """
 
     name: str
@@ -69,6 +73,16 @@ class Split:
     labels: Array
     label: str
     memory: MemoryChunks | None
+    chunk_rows: int = CHUNK_ROWS
+
+    @property
+    def call_rows(self) -> int:
+        """How many rows a network is asked about at once."""
+        shapes = [shape for columns in self.layout.columns.values() for _, shape in columns]
+        if all(len(shape) <= 1 for shape in shapes):
+            return CHUNK_ROWS
+        rows = _CALL_BYTES // _row_bytes(self.packed.element_spec)
+        return int(np.clip(rows, _FEWEST_CALL_ROWS, CHUNK_ROWS))
 
     @property
     def cached(self) -> bool:
@@ -134,16 +148,20 @@ def load_split(
     chunks = _chunks(files, source, seed)
     layout = layout_of(chunks.element_spec)
     packed = chunks.map(layout.pack)
-    memory = in_memory(packed, CHUNK_ROWS) if _fits(name, files, chunks, cache) else None
+    chunk_rows = _chunk_rows(chunks.element_spec)
+    memory = in_memory(packed, chunk_rows) if _fits(name, files, chunks, cache) else None
     packed = packed if memory is None else memory.dataset()
     found = packed.map(lambda matrices: layout.column(matrices, source.label))
     parts = list(found.as_numpy_iterator())
     labels = np.concatenate(parts) if parts else np.zeros([0], np.float32)
-    return Split(name, packed, layout, labels, source.label, memory)
+    return Split(name, packed, layout, labels, source.label, memory, chunk_rows)
 
 
 def load_columns(
-    files: Sequence[str], source: Source, keep: Iterable[Array] | None = None
+    files: Sequence[str],
+    source: Source,
+    keep: Iterable[Array] | None = None,
+    convert: Mapping[str, Callable[[Array], Array]] | None = None,
 ) -> dict[str, Array]:
     """Reads and transforms a split once, in the order of its files.
 
@@ -151,20 +169,40 @@ def load_columns(
       files: Its files.
       source: How to parse and transform.
       keep: By chunk of `CHUNK_ROWS` rows, a flag a row: whether to keep it; None keeps all.
+      convert: By feature, what to make of its values, chunk by chunk.
 
     Returns:
       `[rows, ...]` arrays by transformed feature, the label among them.
     """
-    chunks = _chunks(files, source, None)
+    chunks, as_they_are = _chunks(files, source, None), _as_they_are
+    converters = {name: (convert or {}).get(name, as_they_are) for name in chunks.element_spec}
     parts = {
-        name: [np.zeros([0, *spec.shape[1:]], spec.dtype.as_numpy_dtype)]
+        name: [converters[name](np.zeros([0, *spec.shape[1:]], spec.dtype.as_numpy_dtype))]
         for name, spec in chunks.element_spec.items()
     }
-    every: Iterable[Any] = itertools.repeat(slice(None)) if keep is None else keep
+    every: Iterable[Any] = itertools.repeat(slice(None))
+    if keep is not None:
+        every = _recut(keep, _chunk_rows(chunks.element_spec))
     for chunk, chosen in zip(chunks.as_numpy_iterator(), every, strict=keep is not None):
         for name, values in chunk.items():
-            parts[name].append(values[chosen])
+            parts[name].append(converters[name](values[chosen]))
     return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def _as_they_are(values: Array) -> Array:
+    return values
+
+
+def _recut(parts: Iterable[Array], rows: int) -> Iterator[Array]:
+    """Gives the values of some arrays in arrays of `rows`; the last may have fewer."""
+    waiting = np.zeros(0, bool)
+    for part in parts:
+        waiting = np.concatenate([waiting, part])
+        while len(waiting) >= rows:
+            yield waiting[:rows]
+            waiting = waiting[rows:]
+    if len(waiting):
+        yield waiting
 
 
 def split_of(name: str, columns: Mapping[str, Array], label: str) -> Split:
@@ -176,8 +214,9 @@ def split_of(name: str, columns: Mapping[str, Array], label: str) -> Split:
     }
     layout = layout_of(specs)
     (matrices,) = rows.map(layout.pack).as_numpy_iterator()
-    memory = MemoryChunks(matrices, CHUNK_ROWS)
-    return Split(name, memory.dataset(), layout, columns[label], label, memory)
+    chunk_rows = _chunk_rows(specs)
+    memory = MemoryChunks(matrices, chunk_rows)
+    return Split(name, memory.dataset(), layout, columns[label], label, memory, chunk_rows)
 
 
 def _chunks(files: Sequence[str], source: Source, seed: int | None) -> tf.data.Dataset:
@@ -198,9 +237,19 @@ def _chunks(files: Sequence[str], source: Source, seed: int | None) -> tf.data.D
     def transform(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return dict(source.transform(parse_rows(examples, specs)))
 
-    return rows.batch(CHUNK_ROWS).map(
-        transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
+    def chunked(chunk_rows: int) -> tf.data.Dataset:
+        return rows.batch(chunk_rows).map(
+            transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        )
+
+    chunks = chunked(CHUNK_ROWS)
+    fitting = _chunk_rows(chunks.element_spec)
+    return chunks if fitting == CHUNK_ROWS else chunked(fitting)
+
+
+def _chunk_rows(specs: Mapping[str, tf.TensorSpec]) -> int:
+    """How many rows a chunk has: fewer, where rows are large."""
+    return int(np.clip(_CHUNK_BYTES // _row_bytes(specs), 1, CHUNK_ROWS))
 
 
 def _fits(
@@ -226,13 +275,13 @@ def _estimated_bytes(files: Sequence[str], chunks: tf.data.Dataset) -> float:
     """From the rows of the first file: counting them all would read everything twice."""
     sizes = [tf.io.gfile.stat(file).length for file in files]
     rows = records(files[:1]).batch(CHUNK_ROWS).reduce(0, lambda n, b: n + tf.shape(b)[0])
-    return float(int(rows) * sum(sizes) / max(1, sizes[0]) * _row_bytes(chunks))
+    return float(int(rows) * sum(sizes) / max(1, sizes[0]) * _row_bytes(chunks.element_spec))
 
 
-def _row_bytes(chunks: tf.data.Dataset) -> int:
-    """The bytes of a transformed row."""
-    specs = chunks.element_spec.values()
-    return sum(int(np.prod(spec.shape[1:])) * int(spec.dtype.size) for spec in specs)
+def _row_bytes(specs: Mapping[str, tf.TensorSpec]) -> int:
+    """The bytes of a transformed row; 1 at least."""
+    sizes = (int(np.prod(spec.shape[1:])) * int(spec.dtype.size) for spec in specs.values())
+    return max(1, sum(sizes))
 
 
 def _shuffle_rows(files: Sequence[str]) -> int:
@@ -245,10 +294,10 @@ def _shuffle_rows(files: Sequence[str]) -> int:
 
 def _shuffle_chunks(split: Split) -> int:
     """How many chunks the buffer takes: all of those that are in memory already."""
-    count = -(-split.rows // CHUNK_ROWS)
+    count = -(-split.rows // split.chunk_rows)
     if split.cached:
         return count
-    within = _SHUFFLE_BYTES // max(1, CHUNK_ROWS * _row_bytes(split.packed))
+    within = _SHUFFLE_BYTES // (split.chunk_rows * _row_bytes(split.packed.element_spec))
     return min(count, int(np.clip(within, _FEWEST_CHUNKS, _SHUFFLE_CHUNKS)))
 
 
@@ -291,10 +340,16 @@ def train_batches(
 
 
 def ordered_batches(
-    split: Split, batch_size: int = CHUNK_ROWS, packed: bool = False
+    split: Split, batch_size: int | None = None, packed: bool = False
 ) -> tf.data.Dataset:
-    """Gives `(features, label)` batches in the order of the split's labels."""
-    batches = _cut(split.packed, split.rows, batch_size)
+    """Gives `(features, label)` batches in the order of the split's labels.
+
+    Args:
+      split: The split.
+      batch_size: Rows a batch; None gives as many as a network takes well.
+      packed: As for `train_batches`.
+    """
+    batches = _cut(split.packed, split.rows, batch_size or split.call_rows)
     return batches.map(lambda matrices: _part(split, matrices, packed)).prefetch(tf.data.AUTOTUNE)
 
 

@@ -13,6 +13,7 @@ from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from contracts.columns import list_values
 from contracts.errors import DataError
+from models.data.file_columns import holds_files
 from models.data.representation import raw_sizes
 from models.data.text import text_of
 
@@ -44,9 +45,9 @@ def read_table(
       columns: The columns wanted, in this order; all of the schema's where None.
 
     Returns:
-      int64, float32 and string columns, and lists of float32 of the length that the schema's
-      representation has; rows in the order of `record_batches`. Bytes that are not UTF-8 are
-      escaped.
+      int64, float32 and string columns, binary ones for files, and lists of float32 of the
+      length that the schema's representation has; rows in the order of `record_batches`. Bytes
+      that are not UTF-8 are escaped.
 
     Raises:
       DataError: a cell holds another number of values.
@@ -69,7 +70,10 @@ class TableDecoder:
         wanted = schema_pb2.Schema(
             feature=[schema_pb2.Feature(name=name, type=known[name].type) for name in self._names]
         )
-        self._types = [_TYPES[known[name].type] for name in self._names]
+        self._types = [
+            pa.binary() if holds_files(known[name]) else _TYPES[known[name].type]
+            for name in self._names
+        ]
         self._decoder = ExamplesToRecordBatchDecoder(wanted.SerializeToString())
         sizes = raw_sizes(schema)
         self._sizes = [sizes.get(name, 1) for name in self._names]

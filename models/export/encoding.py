@@ -22,6 +22,9 @@ from models.tasks import find_task
 Array = np.ndarray[Any, Any]
 Tensors = dict[str, tf.Tensor]
 
+BATCH_ROWS = 8192
+_FILE_ROWS = 128  # rows with images: each takes a multiple of its size once decoded
+
 
 @dataclass(frozen=True)
 class EncodedFeature:
@@ -53,6 +56,7 @@ class Encoding:
       label: The label's name.
       classes: The label's classes as text, by id; empty for regression.
       inputs: By raw column, its name among the inputs of `serving_default`.
+      files: The raw columns that hold files.
       features: The features, in the order of their encoded columns; empty where the network
         does not join them in one flat layer.
       reference: The mean encoded row of rows of val: the point that attributions start from.
@@ -66,6 +70,12 @@ class Encoding:
     reference: tuple[float, ...]
     threshold: float | None
     inputs: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows to ask about in one call."""
+        return _FILE_ROWS if self.files else BATCH_ROWS
 
     def to_json(self) -> str:
         """Gives the text that the SavedModel keeps."""
@@ -84,6 +94,7 @@ def encoding_from_json(text: str) -> Encoding:
         threshold=fields["threshold"],
         inputs=fields.get("inputs")
         or {entry["feature"]: entry["input"] for entry in fields["features"]},
+        files=tuple(fields.get("files", ())),
     )
 
 
@@ -178,6 +189,7 @@ def describe(
         tuple(float(value) for value in reference),
         threshold,
         {column: serving_name(column) for column in problem.raw_columns()},
+        problem.file_columns(),
     )
 
 

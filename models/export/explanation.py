@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from models.export.loaded_model import BATCH_ROWS, Columns, LoadedModel
+from models.export.encoding import BATCH_ROWS
+from models.export.loaded_model import Columns, LoadedModel
 
 Array = np.ndarray[Any, Any]
 

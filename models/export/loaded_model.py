@@ -5,7 +5,7 @@ Everything is read from the SavedModel itself: neither config nor schema is need
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,10 @@ import tensorflow as tf
 
 from contracts.columns import MISSING_INT, MISSING_TEXT, list_values
 from contracts.errors import ModelError
-from models.export.encoding import Encoding, encoding_from_json
+from models.export.encoding import BATCH_ROWS, Encoding, encoding_from_json
 
 Array = np.ndarray[Any, Any]
 Columns = dict[str, Array]
-
-BATCH_ROWS = 8192
 
 _TYPES = {tf.float32: "number", tf.int64: "integer", tf.string: "text"}
 _ANSWERS = ("probabilities", "predictions")
@@ -66,7 +64,7 @@ class LoadedModel:
     def answers(self, columns: Columns) -> Columns:
         """All outputs of `serving_default`, as a client gets them."""
         serve = self.model.signatures["serving_default"]
-        parts = [serve(**part) for part in _batches(columns)]
+        parts = [serve(**part) for part in _batches(columns, self.encoding.rows_at_once)]
         return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
 
     def predict(self, columns: Columns) -> Array:
@@ -76,7 +74,8 @@ class LoadedModel:
 
     def encode(self, columns: Columns) -> Array:
         """The encoded matrix `[n, width]`."""
-        return np.concatenate([self.model.encode(part).numpy() for part in _batches(columns)])
+        parts = _batches(columns, self.encoding.rows_at_once)
+        return np.concatenate([self.model.encode(part).numpy() for part in parts])
 
     def head(self, encoded: Array) -> Array:
         """Predictions from encoded rows, in the form of `predict`."""
@@ -160,6 +159,8 @@ def _column(table: pa.Table, feature: str, spec: tf.TensorSpec) -> Array:
         return list_values(feature, column, int(spec.shape[1]), table.num_rows)
     missing = {tf.float32: float("nan"), tf.int64: MISSING_INT, tf.string: MISSING_TEXT}[dtype]
     kind = {tf.float32: pa.float32(), tf.int64: pa.int64(), tf.string: pa.string()}[dtype]
+    if feature in table.column_names and pa.types.is_binary(table[feature].type):
+        kind, missing = pa.binary(), MISSING_TEXT.encode()
     if feature not in table.column_names:
         column = pa.nulls(table.num_rows, kind)
     else:
@@ -169,12 +170,10 @@ def _column(table: pa.Table, feature: str, spec: tf.TensorSpec) -> Array:
     return values
 
 
-def _batches(columns: Columns) -> list[dict[str, tf.Tensor]]:
+def _batches(columns: Columns, size: int) -> Iterator[dict[str, tf.Tensor]]:
     rows = len(next(iter(columns.values())))
-    return [
-        {name: tf.constant(column[start : start + BATCH_ROWS]) for name, column in columns.items()}
-        for start in range(0, max(rows, 1), BATCH_ROWS)
-    ]
+    for start in range(0, max(rows, 1), size):
+        yield {name: tf.constant(column[start : start + size]) for name, column in columns.items()}
 
 
 def _over(function: Any, matrix: Array) -> Array:

@@ -15,8 +15,6 @@ from models.tasks import find_task
 
 Array = np.ndarray[Any, Any]
 
-BATCH_ROWS = 8192
-
 
 class Scorer:
     """A loaded SavedModel that gives the score of each row.
@@ -31,25 +29,31 @@ class Scorer:
         self._output = find_task(task).score_output
         encoding = encoding_from_json(self._module.encoding().numpy().decode())
         self.threshold = encoding.threshold
+        self._rows_at_once = encoding.rows_at_once
 
     def examples(self, batches: Iterable[Array]) -> Array:
         """Scores serialized `tf.Example`s, given in batches."""
         function = self._module.signatures["examples"]
         (name,) = function.structured_input_signature[1]
-        return _joined(function(**{name: tf.constant(batch)})[self._output] for batch in batches)
+        size = self._rows_at_once
+        return _joined(
+            function(**{name: tf.constant(batch[start : start + size])})[self._output]
+            for batch in batches
+            for start in range(0, len(batch), size)
+        )
 
     def columns(self, columns: Mapping[str, Array]) -> Array:
         """Scores the named inputs of `serving_default`, equally long."""
         function = self._module.signatures["serving_default"]
-        rows = len(next(iter(columns.values())))
+        rows, size = len(next(iter(columns.values()))), self._rows_at_once
         return _joined(
             function(
                 **{
-                    name: tf.constant(values[start : start + BATCH_ROWS])
+                    name: tf.constant(values[start : start + size])
                     for name, values in columns.items()
                 }
             )[self._output]
-            for start in range(0, rows, BATCH_ROWS)
+            for start in range(0, rows, size)
         )
 
 

@@ -17,11 +17,14 @@ class Encoding:
       encode: From the port, its tensor and the Keras module to the encoded tensor.
       design: What the values are to the baseline models: numbers, or ids below the port's
         size; None where those models cannot take them.
+      to_numbers: From a row's values of any shape to the port's `size` numbers, for the
+        baseline models; None where the values are these numbers.
     """
 
     dtype: Literal["float32", "int64"]
     encode: Callable[[InputSpec, Any, Any], Any]
     design: Literal["numbers", "ids"] | None = None
+    to_numbers: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from contracts.errors import ConfigError
 from models.features.boolean import BooleanSpec
 from models.features.categorical import CategoricalSpec
 from models.features.cyclic import CyclicSpec
+from models.features.image import ImageSpec
 from models.features.kind import FeatureKind
 from models.features.numeric import NumericSpec
 from models.features.python import PythonSpec
@@ -25,6 +26,7 @@ KINDS: Mapping[str, type[FeatureKind]] = {
     "categorical": CategoricalSpec,
     "vocabulary": VocabularySpec,
     "numeric": NumericSpec,
+    "image": ImageSpec,
     "python": PythonSpec,
     "window": WindowSpec,
 }

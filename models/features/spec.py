@@ -152,6 +152,11 @@ class FeaturesSpec(Spec):
         sizes = {name: kind.raw_size() for name, kind in self.raw_columns().items()}
         return {**sizes, self.label.name: self.label.steps or 1}
 
+    def file_columns(self) -> tuple[str, ...]:
+        """The raw columns that hold files."""
+        columns = self.raw_columns().items()
+        return tuple(name for name, spec in columns if spec.raw_values == "files")
+
     def not_offered(self) -> dict[str, tuple[str, ...]]:
         """What the kinds of some features do not offer: it is not measured for these."""
         missing: dict[str, list[str]] = {}

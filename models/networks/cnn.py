@@ -76,7 +76,9 @@ def _check_pixels(spec: CnnSpec, inputs: Sequence[InputSpec]) -> None:
     others = [
         port.name
         for port in inputs
-        if port.encoding.design != "numbers" or isinstance(port.encoding, JointEncoding)
+        if port.encoding.design != "numbers"
+        or port.encoding.to_numbers is not None
+        or isinstance(port.encoding, JointEncoding)
     ]
     if others or width != math.prod(spec.shape):
         raise ConfigError(

@@ -28,3 +28,18 @@ def flights(out: Path, force: bool) -> int:
         f"{len(report.files)} spans in {report.out}"
     )
     return 0
+
+
+@data.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("data/digits"), show_default=True
+)
+@click.option("--force", is_flag=True, help="Write them again.")
+def digits(out: Path, force: bool) -> int:
+    """Write 5,000 handwritten digits of MNIST, a folder of PNGs for each digit."""
+    from examples.digits.images import write_digits
+
+    report = write_digits(out, force)
+    verb = "wrote" if report.written else "already there:"
+    click.echo(f"{verb} {report.rows:,} images in {report.out}")
+    return 0

@@ -131,7 +131,10 @@ def require_same_data(recording: Recording) -> None:
     from components.example_gen.fingerprint import fingerprint
 
     ingest = recording.config.ingest(str(recording.folder / CONFIG_TEXT))
-    found, recorded = fingerprint(select_files(ingest)), recording.summary.digests.data or "none"
+    found, recorded = (
+        fingerprint(select_files(ingest), ingest),
+        recording.summary.digests.data or "none",
+    )
     if found != recorded:
         raise DataError(
             "the data are not those of the run: digests.data differs",

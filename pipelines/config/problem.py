@@ -124,6 +124,7 @@ class KelpConfig(Spec):
             columns=self.columns(),
             numbers=tuple(numbers),
             lists={name: size for name, size in sizes.items() if size > 1},
+            files=self.declared_problem().file_columns(),
             label=self.label.name,
             task=self.task,
             where=where,

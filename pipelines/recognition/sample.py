@@ -10,6 +10,7 @@ import pyarrow as pa
 from components.example_gen import kinds
 from components.example_gen.config import DataSpec, IngestSpec
 from components.example_gen.files import Selection
+from components.example_gen.image_files import PATH_COLUMN, class_batches, class_files, image_column
 from components.example_gen.reading import csv_batches, csv_header, open_parquet, parquet_batches
 from components.example_gen.text_encoding import UTF8, open_text
 from contracts.errors import DataError
@@ -74,7 +75,7 @@ def look_spec(path: str, where: str) -> IngestSpec:
 
 def likely_delimiter(selection: Selection, encoding: str = UTF8) -> str:
     """The delimiter that the first line of the first CSV file uses most."""
-    if selection.format == "parquet":
+    if selection.format != "csv":
         return ","
     with open_text(selection.sources[0].path, encoding) as file:
         line = file.readline(_HEAD_BYTES)
@@ -85,6 +86,8 @@ def column_names(path: str, spec: IngestSpec, selection: Selection) -> list[str]
     """The columns of one file, in its order."""
     if selection.format == "csv":
         return csv_header(path, spec)
+    if selection.format == "images":
+        return [image_column(spec), spec.label, PATH_COLUMN]
     with open_parquet(path) as file:
         return list(file.schema_arrow.names)
 
@@ -119,6 +122,8 @@ def count_rows(selection: Selection) -> int:
     paths = [source.path for source in selection.sources]
     if selection.format == "parquet":
         return sum(_parquet_rows(path) for path in paths)
+    if selection.format == "images":
+        return sum(len(class_files(path)) for path in paths)
     head = _head(paths[0])
     size = sum(map(file_size, paths))
     return max(0, int(size * head.count(b"\n") / max(1, len(head))) - 1)
@@ -147,7 +152,7 @@ def to_column(name: str, chunks: pa.ChunkedArray, spec: IngestSpec, selection: S
         moments = column_moments(values, spec.dates[name].format)
         if moments is not None:
             return Column(name, TIME, iso_text(moments), moments)
-    if selection.format == "csv":
+    if selection.format != "parquet":
         form = spec.number_form(name)
         kind = kinds.kind_of_text(values, form=form)
         parsed = kinds.parse(values, kind, form)
@@ -164,6 +169,8 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     if selection.format == "csv":
         return csv_batches(path, names, spec)
+    if selection.format == "images":
+        return class_batches(path, names, spec)
     with open_parquet(path) as file:
         groups = range(file.metadata.num_row_groups)
     return parquet_batches(path, groups, names)

@@ -348,7 +348,7 @@ def test_the_executor_describes_what_it_wrote(tmp_path: Path) -> None:
     assert json.loads(examples.get_string_custom_property("ignored_columns")) == ["day", "unused"]
     assert examples.get_string_custom_property("payload_format") == "FORMAT_TF_EXAMPLE"
     assert examples.get_string_custom_property("file_format") == "tfrecords_gzip"
-    digest = fingerprint(select_files(spec))
+    digest = fingerprint(select_files(spec), spec)
     assert examples.get_string_custom_property("input_fingerprint") == digest
     assert examples.get_int_custom_property("files") == 1
     assert spans_of(examples) == {

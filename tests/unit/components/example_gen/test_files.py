@@ -133,18 +133,18 @@ def test_the_fingerprint_is_of_content_alone(tmp_path: Path) -> None:
     file = write(tmp_path / "a.csv")
     write(tmp_path / "b.csv", "a,y\n2,1\n")
     spec = ingest_spec(tmp_path)
-    before = fingerprint(select_files(spec))
+    before = fingerprint(select_files(spec), spec)
     os.utime(file, (1, 1))
-    assert fingerprint(select_files(spec)) == before
+    assert fingerprint(select_files(spec), spec) == before
     file.rename(tmp_path / "z.csv")
-    assert fingerprint(select_files(spec)) == before
+    assert fingerprint(select_files(spec), spec) == before
     write(tmp_path / "z.csv", "a,y\n1,1\n")
-    assert fingerprint(select_files(spec)) != before
+    assert fingerprint(select_files(spec), spec) != before
 
 
 def test_the_fingerprint_tells_spans_apart(tmp_path: Path) -> None:
     write(tmp_path / "1.csv")
     spec = ingest_spec(tmp_path / "{SPAN}.csv")
-    before = fingerprint(select_files(spec))
+    before = fingerprint(select_files(spec), spec)
     (tmp_path / "1.csv").rename(tmp_path / "2.csv")
-    assert fingerprint(select_files(spec)) != before
+    assert fingerprint(select_files(spec), spec) != before

@@ -91,7 +91,7 @@ def test_the_same_files_are_selected_with_the_same_fingerprint(tree: Path, there
             (Path(one.path).relative_to(tree).as_posix(), one.span, one.version)
             for one in local.sources
         ], pattern
-        assert fingerprint(remote) == fingerprint(local)
+        assert fingerprint(remote, ingest_spec(there)) == fingerprint(local, ingest_spec(tree))
 
 
 def _columns(path: str, **changes):

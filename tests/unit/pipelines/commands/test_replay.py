@@ -57,7 +57,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _summarize(run: Path, loaded: LoadedConfig, **more: Any) -> None:
-    data = fingerprint(select_files(loaded.config.ingest("demo.yaml")))
+    ingest = loaded.config.ingest("demo.yaml")
+    data = fingerprint(select_files(ingest), ingest)
     source = source_digest("pipelines.graph")
     summary = summary_of(
         name="demo",

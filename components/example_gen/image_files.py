@@ -1,0 +1,211 @@
+"""Images as raw data: a folder of class folders, or a column of paths or of bytes.
+
+Examples hold the encoded bytes. Nothing is decoded here: memory holds a few megabytes of
+files at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from components.example_gen import kinds
+from components.example_gen.config import IngestSpec
+from contracts.errors import ConfigError, DataError
+from contracts.images import IMAGE_SUFFIXES, is_image_name
+from contracts.storage.location import is_remote
+from contracts.storage.objects import open_stream
+
+PATH_COLUMN = "path"
+PIECE_FILES = 512
+_BATCH_BYTES = 16 << 20
+_UNKNOWN_BYTES = 1 << 20  # of a file in a bucket, until it is read
+
+
+def holds_images(folder: Path) -> bool:
+    """Whether a folder has image files in it or below."""
+    return next(_image_files(folder), None) is not None
+
+
+def class_files(folder: str) -> list[tuple[str | None, str]]:
+    """Gives the images of a folder of class folders: the class, and the path below the folder.
+
+    An image that is in no class folder has no class.
+    """
+    relative = sorted(path.relative_to(folder).as_posix() for path in _image_files(Path(folder)))
+    return [(path.partition("/")[0] if "/" in path else None, path) for path in relative]
+
+
+def folder_kinds(folder: str, spec: IngestSpec) -> tuple[dict[str, str], int]:
+    """Gives the kinds of the columns that a folder of class folders gives, and its rows.
+
+    Raises:
+      ConfigError: the config does not have one image.
+    """
+    files = class_files(folder)
+    names = pa.array([name for name, _ in files], pa.string())
+    found = {
+        image_column(spec): kinds.TEXT,
+        spec.label: kinds.kind_of_text(names),
+        PATH_COLUMN: kinds.TEXT,
+    }
+    return found, len(files)
+
+
+def image_column(spec: IngestSpec) -> str:
+    """The name of the column of a folder's images.
+
+    Raises:
+      ConfigError: the config has no image, or several.
+    """
+    if len(spec.files) == 1:
+        return spec.files[0]
+    raise ConfigError(
+        "data.path is a folder of images, which gives one column of images",
+        where=f"{spec.where}: features",
+        expected="one feature of type image",
+        received=", ".join(spec.files) or "no such feature",
+        fix="add a feature of type image, or write a table with a column of paths for each",
+    )
+
+
+def folder_batches(folder: str, piece: int, spec: IngestSpec) -> Iterator[pa.RecordBatch]:
+    """Streams a piece of a folder of class folders, see `PIECE_FILES`: image, label and path."""
+    yield _table(class_files(folder)[piece * PIECE_FILES : (piece + 1) * PIECE_FILES], spec)
+
+
+def class_batches(folder: str, names: Sequence[str], spec: IngestSpec) -> Iterator[pa.RecordBatch]:
+    """Streams columns of a folder of class folders without reading its files."""
+    files = class_files(folder)
+    for first in range(0, len(files), PIECE_FILES):
+        yield _table(files[first : first + PIECE_FILES], spec).select(list(names))
+
+
+def _table(files: Sequence[tuple[str | None, str]], spec: IngestSpec) -> pa.RecordBatch:
+    columns = {
+        image_column(spec): pa.array([path for _, path in files], pa.string()),
+        spec.label: pa.array([name for name, _ in files], pa.string()),
+        PATH_COLUMN: pa.array([path for _, path in files], pa.string()),
+    }
+    return pa.record_batch(list(columns.values()), names=list(columns))
+
+
+def small_batches(
+    batch: pa.RecordBatch, table: str, files: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Cuts a batch so that the images of each part take a few megabytes.
+
+    Args:
+      batch: Raw columns.
+      table: The file that they come from, or the folder of class folders.
+      files: The columns that hold images, as paths or as bytes.
+    """
+    sizes = np.zeros(batch.num_rows, np.int64)
+    for name in files:
+        sizes += _sizes(batch.column(name), table)
+    parts = (np.cumsum(sizes) - sizes) // _BATCH_BYTES
+    starts = np.flatnonzero(np.diff(parts, prepend=-1))
+    for start, end in zip(starts, [*starts, batch.num_rows][1:], strict=True):
+        yield batch.slice(int(start), int(end - start))
+
+
+def file_contents(values: pa.Array, table: str, first_row: int, name: str) -> pa.Array:
+    """Gives the encoded bytes of a column of paths; a column of bytes is given as it is.
+
+    Args:
+      values: Paths, relative to the folder of the table, or bytes; null is missing.
+      table: The file that they come from, or the folder of class folders.
+      first_row: How many rows of the table lie before.
+      name: The column, for errors.
+
+    Raises:
+      DataError: A file cannot be read.
+    """
+    if not holds_paths(values.type):
+        return values
+    contents: list[bytes | None] = []
+    for row, path in enumerate(values.to_pylist(), first_row + 1):
+        try:
+            contents.append(_content(place_of(path, table)) if path else None)
+        except OSError as error:
+            raise DataError(
+                f"the image {path} cannot be read",
+                where=f"{table}, row {row}, column {name}",
+                expected=f"a file below {_folder(table)}, or an absolute path",
+                received=error.strerror or str(error),
+                fix="correct the path, bring the file, or leave the row out",
+            ) from error
+    return pa.array(contents, pa.binary())
+
+
+def holds_paths(kind: pa.DataType) -> bool:
+    """Whether a column of images holds paths, as opposed to bytes."""
+    if pa.types.is_dictionary(kind):
+        return holds_paths(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def refuse_lone_images(paths: Sequence[str], where: str) -> None:
+    """Refuses a data path that names image files.
+
+    Raises:
+      ConfigError: one of the paths is an image.
+    """
+    lone = next((path for path in paths if is_image_name(Path(path))), None)
+    if lone is not None:
+        raise ConfigError(
+            "data.path names image files, which say nothing of their classes",
+            where=f"{where}: data.path",
+            expected="the folder of the class folders, or a table with a column of paths",
+            received=lone,
+            fix=f"data.path: {Path(lone).parent.parent}",
+        )
+
+
+def _image_files(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+        for name in names:
+            if not name.startswith((".", "_")) and name.lower().endswith(IMAGE_SUFFIXES):
+                yield Path(parent, name)
+
+
+def _sizes(values: pa.Array, table: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    if not holds_paths(values.type):
+        lengths = [0 if value is None else len(value) for value in values.to_pylist()]
+    else:
+        lengths = [_size(place_of(path, table)) if path else 0 for path in values.to_pylist()]
+    return np.array(lengths, np.int64)
+
+
+def _size(place: str) -> int:
+    if is_remote(place):
+        return _UNKNOWN_BYTES
+    try:
+        return Path(place).stat().st_size
+    except OSError:  # reported, with its row, where the file is read
+        return 0
+
+
+def _content(place: str) -> bytes:
+    with open_stream(place, compression=None) as file:
+        content: bytes = file.read()
+    return content
+
+
+def place_of(path: str, table: str) -> str:
+    """Where a file lies that a table names."""
+    if is_remote(path) or Path(path).is_absolute():
+        return path
+    return f"{_folder(table)}/{path}"
+
+
+def _folder(table: str) -> str:
+    """The folder that paths are relative to."""
+    if is_remote(table):
+        return table.rpartition("/")[0]
+    return table if Path(table).is_dir() else str(Path(table).parent)

@@ -1,0 +1,1 @@
+"""Handwritten digits: 5,000 images of MNIST in a folder a class."""

@@ -1,0 +1,1 @@
+"""Encoders: from the values of a feature, such as pixels, to a vector of the network."""

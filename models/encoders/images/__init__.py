@@ -1,0 +1,1 @@
+"""Encoders of images: one module and one row of `spec.py` each."""

@@ -1,0 +1,100 @@
+"""Images: decoded, resized and scaled inside the graph, and encoded by layers of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from contracts.images import MAX_PIXELS
+from models.encoders.images.spec import CnnEncoder, ImageEncoderSpec
+from models.features.kind import FeatureKind, RawValues
+from models.features.ports import Encoding, InputSpec
+
+if TYPE_CHECKING:
+    from models.features.learned import Learned
+    from models.features.tensors import RawColumns, Tensors
+
+Array = np.ndarray[Any, Any]
+
+_SCALES: Mapping[str, tuple[float, float]] = {"unit": (0.0, 255.0), "symmetric": (127.5, 127.5)}
+_DESIGN_SIDE = 16
+
+
+class ImageSpec(FeatureKind):
+    """An image: PNG, JPEG, BMP, or the first frame of a GIF; an absent one is black.
+
+    Attributes:
+      height: Rows of pixels that the network sees.
+      width: Columns of pixels that the network sees.
+      channels: 1 for gray, 3 for colour.
+      fit: How an image of another aspect becomes one of these: `crop` cuts what exceeds them,
+        `pad` adds black bars.
+      scale: Pixels from 0 to 1 (`unit`), or from -1 to 1 (`symmetric`).
+      max_pixels: An image of more pixels is refused before it is decoded.
+      encoder: The layers between the pixels and the other features.
+    """
+
+    type: str = "image"
+    height: int = Field(ge=1, le=2048)
+    width: int = Field(ge=1, le=2048)
+    channels: Literal[1, 3] = 3
+    fit: Literal["crop", "pad"] = "pad"
+    scale: Literal["unit", "symmetric"] = "unit"
+    max_pixels: int = Field(MAX_PIXELS, ge=1)
+    encoder: ImageEncoderSpec = CnnEncoder()
+
+    raw_values: ClassVar[RawValues] = "files"
+    new_values: ClassVar[bool] = True
+
+    @classmethod
+    def transform(cls, specs: Mapping[str, Any], raw: RawColumns) -> Tensors:
+        """Decodes and scales the images of each feature."""
+        import tensorflow as tf
+
+        from models.features.pixels import PixelForm, decode_images
+
+        outputs: Tensors = {}
+        for name, spec in specs.items():
+            form = PixelForm(spec.height, spec.width, spec.channels, spec.fit, spec.max_pixels)
+            pixels = decode_images(tf.squeeze(raw.values(name), axis=1), form)
+            offset, divisor = _SCALES[spec.scale]
+            outputs[name] = (pixels - offset) / divisor
+        return outputs
+
+    def value_port(self, name: str, learned: Learned) -> InputSpec:
+        """Pixels, encoded by the configured layers."""
+        encode = partial(_encode, self.encoder)
+        design = partial(_small_gray, _SCALES[self.scale])
+        return InputSpec(
+            name,
+            "image",
+            size=len(design(np.zeros([1, *self.shape], np.float32))[0]),
+            shape=self.shape,
+            own=Encoding("float32", encode, "numbers", to_numbers=design),
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the transformed pixels."""
+        return self.height, self.width, self.channels
+
+
+def _encode(encoder: ImageEncoderSpec, port: InputSpec, pixels: Any, keras_module: Any) -> Any:
+    return encoder.encode(pixels, f"{port.name}_image", keras_module)
+
+
+def _small_gray(scale: tuple[float, float], pixels: Array) -> Array:
+    """Gray pixels `[rows, n]` of a small copy, for models that know nothing of pictures."""
+    offset, divisor = scale
+    rows, height, width, _ = pixels.shape
+    step = -(-max(height, width) // _DESIGN_SIDE)
+    gray = pixels.mean(axis=-1, dtype=np.float32)
+    padded = np.pad(gray, [(0, 0), (0, -height % step), (0, -width % step)], mode="edge")
+    blocks = padded.reshape(rows, padded.shape[1] // step, step, padded.shape[2] // step, step)
+    small = blocks.mean(axis=(2, 4), dtype=np.float32)
+    levels: Array = (small * divisor + offset) / np.float32(255.0)
+    return levels.reshape(rows, small.shape[1] * small.shape[2])

@@ -1,0 +1,205 @@
+"""Encoded images to pixels by TensorFlow's core operations: the graph loads in any server.
+
+An image with more pixels than allowed is never decoded: its size is read from its header. One
+that cannot be decoded ends the call; an absent one is all zeros.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import tensorflow as tf
+
+_GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601
+_PNG = b"\x89PNG"
+_ORIENTATION = 0x0112
+_EXIF = tuple(b"Exif\x00\x00")
+
+
+@dataclass(frozen=True)
+class PixelForm:
+    """What becomes of every image.
+
+    Attributes:
+      height: Rows of pixels.
+      width: Columns of pixels.
+      channels: 1 for gray, 3 for colour.
+      fit: Whether what exceeds the form is cropped, or the rest of the form is black.
+      max_pixels: How many pixels an encoded image may have.
+    """
+
+    height: int
+    width: int
+    channels: int
+    fit: Literal["crop", "pad"]
+    max_pixels: int
+
+
+def decode_images(contents: tf.Tensor, form: PixelForm) -> tf.Tensor:
+    """Decodes images.
+
+    Args:
+      contents: `[batch]`: PNG, JPEG, BMP or GIF, of which the first frame counts; empty where
+        the image is absent.
+      form: Size and channels.
+
+    Returns:
+      float32 `[batch, height, width, channels]` from 0 to 255.
+    """
+    shape = (form.height, form.width, form.channels)
+
+    def pixels(content: tf.Tensor) -> tf.Tensor:
+        absent = tf.equal(tf.strings.length(content), 0)
+        return tf.cond(absent, lambda: tf.zeros(shape), lambda: _pixels(content, form))
+
+    decoded = tf.map_fn(pixels, contents, fn_output_signature=tf.TensorSpec(shape, tf.float32))
+    return tf.ensure_shape(decoded, [None, *shape])
+
+
+def _pixels(content: tf.Tensor, form: PixelForm) -> tf.Tensor:
+    is_jpeg = tf.equal(tf.strings.substr(content, 0, 2), b"\xff\xd8")
+    data = tf.io.decode_raw(content, tf.uint8)
+    orientation, height, width = tf.cond(
+        is_jpeg, lambda: _jpeg_header(data), lambda: (tf.constant(1), *_plain_size(content, data))
+    )
+    pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
+    # What is too large is refused as no image at all, before memory is taken for it.
+    allowed = tf.where(pixels <= form.max_pixels, content, tf.strings.substr(content, 0, 2))
+    decoded = tf.cond(is_jpeg, lambda: _decode_jpeg(allowed), lambda: _decode_other(allowed))
+    coloured = _to_channels(tf.cast(decoded, tf.float32), form.channels)
+    return _resize(_upright(coloured, orientation), form)
+
+
+def _decode_jpeg(content: tf.Tensor) -> tf.Tensor:
+    # The accurate method is that of Pillow, to the last bit.
+    return tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def _decode_other(content: tf.Tensor) -> tf.Tensor:
+    """As many channels as the file has."""
+    decoded = tf.io.decode_image(content, channels=0, expand_animations=False)
+    return tf.ensure_shape(decoded, [None, None, None])
+
+
+def _to_channels(decoded: tf.Tensor, channels: int) -> tf.Tensor:
+    """Gray or colour; what is transparent keeps its colour."""
+    is_gray = tf.shape(decoded)[-1] < 3
+    if channels == 3:
+        return tf.cond(
+            is_gray, lambda: tf.repeat(decoded[..., :1], 3, axis=-1), lambda: decoded[..., :3]
+        )
+    weights = tf.constant(_GRAY)
+    return tf.cond(
+        is_gray,
+        lambda: decoded[..., :1],
+        lambda: tf.reduce_sum(decoded[..., :3] * weights, axis=-1, keepdims=True),
+    )
+
+
+def _resize(image: tf.Tensor, form: PixelForm) -> tf.Tensor:
+    """Scales bilinearly, aspect kept, around the centre; a smaller image is smoothed first."""
+    size = tf.cast(tf.shape(image)[:2], tf.float32)
+    target = tf.constant([form.height, form.width], tf.float32)
+    ratios = target / size
+    scale = tf.reduce_max(ratios) if form.fit == "crop" else tf.reduce_min(ratios)
+    scales = tf.stack([scale, scale])
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=image[None],
+        size=[form.height, form.width],
+        scale=scales,
+        translation=(target - size * scales) / 2.0,
+        kernel_type="triangle",
+        antialias=True,
+    )
+    return tf.ensure_shape(resized[0], [form.height, form.width, form.channels])
+
+
+def _upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """Undoes what EXIF says of how the camera was held."""
+
+    def one_of(*values: int) -> tf.Tensor:
+        return tf.reduce_any(tf.equal(orientation, list(values)))
+
+    image = tf.cond(orientation >= 5, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
+    image = tf.cond(one_of(2, 3, 6, 7), lambda: image[:, ::-1], lambda: image)
+    return tf.cond(one_of(3, 4, 7, 8), lambda: image[::-1], lambda: image)
+
+
+def _plain_size(content: tf.Tensor, data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Height and width of a PNG, GIF or BMP; anything else has none, and is not decoded."""
+    is_png = tf.equal(tf.strings.substr(content, 0, 4), _PNG)
+    is_gif = tf.equal(tf.strings.substr(content, 0, 3), b"GIF")
+    png = (_number(data, 20, 4), _number(data, 16, 4))
+    gif = (_number(data, 8, 2, little=True), _number(data, 6, 2, little=True))
+    bmp = (tf.abs(_number(data, 22, 4, little=True)), _number(data, 18, 4, little=True))
+    height, width = (
+        tf.where(is_png, a, tf.where(is_gif, b, c)) for a, b, c in zip(png, gif, bmp, strict=True)
+    )
+    return height, width
+
+
+def _jpeg_header(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Orientation, height and width, from the segments before the first scan."""
+    size = tf.size(data)
+
+    def has_more(place: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
+        marker = _number(data, place, 2)
+        return (place + 9 < size) & (marker >= 0xFF00) & tf.not_equal(marker, 0xFFDA)
+
+    def step(
+        place: tf.Tensor, orientation: tf.Tensor, height: tf.Tensor, width: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        marker = _number(data, place + 1, 1)
+        is_table = tf.reduce_any(tf.equal(marker, [0xC4, 0xC8, 0xCC]))
+        is_frame = (marker >= 0xC0) & (marker <= 0xCF) & ~is_table
+        is_exif = tf.equal(marker, 0xE1) & tf.reduce_all(
+            tf.equal(_bytes(data, place + 4, 6), tf.constant(_EXIF))
+        )
+        found = tf.cond(is_exif, lambda: _orientation(data, place + 10), lambda: orientation)
+        after = tf.where(tf.equal(marker, 0xFF), 1, 2 + _number(data, place + 2, 2))
+        return (
+            place + after,
+            found,
+            tf.where(is_frame, _number(data, place + 5, 2), height),
+            tf.where(is_frame, _number(data, place + 7, 2), width),
+        )
+
+    start = (tf.constant(2), tf.constant(1), tf.constant(0), tf.constant(0))
+    _, orientation, height, width = tf.while_loop(has_more, step, start)
+    return orientation, height, width
+
+
+def _orientation(data: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+    """What the first directory of a TIFF header says; 1, upright, where it says nothing."""
+    little = tf.equal(_number(data, start, 1), ord("I"))
+    first = start + _number_of(data, start + 4, 4, little)
+    fits = (first > 0) & (first + 2 <= tf.size(data))
+    count = tf.where(fits, _number_of(data, first, 2, little), 0)
+    count = tf.clip_by_value(count, 0, (tf.size(data) - first - 2) // 12)
+    places = first + 2 + 12 * tf.range(count)
+    tags, values = (_number_of(data, places + skip, 2, little) for skip in (0, 8))
+    found = tf.reduce_max(tf.where(tf.equal(tags, _ORIENTATION), values, 0))
+    return tf.where((found >= 1) & (found <= 8), found, 1)
+
+
+def _number_of(data: tf.Tensor, place: tf.Tensor, size: int, little: tf.Tensor) -> tf.Tensor:
+    return tf.where(little, _number(data, place, size, little=True), _number(data, place, size))
+
+
+def _number(
+    data: tf.Tensor, place: tf.Tensor | int, size: int, *, little: bool = False
+) -> tf.Tensor:
+    """The integers at some places; 0 beyond the end."""
+    powers = [256**power for power in range(size)]
+    weights = tf.constant(powers if little else powers[::-1], tf.int64)
+    whole = tf.reduce_sum(tf.cast(_bytes(data, place, size), tf.int64) * weights, axis=-1)
+    # Four bytes may say more than an int32 holds: as in the formats, that is below 0.
+    return tf.bitcast(tf.cast(whole, tf.uint32), tf.int32)
+
+
+def _bytes(data: tf.Tensor, place: tf.Tensor | int, size: int) -> tf.Tensor:
+    places = tf.convert_to_tensor(place)[..., None] + tf.range(size)
+    inside = (places >= 0) & (places < tf.size(data))
+    padded = tf.concat([data, tf.zeros([1], tf.uint8)], axis=0)
+    return tf.cast(tf.gather(padded, tf.where(inside, places, tf.size(data))), tf.int32)
