@@ -91,8 +91,11 @@ def parquet_batches(
 def _row_bytes(file: pq.ParquetFile, row_groups: Sequence[int]) -> int:
     """The bytes of a row, decompressed: a column may hold images."""
     groups = [file.metadata.row_group(group) for group in row_groups]
-    rows = sum(group.num_rows for group in groups)
-    return max(1, int(sum(group.total_byte_size for group in groups)) // max(1, rows))
+    rows, size = (
+        sum(int(getattr(group, name)) for group in groups)
+        for name in ("num_rows", "total_byte_size")
+    )
+    return max(1, size // max(1, rows))
 
 
 def place(path: str, row: int, value: str, encoding: str = UTF8) -> str:

@@ -48,7 +48,6 @@ class ImageSpec(FeatureKind):
     encoder: ImageEncoderSpec = CnnEncoder()
 
     raw_values: ClassVar[RawValues] = "files"
-    new_values: ClassVar[bool] = True
 
     @classmethod
     def transform(cls, specs: Mapping[str, Any], raw: RawColumns) -> Tensors:

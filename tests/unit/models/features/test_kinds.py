@@ -61,7 +61,7 @@ def test_a_kind_may_be_derived_from_one_of_kelps(kind):
         pass
 
     keys = {"type": "my_project.kinds:Derived", "period": 24, "function": "a.b:c"}
-    keys["steps"] = 24
+    keys |= {"steps": 24, "height": 8, "width": 8}
     fields = {key: value for key, value in keys.items() if key in kind.model_fields}
     spec = Derived.model_validate(fields)
     assert spec.user_code()
@@ -83,7 +83,7 @@ def test_what_a_kind_does_not_offer_is_listed_and_kelps_kinds_offer_all():
     assert all(
         not kind.model_construct(type=name).not_offered()
         for name, kind in KINDS.items()
-        if name not in ("python", "window")
+        if name not in ("python", "window", "image")
     )
     assert all(issubclass(kind, FeatureKind) for kind in KINDS.values())
 
