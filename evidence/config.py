@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from contracts.results.evidence import Severity
 from contracts.spec import Spec
+from models.stresses.images import ImageStress
+from models.stresses.kind import Stress
+from models.stresses.texts import TextStress
 from models.training.operating_point import CostSpec
 
 
@@ -106,14 +109,7 @@ class FairnessSpec(Spec):
     severity: Severity = "block"
 
 
-class _Stress(Spec):
-    """What the main metric may lose under a stress; None only reports."""
-
-    max_drop: float | None = Field(None, ge=0)
-    severity: Severity = "block"
-
-
-class NoiseSpec(_Stress):
+class NoiseSpec(Stress):
     """Gaussian noise on numeric features, in standard deviations of the column."""
 
     kind: Literal["noise"] = "noise"
@@ -121,7 +117,7 @@ class NoiseSpec(_Stress):
     scale: float = Field(0.1, gt=0)
 
 
-class MissingSpec(_Stress):
+class MissingSpec(Stress):
     """Values go missing in a share of the rows, column by column."""
 
     kind: Literal["missing"] = "missing"
@@ -129,7 +125,7 @@ class MissingSpec(_Stress):
     share: float = Field(0.1, gt=0, le=1)
 
 
-class UnseenSpec(_Stress):
+class UnseenSpec(Stress):
     """A share of the rows gets a category that train never showed."""
 
     kind: Literal["unseen"] = "unseen"
@@ -137,7 +133,7 @@ class UnseenSpec(_Stress):
     share: float = Field(0.1, gt=0, le=1)
 
 
-class UnitsSpec(_Stress):
+class UnitsSpec(Stress):
     """A share of the rows comes in another unit: `value * factor + offset`."""
 
     kind: Literal["units"] = "units"
@@ -147,7 +143,7 @@ class UnitsSpec(_Stress):
     share: float = Field(0.1, gt=0, le=1)
 
 
-class AdversarialSpec(_Stress):
+class AdversarialSpec(Stress):
     """The fast gradient sign method on numeric features (Goodfellow et al., 2015).
 
     `epsilon` is in units of the transformed feature: standard deviations for z_score.
@@ -159,7 +155,7 @@ class AdversarialSpec(_Stress):
 
 
 StressSpec = Annotated[
-    Union[NoiseSpec, MissingSpec, UnseenSpec, UnitsSpec, AdversarialSpec],
+    Union[NoiseSpec, MissingSpec, UnseenSpec, UnitsSpec, AdversarialSpec, ImageStress, TextStress],
     Field(discriminator="kind"),
 ]
 """Without `columns`, a stress falls on every feature that it applies to."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from components.example_gen.config import DataSpec
 from contracts.spec import Spec
+from models.content.config import ImagesAuditSpec, TextsAuditSpec
 
 Severity = Literal["block", "warn", "off"]
 
@@ -276,6 +277,8 @@ class AuditSpec(Spec):
     overlap: OverlapSpec = OverlapSpec()
     label_errors: LabelErrorsSpec = LabelErrorsSpec()
     shift: ShiftSpec = ShiftSpec()
+    images: ImagesAuditSpec = ImagesAuditSpec()
+    texts: TextsAuditSpec = TextsAuditSpec()
 
 
 class AuditedDataSpec(DataSpec):

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from components.predictions.predict import label_ids
 from components.stress.config import StressJob, stressed_features
+from components.stress.errors import error_examples
 from components.stress.perturb import Inputs, perturb
 from contracts.names import serving_name
 from contracts.results.evidence import (
@@ -77,6 +78,7 @@ def assess(model: LoadedModel, table: pa.Table, job: StressJob) -> StressResult:
         rows=table.num_rows,
         robustness=_robustness(test),
         importance=_importance(test) if job.importance.enabled else [],
+        errors=error_examples(model, columns, test.labels, test.scores, job.problem),
         not_measured=list(_not_measured(test)),
     )
 

@@ -15,6 +15,7 @@ from evidence.config import (
     UnitsSpec,
     UnseenSpec,
 )
+from models.stresses.kind import ValueStress
 
 Array = np.ndarray[Any, Any]
 Columns = dict[str, Array]
@@ -43,7 +44,7 @@ class Inputs:
         return len(next(iter(self.columns.values())))
 
 
-RawStress = NoiseSpec | MissingSpec | UnseenSpec | UnitsSpec
+RawStress = NoiseSpec | MissingSpec | UnseenSpec | UnitsSpec | ValueStress
 
 
 def perturb(
@@ -59,7 +60,9 @@ def perturb(
     """
     worse = dict(inputs.columns)
     change: Callable[[str], Array]
-    if isinstance(stress, NoiseSpec):
+    if isinstance(stress, ValueStress):
+        change = _changed_values(stress, inputs, generator)
+    elif isinstance(stress, NoiseSpec):
         change = _noise(stress, inputs, generator)
     elif isinstance(stress, MissingSpec):
         change = _missing(stress, inputs, generator)
@@ -69,6 +72,15 @@ def perturb(
         change = _units(stress, inputs, generator)
     worse.update({name: change(name) for name in names})
     return worse
+
+
+def _changed_values(
+    stress: ValueStress, inputs: Inputs, generator: np.random.Generator
+) -> Callable[[str], Array]:
+    def change(name: str) -> Array:
+        return stress.apply(inputs.columns[name], generator)
+
+    return change
 
 
 def _noise(

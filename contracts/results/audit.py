@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 from contracts.files import write_json
 from contracts.results.evidence import Cell, Severity
 from contracts.results.files import Result, ResultFile, SparseResult, read_content, validated
+from contracts.results.preview import Preview
 from contracts.results.sample import SampledRows
 
 
@@ -56,8 +57,25 @@ class FeaturePower(Result):
     power: float
 
 
+class ContentSample(Result):
+    """A row of a feature whose values are no scalars, as a person sees it."""
+
+    label: str
+    row: int
+    split: str
+    view: Preview
+
+
+class ContentDetails(Result):
+    """What a feature holds whose values are no scalars: figures by split, and some rows."""
+
+    kind: str
+    statistics: dict[str, dict[str, Any]]
+    samples: list[ContentSample]
+
+
 class Suspect(Result):
-    """A row whose label looks wrong."""
+    """A row whose label looks wrong; `views` are its images and the like, by feature."""
 
     row: int
     split: str
@@ -65,6 +83,7 @@ class Suspect(Result):
     probability: float | None
     expected: Cell
     values: dict[str, Any]
+    views: dict[str, Preview] = {}
 
 
 class LabelErrors(Result):
@@ -113,6 +132,7 @@ class AuditDetails(SparseResult):
     features: list[dict[str, Any]] | None = None
     missing: dict[str, Any] | None = None
     overlap: dict[str, Any] | None = None
+    contents: dict[str, ContentDetails] | None = None
 
 
 class AuditReport(ResultFile):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from contracts.results.files import Result, ResultFile
+from contracts.results.preview import Preview
 from contracts.results.sample import SampledRows
 
 Cell = bool | int | float | str | None
@@ -179,6 +180,26 @@ class Importance(Result):
     drop: Interval
 
 
+class ErrorExample(Result):
+    """A row that the candidate gets wrong.
+
+    Attributes:
+      row: Its place among the rows of test that were looked at, from 0.
+      actual: Its label.
+      predicted: What the candidate says.
+      probability: How sure it is of that; None for regression.
+      explained: The class that the weights speak for; None where it is the predicted one.
+      views: By feature whose values are no scalars, what a person sees of it.
+    """
+
+    row: int
+    actual: Cell
+    predicted: Cell
+    probability: float | None = None
+    explained: Cell = None
+    views: dict[str, Preview]
+
+
 class StressResult(ResultFile):
     """`stress.json`."""
 
@@ -189,6 +210,7 @@ class StressResult(ResultFile):
     rows: int
     robustness: list[StressEvidence]
     importance: list[Importance]
+    errors: list[ErrorExample] = []
     not_measured: list[NotMeasured] = []
     sampled: list[SampledRows] = []
 

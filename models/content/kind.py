@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,6 +36,7 @@ class ContentSplits:
       facts: By split, what `Content.scan` kept of the values.
       labels: By split, class ids (-1 where unknown) or numbers (NaN where unknown).
       name_row: Names a row by its split and its place among the facts.
+      settings: The feature's keys in the config.
     """
 
     feature: str
@@ -44,6 +45,7 @@ class ContentSplits:
     facts: Mapping[str, Any]
     labels: Mapping[str, Array]
     name_row: Callable[[str, int], str]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def name_rows(self, split: str, places: Sequence[int] | Array) -> str:
         """Names the first rows of some."""
@@ -104,10 +106,12 @@ class Content(ABC):
     Attributes:
       audit_key: The key of their bounds under `data.audit`.
       keeps_values: Whether the audit keeps the values themselves, not only `scan`'s facts.
+      strength: Of linear models on the embedding: the inverse of their penalty.
     """
 
     audit_key: ClassVar[str]
     keeps_values: ClassVar[bool]
+    strength: ClassVar[float] = 1.0
 
     @abstractmethod
     def scan(self, values: pa.ChunkedArray) -> Any:
@@ -116,6 +120,10 @@ class Content(ABC):
     @abstractmethod
     def join(self, facts: Sequence[Any]) -> Any:
         """Joins the facts of batches."""
+
+    @abstractmethod
+    def digests(self, facts: Any) -> pa.ChunkedArray:
+        """Plain values that are equal where the values are, and missing where they are."""
 
     @abstractmethod
     def take(self, facts: Any, places: Array) -> Any:

@@ -57,14 +57,14 @@ def integrated_gradients(
     """
     start = np.asarray(model.encoding.reference if reference is None else reference, np.float32)
     way = np.asarray(encoded, np.float32) - start
-    ends = _explained_score(
+    ends = explained_scores(
         tf.constant(model.score(np.stack([start, start + way]))), target
     ).numpy()
     difference = float(ends[1]) - float(ends[0])
     for steps in _STEPS:
         places = (np.arange(steps, dtype=np.float32) + 0.5) / steps
         slopes = model.gradient(
-            start + places[:, None] * way, lambda scores, _: _explained_score(scores, target)
+            start + places[:, None] * way, lambda scores, _: explained_scores(scores, target)
         )
         parts = slopes.mean(axis=0, dtype=np.float64) * way
         residual = difference - float(parts.sum())
@@ -82,7 +82,7 @@ def integrated_gradients(
     )
 
 
-def _explained_score(scores: tf.Tensor, target: int | None) -> tf.Tensor:
+def explained_scores(scores: Any, target: int | None) -> tf.Tensor:
     """One score a row: of logits, the log-odds of the class against all others."""
     if scores.shape.rank == 1:
         return scores

@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ from contracts.spec import OpenChoice
 from models.features.ports import InputSpec
 
 if TYPE_CHECKING:
+    from models.content.kind import Content
     from models.features.learned import Learned
     from models.features.tensors import RawColumns, Tensors
 
@@ -84,6 +86,8 @@ class FeatureKind(OpenChoice):
         None where the column is not audited.
       stresses: The stresses that a raw column can be put under, and whether one that names no
         columns falls on it.
+      content_type: The import path of its `models.content.kind.Content`, where the values are
+        images, texts or the like.
       slice_key: Whether rows may be sliced by the raw columns.
       few_values: Whether the raw column has few values, so that `kelp init` slices by it.
       new_values: Whether values that train never showed are no anomaly.
@@ -94,6 +98,7 @@ class FeatureKind(OpenChoice):
     raw_values: ClassVar[RawValues] = "any"
     audit_checks: ClassVar[frozenset[str] | None] = None
     stresses: ClassVar[Mapping[str, bool]] = {}
+    content_type: ClassVar[str] = ""
     slice_key: ClassVar[bool] = False
     few_values: ClassVar[bool] = False
     new_values: ClassVar[bool] = False
@@ -172,10 +177,19 @@ class FeatureKind(OpenChoice):
         """The keys that `kelp init` writes for a column; None where it is of another kind."""
         return None
 
+    @classmethod
+    def content(cls) -> Content | None:
+        """What is known of values that are no scalars: their audit, previews and parts."""
+        if not cls.content_type:
+            return None
+        module, _, name = cls.content_type.partition(":")
+        content: Content = getattr(import_module(module), name)()
+        return content
+
     def not_offered(self) -> tuple[str, ...]:
         """What is not measured for this kind."""
         offered = {
-            "data audit": self.audit_checks is not None,
+            "data audit": self.audit_checks is not None or bool(self.content_type),
             "stress": bool(self.stresses),
             "slices": self.slice_key,
             "TFLite and ONNX variants": self.is_prepared,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from components.data_gate.audit.contents import check_contents
 from components.data_gate.audit.feature_values import (
     check_cardinality,
     check_constant,
@@ -57,7 +58,8 @@ def run_audit(data: AuditData) -> Part:
         checks += part.checks
         details |= part.details
         logging.getLogger(__name__).info("%s: %.2f s", name, time.monotonic() - began)
-    return Part(checks, details)
+    contents = check_contents(data)
+    return Part([*contents.checks, *checks], {**details, **contents.details})
 
 
 def to_findings(part: Part) -> list[DataFinding]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 
 from components.data_gate.audit.columns import (
@@ -24,6 +27,7 @@ from models.features.spec import FeaturesSpec
 
 _TREES = {"max_iter": 60, "max_leaf_nodes": 15, "learning_rate": 0.1, "early_stopping": False}
 _THREADS = 2
+_LINEAR_STEPS = 300
 _VALUES = 254
 _KNOTS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SHOWN_VALUES = 40
@@ -41,6 +45,13 @@ class Columns:
 
     values: Floats
     categorical: tuple[bool, ...]
+
+    def joined(self, scores: Sequence[Floats]) -> Columns:
+        """Gives these with further numbers, `[rows]` or `[rows, n]` each."""
+        added = [np.reshape(part, (len(part), -1)) for part in scores]
+        values = np.concatenate([self.values, *added], axis=1)
+        new = values.shape[1] - self.values.shape[1]
+        return Columns(values, self.categorical + (False,) * new)
 
 
 def columns_of(table: pa.Table, names: list[str], problem: FeaturesSpec) -> Columns:
@@ -84,6 +95,36 @@ def out_of_fold(columns: Columns, target: Array, folds: Ints, classes: int) -> F
                 predicted[held] = regressor.fit(seen, labels).predict(rest)
 
     with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(predict, np.unique(folds)))
+    return predicted
+
+
+def linear_out_of_fold(
+    rows: Any, target: Array, folds: Ints, classes: int, strength: float
+) -> Floats:
+    """What linear models that did not see a row say of it; see `out_of_fold`.
+
+    Args:
+      rows: `[rows, n]`, dense or sparse.
+      target: Class ids or numbers.
+      folds: By row, its fold.
+      classes: How many there are; 0 for numbers.
+      strength: The inverse of the penalty.
+    """
+    predicted = np.zeros((len(target), classes) if classes else len(target))
+
+    def predict(fold: int) -> None:
+        held = np.flatnonzero(folds == fold)
+        seen = np.flatnonzero(folds != fold)
+        if classes:
+            model = LogisticRegression(C=strength, max_iter=_LINEAR_STEPS)
+            model.fit(rows[seen], target[seen])
+            predicted[np.ix_(held, model.classes_)] = model.predict_proba(rows[held])
+        else:
+            ridge = Ridge(alpha=1 / strength).fit(rows[seen], target[seen])
+            predicted[held] = ridge.predict(rows[held])
+
+    with threadpool_limits(1), ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(predict, np.unique(folds)))
     return predicted
 

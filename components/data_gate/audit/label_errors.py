@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from components.data_gate.audit.cheap_model import (
     Columns,
     additive_terms,
     columns_of,
+    linear_out_of_fold,
     out_of_fold,
     standardised,
 )
@@ -19,6 +21,7 @@ from components.data_gate.audit.columns import Array, Floats, Ints, labels_of
 from components.data_gate.audit.label_noise import LabelNoise, Rates, Terms, fit_label_noise
 from components.data_gate.audit.outcome import AuditData
 from contracts.results.checked import Checked, Part, outcome_of
+from models.content.kind import Content
 
 _Z = 1.96
 _FEWEST_ROWS = 100
@@ -62,12 +65,18 @@ class _Rows:
       labels: Class ids or numbers.
       split: By row, the name of its split.
       place: By row, its place in its split.
+      contents: By feature whose values are no scalars, its content and the facts of the rows.
     """
 
     table: pa.Table
     labels: Array
     split: Array
     place: Ints
+    contents: dict[str, tuple[Content, Any]]
+
+    @property
+    def has_features(self) -> bool:
+        return bool(self.table.column_names or self.contents)
 
 
 def check_label_errors(data: AuditData) -> Part:
@@ -86,10 +95,13 @@ def check_label_errors(data: AuditData) -> Part:
     rng = np.random.default_rng(0)
     rows = _draw(data, rng)
     classes = len(data.problem.label_classes())
-    if not _enough(rows.labels, classes) or not rows.table.column_names:
+    if not _enough(rows.labels, classes) or not rows.has_features:
         return _part(data, Share(None), [], f"too few labelled rows to judge {name!r}")
-    columns = columns_of(rows.table, rows.table.column_names, data.problem)
-    predicted = _predicted(columns, rows.labels, classes, spec.folds, rng)
+    columns = Columns(np.zeros((len(rows.labels), 0)), ())
+    if rows.table.column_names:
+        columns = columns_of(rows.table, rows.table.column_names, data.problem)
+    embedded = [(content, content.embed(facts)) for content, facts in rows.contents.values()]
+    predicted = _predicted(columns, embedded, rows.labels, classes, spec.folds, rng)
     if classes:
         share = _share_of_classes(columns, predicted, rows.labels)
         own = predicted[np.arange(len(predicted)), rows.labels]
@@ -102,17 +114,40 @@ def check_label_errors(data: AuditData) -> Part:
 
 
 def _predicted(
-    columns: Columns, labels: Array, classes: int, folds: int, rng: np.random.Generator
+    columns: Columns,
+    embedded: Sequence[tuple[Content, Any]],
+    labels: Array,
+    classes: int,
+    folds: int,
+    rng: np.random.Generator,
 ) -> Floats:
     """Averages over several ways to cut few rows into folds: the verdict hangs on one else."""
     few = len(labels) * max(classes, 2) <= _FEW_LABELS and columns.values.size <= _FEW_VALUES
     repeats = _REPEATS if few else 1
-    of_repeats = [
-        out_of_fold(columns, labels, rng.permutation(len(labels)) % folds, classes)
-        for _ in range(repeats)
-    ]
+    cuts = [rng.permutation(len(labels)) % folds for _ in range(repeats)]
+    of_repeats = [_out_of_fold(columns, embedded, labels, cut, classes) for cut in cuts]
     mean: Floats = np.mean(of_repeats, axis=0)
     return mean
+
+
+def _out_of_fold(
+    columns: Columns,
+    embedded: Sequence[tuple[Content, Any]],
+    labels: Array,
+    folds: Ints,
+    classes: int,
+) -> Floats:
+    """What models say of rows that they did not see.
+
+    Linear models read images and texts; trees read the other features and what these say.
+    """
+    linear = [
+        linear_out_of_fold(rows, labels, folds, classes, content.strength)
+        for content, rows in embedded
+    ]
+    if len(linear) == 1 and not columns.categorical:
+        return linear[0]
+    return out_of_fold(columns.joined(linear), labels, folds, classes)
 
 
 def _draw(data: AuditData, rng: np.random.Generator) -> _Rows:
@@ -127,7 +162,12 @@ def _draw(data: AuditData, rng: np.random.Generator) -> _Rows:
         known = np.sort(rng.choice(known, most, replace=False))
     splits = np.repeat(np.array(list(data.tables), object), sizes)
     places = np.concatenate([data.places_of(split) for split in data.tables])
-    return _Rows(table.take(pa.array(known)), labels[known], splits[known], places[known])
+    contents = {
+        name: (content, content.take(content.join(list(data.facts_of(name).values())), known))
+        for name, content in data.contents().items()
+    }
+    drawn = table.take(pa.array(known))
+    return _Rows(drawn, labels[known], splits[known], places[known], contents)
 
 
 def _enough(labels: Array, classes: int) -> bool:
@@ -234,7 +274,12 @@ def _suspect(data: AuditData, rows: _Rows, predicted: Floats, row: int) -> dict[
         "probability": float(predicted[row, label]) if classes else None,
         "expected": classes[int(predicted[row].argmax())] if classes else float(predicted[row]),
     }
-    return {**shown, "values": {name: rows.table[name][row].as_py() for name in names}}
+    views = {name: content.preview(facts, row) for name, (content, facts) in rows.contents.items()}
+    return {
+        **shown,
+        "values": {name: rows.table[name][row].as_py() for name in names},
+        "views": {name: view.model_dump(mode="json") for name, view in views.items()},
+    }
 
 
 def _part(data: AuditData, share: Share, suspects: list[dict[str, Any]], unknown: str = "") -> Part:

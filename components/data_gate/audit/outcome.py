@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,11 @@ from components.data_gate.audit.columns import Ints
 from components.data_gate.audit.whole import WholeRows, whole_rows
 from components.data_gate.config import AuditSpec
 from components.example_gen.config import SplitSpec
+from models.content.kind import Content
 from models.features.spec import FeaturesSpec
+
+# A folder of images has it; see `data.keep`.
+PATH_COLUMN = "path"
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class AuditData:
         have all rows.
       counted: What was counted over all rows; None where `tables` have them.
       read_row: Reads the row at a place of a split, where `tables` are a sample.
+      facts: By raw column and split, what its content kept of the values of the rows of a
+        table, which has a digest of each in their place.
     """
 
     tables: Mapping[str, pa.Table]
@@ -42,6 +49,7 @@ class AuditData:
     places: Mapping[str, Ints] = field(default_factory=dict)
     counted: WholeRows | None = None
     read_row: Callable[[str, int], pa.Table] | None = None
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @cached_property
     def whole(self) -> WholeRows:
@@ -68,6 +76,27 @@ class AuditData:
         """Those of `columns` whose kind offers an audit."""
         kinds = self.problem.raw_columns()
         return [name for name in self.columns() if kinds[name].audit_checks is not None]
+
+    def contents(self) -> dict[str, Content]:
+        """The raw columns whose values are no scalars."""
+        kinds = self.problem.raw_columns()
+        found = {name: kinds[name].content() for name in self.columns()}
+        return {name: content for name, content in found.items() if content is not None}
+
+    def facts_of(self, name: str) -> Mapping[str, Any]:
+        """By split, what the content of a raw column kept of its values."""
+        if name in self.facts:
+            return self.facts[name]
+        content = self.contents()[name]
+        return {split: content.scan(table[name]) for split, table in self.tables.items()}
+
+    def name_row(self, split: str, place: int) -> str:
+        """Names a row of a table, with its file where the examples know it."""
+        named = f"row {self.places_of(split)[place] + 1} of split {split}"
+        table = self.tables[split]
+        if PATH_COLUMN not in table.column_names:
+            return named
+        return f"{named} ({table[PATH_COLUMN][place].as_py()})"
 
     def holds_numbers(self, name: str) -> bool:
         """Whether a feature's raw column holds numbers that are no codes of categories."""

@@ -14,8 +14,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.data_gate.audit.columns import Ints
 from components.data_gate.audit.outcome import AuditData
+from components.data_gate.audit.scanned import Scanner, most_rows, scanned_contents
 from components.data_gate.audit.whole import WholeRows
-from components.row_sample import RowSample, sample_of
+from components.row_sample import RowSample, sample_of, sampled_rows
 from contracts.results.sample import SampledRows
 from models.data.raw_table import TableDecoder, read_table, record_batches
 
@@ -23,6 +24,8 @@ Files = Mapping[str, Sequence[str]]
 
 _SEED = 0
 _BATCH_ROWS = 1 << 15
+# Of rows with images or the like, which take some megabytes each at worst.
+_BATCH_FILES = 256
 
 
 @contextmanager
@@ -37,23 +40,30 @@ def audited_rows(
       schema: Of the examples.
       rows: How many there are, in all splits.
     """
-    sample = sample_of(rows, empty.spec.sample_rows, _SEED)
-    if sample is None:
+    contents = scanned_contents(empty.problem)
+    sample = sample_of(rows, most_rows(contents, empty.spec), _SEED)
+    if sample is None and not contents:
         tables = {split: read_table(paths, schema) for split, paths in files.items()}
         yield replace(empty, tables=tables)
         return
     with tempfile.TemporaryDirectory(prefix="kelp-audit-") as folder:
-        yield _drawn(empty, files, schema, sample, Path(folder))
+        # Few rows are counted exactly, and in memory.
+        whole = WholeRows(empty.problem, empty.split, None if sample is None else Path(folder))
+        yield _drawn(empty, files, schema, sample, whole)
 
 
 def _drawn(
-    empty: AuditData, files: Files, schema: schema_pb2.Schema, sample: RowSample, folder: Path
+    empty: AuditData,
+    files: Files,
+    schema: schema_pb2.Schema,
+    sample: RowSample | None,
+    whole: WholeRows,
 ) -> AuditData:
-    whole = WholeRows(empty.problem, empty.split, folder)
+    scanner = Scanner(scanned_contents(empty.problem))
     tables: dict[str, pa.Table] = {}
     places: dict[str, Ints] = {}
     for split, paths in files.items():
-        tables[split], places[split] = _read_split(split, paths, schema, sample, whole)
+        tables[split], places[split] = _read_split(split, paths, schema, sample, whole, scanner)
 
     def read_row(split: str, place: int) -> pa.Table:
         decode, first = TableDecoder(schema), 0
@@ -63,24 +73,28 @@ def _drawn(
             first += len(records)
         raise IndexError(place)
 
-    return replace(empty, tables=tables, places=places, counted=whole, read_row=read_row)
+    return replace(
+        empty, tables=tables, places=places, counted=whole, read_row=read_row, facts=scanner.facts()
+    )
 
 
 def _read_split(
     split: str,
     files: Sequence[str],
     schema: schema_pb2.Schema,
-    sample: RowSample,
+    sample: RowSample | None,
     whole: WholeRows,
+    scanner: Scanner,
 ) -> tuple[pa.Table, Ints]:
     decode = TableDecoder(schema)
-    tables, places, first = [decode([])], [np.zeros(0, np.int64)], 0
-    whole.add(split, tables[0])
-    for records in record_batches(files, _BATCH_ROWS):
+    empty = decode([])
+    whole.add(split, empty)
+    tables, places, first = [scanner.scan(split, empty)], [np.zeros(0, np.int64)], 0
+    for records in record_batches(files, _BATCH_FILES if scanner.contents else _BATCH_ROWS):
         table = decode(records, first)
         whole.add(split, table)
-        flags = sample.flags(table)
-        tables.append(table.filter(pa.array(flags)))
+        flags = np.ones(len(records), bool) if sample is None else sample.flags(table)
+        tables.append(scanner.scan(split, table.filter(pa.array(flags))))
         places.append(np.flatnonzero(flags) + first)
         first += len(records)
     return pa.concat_tables(tables), np.concatenate(places)
@@ -92,4 +106,5 @@ def sampled_checks(data: AuditData) -> list[SampledRows]:
         return []
     rows = sum(table.num_rows for table in data.tables.values())
     what = "data audit: leakage, constant values, outliers, near copies, wrong labels, shift"
-    return [SampledRows(what=what, rows=rows, all_rows=sum(data.whole.rows.values()))]
+    what += "".join(f", {name}" for name in data.contents())
+    return sampled_rows(what, rows, sum(data.whole.rows.values()))

@@ -29,6 +29,7 @@ class ImageContent(Content):
 
     audit_key = "images"
     keeps_values = False
+    strength = 0.1
 
     def scan(self, values: pa.ChunkedArray) -> Array:
         """Decodes each image; see models/content/images/scan.py."""
@@ -37,6 +38,11 @@ class ImageContent(Content):
     def join(self, facts: Sequence[Any]) -> Array:
         """Joins records."""
         return np.concatenate([np.zeros(0, IMAGE), *facts])
+
+    def digests(self, facts: Any) -> pa.ChunkedArray:
+        """Of the encoded bytes."""
+        missing = facts["fault"] == FAULTS.index("missing")
+        return pa.chunked_array([pa.array(facts["digest"].view(np.int64), mask=missing)])
 
     def take(self, facts: Any, places: Array) -> Array:
         """Picks records."""

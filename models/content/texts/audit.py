@@ -46,11 +46,11 @@ def _of_splits(
                 "remove the rows, or find out why their text is gone",
             )
             yield splits.share_check("texts.empty", split, bounds.empty, empty, len(texts), wording)
-        if bounds.markup.severity != "off":
+        if bounds.markup.severity != "off" and splits.settings.get("markup") != "remove":
             marked = _places(pc.match_substring_regex(pc.fill_null(texts, ""), _MARKUP))
             wording = Wording(
                 f"texts of split {split} have tags or character references of HTML",
-                "remove the markup before the examples are made: tags become words of their own",
+                "set the feature's markup to remove: tags become words of their own",
             )
             yield splits.share_check(
                 "texts.markup", split, bounds.markup, marked, len(texts), wording

@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from components.data_gate.audit.audit import CHECKS, report_of, run_audit, to_findings
 from components.data_gate.config import AuditedDataSpec, AuditSpec
 from components.example_gen.config import SplitSpec
+from models.content.images.content import ImageContent
+from models.content.texts.content import TextContent
 from tests.audit_tables import audit_data, clean, problem, splits, with_column
 
 BY_DAY = SplitSpec(by="key", columns=("day",))
@@ -92,7 +94,8 @@ def test_features_without_a_value() -> None:
 
 
 def test_every_check_has_a_severity_and_stands_in_the_config() -> None:
-    assert {*CHECKS, "sample_rows"} == set(AuditSpec.model_fields)
+    contents = {content.audit_key for content in (ImageContent, TextContent)}
+    assert {*CHECKS, *contents, "sample_rows"} == set(AuditSpec.model_fields)
     for name in CHECKS:
         assert getattr(AuditSpec(), name).severity in ("block", "warn")
     spec = AuditedDataSpec.model_validate({"path": "x", "audit": {"leakage": {"max_power": 0.9}}})

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from components.stress.perturb import UNSEEN_INT, UNSEEN_TEXT, Inputs, perturb
 from contracts.columns import MISSING_INT
 from evidence.config import MissingSpec, NoiseSpec, UnitsSpec, UnseenSpec
+from models.stresses.texts import LetterCase
 
 ROWS = 20_000
 
@@ -97,3 +98,15 @@ def test_equal_seeds_give_equal_draws(inputs):
     one, two, other = (_under(MissingSpec(), inputs, "color", seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one["color"], two["color"])
     assert (one["color"] != other["color"]).any()
+
+
+def test_a_stress_that_a_kind_brings_changes_its_own_columns_alone() -> None:
+    columns = {
+        "review": np.array(["a good one", ""], object),
+        "other": np.array(["a", "b"], object),
+    }
+    stress = LetterCase(to="upper")
+    generator = np.random.default_rng(0)
+    worse = perturb(stress, Inputs(columns, frozenset()), ["review"], generator)
+    assert worse["review"].tolist() == ["A GOOD ONE", ""]
+    assert worse["other"] is columns["other"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,13 @@ def test_markup_is_found(clean: Any, markup: str) -> None:
     found, labels = clean["test"]
     marked = {**clean, "test": ([text + f" {markup} " + text for text in found], labels)}
     assert checked(audit(marked), "texts.markup", "test").figure == 1.0
+
+
+def test_markup_that_the_transform_removes_is_no_finding(clean: Any) -> None:
+    content = TextContent()
+    splits = replace(content_splits(content, clean, CLASSES), settings={"markup": "remove"})
+    names = {check.check for check in content.audit(splits, TextsAuditSpec())}
+    assert "texts.markup" not in names
 
 
 def test_less_than_and_a_lone_ampersand_are_no_markup(clean: Any) -> None:

@@ -1,0 +1,144 @@
+"""The candidate's worst errors on images and texts, as a person sees them, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from contracts.names import serving_name
+from contracts.results.evidence import ErrorExample
+from contracts.results.preview import Preview
+from models.content.kind import Content
+from models.export.loaded_model import Columns, LoadedModel
+from models.export.occlusion import weigh_parts
+from models.features.spec import FeaturesSpec
+from models.tasks import find_task
+
+Array = np.ndarray[Any, Any]
+
+_OF_PAIR = 3
+_MOST = 36
+_WITHOUT_CLASSES = 12
+_EXPLAINED = 8
+
+
+def content_inputs(problem: FeaturesSpec) -> dict[str, tuple[str, Content]]:
+    """By feature whose values are no scalars, its input of the model and its content."""
+    found = {name: (kind, kind.content()) for name, kind in problem.features.items()}
+    return {
+        name: (serving_name(kind.raw_columns(name)[0]), content)
+        for name, (kind, content) in found.items()
+        if content is not None
+    }
+
+
+def error_examples(
+    model: LoadedModel, columns: Columns, labels: Array, predicted: Array, problem: FeaturesSpec
+) -> list[ErrorExample]:
+    """Shows rows that the candidate gets wrong, and explains the worst of them.
+
+    Args:
+      model: The candidate.
+      columns: The inputs of `serving_default` for all rows.
+      labels: Class ids or numbers.
+      predicted: What the candidate says of the rows; see `LoadedModel.predict`.
+      problem: The features and the label.
+
+    Returns:
+      For classes the commonest confusions first, of each its surest rows; otherwise the
+      largest errors. Nothing where all features are scalars.
+    """
+    contents = content_inputs(problem)
+    if not contents or not len(labels):
+        return []
+    if find_task(problem.task).has_classes:
+        chosen, sureness = _surest(labels, predicted, model.encoding.threshold)
+    else:
+        off = np.abs(predicted - labels)
+        chosen, sureness = np.argsort(-off, kind="stable")[:_WITHOUT_CLASSES], off
+    worst = set(sorted(chosen, key=lambda row: -sureness[row])[:_EXPLAINED])
+    examples = []
+    for row in map(int, chosen):
+        one = {name: column[row : row + 1] for name, column in columns.items()}
+        views = _views(model, one, contents, _target(predicted, row), row in worst)
+        examples.append(_example(problem, labels, predicted, row, model.encoding.threshold, views))
+    return examples
+
+
+def _surest(labels: Array, predicted: Array, threshold: float | None) -> tuple[Array, Array]:
+    said = _classes(predicted, threshold)
+    sureness = predicted.max(axis=1) if predicted.ndim == 2 else np.abs(predicted - 0.5)
+    wrong = np.flatnonzero((said != labels) & (labels >= 0))
+    pairs = list(zip(labels[wrong].tolist(), said[wrong].tolist(), strict=True))
+    counts = Counter(pairs)
+    order = sorted(
+        range(len(wrong)), key=lambda at: (-counts[pairs[at]], pairs[at], -sureness[wrong[at]])
+    )
+    taken: Counter[tuple[int, int]] = Counter()
+    chosen = []
+    for at in order:
+        taken[pairs[at]] += 1
+        if taken[pairs[at]] <= _OF_PAIR:
+            chosen.append(int(wrong[at]))
+    return np.array(chosen[:_MOST], np.int64), sureness
+
+
+def _classes(predicted: Array, threshold: float | None) -> Array:
+    if predicted.ndim == 2:
+        classes: Array = predicted.argmax(axis=1)
+        return classes
+    positive: Array = (predicted >= (0.5 if threshold is None else threshold)).astype(np.int64)
+    return positive
+
+
+def _target(predicted: Array, row: int) -> int | None:
+    return int(predicted[row].argmax()) if predicted.ndim == 2 else None
+
+
+def _views(
+    model: LoadedModel,
+    row: Columns,
+    contents: Mapping[str, tuple[str, Content]],
+    target: int | None,
+    explain: bool,
+) -> dict[str, Preview]:
+    views = {}
+    for feature, (name, content) in contents.items():
+        value = row[name][0]
+        occlusion = content.occlude(value) if explain else None
+        if occlusion is None:
+            views[feature] = content.preview_value(value)
+        else:
+            views[feature] = occlusion.show(weigh_parts(model, row, name, occlusion, target))
+    return views
+
+
+def _example(
+    problem: FeaturesSpec,
+    labels: Array,
+    predicted: Array,
+    row: int,
+    threshold: float | None,
+    views: dict[str, Preview],
+) -> ErrorExample:
+    classes = problem.label_classes()
+    if not classes:
+        return ErrorExample(
+            row=row, actual=float(labels[row]), predicted=float(predicted[row]), views=views
+        )
+    said = int(_classes(predicted[row : row + 1], threshold)[0])
+    if predicted.ndim == 2:
+        probability = float(predicted[row, said])
+    else:
+        probability = float(predicted[row] if said else 1 - predicted[row])
+    return ErrorExample(
+        row=row,
+        actual=classes[int(labels[row])],
+        predicted=classes[said],
+        probability=probability,
+        explained=None if predicted.ndim == 2 else classes[1],
+        views=views,
+    )

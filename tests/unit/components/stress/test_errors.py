@@ -1,0 +1,67 @@
+"""The worst errors: which rows are shown, and what their parts add."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from components.stress.errors import content_inputs, error_examples
+from models.features.numeric import NumericSpec
+from models.features.spec import FeaturesSpec
+from tests.content_kinds import Note
+
+
+class _Model:
+    """Says yes the surer, the more often a text has the word good."""
+
+    is_explainable = False
+    encoding = SimpleNamespace(task="binary", threshold=0.5)
+
+    def predict(self, columns: Any) -> Any:
+        counts = np.array([text.split().count("good") for text in columns["review"]])
+        return 1 / (1 + np.exp(1.0 - 2.0 * counts))
+
+
+def _problem(**features: Any) -> FeaturesSpec:
+    return FeaturesSpec(task="binary", label={"name": "bought"}, features=features)
+
+
+def test_the_surest_errors_are_shown_with_the_weight_of_each_word() -> None:
+    texts = ["good good", "bad", "good", "not good at all", "fine"]
+    columns = {"review": np.array(texts, object), "price": np.zeros(5, np.float32)}
+    labels = np.array([0, 0, 1, 0, 1])
+    problem = _problem(review=Note(), price=NumericSpec())
+    model: Any = _Model()
+    found = error_examples(model, columns, labels, model.predict(columns), problem)
+    assert [(entry.row, entry.actual, entry.predicted) for entry in found] == [
+        (0, 0, 1),
+        (3, 0, 1),
+        (4, 1, 0),
+    ]
+    assert found[0].probability == 1 / (1 + np.exp(-3.0))
+    assert {entry.explained for entry in found} == {1}
+    parts = found[1].views["review"].parts
+    assert parts is not None
+    weights = {part.text.strip(): round(part.weight, 6) for part in parts}
+    assert weights == {"not": 0.0, "good": 2.0, "at": 0.0, "all": 0.0}
+
+
+def test_of_each_confusion_some_rows_are_shown() -> None:
+    rows = 400
+    columns = {"review": np.array(["good"] * rows, object)}
+    model: Any = _Model()
+    predicted = model.predict(columns)
+    found = error_examples(
+        model, columns, np.zeros(rows, np.int64), predicted, _problem(review=Note())
+    )
+    assert len(found) == 3
+
+
+def test_features_that_are_scalars_show_nothing() -> None:
+    problem = _problem(price=NumericSpec())
+    assert content_inputs(problem) == {}
+    model: Any = _Model()
+    columns = {"price": np.zeros(3, np.float32)}
+    assert error_examples(model, columns, np.zeros(3), np.ones(3), problem) == []
