@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from contracts.results.summary import Summary
-from contracts.results.training import TrainingReport
+from contracts.results.training import TeacherReport, TrainingReport
 from contracts.storage.location import is_remote
 from contracts.storage.staging import remote_place
 from report.config import CardSpec
@@ -88,6 +88,7 @@ def _training_facts(report: TrainingReport) -> list[tuple[str, str]]:
     return [
         ("Epochs", f"{report.epochs}{early}; the best was {report.best_epoch}{kept}"),
         ("Refit", again),
+        ("Teacher", _teacher(report.teacher) if report.teacher else ""),
         ("Parameters", count(report.parameters)),
         ("Device", f"{report.device} · {report.precision}"),
         ("Seconds of the fit", duration(report.seconds)),
@@ -97,6 +98,16 @@ def _training_facts(report: TrainingReport) -> list[tuple[str, str]]:
         ("Operating threshold", number(point.threshold) if point else ""),
         ("Cost a row on val", number(point.cost) if point else ""),
     ]
+
+
+def _teacher(report: TeacherReport) -> str:
+    name, value = next(iter(report.metrics.items()))
+    kept = "" if report.by in ("row", "stratified") else f" by {report.by}"
+    return (
+        f"boosted trees, {report.folds} folds of train{kept}, {report.rounds} rounds on "
+        f"{count(report.rows)} rows, {duration(report.seconds)}; {name} {number(value)} on the "
+        f"rows left out; {number(report.weight)} of what the network learned is their prediction"
+    )
 
 
 def _place(folder: str | Path) -> str:

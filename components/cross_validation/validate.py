@@ -14,7 +14,8 @@ from components.cross_validation.config import CrossValidationSpec
 from components.row_sample import drawn_flags, read_drawn, sample_of, sampled_rows
 from contracts.results.evidence import FoldMetrics
 from models.data.dataset import Source, load_columns
-from models.data.folds import FoldRule
+from models.data.fold_rule import FoldRule
+from models.data.folds import deal_folds
 from models.data.labels import check_labels
 from models.data.transform_layer import TransformLayer
 from models.tasks import find_task
@@ -66,10 +67,9 @@ def validate(
 
     rule = FoldRule(by=spec.split.by, columns=spec.split.columns)
     classes = find_task(problem.task).has_classes
-    folds = rule.deal(
-        labels if classes else np.zeros(len(labels)), keys, spec.folds, spec.trainer.seed
-    )
-    fits = cross_validate(spec.trainer, graph, columns["train"], columns["val"], folds)
+    strata = labels if classes else np.zeros(len(labels))
+    folds = deal_folds(rule, strata, keys, spec.folds, spec.trainer.seed)
+    fits = cross_validate(spec.trainer, graph, columns["train"], columns["val"], folds, keys)
     mean, deviation = summarise([fit.metrics for fit in fits])
     return FoldMetrics(
         folds=[fit.metrics for fit in fits],

@@ -80,6 +80,36 @@ class Refit(Result):
     seconds: float
 
 
+class TeacherReport(Result):
+    """The trees whose predictions of train were mixed with the labels that were learned.
+
+    Attributes:
+      kind: What was fitted.
+      weight: The share of the predictions in what was learned.
+      folds: How many fits there were, each without one part of train.
+      by: What the folds kept together, as the split.
+      rounds: Of boosting.
+      learning_rate: Of each round.
+      leaves: The most that a tree may have.
+      rows: Of train, that the fits drew from.
+      seconds: Of the fits and the predictions.
+      digest: Of the predictions, in the order of the rows in their files.
+      metrics: Of the predictions, by the labels: no row was predicted by trees that saw it.
+    """
+
+    kind: str
+    weight: float
+    folds: int
+    by: str
+    rounds: int
+    learning_rate: float
+    leaves: int
+    rows: int
+    seconds: float
+    digest: str
+    metrics: dict[str, Number]
+
+
 class TrainingReport(ResultFile):
     """The fit, epoch by epoch; None stands for NaN and infinity.
 
@@ -109,3 +139,4 @@ class TrainingReport(ResultFile):
     calibration: TemperatureScaling | None = None
     val_metrics: dict[str, Number] | None = None
     refit: Refit | None = None
+    teacher: TeacherReport | None = None

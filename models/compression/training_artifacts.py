@@ -80,14 +80,17 @@ class Opened:
         return keras.models.load_model(self.artifacts.network_path, compile=False)
 
     def split(self, name: Literal["train", "val"]) -> Split:
-        """Reads and transforms a split; train in the order in which training saw it."""
+        """Reads and transforms a split; train in the order in which training saw it.
+
+        Its rows are numbered, so that targets can be set beside their labels.
+        """
         from models.data.dataset import load_split
 
         trainer = self.artifacts.trainer
         train = name == "train"
         files = self.artifacts.train_files if train else self.artifacts.val_files
         seed = trainer.seed if train else None
-        return load_split(name, files, self.source, trainer.training.cache, seed)
+        return load_split(name, files, self.source, trainer.training.cache, seed, numbered=True)
 
     def serving(self, network: Any) -> Serving:
         """What signatures of this network are made of."""

@@ -33,6 +33,11 @@ _SHUFFLE_BYTES = 1 << 28
 _FEWEST_CHUNKS = 2
 _MEASURED_ROWS = 256
 _MEMORY_BYTES = 1 << 30
+_MOST_ROWS_A_FILE = 1 << 40  # so that a row's number holds both its file and its place there
+
+# Matrices of a chunk beside those of its columns.
+ROW_NUMBERS = "row numbers"
+TARGETS = "targets"
 _FREE_SHARE = 0.25
 
 _LOG = logging.getLogger(__name__)
@@ -59,7 +64,8 @@ class Split:
 
     Attributes:
       name: The split's name.
-      packed: Chunks of rows, as matrices; see `models.data.packing`.
+      packed: Chunks of rows, as matrices; see `models.data.packing`. Beside the columns they
+        may hold `ROW_NUMBERS`, and `TARGETS`; see `models.data.targets`.
       layout: Where each column lies in the matrices, the label among them.
       labels: The labels in the chunks' order.
       label: The label's name.
@@ -99,6 +105,15 @@ class Split:
         columns = self.layout.unpack(matrices)
         return {name: value for name, value in columns.items() if name != self.label}
 
+    def targets(self, matrices: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Gives what is learned in place of the labels of packed rows."""
+        return matrices[TARGETS]
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether something else is learned in place of the labels."""
+        return TARGETS in self.packed.element_spec
+
     @property
     def rows(self) -> int:
         """How many rows the split has."""
@@ -134,6 +149,7 @@ def load_split(
     source: Source,
     cache: Literal["auto", "memory", "none"],
     seed: int | None = None,
+    numbered: bool = False,
 ) -> Split:
     """Reads and transforms a split, and collects its labels.
 
@@ -144,11 +160,12 @@ def load_split(
       cache: Whether to keep the chunks in memory; `auto` does where they take less than 1 GiB
         and than a quarter of the free memory.
       seed: Shuffles the rows over the chunks; None keeps the files' order.
+      numbered: Whether to add `ROW_NUMBERS`, which rise in the order of the files.
     """
-    chunks = _chunks(files, source, seed)
-    layout = layout_of(chunks.element_spec)
-    packed = chunks.map(layout.pack)
-    chunk_rows = _chunk_rows(chunks.element_spec)
+    chunks = _chunks(files, source, seed, numbered)
+    layout = layout_of(_columns_of(chunks))
+    packed = chunks.map(lambda columns, numbers: {**layout.pack(columns), **numbers})
+    chunk_rows = _chunk_rows(_columns_of(chunks))
     memory = in_memory(packed, chunk_rows) if _fits(name, files, chunks, cache) else None
     packed = packed if memory is None else memory.dataset()
     found = packed.map(lambda matrices: layout.column(matrices, source.label))
@@ -175,15 +192,15 @@ def load_columns(
       `[rows, ...]` arrays by transformed feature, the label among them.
     """
     chunks, as_they_are = _chunks(files, source, None), _as_they_are
-    converters = {name: (convert or {}).get(name, as_they_are) for name in chunks.element_spec}
+    converters = {name: (convert or {}).get(name, as_they_are) for name in _columns_of(chunks)}
     parts = {
         name: [converters[name](np.zeros([0, *spec.shape[1:]], spec.dtype.as_numpy_dtype))]
-        for name, spec in chunks.element_spec.items()
+        for name, spec in _columns_of(chunks).items()
     }
     every: Iterable[Any] = itertools.repeat(slice(None))
     if keep is not None:
-        every = _recut(keep, _chunk_rows(chunks.element_spec))
-    for chunk, chosen in zip(chunks.as_numpy_iterator(), every, strict=keep is not None):
+        every = _recut(keep, _chunk_rows(_columns_of(chunks)))
+    for (chunk, _), chosen in zip(chunks.as_numpy_iterator(), every, strict=keep is not None):
         for name, values in chunk.items():
             parts[name].append(converters[name](values[chosen]))
     return {name: np.concatenate(values) for name, values in parts.items()}
@@ -219,11 +236,21 @@ def split_of(name: str, columns: Mapping[str, Array], label: str) -> Split:
     return Split(name, memory.dataset(), layout, columns[label], label, memory, chunk_rows)
 
 
-def _chunks(files: Sequence[str], source: Source, seed: int | None) -> tf.data.Dataset:
-    rows = records(files)
-    if seed is not None:
-        rows = tf.data.Dataset.from_tensor_slices(list(files)).interleave(
-            lambda file: tf.data.TFRecordDataset(file, compression_type="GZIP"),
+def _chunks(
+    files: Sequence[str], source: Source, seed: int | None, numbered: bool = False
+) -> tf.data.Dataset:
+    """Gives the columns of each chunk, and a dict of its row numbers, empty without them."""
+
+    def read(place: Any, file: Any) -> tf.data.Dataset:
+        rows = tf.data.TFRecordDataset(file, compression_type="GZIP")
+        return rows.enumerate(place * _MOST_ROWS_A_FILE) if numbered else rows
+
+    named = tf.data.Dataset.from_tensor_slices(list(files)).enumerate()
+    if seed is None:
+        rows = named.flat_map(read) if numbered else records(files)
+    else:
+        rows = named.interleave(
+            read,
             cycle_length=min(16, len(files)),
             block_length=64,
             num_parallel_calls=tf.data.AUTOTUNE,
@@ -234,8 +261,9 @@ def _chunks(files: Sequence[str], source: Source, seed: int | None) -> tf.data.D
 
     # Nothing to convert: autograph would take its time for each column.
     @tf.autograph.experimental.do_not_convert
-    def transform(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        return dict(source.transform(parse_rows(examples, specs)))
+    def transform(*rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        columns = dict(source.transform(parse_rows(rows[-1], specs)))
+        return columns, {ROW_NUMBERS: rows[0][:, None]} if numbered else {}
 
     def chunked(chunk_rows: int) -> tf.data.Dataset:
         return rows.batch(chunk_rows).map(
@@ -243,13 +271,18 @@ def _chunks(files: Sequence[str], source: Source, seed: int | None) -> tf.data.D
         )
 
     chunks = chunked(CHUNK_ROWS)
-    fitting = _chunk_rows(chunks.element_spec)
+    fitting = _chunk_rows(_columns_of(chunks))
     return chunks if fitting == CHUNK_ROWS else chunked(fitting)
 
 
 def _chunk_rows(specs: Mapping[str, tf.TensorSpec]) -> int:
     """How many rows a chunk has: fewer, where rows are large."""
     return int(np.clip(_CHUNK_BYTES // _row_bytes(specs), 1, CHUNK_ROWS))
+
+
+def _columns_of(chunks: tf.data.Dataset) -> dict[str, tf.TensorSpec]:
+    columns: dict[str, tf.TensorSpec] = chunks.element_spec[0]
+    return columns
 
 
 def _fits(
@@ -275,7 +308,7 @@ def _estimated_bytes(files: Sequence[str], chunks: tf.data.Dataset) -> float:
     """From the rows of the first file: counting them all would read everything twice."""
     sizes = [tf.io.gfile.stat(file).length for file in files]
     rows = records(files[:1]).batch(CHUNK_ROWS).reduce(0, lambda n, b: n + tf.shape(b)[0])
-    return float(int(rows) * sum(sizes) / max(1, sizes[0]) * _row_bytes(chunks.element_spec))
+    return float(int(rows) * sum(sizes) / max(1, sizes[0]) * _row_bytes(_columns_of(chunks)))
 
 
 def _row_bytes(specs: Mapping[str, tf.TensorSpec]) -> int:
@@ -361,7 +394,8 @@ def _cut(chunks: tf.data.Dataset, rows: int, batch_size: int) -> tf.data.Dataset
 def _part(
     split: Split, matrices: dict[str, tf.Tensor], packed: bool
 ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    features = matrices if packed else split.features(matrices)
+    whole = {name: matrix for name, matrix in matrices.items() if name != ROW_NUMBERS}
+    features = whole if packed else split.features(matrices)
     return features, split.layout.column(matrices, split.label)
 
 

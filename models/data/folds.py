@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from contracts.errors import ConfigError
-from contracts.spec import Spec
+from models.data.fold_rule import FoldRule
 from models.data.row_keys import hash_rows, time_keys
 
 Array = np.ndarray[Any, Any]
@@ -17,42 +17,32 @@ Array = np.ndarray[Any, Any]
 _CROSS_VALIDATION = "evaluation.cross_validation"
 
 
-class FoldRule(Spec):
-    """What stays together: what the split kept together.
+def deal_folds(
+    rule: FoldRule,
+    labels: Array,
+    keys: Callable[[Sequence[str]], pa.Table],
+    folds: int,
+    seed: int,
+    where: str = _CROSS_VALIDATION,
+) -> Array:
+    """Gives the fold of each row, counted from 0.
 
-    Attributes:
-      by: As in the split: rows alone, all rows of one key, or stretches of time.
-      columns: The raw columns of the key, or the one of time.
+    Args:
+      rule: What stays together.
+      labels: A class id a row, to give every fold its share of each; zeros for numbers.
+      keys: Reads raw columns of the same rows.
+      folds: How many folds.
+      seed: Of the order of rows or keys.
+      where: The config key that asks for the folds.
+
+    Raises:
+      ConfigError: there are too few rows, keys or moments for the folds.
     """
-
-    by: Literal["row", "key", "stratified", "time"] = "row"
-    columns: tuple[str, ...] = ()
-
-    def deal(
-        self,
-        labels: Array,
-        keys: Callable[[Sequence[str]], pa.Table],
-        folds: int,
-        seed: int,
-        where: str = _CROSS_VALIDATION,
-    ) -> Array:
-        """Gives the fold of each row, counted from 0.
-
-        Args:
-          labels: A class id a row, to give every fold its share of each; zeros for numbers.
-          keys: Reads raw columns of the same rows.
-          folds: How many folds.
-          seed: Of the order of rows or keys.
-          where: The config key that asks for the folds.
-
-        Raises:
-          ConfigError: there are too few rows, keys or moments for the folds.
-        """
-        if self.by == "key":
-            return key_folds(keys(self.columns), folds, seed, where)
-        if self.by == "time":
-            return time_folds(keys(self.columns)[0], folds, where)
-        return row_folds(labels, folds, seed, where)
+    if rule.by == "key":
+        return key_folds(keys(rule.columns), folds, seed, where)
+    if rule.by == "time":
+        return time_folds(keys(rule.columns)[0], folds, where)
+    return row_folds(labels, folds, seed, where)
 
 
 def row_folds(labels: Array, folds: int, seed: int, where: str = _CROSS_VALIDATION) -> Array:

@@ -19,6 +19,7 @@ class Binary(ClassTask):
 
     form = "binary"
     main_metric = "roc_auc"
+    mixes_targets = True
     metrics = MappingProxyType(
         {
             "roc_auc": Metric(True),

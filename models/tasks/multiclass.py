@@ -19,6 +19,7 @@ class Multiclass(ClassTask):
 
     form = "multiclass"
     main_metric = "accuracy"
+    mixes_targets = True
     metrics = MappingProxyType(
         {
             "accuracy": Metric(True),
@@ -77,6 +78,17 @@ class Multiclass(ClassTask):
             )
 
         return rows
+
+    def mixed_targets(self, labels: Array, predicted: Array, weight: float) -> Array:
+        """A share for each class."""
+        mixed = weight * predicted.astype(np.float32)
+        mixed[np.arange(len(labels)), labels.astype(np.int64)] += 1 - weight
+        return mixed
+
+    def mixed_loss(self, output: OutputSpec, keras_module: Any) -> Any:
+        """Cross-entropy of shares."""
+        del output
+        return keras_module.losses.CategoricalCrossentropy()
 
     def training_metrics(self, metrics: Any) -> list[Any]:
         """The accuracy."""

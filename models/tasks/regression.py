@@ -19,6 +19,7 @@ class Regression(NumberTask):
     """See the module."""
 
     main_metric = "r2"
+    mixes_targets = True
     label_scales = ("standard", "log1p", "quantile")
     metrics = MappingProxyType({"rmse": Metric(False), "mae": Metric(False), "r2": Metric(True)})
     tfma_metrics = MappingProxyType(

@@ -51,6 +51,7 @@ class Task(ABC):
       label_scales: What may be learned of the label.
       takes_steps: Whether the label is a list of numbers, `label.steps` of them.
       output_in_words: What a file without the transform graph gives, for `artifact.json`.
+      mixes_targets: Whether a network can learn a mixture of a label and a prediction of it.
     """
 
     form: ClassVar[Form]
@@ -60,7 +61,11 @@ class Task(ABC):
     tfma_metrics: ClassVar[Mapping[str, tuple[TfmaMetric, ...]]]
     output_in_words: ClassVar[str]
     label_scales: ClassVar[tuple[str, ...]] = ("standard",)
+<<<<<<< HEAD
     takes_steps: ClassVar[bool] = False
+=======
+    mixes_targets: ClassVar[bool] = False
+>>>>>>> b152279 (Let boosted trees teach the network: out-of-fold predictions mixed with the labels)
 
     def __init__(self, name: str = "") -> None:
         self.name = name or self.form
@@ -95,6 +100,15 @@ class Task(ABC):
     ) -> Any:
         """A loss with smoothed labels, and with focal weights where `gamma` is above 0."""
         raise NotImplementedError(f"the task {self.name} has no label smoothing or focal loss")
+
+    def mixed_targets(self, labels: Array, predicted: Array, weight: float) -> Array:
+        """Gives `[rows, width]`: labels and, by `weight`, predictions in the network's form."""
+        mixed: Array = (1 - weight) * labels + weight * predicted
+        return mixed[:, None].astype(np.float32)
+
+    def mixed_loss(self, output: OutputSpec, keras_module: Any) -> Any:
+        """The loss of training on mixed targets."""
+        return self.loss(output, keras_module)
 
     @abstractmethod
     def training_metrics(self, metrics: Any) -> list[Any]:

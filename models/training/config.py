@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from contracts.spec import Spec
+from models.data.fold_rule import FoldRule
 from models.features.spec import FeaturesSpec
 from models.networks.spec import NetworkSpec
 from models.tasks import find_task
@@ -145,6 +146,30 @@ class CurriculumSpec(Spec):
     start: float = Field(0.5, gt=0, le=1)
 
 
+class TeacherSpec(Spec):
+    """Trees whose predictions of train are mixed with the labels that the network learns.
+
+    No row is predicted by trees that saw it, or a row that the split keeps together with it.
+
+    Attributes:
+      kind: What is fitted: scikit-learn's histogram-based gradient boosting.
+      weight: The share of the prediction in what is learned; the rest is the label.
+      folds: As many fits, each without one part of train, whose rows it predicts.
+      rounds: Of boosting.
+      learning_rate: Of each round.
+      leaves: The most that a tree may have.
+      sample_rows: About as many of more rows of train are fitted; all rows are predicted.
+    """
+
+    kind: Literal["boosted_trees"] = "boosted_trees"
+    weight: float = Field(0.7, gt=0, le=1)
+    folds: int = Field(3, ge=2, le=20)
+    rounds: int = Field(100, ge=1)
+    learning_rate: float = Field(0.1, gt=0)
+    leaves: int = Field(63, ge=2)
+    sample_rows: int = Field(250_000, ge=1)
+
+
 class TrainingSpec(Spec):
     """The fit loop, and what follows it.
 
@@ -161,6 +186,7 @@ class TrainingSpec(Spec):
     early_stopping: StoppingSpec | None = StoppingSpec()
     ema: AverageSpec | None = None
     loss: LossSpec = LossSpec()
+    teacher: TeacherSpec | None = None
     mixup: MixupSpec | None = None
     hard_examples: HardExamplesSpec | None = None
     curriculum: CurriculumSpec | None = None
@@ -182,7 +208,10 @@ class TrainingSpec(Spec):
 
 
 class TrainerSpec(Spec):
-    """All that `models.training.train.run_fn` gets, as JSON."""
+    """All that `models.training.train.run_fn` gets, as JSON.
+
+    `fold_rule` is what a teacher's folds keep together.
+    """
 
     name: str
     seed: int
@@ -190,6 +219,7 @@ class TrainerSpec(Spec):
     network: NetworkSpec
     training: TrainingSpec
     costs: CostSpec
+    fold_rule: FoldRule = FoldRule()
 
     @model_validator(mode="after")
     def _can_be_calibrated(self) -> TrainerSpec:
@@ -201,3 +231,33 @@ class TrainerSpec(Spec):
                 "remove it for a regression task"
             )
         return self
+
+    @model_validator(mode="after")
+    def _can_be_taught(self) -> TrainerSpec:
+        conflict = teacher_conflict(self.training, self.problem)
+        if conflict is not None:
+            raise ValueError(f"{conflict[0]}; {conflict[1]}")
+        return self
+
+
+def teacher_conflict(training: TrainingSpec, problem: FeaturesSpec) -> tuple[str, str] | None:
+    """Says why a teacher cannot teach this problem, and what to do; None where it can."""
+    if training.teacher is None:
+        return None
+    if not find_task(problem.task).mixes_targets:
+        return (
+            f"training.teacher cannot mix labels and predictions of the task {problem.task}",
+            "remove training.teacher",
+        )
+    if training.loss.is_own:
+        return (
+            "training.teacher softens the labels already, and training.loss would do so again",
+            "remove training.loss or training.teacher",
+        )
+    scale = problem.label.scale
+    if scale != "standard":
+        return (
+            f"training.teacher predicts the label itself, and the network learns its {scale}",
+            "set label.scale to standard, or remove training.teacher",
+        )
+    return None

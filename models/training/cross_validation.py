@@ -17,6 +17,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pyarrow as pa
 import tensorflow_transform as tft
 
 from contracts.errors import ModelError
@@ -28,6 +29,7 @@ from models.training.distribution import Device, choose_device
 from models.training.fitting import Fit
 from models.training.learning import choose_operating_point, fit_network, predict
 from models.training.operating_point import measure_threshold
+from models.training.teacher import Keys, fit_teacher
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ def cross_validate(
     train: Mapping[str, Array],
     val: Mapping[str, Array],
     folds: Array,
+    keys: Keys,
 ) -> list[Fold]:
     """Trains and scores once a fold.
 
@@ -61,6 +64,8 @@ def cross_validate(
       train: Transformed train, see `load_columns`.
       val: Transformed val.
       folds: The fold of each row of train, counted from 0.
+      keys: Reads raw columns of train, for the folds of a teacher: it is fitted anew on the
+        rows that a fold leaves.
 
     Raises:
       ModelError: in some fold the loss is not a number.
@@ -74,6 +79,8 @@ def cross_validate(
         rows = {"train": order[folds[order] != fold], "held out": np.flatnonzero(folds == fold)}
         parts = {name: split_of(name, _take(train, places), label) for name, places in rows.items()}
         splits = {"train": parts["train"], "val": kept}
+        if spec.training.teacher is not None:
+            splits["train"] = _taught(spec, graph, splits["train"], rows["train"], keys)
         found.append(_one(spec, graph, splits, parts["held out"], device))
         _LOG.info("fold %d of %d: %s", fold + 1, folds.max() + 1, found[-1])
     return found
@@ -114,6 +121,16 @@ def _one(
         outcome.best_epoch,
         time.monotonic() - started,
     )
+
+
+def _taught(
+    spec: TrainerSpec, graph: tft.TFTransformOutput, train: Split, places: Array, keys: Keys
+) -> Split:
+    def drawn(names: Sequence[str]) -> pa.Table:
+        return keys(names).take(pa.array(places))
+
+    weights = class_weights(spec.problem, train.labels, spec.training.class_weights)
+    return fit_teacher(spec, graph, train, np.arange(train.rows), drawn, weights)[1]
 
 
 def _check(outcome: Fit, held: Split) -> None:

@@ -34,6 +34,7 @@ _STEPS_PER_EXECUTION = 32
 _ONE_EXECUTION = 256  # an epoch of at most so many steps is one call of TensorFlow
 _LOGGED_EPOCHS = 50
 Unpack = Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]]
+Targets = Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
 
 
 def precision(mixed: bool) -> str:
@@ -56,6 +57,7 @@ class MonitoredModel(keras.Model):
         unpack: Unpack | None = None,
         objective: Objective | None = None,
         average: WeightAverage | None = None,
+        targets: Targets | None = None,
     ) -> None:
         """Wraps a network.
 
@@ -64,6 +66,8 @@ class MonitoredModel(keras.Model):
           unpack: Gives them from what a batch holds; None where it holds them already.
           objective: What training minimises; None for the loss that the model is compiled with.
           average: Of the network's weights; moved with each step.
+          targets: Gives what the objective takes in place of labels from what a batch holds;
+            metrics stay those of the labels.
         """
         super().__init__(name="monitored")
         self.network = network
@@ -71,6 +75,7 @@ class MonitoredModel(keras.Model):
         self.sample: Any = None
         self._unpack = unpack
         self._objective = objective
+        self._targets = targets
         self._members = find_members(network)
         self.gradient_norm = keras.metrics.Mean(name="gradient_norm")
 
@@ -151,7 +156,8 @@ class MonitoredModel(keras.Model):
         """The one place where the loss of training is computed: over all members of a network."""
         features, members = self.features(x), self._members
         if self._objective is not None:
-            predicted, loss = self._objective.evaluate(members, features, y, weight)
+            learned = y if self._targets is None else self._targets(x)
+            predicted, loss = self._objective.evaluate(members, features, learned, weight)
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             return predicted, loss + sum(self.losses) / replicas
         both = members.predict(features)
@@ -227,6 +233,7 @@ def compile_model(
     spec: TrainingSpec,
     steps_per_epoch: int,
     unpack: Unpack | None = None,
+    targets: Targets | None = None,
 ) -> MonitoredModel:
     """Wraps the network and compiles it for its task.
 
@@ -236,13 +243,14 @@ def compile_model(
       spec: Decides the optimizer.
       steps_per_epoch: For the schedule.
       unpack: Gives the features of a batch; None where it holds them by name.
+      targets: Gives what is learned of a batch; None where that is its labels.
     """
     task = find_task(output.task)
     average = None
     if spec.ema is not None:
         average = WeightAverage(network, average_decay(spec.ema, steps_per_epoch))
     objective = build_objective(network, output, spec, steps_per_epoch)
-    model = MonitoredModel(network, unpack, objective, average)
+    model = MonitoredModel(network, unpack, objective, average, targets)
     model.compile(
         optimizer=build_optimizer(spec, steps_per_epoch, network),
         loss=task.loss(output, keras),

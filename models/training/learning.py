@@ -129,7 +129,8 @@ def _learn(
     try:
         with device.strategy.scope():
             trained = build_network(spec.network, inputs, output, keras)
-            model = compile_model(trained, output, spec.training, steps, rows.features)
+            targets = rows.targets if rows.has_targets else None
+            model = compile_model(trained, output, spec.training, steps, rows.features, targets)
             outcome = run(model)
     finally:
         keras.config.set_dtype_policy(policy)

@@ -31,7 +31,9 @@ def build_objective(
     Raises:
       ModelError: mixup, and the network has no layer of all features to mix at.
     """
-    if not (spec.loss.is_own or spec.mixup or spec.hard_examples or spec.curriculum):
+    if not (
+        spec.loss.is_own or spec.teacher or spec.mixup or spec.hard_examples or spec.curriculum
+    ):
         return None
     return Objective(
         row_loss=_row_loss(output, spec),
@@ -47,6 +49,8 @@ def _row_loss(output: OutputSpec, spec: TrainingSpec) -> RowLoss:
     if settings.is_own:
         gamma = settings.gamma if settings.kind == "focal" else 0.0
         loss = task.shaped_loss(output, keras, settings.label_smoothing, gamma)
+    elif spec.teacher is not None:
+        loss = task.mixed_loss(output, keras)
     else:
         loss = task.loss(output, keras)
     if isinstance(loss, keras.losses.Loss):

@@ -110,7 +110,12 @@ def sweep(
 def _constant(spec: TrainingSpec) -> TrainingSpec:
     """The same loop with a rate that only the sweep changes, and a loss that means one thing."""
     return spec.model_copy(
-        update={"schedule": ScheduleSpec(kind="constant"), "curriculum": None, "ema": None}
+        update={
+            "schedule": ScheduleSpec(kind="constant"),
+            "curriculum": None,
+            "ema": None,
+            "teacher": None,
+        }
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
 from google.protobuf import text_format
@@ -16,9 +18,11 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from contracts.errors import ModelError
 from contracts.results.files import write_result
-from contracts.results.training import Diagnosis, Refit, TrainingReport
+from contracts.results.training import Diagnosis, TeacherReport, TrainingReport
 from models.data.dataset import Source, Split, expand, load_split, ordered_batches
 from models.data.labels import check_labels, class_weights, constant_guess_loss
+from models.data.raw_table import read_table
+from models.data.targets import file_places
 from models.data.transform_layer import TransformLayer
 from models.data.transformed import output_spec
 from models.export.golden_answers import golden_rows, write_answers
@@ -36,6 +40,7 @@ from models.training.learning import (
     refit_network,
 )
 from models.training.signals import class_shares, collect_signals
+from models.training.teacher import Teacher, fit_teacher
 
 _LOG = logging.getLogger(__name__)
 
@@ -90,13 +95,14 @@ def train(job: Job) -> None:
     source = Source(job.schema, TransformLayer(job.graph), spec.problem.label.name)
     splits = _load(job, source)
     weights = class_weights(spec.problem, splits["train"].labels, spec.training.class_weights)
+    facts: dict[str, Any] = {"class_weights": _by_class(spec, weights)}
+    teacher = None
+    if spec.training.teacher is not None:
+        teacher, splits["train"], facts["teacher"] = _teach(job, splits["train"], weights)
     network, outcome = fit_network(
         spec, job.graph, splits, weights, device, job.run_dir / "tensorboard"
     )
-    facts: dict[str, Any] = {
-        "class_weights": _by_class(spec, weights),
-        "parameters": network.count_params(),
-    }
+    facts["parameters"] = network.count_params()
     if outcome.not_a_number:
         diagnosis = diagnose(outcome.history, 0.0, outcome.stopped_early)
         facts |= {"diagnosis": diagnosis}
@@ -105,7 +111,10 @@ def train(job: Job) -> None:
     validation = choose_operating_point(spec, network, splits["val"])
     facts |= {"diagnosis": _diagnose(spec, network, splits, weights, outcome, validation)}
     if spec.training.refit:
-        network, facts["refit"] = _refit(job, source, splits["train"], weights, device, outcome)
+        rows = _load_again(job, source, teacher)
+        network, facts["refit"] = refit_network(
+            spec, job.graph, splits["train"].labels, rows, weights, device, outcome
+        )
         if validation.calibration is not None:
             divide_scores(network, validation.calibration.temperature)
     threshold = None if validation.point is None else validation.point.threshold
@@ -123,18 +132,22 @@ def train(job: Job) -> None:
     )
 
 
-def _refit(
-    job: Job,
-    source: Source,
-    train: Split,
-    weights: list[float] | None,
-    device: Device,
-    first: Fit,
-) -> tuple[Any, Refit]:
+def _teach(
+    job: Job, train: Split, weights: list[float] | None
+) -> tuple[Teacher, Split, TeacherReport]:
+    def keys(names: Sequence[str]) -> pa.Table:
+        return read_table(job.train_files, job.schema, names)
+
+    return fit_teacher(job.spec, job.graph, train, file_places(train), keys, weights)
+
+
+def _load_again(job: Job, source: Source, teacher: Teacher | None) -> Split:
+    """Train and val, to be fitted on together."""
     spec, files = job.spec, [*job.train_files, *job.val_files]
-    rows = load_split("train and val", files, source, spec.training.cache, seed=spec.seed)
-    _LOG.info("fitting again on train and val: %d rows, %d epochs", rows.rows, first.best_epoch)
-    return refit_network(spec, job.graph, train.labels, rows, weights, device, first)
+    cache, numbered = spec.training.cache, teacher is not None
+    rows = load_split("train and val", files, source, cache, spec.seed, numbered)
+    _LOG.info("fitting again on train and val: %d rows", rows.rows)
+    return rows if teacher is None else teacher.teach(rows, file_places(rows))
 
 
 def _diagnose(
@@ -154,6 +167,7 @@ def _diagnose(
         shares = class_shares(names, classes, val.labels)
     signals = collect_signals(network, output_spec(spec.problem, train.labels), train, val, shares)
     plain = not (training.loss.is_own or training.mixup or training.hard_examples)
+    plain = plain and training.teacher is None
     return diagnose(
         outcome.history,
         constant_guess_loss(spec.problem, train.labels, weights),
@@ -165,8 +179,9 @@ def _diagnose(
 
 def _load(job: Job, source: Source) -> dict[str, Split]:
     problem, cache = job.spec.problem, job.spec.training.cache
+    numbered = job.spec.training.teacher is not None
     splits = {
-        "train": load_split("train", job.train_files, source, cache, seed=job.spec.seed),
+        "train": load_split("train", job.train_files, source, cache, job.spec.seed, numbered),
         "val": load_split("val", job.val_files, source, cache),
     }
     for name, split in splits.items():

@@ -17,6 +17,7 @@ from evidence.metric_names import can_bound_change, metric_names
 from models.compression.spec import VariantsSpec, is_reference
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task
+from models.training.config import teacher_conflict
 
 if TYPE_CHECKING:
     from pipelines.config.problem import KelpConfig
@@ -31,6 +32,7 @@ def consistency_errors(config: KelpConfig) -> list[KeyProblem]:
         _problem,
         _split,
         _class_weights,
+        _teacher,
         _metrics,
         _slices,
         _main_metric,
@@ -98,6 +100,12 @@ def _class_weights(config: KelpConfig) -> Iterator[KeyProblem]:
                     received=repr(name),
                     fix=did_you_mean(name, classes),
                 )
+
+
+def _teacher(config: KelpConfig) -> Iterator[KeyProblem]:
+    conflict = teacher_conflict(config.training, config.declared_problem())
+    if conflict is not None:
+        yield KeyProblem(("training", "teacher"), conflict[0], fix=conflict[1])
 
 
 def _metrics(config: KelpConfig) -> Iterator[KeyProblem]:

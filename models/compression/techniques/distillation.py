@@ -15,6 +15,7 @@ from models.compression.spec import DistilledSpec
 from models.compression.training_artifacts import Opened
 from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.labels import class_weights
+from models.data.targets import with_targets
 from models.data.transformed import output_spec
 from models.networks import InputSpec, OutputSpec, build_network
 from models.tasks import find_task
@@ -22,6 +23,7 @@ from models.tasks.label_scale import learned_error
 from models.tasks.task import Form
 from models.training.config import StoppingSpec, TrainingSpec
 from models.training.fitting import MonitoredModel, fit
+from models.training.learning import predict
 from models.training.optimizers import build_optimizer
 
 _LOG = logging.getLogger(__name__)
@@ -39,7 +41,9 @@ def distil(opened: Opened, teacher: Any, spec: DistilledSpec) -> tuple[Any, list
     trainer = opened.artifacts.trainer
     problem = trainer.problem
     keras.utils.set_random_seed(trainer.seed)
-    train, val = opened.split("train"), opened.split("val")
+    train, val = (
+        _with_answers(split, teacher) for split in (opened.split("train"), opened.split("val"))
+    )
     output = output_spec(problem, train.labels)
     network = trainer.network.student(spec.scale, spec.members)
     student = build_network(network, student_inputs(opened.inputs, spec.scale), output, keras)
@@ -55,8 +59,11 @@ def distil(opened: Opened, teacher: Any, spec: DistilledSpec) -> tuple[Any, list
     with tempfile.TemporaryDirectory() as folder:
         outcome = fit(
             model,
-            _taught(train_batches(train, training.batch_size, trainer.seed, weights), teacher),
-            _taught(_ordered(val), teacher),
+            _taught(
+                train,
+                train_batches(train, training.batch_size, trainer.seed, weights, packed=True),
+            ),
+            _taught(val, ordered_batches(val, packed=True)),
             training,
             Path(folder),
         )
@@ -89,17 +96,19 @@ def _training(training: TrainingSpec, spec: DistilledSpec) -> TrainingSpec:
     )
 
 
-def _ordered(split: Split) -> tf.data.Dataset:
-    return ordered_batches(split)
+def _with_answers(split: Split, teacher: Any) -> Split:
+    """The teacher answers once, and not in every epoch."""
+    answers = predict(teacher, split)
+    return with_targets(split, answers.reshape([len(answers), -1]))
 
 
-def _taught(batches: tf.data.Dataset, teacher: Any) -> tf.data.Dataset:
+def _taught(split: Split, batches: tf.data.Dataset) -> tf.data.Dataset:
     """Puts the teacher's answer beside each label: `[batch, 1 + outputs]`."""
 
-    def add(features: Any, label: tf.Tensor, *weight: tf.Tensor) -> tuple[Any, ...]:
-        answer = tf.cast(teacher(dict(features), training=False), tf.float32)
-        both = tf.concat([tf.reshape(tf.cast(label, tf.float32), [-1, 1]), answer], axis=1)
-        return features, both, *weight
+    def add(matrices: Any, label: tf.Tensor, *weight: tf.Tensor) -> tuple[Any, ...]:
+        column = tf.reshape(tf.cast(label, tf.float32), [-1, 1])
+        both = tf.concat([column, split.targets(matrices)], axis=1)
+        return split.features(matrices), both, *weight
 
     return batches.map(add, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 

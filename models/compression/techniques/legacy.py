@@ -15,9 +15,11 @@ from models.compression.spec import FineTuneSpec
 from models.compression.training_artifacts import Opened
 from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.labels import class_weights
+from models.data.targets import with_targets
 from models.data.transformed import output_spec
 from models.networks import OutputSpec, build_network
 from models.tasks import find_task
+from models.training.learning import predict
 
 Array = np.ndarray[Any, Any]
 # A network with other weights, and an entry for each epoch.
@@ -37,8 +39,9 @@ class Bench:
       opened: The training artifacts.
       model: The network, with the weights of the Keras 3 one; it has no nested
         models, which tools do not look into.
-      train: The split to learn from.
-      val: The split to stop on.
+      train: The split to learn from. Where the candidate had a teacher, its own answers are
+        mixed with the labels.
+      val: The split to stop on, by its labels.
       output: What the network predicts.
     """
 
@@ -72,7 +75,18 @@ def open_bench(opened: Opened, network: Any) -> Bench:
     model = build_network(trainer.network, opened.inputs, output, tf_keras)
     model.set_weights(network.get_weights())
     check_equal(network, model, val)
+    teacher = trainer.training.teacher
+    if teacher is not None:
+        # The candidate learned from a teacher, and now takes its place: by the labels alone its
+        # compressed form would forget what it was taught.
+        train = _with_answers(train, network, output, teacher.weight)
+        val = _with_answers(val, network, output, 0.0)
     return Bench(opened, model, train, val, output)
+
+
+def _with_answers(split: Split, network: Any, output: OutputSpec, weight: float) -> Split:
+    answers = predict(network, split)
+    return with_targets(split, find_task(output.task).mixed_targets(split.labels, answers, weight))
 
 
 def fine_tuned(opened: Opened, network: Any, train: Callable[[Bench], Weights]) -> Weights:
@@ -138,18 +152,19 @@ def fine_tune(
         rate, weight_decay=trainer.training.optimizer.weight_decay, global_clipnorm=_CLIP_NORM
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "centroid"])
-    model.compile(
-        optimizer=optimizer, loss=find_task(bench.output.task).loss(bench.output, tf_keras)
-    )
+    task = find_task(bench.output.task)
+    loss = task.mixed_loss if bench.train.has_targets else task.loss
+    model.compile(optimizer=optimizer, loss=loss(bench.output, tf_keras))
     best = tf_keras.callbacks.EarlyStopping(
         monitor="val_loss",
         patience=_PATIENCE,
         restore_best_weights=True,
         start_from_epoch=count_from,
     )
+    batches = train_batches(bench.train, bench.batch_size, trainer.seed, weights, packed=True)
     log = model.fit(
-        train_batches(bench.train, bench.batch_size, trainer.seed, weights).map(_upright),
-        validation_data=ordered_batches(bench.val).map(_upright),
+        _learned(bench.train, batches),
+        validation_data=_learned(bench.val, ordered_batches(bench.val, packed=True)),
         epochs=spec.epochs,
         callbacks=[*callbacks, best],
         verbose=0,
@@ -161,6 +176,12 @@ def fine_tune(
     ]
 
 
-def _upright(features: Any, label: tf.Tensor, *weight: tf.Tensor) -> tuple[Any, ...]:
-    """Labels as a column: a loss would pair `[n]` with `[n, 1]` as a matrix."""
-    return features, tf.reshape(label, [-1, 1]), *weight
+def _learned(split: Split, batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Features by name, and what is learned of them, as a column or a share for each class."""
+
+    def unpack(matrices: Any, label: tf.Tensor, *weight: tf.Tensor) -> tuple[Any, ...]:
+        # A loss would pair `[n]` with `[n, 1]` as a matrix.
+        learned = split.targets(matrices) if split.has_targets else tf.reshape(label, [-1, 1])
+        return split.features(matrices), learned, *weight
+
+    return batches.map(unpack)

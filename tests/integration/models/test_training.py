@@ -247,8 +247,12 @@ def test_every_switch_of_the_config_trains(worlds, tmp_path):
         early_stopping={"patience": 1, "min_delta": 0.05},
         calibration="temperature",
         refit=True,
+        teacher={"rounds": 5, "leaves": 4, "folds": 2, "sample_rows": 500},
     )
     report = _report(run)
+    teacher = report["teacher"]
+    assert (teacher["folds"], teacher["by"], teacher["rows"]) == (2, "row", 500)
+    assert teacher["metrics"]["roc_auc"] > 0.8
     assert report["refit"]["rows"] == sum(ROWS.values())
     assert report["refit"]["epochs"] == report["best_epoch"]
     assert report["stopped_early"]

@@ -351,3 +351,18 @@ def test_a_refit_is_said_with_what_val_is_about(run: Run) -> None:
     said = dict(content.facts)["Refit"]
     assert said.startswith("on train and val, 1,200 rows, 3 epochs")
     assert said.endswith("all that val says is about the fit before")
+
+
+def test_a_teacher_is_named_with_its_metric_on_the_rows_left_out(run: Run) -> None:
+    training = run.read("model_run", "training.json")
+    teacher = {
+        "kind": "boosted_trees", "weight": 0.7, "folds": 2, "by": "key", "rounds": 150,
+        "learning_rate": 0.1, "leaves": 63, "rows": 1200, "seconds": 15.0, "digest": "0" * 64,
+        "metrics": {"roc_auc": 0.7632, "pr_auc": None},
+    }  # fmt: skip
+    run.change("model_run", "training.json", {**training, "teacher": teacher})
+    content = report_of(run).training.content
+    assert content is not None
+    said = dict(content.facts)["Teacher"]
+    assert said.startswith("boosted trees, 2 folds of train by key, 150 rounds on 1,200 rows")
+    assert "roc_auc 0.7632 on the rows left out" in said

@@ -7,6 +7,7 @@ from contracts.columns import MISSING_INT
 from contracts.errors import ConfigError, ModelError
 from models.data import dataset
 from models.data.representation import dense_schema, parse_rows, raw_input_specs
+from models.data.targets import column_chunks, file_places, with_targets
 from models.features.spec import FeaturesSpec
 
 PROBLEM = FeaturesSpec.model_validate(
@@ -190,3 +191,24 @@ def test_epochs_are_alike_whether_chunks_are_kept_or_streamed(files, source):
     ):
         np.testing.assert_array_equal(batch[0]["x"], other[0]["x"])
         np.testing.assert_array_equal(batch[1], other[1])
+
+
+@pytest.mark.parametrize("cache", ["memory", "none"])
+def test_targets_follow_their_rows(files, source, cache):
+    split = dataset.load_split("train", files, source, cache, seed=1, numbered=True)
+    plain = dataset.load_split("train", files, source, cache, seed=1)
+    x, unnumbered = (
+        np.concatenate([columns["x"][:, 0] for columns in column_chunks(part)])
+        for part in (split, plain)
+    )
+    np.testing.assert_array_equal(x, unnumbered)
+    np.testing.assert_array_equal(file_places(split), x)  # the files hold 0, 1, 2, ...
+    taught = with_targets(split, x[:, None] / ROWS)
+    assert taught.has_targets
+    assert not split.has_targets
+    for matrices, label, weight in dataset.train_batches(taught, 50, 1, [1.0, 2.0], packed=True):
+        rows = taught.features(matrices)["x"][:, 0]
+        np.testing.assert_allclose(taught.targets(matrices)[:, 0], rows / ROWS, rtol=1e-6)
+        np.testing.assert_array_equal(label, rows % 2)
+        np.testing.assert_array_equal(weight, 1 + rows % 2)
+        assert dataset.ROW_NUMBERS not in matrices
