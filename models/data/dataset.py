@@ -18,7 +18,15 @@ import tensorflow as tf
 
 from contracts.errors import ModelError
 from contracts.memory import free_memory_mib
-from models.data.packing import Layout, MemoryChunks, in_memory, layout_of
+from models.data.packing import (
+    ROW_NUMBERS,
+    TARGETS,
+    Layout,
+    MemoryChunks,
+    in_memory,
+    layout_of,
+    permute,
+)
 from models.data.representation import parse_rows, raw_input_specs
 
 Array = np.ndarray[Any, Any]
@@ -34,10 +42,6 @@ _FEWEST_CHUNKS = 2
 _MEASURED_ROWS = 256
 _MEMORY_BYTES = 1 << 30
 _MOST_ROWS_A_FILE = 1 << 40  # so that a row's number holds both its file and its place there
-
-# Matrices of a chunk beside those of its columns.
-ROW_NUMBERS = "row numbers"
-TARGETS = "targets"
 _FREE_SHARE = 0.25
 
 _LOG = logging.getLogger(__name__)
@@ -163,9 +167,9 @@ def load_split(
       numbered: Whether to add `ROW_NUMBERS`, which rise in the order of the files.
     """
     chunks = _chunks(files, source, seed, numbered)
-    layout = layout_of(_columns_of(chunks))
+    layout = layout_of(chunks.element_spec[0])
     packed = chunks.map(lambda columns, numbers: {**layout.pack(columns), **numbers})
-    chunk_rows = _chunk_rows(_columns_of(chunks))
+    chunk_rows = _chunk_rows(chunks.element_spec[0])
     memory = in_memory(packed, chunk_rows) if _fits(name, files, chunks, cache) else None
     packed = packed if memory is None else memory.dataset()
     found = packed.map(lambda matrices: layout.column(matrices, source.label))
@@ -192,14 +196,14 @@ def load_columns(
       `[rows, ...]` arrays by transformed feature, the label among them.
     """
     chunks, as_they_are = _chunks(files, source, None), _as_they_are
-    converters = {name: (convert or {}).get(name, as_they_are) for name in _columns_of(chunks)}
+    converters = {name: (convert or {}).get(name, as_they_are) for name in chunks.element_spec[0]}
     parts = {
         name: [converters[name](np.zeros([0, *spec.shape[1:]], spec.dtype.as_numpy_dtype))]
-        for name, spec in _columns_of(chunks).items()
+        for name, spec in chunks.element_spec[0].items()
     }
     every: Iterable[Any] = itertools.repeat(slice(None))
     if keep is not None:
-        every = _recut(keep, _chunk_rows(_columns_of(chunks)))
+        every = _recut(keep, _chunk_rows(chunks.element_spec[0]))
     for (chunk, _), chosen in zip(chunks.as_numpy_iterator(), every, strict=keep is not None):
         for name, values in chunk.items():
             parts[name].append(converters[name](values[chosen]))
@@ -271,18 +275,13 @@ def _chunks(
         )
 
     chunks = chunked(CHUNK_ROWS)
-    fitting = _chunk_rows(_columns_of(chunks))
+    fitting = _chunk_rows(chunks.element_spec[0])
     return chunks if fitting == CHUNK_ROWS else chunked(fitting)
 
 
 def _chunk_rows(specs: Mapping[str, tf.TensorSpec]) -> int:
     """How many rows a chunk has: fewer, where rows are large."""
     return int(np.clip(_CHUNK_BYTES // _row_bytes(specs), 1, CHUNK_ROWS))
-
-
-def _columns_of(chunks: tf.data.Dataset) -> dict[str, tf.TensorSpec]:
-    columns: dict[str, tf.TensorSpec] = chunks.element_spec[0]
-    return columns
 
 
 def _fits(
@@ -308,7 +307,7 @@ def _estimated_bytes(files: Sequence[str], chunks: tf.data.Dataset) -> float:
     """From the rows of the first file: counting them all would read everything twice."""
     sizes = [tf.io.gfile.stat(file).length for file in files]
     rows = records(files[:1]).batch(CHUNK_ROWS).reduce(0, lambda n, b: n + tf.shape(b)[0])
-    return float(int(rows) * sum(sizes) / max(1, sizes[0]) * _row_bytes(_columns_of(chunks)))
+    return float(int(rows) * sum(sizes) / max(1, sizes[0]) * _row_bytes(chunks.element_spec[0]))
 
 
 def _row_bytes(specs: Mapping[str, tf.TensorSpec]) -> int:
@@ -359,7 +358,7 @@ def train_batches(
         order = places.shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
         chunks = split.memory.dataset(order)
     shuffled = tf.data.Dataset.zip(chunks, seeds).map(
-        _permute, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        permute, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
     weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
 
@@ -397,9 +396,3 @@ def _part(
     whole = {name: matrix for name, matrix in matrices.items() if name != ROW_NUMBERS}
     features = whole if packed else split.features(matrices)
     return features, split.layout.column(matrices, split.label)
-
-
-def _permute(chunk: dict[str, tf.Tensor], seeds: tf.Tensor) -> dict[str, tf.Tensor]:
-    rows = tf.shape(next(iter(chunk.values())))[0]
-    order = tf.random.experimental.stateless_shuffle(tf.range(rows), seed=seeds)
-    return {name: tf.gather(value, order) for name, value in chunk.items()}

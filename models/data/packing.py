@@ -15,6 +15,10 @@ import tensorflow as tf
 
 Array = np.ndarray[Any, Any]
 
+# Matrices of a chunk beside those of its columns: see models/data/targets.py.
+ROW_NUMBERS = "row numbers"
+TARGETS = "targets"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -136,6 +140,13 @@ def in_memory(packed: tf.data.Dataset, chunk_rows: int) -> MemoryChunks:
     for matrix in matrices.values():
         matrix.resize([rows, matrix.shape[1]], refcheck=False)
     return MemoryChunks(matrices, chunk_rows)
+
+
+def permute(chunk: dict[str, tf.Tensor], seeds: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Gives the rows of a chunk in another order."""
+    rows = tf.shape(next(iter(chunk.values())))[0]
+    order = tf.random.experimental.stateless_shuffle(tf.range(rows), seed=seeds)
+    return {name: tf.gather(value, order) for name, value in chunk.items()}
 
 
 def _make_room(matrix: Array, rows: int) -> None:

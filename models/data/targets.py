@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from models.data.dataset import ROW_NUMBERS, TARGETS, Split
-from models.data.packing import MemoryChunks
+from models.data.dataset import Split
+from models.data.packing import ROW_NUMBERS, TARGETS, MemoryChunks
 
 Array = np.ndarray[Any, Any]
 

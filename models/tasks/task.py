@@ -61,11 +61,8 @@ class Task(ABC):
     tfma_metrics: ClassVar[Mapping[str, tuple[TfmaMetric, ...]]]
     output_in_words: ClassVar[str]
     label_scales: ClassVar[tuple[str, ...]] = ("standard",)
-<<<<<<< HEAD
     takes_steps: ClassVar[bool] = False
-=======
     mixes_targets: ClassVar[bool] = False
->>>>>>> b152279 (Let boosted trees teach the network: out-of-fold predictions mixed with the labels)
 
     def __init__(self, name: str = "") -> None:
         self.name = name or self.form

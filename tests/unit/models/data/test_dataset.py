@@ -6,6 +6,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from contracts.columns import MISSING_INT
 from contracts.errors import ConfigError, ModelError
 from models.data import dataset
+from models.data.packing import ROW_NUMBERS
 from models.data.representation import dense_schema, parse_rows, raw_input_specs
 from models.data.targets import column_chunks, file_places, with_targets
 from models.features.spec import FeaturesSpec
@@ -211,4 +212,4 @@ def test_targets_follow_their_rows(files, source, cache):
         np.testing.assert_allclose(taught.targets(matrices)[:, 0], rows / ROWS, rtol=1e-6)
         np.testing.assert_array_equal(label, rows % 2)
         np.testing.assert_array_equal(weight, 1 + rows % 2)
-        assert dataset.ROW_NUMBERS not in matrices
+        assert ROW_NUMBERS not in matrices
