@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import PurePath
+from typing import Literal
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 """The names of files that hold images which a model can decode."""
@@ -11,7 +13,11 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 MAX_PIXELS = 1 << 26
 """How many pixels an image may have where the config does not say."""
 
+GRAY_WEIGHTS = (0.299, 0.587, 0.114)
+"""Red, green and blue in gray, by ITU-R BT.601."""
+
 _PNG = b"\x89PNG\r\n\x1a\n"
+_ORIENTATION = 0x0112
 _NO_SIZE = frozenset({0xC4, 0xC8, 0xCC})
 
 
@@ -43,16 +49,45 @@ def _unpacked(form: str, content: bytes, start: int) -> tuple[int, int] | None:
     return width, height
 
 
-def _jpeg_size(content: bytes) -> tuple[int, int] | None:
-    """Walks over the segments up to the frame, which has the size."""
+def jpeg_orientation(content: bytes) -> int:
+    """Gives what EXIF says of how the camera was held, 1 to 8; 1 is upright, or unknown."""
+    orientation = 1
+    for marker, place in _jpeg_segments(content):
+        if marker == 0xE1 and content[place + 4 : place + 10] == b"Exif\0\0":
+            orientation = _tiff_orientation(content, place + 10)
+    return orientation
+
+
+def _jpeg_segments(content: bytes) -> Iterator[tuple[int, int]]:
+    """The markers before the first scan, each with its place."""
     place = 2
-    while place + 9 <= len(content) and content[place] == 0xFF:
+    while place + 9 < len(content) and content[place] == 0xFF and content[place + 1] != 0xDA:
         marker = content[place + 1]
-        if marker == 0xFF:
-            place += 1
-            continue
+        yield marker, place
+        length = 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+        place += 1 if marker == 0xFF else length
+
+
+def _jpeg_size(content: bytes) -> tuple[int, int] | None:
+    size = None
+    for marker, place in _jpeg_segments(content):
         if 0xC0 <= marker <= 0xCF and marker not in _NO_SIZE:
             size = _unpacked(">HH", content, place + 5)
-            return None if size is None else (size[1], size[0])
-        place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
-    return None
+    return None if size is None else (size[1], size[0])
+
+
+def _tiff_orientation(content: bytes, start: int) -> int:
+    order: Literal["little", "big"] = "little" if content[start : start + 1] == b"I" else "big"
+
+    def number(place: int, size: int) -> int:
+        # What lies beyond the end is 0, as in the graph.
+        return int.from_bytes(content[place : place + size].ljust(size, b"\0"), order)
+
+    first = start + number(start + 4, 4)
+    if first + 2 > len(content):
+        return 1
+    count = min(number(first, 2), max(0, (len(content) - first - 2) // 12))
+    entries = range(first + 2, first + 2 + 12 * count, 12)
+    values = [number(place + 8, 2) for place in entries if number(place, 2) == _ORIENTATION]
+    orientation = max(values, default=1)
+    return orientation if 1 <= orientation <= 8 else 1

@@ -14,8 +14,10 @@ import numpy as np
 
 from contracts.artifact import Artifact, ArtifactModel
 from contracts.columns import MISSING_INT, MISSING_TEXT
+from contracts.errors import DataError
 from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature
 from serving.errors import ServingError
+from serving.images import refused_image
 
 Array = np.ndarray[Any, Any]
 
@@ -51,14 +53,19 @@ class ArtifactServable:
         """Answers raw columns with what `serving_default` gives.
 
         Raises:
-          ServingError: There is no such signature, or the model was unloaded.
+          ServingError: There is no such signature, an image cannot be decoded, or the model was
+            unloaded.
         """
         if signature not in self.signatures:
             raise ServingError(404, f"Serving signature name: {signature!r} not found")
         with self._lock:
             if self._model is None:
                 raise ServingError(503, "The model was unloaded")
-            return self._model.answers(self._model.scores(self._model.tensors(inputs)))
+            try:
+                tensors = self._model.tensors(inputs)
+            except DataError as error:
+                raise refused_image(error) from error
+            return self._model.answers(self._model.scores(tensors))
 
     def warm_up(self) -> int:
         """Runs a row in which everything is missing; no requests travel with such a file."""

@@ -17,6 +17,7 @@ from contracts.errors import ModelError
 from serving.codec.layout import Columns
 from serving.codec.signature import PREDICT, Port, Signature
 from serving.errors import ServingError
+from serving.images import image_error, limits_of
 from serving.packed_call import PackedCall, pack_signature
 from serving.steady import is_steady
 
@@ -74,6 +75,7 @@ class SavedModelServable:
         self.steady = frozenset(
             name for name, call in self._calls.items() if _is_steady(call.graph)
         )
+        self._image_limits = limits_of(self._model)
         self._packed: dict[str, PackedCall] = {}
         if packed:
             self._pack()
@@ -92,6 +94,9 @@ class SavedModelServable:
                     return call(columns)
             return self._plain(signature, inputs)
         except tf.errors.OpError as error:
+            found = image_error(inputs, self._image_limits)
+            if found is not None:
+                raise found from error
             raise ServingError(_STATUSES.get(error.error_code, 500), _reason(error)) from error
         except (TypeError, ValueError) as error:
             raise ServingError(400, f"The model refuses its inputs: {_reason(error)}") from error

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
+from contracts.preparations.images import ImageFeature
 from contracts.preparations.numbers import BooleanFeature, CyclicFeature, NumericFeature
 from contracts.preparations.raw_feature import RawFeature
 from contracts.preparations.words import WordsFeature
 
 PreparedFeature = Annotated[
-    NumericFeature | CyclicFeature | BooleanFeature | WordsFeature,
+    NumericFeature | CyclicFeature | BooleanFeature | WordsFeature | ImageFeature,
     Field(discriminator="kind"),
 ]
 """How a raw column becomes a feature, by the kind of preparation."""

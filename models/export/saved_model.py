@@ -23,6 +23,7 @@ from contracts.columns import MISSING_INT
 from contracts.names import serving_name
 from models.data.representation import parse_rows, raw_input_specs, raw_sizes
 from models.export.encoding import Halves, cut, describe, joined_widths, mean_row
+from models.export.image_inputs import add_image_inputs
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task
 
@@ -64,6 +65,7 @@ class _Saved(tf.Module):
             self.score = tf.function(halves.score, input_signature=[matrix], autograph=False)
         text = describe(serving.problem, widths, reference, serving.threshold).to_json()
         self.encoding = tf.function(lambda: tf.constant(text), input_signature=[], autograph=False)
+        add_image_inputs(self, serving.problem)
 
 
 def export(serving: Serving, folder: Path, sample: Mapping[str, tf.Tensor]) -> None:

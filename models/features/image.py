@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from contracts.images import MAX_PIXELS
+from models.encoders.images.augment import Augmenter, AugmentSpec
 from models.encoders.images.spec import CnnEncoder, ImageEncoderSpec
 from models.features.kind import FeatureKind, RawValues
 from models.features.ports import Encoding, InputSpec
@@ -36,6 +37,7 @@ class ImageSpec(FeatureKind):
       scale: Pixels from 0 to 1 (`unit`), or from -1 to 1 (`symmetric`).
       max_pixels: An image of more pixels is refused before it is decoded.
       encoder: The layers between the pixels and the other features.
+      augment: What is changed at random in training.
     """
 
     type: str = "image"
@@ -46,6 +48,7 @@ class ImageSpec(FeatureKind):
     scale: Literal["unit", "symmetric"] = "unit"
     max_pixels: int = Field(MAX_PIXELS, ge=1)
     encoder: ImageEncoderSpec = CnnEncoder()
+    augment: AugmentSpec | None = None
 
     raw_values: ClassVar[RawValues] = "files"
 
@@ -73,8 +76,29 @@ class ImageSpec(FeatureKind):
             "image",
             size=len(design(np.zeros([1, *self.shape], np.float32))[0]),
             shape=self.shape,
-            own=Encoding("float32", encode, "numbers", to_numbers=design),
+            own=Encoding("float32", encode, "numbers", design, self._augment_layers()),
         )
+
+    def preparation(self, name: str, learned: Learned) -> dict[str, Any]:
+        """What decodes and scales an image."""
+        offset, divisor = _SCALES[self.scale]
+        return {
+            "kind": "image",
+            "height": self.height,
+            "width": self.width,
+            "channels": self.channels,
+            "fit": self.fit,
+            "max_pixels": self.max_pixels,
+            "offset": offset,
+            "scale": divisor,
+        }
+
+    def _augment_layers(self) -> Callable[[], Augmenter] | None:
+        if self.augment is None:
+            return None
+        offset, divisor = _SCALES[self.scale]
+        black, white = (0.0 - offset) / divisor, (255.0 - offset) / divisor
+        return partial(Augmenter, self.augment, self.shape, (black, white))
 
     @property
     def shape(self) -> tuple[int, int, int]:

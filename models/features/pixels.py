@@ -11,7 +11,8 @@ from typing import Literal
 
 import tensorflow as tf
 
-_GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601
+from contracts.images import GRAY_WEIGHTS
+
 _PNG = b"\x89PNG"
 _ORIENTATION = 0x0112
 _EXIF = tuple(b"Exif\x00\x00")
@@ -67,8 +68,8 @@ def _pixels(content: tf.Tensor, form: PixelForm) -> tf.Tensor:
     # What is too large is refused as no image at all, before memory is taken for it.
     allowed = tf.where(pixels <= form.max_pixels, content, tf.strings.substr(content, 0, 2))
     decoded = tf.cond(is_jpeg, lambda: _decode_jpeg(allowed), lambda: _decode_other(allowed))
-    coloured = _to_channels(tf.cast(decoded, tf.float32), form.channels)
-    return _resize(_upright(coloured, orientation), form)
+    # Bytes are resized as they are: a large image in float32 would take four times the memory.
+    return _to_channels(_resize(_upright(decoded, orientation), form), form)
 
 
 def _decode_jpeg(content: tf.Tensor) -> tf.Tensor:
@@ -82,19 +83,21 @@ def _decode_other(content: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(decoded, [None, None, None])
 
 
-def _to_channels(decoded: tf.Tensor, channels: int) -> tf.Tensor:
+def _to_channels(image: tf.Tensor, form: PixelForm) -> tf.Tensor:
     """Gray or colour; what is transparent keeps its colour."""
-    is_gray = tf.shape(decoded)[-1] < 3
-    if channels == 3:
-        return tf.cond(
-            is_gray, lambda: tf.repeat(decoded[..., :1], 3, axis=-1), lambda: decoded[..., :3]
+    is_gray = tf.shape(image)[-1] < 3
+    if form.channels == 3:
+        converted = tf.cond(
+            is_gray, lambda: tf.repeat(image[..., :1], 3, axis=-1), lambda: image[..., :3]
         )
-    weights = tf.constant(_GRAY)
-    return tf.cond(
-        is_gray,
-        lambda: decoded[..., :1],
-        lambda: tf.reduce_sum(decoded[..., :3] * weights, axis=-1, keepdims=True),
-    )
+    else:
+        weights = tf.constant(GRAY_WEIGHTS)
+        converted = tf.cond(
+            is_gray,
+            lambda: image[..., :1],
+            lambda: tf.reduce_sum(image[..., :3] * weights, axis=-1, keepdims=True),
+        )
+    return tf.ensure_shape(converted, [form.height, form.width, form.channels])
 
 
 def _resize(image: tf.Tensor, form: PixelForm) -> tf.Tensor:
@@ -112,7 +115,7 @@ def _resize(image: tf.Tensor, form: PixelForm) -> tf.Tensor:
         kernel_type="triangle",
         antialias=True,
     )
-    return tf.ensure_shape(resized[0], [form.height, form.width, form.channels])
+    return resized[0]
 
 
 def _upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:

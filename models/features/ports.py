@@ -19,12 +19,15 @@ class Encoding:
         size; None where those models cannot take them.
       to_numbers: From a row's values of any shape to the port's `size` numbers, for the
         baseline models; None where the values are these numbers.
+      augment: Makes what changes batches of training, such as
+        `models.encoders.images.augment.Augmenter`; None changes nothing.
     """
 
     dtype: Literal["float32", "int64"]
     encode: Callable[[InputSpec, Any, Any], Any]
     design: Literal["numbers", "ids"] | None = None
     to_numbers: Callable[[Any], Any] | None = None
+    augment: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from contracts.errors import ModelError
 from contracts.results.training import Refit
 from models.networks import OutputSpec
 from models.tasks import find_task
+from models.training.augmentation import Augmentation
 from models.training.averages import LOWER_LOSS, KeepBetter, Kept, WeightAverage, average_decay
 from models.training.config import TrainingSpec
 from models.training.distribution import (
@@ -58,6 +59,7 @@ class MonitoredModel(keras.Model):
         objective: Objective | None = None,
         average: WeightAverage | None = None,
         targets: Targets | None = None,
+        augmentation: Augmentation | None = None,
     ) -> None:
         """Wraps a network.
 
@@ -68,6 +70,7 @@ class MonitoredModel(keras.Model):
           average: Of the network's weights; moved with each step.
           targets: Gives what the objective takes in place of labels from what a batch holds;
             metrics stay those of the labels.
+          augmentation: Changes the batches of training.
         """
         super().__init__(name="monitored")
         self.network = network
@@ -76,6 +79,7 @@ class MonitoredModel(keras.Model):
         self._unpack = unpack
         self._objective = objective
         self._targets = targets
+        self._augmentation = augmentation
         self._members = find_members(network)
         self.gradient_norm = keras.metrics.Mean(name="gradient_norm")
 
@@ -154,10 +158,12 @@ class MonitoredModel(keras.Model):
 
     def _predict_with_loss(self, x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
         """The one place where the loss of training is computed: over all members of a network."""
-        features, members = self.features(x), self._members
+        features, members, share = self.features(x), self._members, None
+        if self._augmentation is not None:
+            features, share = self._augmentation(features)
         if self._objective is not None:
             learned = y if self._targets is None else self._targets(x)
-            predicted, loss = self._objective.evaluate(members, features, learned, weight)
+            predicted, loss = self._objective.evaluate(members, features, learned, weight, share)
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             return predicted, loss + sum(self.losses) / replicas
         both = members.predict(features)
@@ -234,6 +240,7 @@ def compile_model(
     steps_per_epoch: int,
     unpack: Unpack | None = None,
     targets: Targets | None = None,
+    augmentation: Augmentation | None = None,
 ) -> MonitoredModel:
     """Wraps the network and compiles it for its task.
 
@@ -244,13 +251,15 @@ def compile_model(
       steps_per_epoch: For the schedule.
       unpack: Gives the features of a batch; None where it holds them by name.
       targets: Gives what is learned of a batch; None where that is its labels.
+      augmentation: Changes the batches of training; None changes nothing.
     """
     task = find_task(output.task)
     average = None
     if spec.ema is not None:
         average = WeightAverage(network, average_decay(spec.ema, steps_per_epoch))
-    objective = build_objective(network, output, spec, steps_per_epoch)
-    model = MonitoredModel(network, unpack, objective, average, targets)
+    mixes = augmentation is not None and augmentation.mixes
+    objective = build_objective(network, output, spec, steps_per_epoch, mixes=mixes)
+    model = MonitoredModel(network, unpack, objective, average, targets, augmentation)
     model.compile(
         optimizer=build_optimizer(spec, steps_per_epoch, network),
         loss=task.loss(output, keras),

@@ -17,6 +17,7 @@ from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.transformed import input_specs, output_spec
 from models.networks import build_network
 from models.tasks import find_task
+from models.training.augmentation import Augmentation
 from models.training.calibration import calibrate
 from models.training.config import TrainerSpec
 from models.training.distribution import Device, even_batches, steps_per_epoch
@@ -130,7 +131,15 @@ def _learn(
         with device.strategy.scope():
             trained = build_network(spec.network, inputs, output, keras)
             targets = rows.targets if rows.has_targets else None
-            model = compile_model(trained, output, spec.training, steps, rows.features, targets)
+            model = compile_model(
+                trained,
+                output,
+                spec.training,
+                steps,
+                rows.features,
+                targets,
+                Augmentation(inputs),
+            )
             outcome = run(model)
     finally:
         keras.config.set_dtype_policy(policy)

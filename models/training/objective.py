@@ -24,16 +24,27 @@ _EPSILON = 1e-7
 
 
 def build_objective(
-    network: Any, output: OutputSpec, spec: TrainingSpec, steps_per_epoch: int
+    network: Any,
+    output: OutputSpec,
+    spec: TrainingSpec,
+    steps_per_epoch: int,
+    *,
+    mixes: bool = False,
 ) -> Objective | None:
     """Gives what is minimised; None where it is the task's own loss and nothing more.
+
+    Args:
+      network: What is trained.
+      output: What it predicts.
+      spec: What is minimised.
+      steps_per_epoch: For the curriculum.
+      mixes: Whether the rows of a batch come mixed already.
 
     Raises:
       ModelError: mixup, and the network has no layer of all features to mix at.
     """
-    if not (
-        spec.loss.is_own or spec.teacher or spec.mixup or spec.hard_examples or spec.curriculum
-    ):
+    asked = (spec.teacher, spec.mixup, spec.hard_examples, spec.curriculum)
+    if not (spec.loss.is_own or mixes or any(asked)):
         return None
     return Objective(
         row_loss=_row_loss(output, spec),
@@ -120,7 +131,12 @@ class Objective:
         )
 
     def evaluate(
-        self, members: Members | OneMember, features: Any, label: Any, weight: Any
+        self,
+        members: Members | OneMember,
+        features: Any,
+        label: Any,
+        weight: Any,
+        own_share: Any = None,
     ) -> tuple[Any, Any]:
         """Gives the network's predictions and the loss of its members, without penalties.
 
@@ -129,15 +145,18 @@ class Objective:
           features: By name.
           label: Of the batch.
           weight: A weight a row; None weighs all alike.
+          own_share: Of rows that come mixed with the one before them: how much of each is its
+            own. Such rows are not mixed again.
         """
-        if self._mixing is None:
+        share = own_share
+        if self._mixing is None or share is not None:
             predicted = members.predict(features)
-            rows = self._row_loss(members.repeat(label), predicted.members)
         else:
             predicted, share = self._mixing(features)
+        rows = self._row_loss(members.repeat(label), predicted.members)
+        if share is not None:
             share, other = members.repeat(share), members.repeat(tf.roll(label, 1, axis=0))
-            rows = share * self._row_loss(members.repeat(label), predicted.members)
-            rows += (1 - share) * self._row_loss(other, predicted.members)
+            rows = share * rows + (1 - share) * self._row_loss(other, predicted.members)
         # Each member has hard and easy rows of its own, as if it learned alone.
         weights = tf.reshape(self._weights(members.split(tf.stop_gradient(rows))), [-1])
         if weight is not None:

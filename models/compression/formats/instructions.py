@@ -6,6 +6,7 @@ prepares its inputs as the model was trained.
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 _ROWS_TRIED = 100
+_MOST_VALUES = 10_000  # of a feature that is worth writing down: of a large image, the rule is
 _INPUTS = (
     "Compute in float32. Feed each entry of `inputs` with the feature that it names, as an array "
     "of [rows, width] of its dtype, or of [rows, *shape] where it has a shape."
@@ -74,7 +76,8 @@ def worked_examples(opened: Opened, preparation: Preparation) -> tuple[dict[str,
             "prepared": {
                 name: values[place].tolist()
                 for name, values in prepared.items()
-                if case != "values that are in no vocabulary" or name in raw
+                if (case != "values that are in no vocabulary" or name in raw)
+                and values[place].size <= _MOST_VALUES
             },
         }
         for place, (case, raw) in enumerate(cases.items())
@@ -115,17 +118,19 @@ def _specs(opened: Opened) -> dict[str, Any]:
     return dict(raw_input_specs(opened.schema, frozenset({label})))
 
 
-def _plain(value: bytes | float) -> str | int | float | None:
-    """A raw value as JSON has it; None where it is missing, or is no text in UTF-8."""
+def _plain(value: bytes | float) -> dict[str, str] | str | int | float | None:
+    """A raw value as JSON has it; None where it is missing. Bytes are base64 under `b64`."""
     if isinstance(value, bytes):
         try:
             return value.decode() or None
         except UnicodeDecodeError:
-            return None
+            return {"b64": b64encode(value).decode()}
     return None if value == MISSING_INT or not np.isfinite(value) else value
 
 
 def _filled(value: Any, dtype: Any) -> Any:
+    if isinstance(value, dict):
+        return b64decode(value["b64"])
     if value is not None:
         return value
     if dtype.is_integer:

@@ -26,6 +26,7 @@ from models.compression.formats.numeric import (
 )
 from models.compression.training_artifacts import Opened
 from models.data.representation import parse_rows, raw_input_specs
+from models.export.image_inputs import add_image_inputs
 from models.export.saved_model import (
     Serving,
     answer,
@@ -209,6 +210,7 @@ def _save(opened: Opened, network: Any, folder: Path) -> None:
     signatures = _signatures(serving)
     function = signatures["examples"].get_concrete_function()
     saved = _Saved(serving, function.captured_inputs)
+    add_image_inputs(saved, serving.problem)
     tf.saved_model.save(saved, str(folder), signatures=signatures)
 
 

@@ -1,0 +1,45 @@
+"""What is changed at random in the batches that a network is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from models.networks import InputSpec
+
+
+class Augmentation:
+    """Changes the features of a batch of training; val and the exported model see none of it."""
+
+    def __init__(self, inputs: Sequence[InputSpec]) -> None:
+        """Makes what the kinds of features offer.
+
+        Args:
+          inputs: The network's inputs.
+        """
+        made = {
+            port.name: port.encoding.augment()
+            for port in inputs
+            if port.encoding.augment is not None
+        }
+        # A batch has one share of labels: the first image that is mixed has it.
+        mixing = [name for name, augmenter in made.items() if augmenter.mixes]
+        self._augmenters = made
+        self._mixed = mixing[0] if mixing else None
+
+    @property
+    def mixes(self) -> bool:
+        """Whether labels are to be mixed."""
+        return self._mixed is not None
+
+    def __call__(self, features: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
+        """Gives changed features, and the share of its own label that each row has, or None."""
+        if not self._augmenters:
+            return features, None
+        changed = dict(features)
+        for name, augmenter in self._augmenters.items():
+            changed[name] = augmenter(changed[name])
+        if self._mixed is None:
+            return changed, None
+        mixed, share = self._augmenters[self._mixed].mix(changed[self._mixed])
+        return changed | {self._mixed: mixed}, share

@@ -1,0 +1,43 @@
+"""Images among a request's inputs: which one a model could not decode."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from contracts.errors import DataError
+from serving.errors import ServingError
+
+
+def limits_of(model: Any) -> dict[str, int]:
+    """By input of a loaded SavedModel that takes images, how many pixels these may have."""
+    function = getattr(model, "image_inputs", None)
+    return {} if function is None else dict(json.loads(function().numpy()))
+
+
+def image_error(inputs: Mapping[str, np.ndarray], limits: Mapping[str, int]) -> ServingError | None:
+    """Finds the first image that cannot be decoded, after a model has refused its inputs.
+
+    Args:
+      inputs: What the model was given.
+      limits: What `limits_of` gave.
+    """
+    from contracts.preparations.images import decode_image
+
+    for name, most in limits.items():
+        for row, content in enumerate(np.ravel(inputs[name]), 1):
+            try:
+                if content:
+                    decode_image(bytes(content), name, most, row)
+            except DataError as error:
+                return refused_image(error)
+    return None
+
+
+def refused_image(error: DataError) -> ServingError:
+    """The answer to a request with an image that cannot be used."""
+    facts = f"{error.where}; expected {error.expected}; received {error.received}"
+    return ServingError(400, f"{error.what} ({facts})")

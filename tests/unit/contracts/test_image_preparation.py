@@ -1,0 +1,92 @@
+"""Numpy prepares images as the graph does: to the last bit where nothing is resized."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from contracts.errors import DataError
+from contracts.preparation import Preparation, RowPreparation
+from models.features.image import ImageSpec
+from models.features.pixels import PixelForm, decode_images
+from tests.unit.models.features.test_pixels import CASES, COLOUR, GRAY, bomb, encoded
+
+# Between levels of 0 to 255, in float32 and another order of summation.
+TOLERANCE = 1e-3
+
+
+def _prepared(contents: list[bytes], spec: ImageSpec) -> np.ndarray:
+    fields = {"column": "photo", "raw": "string", **spec.preparation("photo", None)}
+    column = np.array([*contents, None], object)[:-1]
+    prepare = RowPreparation(Preparation.model_validate({"features": [fields]}))
+    return prepare({"photo": column})["photo"]
+
+
+def _in_graph(contents: list[bytes], spec: ImageSpec) -> np.ndarray:
+    form = PixelForm(*spec.shape, spec.fit, spec.max_pixels)
+    function = tf.function(
+        lambda column: decode_images(column, form),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+        autograph=False,
+    )
+    return function(tf.constant(contents, tf.string)).numpy() / 255.0
+
+
+def _odd_images() -> list[bytes]:
+    generator = np.random.default_rng(3)
+    images = [b""]
+    for height, width in ((1, 1), (1, 90), (17, 5), (64, 64), (131, 77), (20, 30)):
+        pixels = generator.integers(0, 256, [height, width, 3], np.uint8)
+        images += [encoded(pixels, "PNG"), encoded(pixels[..., 0], "PNG"), encoded(pixels, "JPEG")]
+        images.append(encoded(pixels, "PNG", "RGBA"))
+    exif = Image.Exif()
+    for orientation in (3, 6, 8, 9):
+        exif[0x0112] = orientation
+        images.append(encoded(COLOUR, "JPEG", exif=exif.tobytes()))
+    images.append(encoded(COLOUR, "JPEG", exif=exif.tobytes()[:15]))
+    return [*images, *(encoded(COLOUR, form, mode) for form, mode in CASES)]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_numpy_prepares_odd_images_as_the_graph_does(channels: int, fit: str) -> None:
+    spec = ImageSpec(height=24, width=31, channels=channels, fit=fit)
+    contents = _odd_images()
+    difference = np.abs(_prepared(contents, spec) - _in_graph(contents, spec)) * 255
+    worst = int(difference.reshape(len(contents), -1).max(axis=1).argmax())
+    assert difference.max() < TOLERANCE, f"image {worst}"
+
+
+def test_what_is_not_resized_is_equal_to_the_last_bit() -> None:
+    spec = ImageSpec(height=20, width=30, channels=3)
+    contents = [encoded(COLOUR, form, mode) for form, mode in CASES]
+    np.testing.assert_array_equal(_prepared(contents, spec), _in_graph(contents, spec))
+
+
+def test_gray_of_sixteen_bits_keeps_its_upper_byte() -> None:
+    deep = (GRAY.astype(np.uint16) << 8) + 77
+    file = io.BytesIO()
+    Image.fromarray(deep).save(file, "PNG")
+    spec = ImageSpec(height=20, width=30, channels=1)
+    np.testing.assert_array_equal(_prepared([file.getvalue()], spec)[0, :, :, 0] * 255, GRAY)
+    np.testing.assert_array_equal(
+        _prepared([file.getvalue()], spec), _in_graph([file.getvalue()], spec)
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (bomb(60_000, 60_000), "60,000 x 60,000 pixels"),
+        (encoded(COLOUR, "PNG")[:200], "cannot be decoded"),
+        (encoded(COLOUR, "JPEG")[:500], "cannot be decoded"),
+        (b"no image", "holds no image"),
+        (bomb(0, 5), "0 x 5 pixels"),
+    ],
+)
+def test_what_cannot_be_decoded_is_refused_by_the_name_of_its_column(content, what) -> None:
+    with pytest.raises(DataError, match=what) as caught:
+        _prepared([content], ImageSpec(height=20, width=30))
+    assert "photo" in caught.value.what
