@@ -12,6 +12,7 @@ from contracts.storage.staging import remote_place
 from report.config import CardSpec
 from report.formats import count, duration, moment, number, title
 from report.sections.advice import advice_of
+from report.sections.contents import PictureBudget, contents_of, errors_of
 from report.sections.data import data_of
 from report.sections.model import model_of
 from report.sections.variants import variants_of
@@ -38,7 +39,10 @@ _KEYS = {
 
 def gather(sources: Sources) -> Report:
     """Gathers the whole report."""
-    gates, data, model = gates_of(sources), data_of(sources), model_of(sources)
+    gates, model = gates_of(sources), model_of(sources)
+    budget = PictureBudget()
+    errors, contents = errors_of(sources, budget), contents_of(sources, budget)
+    data = data_of(sources, budget)
     variants = variants_of(sources)
     return Report(
         head=_head(sources),
@@ -54,6 +58,8 @@ def gather(sources: Sources) -> Report:
         warnings=sources.summary.warnings,
         not_measured=sources.summary.not_measured,
         sampled=sources.summary.sampled,
+        contents=contents,
+        errors=errors,
     )
 
 

@@ -11,6 +11,7 @@ from contracts.results.evidence import (
     Calibration,
     Confusion,
     Curves,
+    ErrorExample,
     FairnessEvidence,
     FoldMetrics,
     Gain,
@@ -27,6 +28,7 @@ from contracts.results.summary import ModelCost
 from contracts.results.training import TrainingReport
 
 if TYPE_CHECKING:
+    from report.sections.contents import ContentView
     from report.variants_view import Variants
 
 T = TypeVar("T")
@@ -261,3 +263,5 @@ class Report:
     warnings: list[str]
     not_measured: list[NotMeasured]
     sampled: list[SampledRows]
+    contents: list[ContentView]
+    errors: list[ErrorExample]

@@ -14,6 +14,7 @@ from models.encoders.images.augment import Augmenter, AugmentSpec
 from models.encoders.images.spec import CnnEncoder, ImageEncoderSpec
 from models.features.kind import FeatureKind, RawValues
 from models.features.ports import Encoding, InputSpec
+from models.stresses.images import IMAGE_STRESSES
 
 if TYPE_CHECKING:
     from models.features.learned import Learned
@@ -51,6 +52,8 @@ class ImageSpec(FeatureKind):
     augment: AugmentSpec | None = None
 
     raw_values: ClassVar[RawValues] = "files"
+    content_type = "models.content.images.content:ImageContent"
+    stresses = IMAGE_STRESSES
 
     @classmethod
     def transform(cls, specs: Mapping[str, Any], raw: RawColumns) -> Tensors:

@@ -12,6 +12,7 @@ from contracts.results.audit import (
     LabelErrors,
     Shift,
 )
+from report.sections.contents import PictureBudget, suspects_of
 from report.sources import Sources
 from report.statistics import columns_of
 from report.view import Column, Data, Part
@@ -24,7 +25,7 @@ _MOST_FEATURES = 100
 _OUTCOMES = ("block", "warn", "pass", "off")
 
 
-def data_of(sources: Sources) -> Data:
+def data_of(sources: Sources, budget: PictureBudget) -> Data:
     """Gathers the data's part."""
     details = sources.audit.details if sources.audit else AuditDetails()
     return Data(
@@ -33,7 +34,7 @@ def data_of(sources: Sources) -> Data:
         findings=_findings(sources),
         statistics=_statistics(sources),
         leakage=_leakage(sources, details.leakage),
-        labels=_labels(sources, details.label_errors),
+        labels=_labels(sources, details.label_errors, budget),
         shift=_shift(sources, details.shift),
     )
 
@@ -91,10 +92,12 @@ def _leakage(sources: Sources, powers: list[FeaturePower] | None) -> Part[list[F
     return Part(sorted(powers, key=lambda entry: (-entry.power, entry.feature)))
 
 
-def _labels(sources: Sources, errors: LabelErrors | None) -> Part[LabelErrors]:
+def _labels(
+    sources: Sources, errors: LabelErrors | None, budget: PictureBudget
+) -> Part[LabelErrors]:
     if errors is None or errors.share is None:
         return Part(absent=sources.why_not("audit", _off("label_errors")))
-    return Part(errors)
+    return Part(suspects_of(errors, budget))
 
 
 def _shift(sources: Sources, distances: list[Shift] | None) -> Part[list[Shift]]:
