@@ -161,7 +161,15 @@ def summary(target: str | None) -> int:
 @click.option("--data", type=_CONFIG, metavar="FILE", help="A CSV or Parquet file with the row.")
 @click.option("--index", default=0, show_default=True, help="The row's place in FILE, from 0.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def explain(model: str, row: str | None, data: Path | None, index: int, as_json: bool) -> int:
+@click.option("--html", type=_CONFIG, metavar="PAGE", help="Write an HTML page as well.")
+def explain(
+    model: str,
+    row: str | None,
+    data: Path | None,
+    index: int,
+    as_json: bool,
+    html: Path | None,
+) -> int:
     """Print what MODEL predicts for one row, and what each feature adds to it.
 
     MODEL is a SavedModel such as serving_models/flights/1, a folder of versions, or a name
@@ -172,6 +180,8 @@ def explain(model: str, row: str | None, data: Path | None, index: int, as_json:
     from pipelines.commands import explain as explaining
 
     explained = explaining.explain_row(model, row, data, index)
+    if html is not None:
+        explaining.write_page(html, explained)
     if as_json:
         click.echo(explaining.to_json(explained))
     else:

@@ -84,6 +84,7 @@ def integrated_gradients(
 
 def explained_scores(scores: Any, target: int | None) -> tf.Tensor:
     """One score a row: of logits, the log-odds of the class against all others."""
+    scores = tf.convert_to_tensor(scores)
     if scores.shape.rank == 1:
         return scores
     if scores.shape[1] == 1:

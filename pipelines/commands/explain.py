@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow as pa
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from contracts.errors import ConfigError, ModelError
+from contracts.results.preview import Preview
 from contracts.storage.location import address_or_path
-from contracts.text import did_you_mean, some
+from contracts.text import did_you_mean, shorten, some
+from pipelines.commands.explained_parts import render_parts
 from pipelines.execution.capture import captured
+from pipelines.prediction.parts import file_columns, read_contents, weighed_views
 from pipelines.prediction.raw_format import raw_format
 from pipelines.prediction.single_row import checked, row_from_file, row_from_text
 from pipelines.prediction.staged_model import staged_model
@@ -24,7 +29,20 @@ from pipelines.prediction.staged_model import staged_model
 SERVING_ROOT = Path("serving_models")
 
 
-def explain_row(model: str, row: str | None, data: Path | None, index: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Explained:
+    """One prediction, explained.
+
+    Attributes:
+      content: What `--json` prints.
+      views: By feature whose values are images or texts, what their parts add.
+    """
+
+    content: dict[str, Any]
+    views: dict[str, Preview]
+
+
+def explain_row(model: str, row: str | None, data: Path | None, index: int) -> Explained:
     """Explains one row.
 
     Args:
@@ -34,7 +52,7 @@ def explain_row(model: str, row: str | None, data: Path | None, index: int) -> d
       index: The row's place in `data`, from 0.
 
     Returns:
-      What `--json` prints; see `render`.
+      What is printed; see `render`, `to_json` and `write_page`.
 
     Raises:
       KelpError: the model or the row cannot be read.
@@ -61,7 +79,7 @@ def explain_row(model: str, row: str | None, data: Path | None, index: int) -> d
             given = row_from_file(
                 address_or_path(data), index, types, raw_format(folder, None, None)
             )
-        return _explained(loaded, checked(given or {}, types))
+        return _explained(loaded, given or {})
 
 
 def find_model(model: str, root: Path = SERVING_ROOT) -> Path:
@@ -91,15 +109,14 @@ def find_model(model: str, root: Path = SERVING_ROOT) -> Path:
     )
 
 
-def _explained(model: Any, row: Mapping[str, Any]) -> dict[str, Any]:
-    import pyarrow as pa
-
+def _explained(model: Any, given: Mapping[str, Any]) -> Explained:
     from models.export.explanation import integrated_gradients
 
-    kinds = {"number": pa.float32(), "integer": pa.int64(), "text": pa.string()}
-    types = model.types()
-    table = pa.table({name: pa.array([row[name]], kinds[types[name]]) for name in row})
-    columns = model.columns(table)
+    types, files = model.types(), file_columns(model.encoding)
+    scalars = {name: value for name, value in given.items() if name not in files}
+    row = {**dict.fromkeys(types), **{name: given[name] for name in files if name in given}}
+    row |= checked(scalars, {name: kind for name, kind in types.items() if name not in files})
+    columns = model.columns(_table({**row, **read_contents(row, files)}, types, files))
     answers = {name: _plain(value[0]) for name, value in model.answers(columns).items()}
     about = model.encoding
     target, scale = None, f"predicted {about.label}"
@@ -127,7 +144,8 @@ def _explained(model: Any, row: Mapping[str, Any]) -> dict[str, Any]:
         for entry in about.features
     ]
     entries.sort(key=lambda entry: -abs(entry["attribution"]))
-    return {
+    views = weighed_views(model, columns, target)
+    content = {
         "model": str(model.folder),
         "task": about.task,
         "label": about.label,
@@ -139,6 +157,24 @@ def _explained(model: Any, row: Mapping[str, Any]) -> dict[str, Any]:
         "attributions": entries,
         "residual": found.residual,
     }
+    if views:
+        content["parts"] = {name: _weights(view) for name, view in views.items()}
+    return Explained(content, views)
+
+
+def _table(row: Mapping[str, Any], types: Mapping[str, str], files: Mapping[str, str]) -> pa.Table:
+    kinds = {"number": pa.float32(), "integer": pa.int64(), "text": pa.string()}
+    return pa.table(
+        {
+            name: pa.array([value], pa.binary() if name in files else kinds[types[name]])
+            for name, value in row.items()
+        }
+    )
+
+
+def _weights(view: Preview) -> Any:
+    """The weights of a view, without the picture."""
+    return view.model_dump(mode="json", include={"parts", "heat", "note"})
 
 
 def _raw_value(row: Mapping[str, Any], columns: Sequence[str]) -> Any:
@@ -153,13 +189,21 @@ def _plain(value: Any) -> Any:
     return plain.decode() if isinstance(plain, bytes) else plain
 
 
-def to_json(explained: Mapping[str, Any]) -> str:
+def to_json(explained: Explained) -> str:
     """The explanation as one JSON object."""
-    return json.dumps(explained, indent=2, allow_nan=False)
+    return json.dumps(explained.content, indent=2, allow_nan=False)
 
 
-def render(explained: Mapping[str, Any], console: Console) -> None:
-    """Prints the prediction, and a table of the features, the weightiest first."""
+def write_page(target: Path, explained: Explained) -> None:
+    """Writes the explanation as one HTML file."""
+    from report.explanation import write_explanation
+
+    write_explanation(target, explained.content, explained.views)
+
+
+def render(whole: Explained, console: Console) -> None:
+    """Prints the prediction, a table of the features, and the parts of images and texts."""
+    explained = whole.content
     console.print(f"[bold]{escape(explained['model'])}[/bold]")
     for line in _prediction(explained):
         console.print(escape(line))
@@ -168,12 +212,14 @@ def render(explained: Mapping[str, Any], console: Console) -> None:
     table.add_column("value", justify="right", overflow="fold")
     table.add_column("adds", justify="right", no_wrap=True)
     for entry in explained["attributions"]:
-        value = "missing" if entry["value"] is None else _figure(entry["value"])
+        value = "missing" if entry["value"] is None else shorten(_figure(entry["value"]), 60)
         table.add_row(escape(entry["feature"]), escape(value), f"{entry['attribution']:+.4f}")
     table.add_section()
     table.add_row("an average row", "", f"{explained['reference_score']:+.4f}")
     table.add_row("this row", "", f"{explained['score']:+.4f}")
     console.print(table)
+    for name, view in whole.views.items():
+        render_parts(name, view, console)
 
 
 def _prediction(explained: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from components.stress.errors import content_inputs, error_examples
+from models.content.texts.content import TextContent
+from models.export.occlusion import weigh_parts
 from models.features.numeric import NumericSpec
 from models.features.spec import FeaturesSpec
 from tests.content_kinds import Note
@@ -22,6 +24,19 @@ class _Model:
     def predict(self, columns: Any) -> Any:
         counts = np.array([text.split().count("good") for text in columns["review"]])
         return 1 / (1 + np.exp(1.0 - 2.0 * counts))
+
+
+class _Explainable(_Model):
+    """The same by two logits, from an encoded row."""
+
+    is_explainable = True
+
+    def encode(self, columns: Any) -> Any:
+        return np.array([[text.split().count("good")] for text in columns["review"]], np.float32)
+
+    def score(self, encoded: Any) -> Any:
+        odds = 2.0 * encoded[:, 0] - 1.0
+        return np.stack([np.zeros_like(odds), odds], axis=1)
 
 
 def _problem(**features: Any) -> FeaturesSpec:
@@ -46,6 +61,14 @@ def test_the_surest_errors_are_shown_with_the_weight_of_each_word() -> None:
     assert parts is not None
     weights = {part.text.strip(): round(part.weight, 6) for part in parts}
     assert weights == {"not": 0.0, "good": 2.0, "at": 0.0, "all": 0.0}
+
+
+def test_the_logits_of_a_flat_network_are_explained() -> None:
+    model: Any = _Explainable()
+    occlusion = TextContent().occlude("not good at all")
+    assert occlusion is not None
+    row = {"review": np.array(["not good at all"], object)}
+    assert weigh_parts(model, row, "review", occlusion, 1) == [0.0, 2.0, 0.0, 0.0]
 
 
 def test_of_each_confusion_some_rows_are_shown() -> None:

@@ -1,0 +1,30 @@
+"""The page of one explained prediction: one file, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from contracts.files import write_atomically
+from contracts.results.preview import Preview
+from report.render import asset, environment
+
+
+def write_explanation(
+    target: Path, explained: Mapping[str, Any], views: Mapping[str, Preview]
+) -> Path:
+    """Writes the page, all of it or nothing, and gives its path.
+
+    Args:
+      target: The file.
+      explained: What `kelp explain --json` prints.
+      views: By feature, its image or text with what its parts add.
+    """
+    page = (
+        environment()
+        .get_template("explanation.html.j2")
+        .render(explained=explained, views=views, style=asset("report.css"))
+    )
+    write_atomically(target, page)
+    return target

@@ -1,0 +1,133 @@
+"""Images and texts in the report: shown, explained, and never more than the page can bear."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contracts.results.preview import HeatMap, Preview, WeighedPart
+from models.content.images.content import ImageContent
+from models.content.texts.content import TextContent
+from report.render import render
+from report.sections.contents import PICTURE_BYTES, PictureBudget
+from report.sources import read_sources
+from tests.content_examples import encode, images, texts
+from tests.fixtures.report_run import Run, full_run
+
+CLASSES = ("circle", "cross", "bar")
+
+
+def with_contents(run: Run, features: int = 1) -> Run:
+    """The run with images, texts and errors on them in its audit and its stress tests."""
+    encoded, labels = images(6, 0)
+    pictures = [ImageContent().preview_value(image).model_dump(mode="json") for image in encoded]
+    written, _ = texts(6, 0)
+    audit_file = run.folders["data_verdict"] / "audit.json"
+    audit = json.loads(audit_file.read_text())
+    samples = [
+        {"label": CLASSES[label], "row": row, "split": "train", "view": picture}
+        for row, (label, picture) in enumerate(zip(sorted(labels), pictures, strict=True))
+    ]
+    shown: dict[str, Any] = {
+        f"photo {place}": {
+            "kind": "images",
+            "statistics": {
+                "train": {"images": 6, "width": [28, 28, 28], "height": [28, 28, 28],
+                          "brightness": 40.0, "contrast": 30.0}
+            },
+            "samples": samples,
+        }
+        for place in range(features)
+    }  # fmt: skip
+    shown["review"] = {
+        "kind": "texts",
+        "statistics": {
+            "train": {"texts": 6, "tokens": 120, "distinct": 40, "length": [1, 2, 3, 4],
+                      "once": 0.5, "commonest": [["balo", 12]]}
+        },
+        "samples": [
+            {"label": "", "row": 0, "split": "train", "view": {"text": written[0]}}
+        ],
+    }  # fmt: skip
+    audit["details"]["contents"] = shown
+    audit["details"]["label_errors"]["suspects"][0]["views"] = {"photo": pictures[0]}
+    audit_file.write_text(json.dumps(audit))
+    stress_file = run.folders["stress"] / "stress.json"
+    stress = json.loads(stress_file.read_text())
+    heat = Preview.model_validate(pictures[1]).model_copy(
+        update={"heat": HeatMap(weights=[[0.5, -0.25], [0.0, 0.1]])}
+    )
+    words = Preview(
+        parts=[WeighedPart(text="not ", weight=-1.0), WeighedPart(text="<good>", weight=2.0)]
+    )
+    stress["errors"] = [
+        {"row": 3, "actual": "cross", "predicted": "bar", "probability": 0.98,
+         "views": {"photo": heat.model_dump(mode="json"), "review": words.model_dump(mode="json")}}
+    ]  # fmt: skip
+    stress_file.write_text(json.dumps(stress))
+    return run
+
+
+def page_of(run: Run) -> str:
+    return render(read_sources(run.folder, run.typed(), run.folders))
+
+
+def test_samples_statistics_and_errors_are_on_the_page(tmp_path: Path) -> None:
+    page = page_of(with_contents(full_run(tmp_path)))
+    assert page.count('src="data:image/png;base64,') == 6 + 1 + 1
+    assert "img-src data:" in page
+    assert "Commonest words of train" in page
+    assert "<strong>cross</strong> predicted as <strong>bar</strong>" in page
+    assert "98 % sure" in page
+    assert 'class="heat"' in page
+    assert page.count('<rect x="0" y="0" width="1" height="1" class="for"') == 1
+    assert (
+        '<span class="against" style="--weight:50%" title="\N{MINUS SIGN}1.0000">not </span>'
+        in page
+    )
+    assert "&lt;good&gt;" in page
+
+
+def test_a_run_of_scalars_shows_none_of_it(tmp_path: Path) -> None:
+    page = page_of(full_run(tmp_path))
+    assert "Example errors" not in page
+    assert "data:image/png" not in page
+
+
+def test_the_page_stays_below_8_mb_however_many_pictures_there_are(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3))
+    picture = ImageContent().preview_value(encode(noise)).model_dump(mode="json")
+    run = with_contents(full_run(tmp_path))
+    file = run.folders["data_verdict"] / "audit.json"
+    audit = json.loads(file.read_text())
+    (photos,) = (
+        shown for shown in audit["details"]["contents"].values() if shown["kind"] == "images"
+    )
+    sample = {"label": "circle", "row": 0, "split": "train", "view": picture}
+    photos["samples"] = [sample] * 120
+    audit["details"]["contents"] |= {f"more {place}": photos for place in range(20)}
+    for suspect in audit["details"]["label_errors"]["suspects"]:
+        suspect["views"] = {f"more {place}": picture for place in range(20)}
+    file.write_text(json.dumps(audit))
+    page = page_of(run)
+    assert PICTURE_BYTES < len(page.encode()) < 8_000_000
+    assert "left out: the page has too many pictures" in page
+    assert "<strong>cross</strong> predicted as <strong>bar</strong>" in page
+
+
+@pytest.mark.parametrize(("left", "is_shown"), [(3, False), (4, True)])
+def test_a_picture_that_has_no_room_is_left_out(left: int, is_shown: bool) -> None:
+    budget = PictureBudget(left)
+    view = budget.view(Preview(png="abcd", width=1, height=1))
+    assert (view.png == "abcd") is is_shown
+    assert bool(view.note) is not is_shown
+    assert budget.left == (0 if is_shown else left)
+
+
+def test_an_excerpt_costs_nothing_of_the_budget() -> None:
+    view = TextContent().preview_value("a good one")
+    assert PictureBudget(0).view(view) == view
