@@ -3,6 +3,7 @@
 import json
 import sys
 from subprocess import run
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -214,6 +215,7 @@ def test_a_column_that_cannot_be_kept_is_an_error(tmp_path, name, error):
 
 class _Doubling:
     types = {"n": "number"}
+    sizes: ClassVar[dict[str, int]] = {}
 
     def inputs(self, table):
         return {"n": table["n"].to_numpy()}
