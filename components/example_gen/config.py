@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from components.example_gen.numbers import NumberForm
+from components.example_gen.series.spec import SeriesSpec
 from contracts.spec import Spec
 from contracts.storage.location import Place
 from models.data.dates import ISO, check_form
@@ -154,13 +155,15 @@ class DataSpec(RawFormat):
     `path` is a file, a folder or a glob, local or in a bucket (`s3://`, `gs://`), and may
     hold TFX's `{SPAN}` and `{VERSION}`; of several versions of a span the newest is taken. A
     folder without tables may have a folder of images for each class.
-    `spans` is `all`, one number, a range such as `3-8`, or `last 3`.
+    `spans` is `all`, one number, a range such as `3-8`, or `last 3`. With `series`, the table has
+    a row for each step, and the rows of the examples are windows.
     """
 
     path: Place
     format: Literal["auto", "csv", "parquet", "images"] = "auto"
     spans: str = "all"
     split: SplitSpec = SplitSpec()
+    series: SeriesSpec | None = None
     keep: tuple[str, ...] = ()
     schema_path: str | None = Field(None, alias="schema")
 
@@ -179,7 +182,7 @@ class IngestSpec(RawFormat):
     `columns` are the columns to write, in order; `numbers` are those of them whose values
     must be numbers or booleans; a numeric column of type text is an error. `lists` are those of
     `columns` whose rows hold lists of numbers, with the length of these. `files` are those
-    that hold files, as paths or as bytes.
+    that hold files, as paths or as bytes. With `series`, all of them are columns of the windows.
     """
 
     path: str
@@ -190,6 +193,7 @@ class IngestSpec(RawFormat):
     numbers: tuple[str, ...]
     lists: dict[str, int] = {}
     files: tuple[str, ...] = ()
+    series: SeriesSpec | None = None
     label: str
     task: Task
     where: str

@@ -30,6 +30,9 @@ from components.example_gen.passes import (
 )
 from components.example_gen.rows import Unit, make_units
 from components.example_gen.scan import FileScan, merge_kinds
+from components.example_gen.series.findings import SeriesFindings
+from components.example_gen.series.ingest import cut_windows
+from components.example_gen.series.long_table import long_table
 from components.example_gen.split import plan_split, splits_wanted
 from components.example_gen.units import unit_file
 from contracts.errors import DataError, EnvironmentProblem
@@ -67,6 +70,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         ignored = json.dumps(ignored_columns(done.scans, spec))
         examples.set_string_custom_property("ignored_columns", ignored)
         examples.set_string_custom_property("spans", json.dumps(done.spans))
+        if done.series is not None:
+            examples.set_string_custom_property("series", done.series.to_json())
 
 
 @dataclass(frozen=True)
@@ -78,11 +83,13 @@ class Ingested:
       spans: By split, the spans in the order in which its files hold them, each with its
         number of rows; every span is 0 where the path has none.
       scans: What each raw file holds.
+      series: What is odd about the steps, where rows are windows of series.
     """
 
     rows: dict[str, int]
     spans: dict[str, list[tuple[int, int]]]
     scans: list[FileScan]
+    series: SeriesFindings | None = None
 
 
 def ingest(make: MakePipeline, selection: Selection, spec: IngestSpec, target: Path) -> Ingested:
@@ -115,6 +122,8 @@ def _work_folder(target: Path) -> Iterator[Path]:
 def _ingest(
     make: MakePipeline, selection: Selection, spec: IngestSpec, work: Path, target: Path
 ) -> Ingested:
+    if spec.series is not None:
+        return _ingest_series(make, selection, spec, work, target)
     scans = scan_pass(make, selection, spec, work)
     found, plan = merge_kinds(scans, spec), plan_split(spec)
     units = make_units(scans, [source.span for source in selection.sources])
@@ -130,10 +139,21 @@ def _ingest(
     return Ingested(rows, spans, scans)
 
 
+def _ingest_series(
+    make: MakePipeline, selection: Selection, spec: IngestSpec, work: Path, target: Path
+) -> Ingested:
+    written, scans, findings = cut_windows(make, selection, spec, work)
+    if not findings.rows:
+        raise _no_rows(spec, scans)
+    rows = _rows_by_split(written, spec)
+    _publish(written, work, target, list(rows))
+    return Ingested(rows, {split: [(0, count)] for split, count in rows.items()}, scans, findings)
+
+
 def ignored_columns(scans: Sequence[FileScan], spec: IngestSpec) -> list[str]:
     """Gives the columns of the data that are not written."""
     names = dict.fromkeys(name for scan in scans for name in scan.names)
-    return [name for name in names if name not in spec.columns]
+    return [name for name in names if name not in long_table(spec).columns]
 
 
 def _rows_by_split(written: Sequence[Mapping[str, int]], spec: IngestSpec) -> dict[str, int]:
@@ -148,7 +168,11 @@ def _rows_by_split(written: Sequence[Mapping[str, int]], spec: IngestSpec) -> di
                 expected=f"a share of {getattr(spec.split.shares, split):g} of "
                 f"{sum(rows.values())} rows, split by {spec.split.by}{columns}",
                 received=", ".join(f"{name}: {number} rows" for name, number in rows.items()),
-                fix="give it a greater share, split another way, or bring more data",
+                fix="give it a greater share, split another way, or bring more data"
+                if spec.series is None
+                else "give it a greater share or bring more data: a split needs more steps than "
+                f"gap, context and horizon together, "
+                f"{spec.series.steps_between + spec.series.context + spec.series.horizon}",
             )
     return rows
 

@@ -35,7 +35,7 @@ def scan_pass(
     """Scans all files, in their order."""
     paths = [source.path for source in selection.sources]
     work = partial(_scan, file_format=selection.format, spec=spec)
-    return [FileScan.from_json(text) for text in _run(make, "scan", paths, work, folder)]
+    return [FileScan.from_json(text) for text in run_pass(make, "scan", paths, work, folder)]
 
 
 def count_pass(
@@ -48,7 +48,7 @@ def count_pass(
 ) -> histogram.Histogram:
     """Counts all rows for a split that needs to know them."""
     work = partial(_count, spec=spec, found=found, plan=plan, folder=folder)
-    paths = _run(make, "count", units, work, folder)
+    paths = run_pass(make, "count", units, work, folder)
     return histogram.merge(histogram.load(Path(path)) for path in paths)
 
 
@@ -62,7 +62,7 @@ def write_pass(
 ) -> list[dict[str, int]]:
     """Writes all units into `folder`; gives the rows of each split, unit by unit."""
     work = partial(_write, spec=spec, found=found, plan=plan, folder=folder)
-    return [json.loads(text) for text in _run(make, "write", units, work, folder)]
+    return [json.loads(text) for text in run_pass(make, "write", units, work, folder)]
 
 
 def _scan(path: str, file_format: str, spec: IngestSpec) -> str:
@@ -83,14 +83,22 @@ def _write(
     return json.dumps(write_unit(unit, spec, found, plan, folder))
 
 
-def _run(
+def run_pass(
     make: MakePipeline,
     name: str,
     tasks: Sequence[_Task],
     work: Callable[[_Task], str],
     folder: Path,
 ) -> list[str]:
-    """Runs `work` over the tasks on Beam; gives what it returned, in order."""
+    """Runs `work` over the tasks on Beam; gives what it returned, in order.
+
+    Args:
+      make: Makes a Beam pipeline.
+      name: The pass, for its reports' files.
+      tasks: What to work on.
+      work: Does one task; it may run in another process.
+      folder: A folder that all workers see.
+    """
     reports = [folder / f"{name}-{index:05d}.json" for index in range(len(tasks))]
     with make() as pipeline:
         _ = (

@@ -45,16 +45,21 @@ def write_unit(
 
     def encode_batch(batch: tuple[Piece, int, Columns]) -> list[list[bytes]]:
         columns = batch[2]
-        return _by_split(encode(columns, spec.columns), assign(columns, plan))
+        return by_split(encode(columns, spec.columns), assign(columns, plan))
 
-    with ThreadPoolExecutor(_THREADS) as pool, _SplitFiles(folder, unit.index) as files:
+    with ThreadPoolExecutor(_THREADS) as pool, SplitFiles(folder, unit.index) as files:
         for parts in _ahead(pool, encode_batch, read_unit(unit, spec, found)):
             files.write(parts)
     return files.rows
 
 
-class _SplitFiles:
-    """One file per split, under temporary names until all of them are whole."""
+class SplitFiles:
+    """One file per split, under temporary names until all of them are whole.
+
+    Args:
+      folder: Where the files are.
+      unit: The number of the unit of work.
+    """
 
     def __init__(self, folder: Path, unit: int) -> None:
         self.rows = dict.fromkeys(SPLITS, 0)
@@ -63,10 +68,11 @@ class _SplitFiles:
         self._mark = uuid.uuid4().hex
         self._writers: dict[str, tf.io.TFRecordWriter] = {}
 
-    def __enter__(self) -> _SplitFiles:
+    def __enter__(self) -> SplitFiles:
         return self
 
     def write(self, parts: list[list[bytes]]) -> None:
+        """Appends examples, a list for each split."""
         try:
             for split, examples in zip(SPLITS, parts, strict=True):
                 if examples:
@@ -109,7 +115,8 @@ def unit_file(folder: Path, unit: int, split: str) -> Path:
     return folder / f"{unit:05d}-{split}.gz"
 
 
-def _by_split(examples: list[bytes], splits: np.ndarray) -> list[list[bytes]]:
+def by_split(examples: list[bytes], splits: np.ndarray) -> list[list[bytes]]:
+    """Gives the examples of each split, in their order."""
     rows = np.empty(len(examples), object)
     rows[:] = examples
     return [rows[splits == number].tolist() for number in range(len(SPLITS))]

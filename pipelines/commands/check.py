@@ -17,6 +17,7 @@ from components.example_gen.config import IngestSpec
 from components.example_gen.files import Selection, select_files
 from components.example_gen.rows import count_unit, make_units, read_unit
 from components.example_gen.scan import FileScan, columns_to_read, merge_kinds, scan_file
+from components.example_gen.series.long_table import long_table
 from components.example_gen.split import plan_split
 from contracts.errors import DataError, EnvironmentProblem, KelpError
 from contracts.storage.location import is_remote
@@ -112,7 +113,7 @@ def _schema(loaded: LoadedConfig) -> str:
 
 
 def _data(loaded: LoadedConfig) -> Iterator[Checked]:
-    spec = loaded.config.ingest(str(loaded.path))
+    spec = long_table(loaded.config.ingest(str(loaded.path)))
     selections: list[Selection] = []
     scans: list[FileScan] = []
 

@@ -18,6 +18,7 @@ from models.compression.spec import VariantsSpec, is_reference
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task
 from models.training.config import teacher_conflict
+from pipelines.config.series import series_errors
 
 if TYPE_CHECKING:
     from pipelines.config.problem import KelpConfig
@@ -30,6 +31,7 @@ def consistency_errors(config: KelpConfig) -> list[KeyProblem]:
     """Everything that does not fit, the most basic first."""
     checks: tuple[Callable[[KelpConfig], Iterator[KeyProblem]], ...] = (
         _problem,
+        series_errors,
         _split,
         _class_weights,
         _teacher,

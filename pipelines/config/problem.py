@@ -43,6 +43,7 @@ from models.user_code import FunctionSource, code_folder, find_function, use_cod
 from pipelines.beam.spec import BeamSpec, LocalBeam
 from pipelines.config.consistency import consistency_errors
 from pipelines.config.overrides import apply_overrides
+from pipelines.config.series import completed
 from pipelines.execution.metadata import MetadataSpec
 from pipelines.kubeflow.config import KubeflowSpec
 from report.config import CardSpec
@@ -68,6 +69,11 @@ class KelpConfig(Spec):
     beam: BeamSpec = LocalBeam()
     metadata: MetadataSpec = MetadataSpec()
     kubeflow: KubeflowSpec = KubeflowSpec()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, value: Any) -> Any:
+        return completed(value)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> KelpConfig:
@@ -122,6 +128,7 @@ class KelpConfig(Spec):
             spans=data.spans,
             **dict(data.raw_format()),
             split=data.split,
+            series=data.series,
             columns=self.columns(),
             numbers=tuple(numbers),
             lists={name: size for name, size in sizes.items() if size > 1},

@@ -1,0 +1,139 @@
+"""The step of the series, and where the steps lie: learned from the times of all rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.example_gen.histogram import Ints
+from contracts.duration import seconds_of
+from contracts.errors import DataError
+
+_KEPT = 64
+_TRIED = 4
+_MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where steps are: at `phase`, and every `step` from there.
+
+    Times are microseconds since 1970, or the whole numbers of the data.
+
+    Attributes:
+      step: The time between steps.
+      phase: The time of step 0.
+      first: The first time of all rows.
+      last: The last one.
+    """
+
+    step: int
+    phase: int
+    first: int
+    last: int
+
+    def places(self, times: Ints) -> Ints:
+        """The step that each time belongs to, or the one before it."""
+        places: Ints = (times - self.phase) // self.step
+        return places
+
+    def on_step(self, times: Ints) -> NDArray[np.bool_]:
+        """Whether each time is that of a step."""
+        exact: NDArray[np.bool_] = (times - self.phase) % self.step == 0
+        return exact
+
+
+@dataclass
+class Times:
+    """What is counted of the times: distances to the next row, phases, first and last.
+
+    Attributes:
+      distances: How often each distance occurs within a series.
+      phases: By distance, how often each remainder occurs.
+      first: The first time.
+      last: The last one.
+    """
+
+    distances: Counter[int] = field(default_factory=Counter)
+    phases: dict[int, Counter[int]] = field(default_factory=dict)
+    first: int = 2**63 - 1
+    last: int = -(2**63)
+
+    def add(self, ids: Ints, times: Ints, step: int | None) -> None:
+        """Counts a batch.
+
+        Args:
+          ids: The series of each row, as a number.
+          times: Its time.
+          step: The step, where it is configured.
+        """
+        if not len(times):
+            return
+        order = np.lexsort((times, ids))
+        ids, times = ids[order], times[order]
+        steps = np.diff(times)[(np.diff(ids) == 0)]
+        self.distances.update(_counted(steps[steps > 0]))
+        self.first = min(self.first, int(times.min()))
+        self.last = max(self.last, int(times.max()))
+        tried = [step] if step else [one for one, _ in self.distances.most_common(_TRIED)]
+        for distance in tried:
+            self.phases.setdefault(distance, Counter()).update(_counted(times % distance))
+
+    def to_json(self) -> dict[str, Any]:
+        """In a form that crosses processes."""
+        return {
+            "distances": self.distances.most_common(_KEPT),
+            "phases": [[step, phases.most_common(_KEPT)] for step, phases in self.phases.items()],
+            "first": self.first,
+            "last": self.last,
+        }
+
+
+def merge_times(parts: Iterable[dict[str, Any]]) -> Times:
+    """Adds what `Times.to_json` gave."""
+    whole = Times()
+    for part in parts:
+        whole.distances.update(dict(map(tuple, part["distances"])))
+        for step, phases in part["phases"]:
+            whole.phases.setdefault(step, Counter()).update(dict(map(tuple, phases)))
+        whole.first = min(whole.first, part["first"])
+        whole.last = max(whole.last, part["last"])
+    return whole
+
+
+def configured_step(step: str | int | None, is_moment: bool) -> int | None:
+    """The configured step in units of the times; None where it is learned."""
+    if isinstance(step, str):
+        return seconds_of(step) * (_MICROSECONDS if is_moment else 1)
+    return step
+
+
+def learn_clock(times: Times, step: int | None, where: str) -> Clock:
+    """Gives the step that comes most often, and the phase that most times have.
+
+    Raises:
+      DataError: No series has two rows.
+    """
+    if step is None:
+        if not times.distances:
+            raise DataError(
+                "no series has two rows, so that the step between rows is not known",
+                where=f"{where}: data.series",
+                expected="rows at regular times, several for each id",
+                received="one row for each id",
+                fix="correct data.series.id or data.series.time, or set data.series.step",
+            )
+        step = min(times.distances, key=lambda one: (-times.distances[one], one))
+    phases = times.phases.get(step) or Counter({times.first % step: 1})
+    phase = min(phases, key=lambda one: (-phases[one], one))
+    return Clock(step, phase, times.first, times.last)
+
+
+def _counted(values: Sequence[int] | Ints) -> dict[int, int]:
+    distinct, counts = np.unique(np.asarray(values), return_counts=True)
+    return dict(zip(distinct.tolist(), counts.tolist(), strict=True))

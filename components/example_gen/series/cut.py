@@ -1,0 +1,216 @@
+"""The last pass over series: the windows of a bucket are cut, split, encoded and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.example_gen.config import IngestSpec
+from components.example_gen.encode import encode
+from components.example_gen.histogram import Ints
+from components.example_gen.series.buckets import Bucket, read_bucket
+from components.example_gen.series.clock import Clock
+from components.example_gen.series.findings import SeriesFindings
+from components.example_gen.series.long_table import series_of
+from components.example_gen.series.spread import ORDER, SERIES, TIME
+from components.example_gen.series.windows import (
+    Borders,
+    Floats,
+    Segment,
+    dropped_rows,
+    lists_of,
+    segments,
+    split_of_starts,
+    starts_of,
+)
+from components.example_gen.units import SplitFiles, by_split
+
+_BATCH_VALUES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """All that decides which windows there are.
+
+    Attributes:
+      spec: Of the windows.
+      clock: The time of steps.
+      borders: Where splits begin.
+      moments: Whether times are microseconds since 1970.
+    """
+
+    spec: IngestSpec
+    clock: Clock
+    borders: Borders
+    moments: bool
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """Some windows of one split or of several.
+
+    Attributes:
+      columns: The columns of the examples.
+      splits: The split of each window, as a position in `SPLITS`.
+    """
+
+    columns: Mapping[str, pa.Array]
+    splits: np.ndarray[tuple[int], np.dtype[np.int8]]
+
+
+def write_bucket(
+    bucket: Bucket, cutting: Cutting, folder: Path, units: Sequence[int]
+) -> tuple[dict[str, int], SeriesFindings]:
+    """Writes a bucket's windows as one file per split that gets any.
+
+    Returns:
+      The number of windows of each split, and what is odd about the steps.
+    """
+    findings = SeriesFindings()
+    table = read_bucket(folder, bucket.index, units)
+    with SplitFiles(folder, bucket.index) as files:
+        for windows in () if table is None else cut_bucket(table, bucket, cutting, findings):
+            examples = encode(windows.columns, cutting.spec.columns)
+            files.write(by_split(examples, windows.splits))
+            findings.windows += len(examples)
+    return files.rows, findings
+
+
+def cut_bucket(
+    table: pa.Table, bucket: Bucket, cutting: Cutting, findings: SeriesFindings
+) -> Iterator[WindowBatch]:
+    """Gives the windows that start within a bucket, series after series.
+
+    Args:
+      table: Rows with their time, series and hash, in any order.
+      bucket: Which starts to take.
+      cutting: Which windows there are.
+      findings: What is odd is added here, of rows in the bucket's own time.
+    """
+    ordered = _in_order(table)
+    between, again = dropped_rows(ordered.times, ordered.codes, cutting.clock)
+    own = _is_own(cutting.clock.places(ordered.times), bucket)
+    findings.between.add(*_named(ordered, np.flatnonzero(between & own)))
+    findings.duplicates.add(*_named(ordered, np.flatnonzero(again & ~between & own)))
+    kept = ordered.taken(np.flatnonzero(~between & ~again))
+    steps = cutting.clock.places(kept.times)
+    known, values = _label_known(kept.table, cutting.spec), _numbers(kept.table, cutting.spec)
+    context = series_of(cutting.spec).context
+    ends = np.flatnonzero(np.append(kept.codes[1:] != kept.codes[:-1], bool(len(kept.codes)))) + 1
+    for start, end in zip([0, *ends[:-1]], ends, strict=False):
+        part = slice(int(start), int(end))
+        _count_gaps(steps[part], kept.name(int(start)), bucket, cutting, findings)
+        for segment in segments(steps[part], np.arange(start, end), context):
+            yield from _windows(segment, kept.table, values, known, bucket, cutting)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows in order of series and time.
+
+    Attributes:
+      table: All columns.
+      names: The series.
+      codes: By row, the place of its series among them.
+      times: By row.
+    """
+
+    table: pa.Table
+    names: pa.Array
+    codes: Ints
+    times: Ints
+
+    def taken(self, places: Ints) -> _Rows:
+        """Some of the rows."""
+        table = self.table.take(pa.array(places))
+        return _Rows(table, self.names, self.codes[places], self.times[places])
+
+    def name(self, row: int) -> str:
+        """The series of a row."""
+        return str(self.names[int(self.codes[row])])
+
+
+def _in_order(table: pa.Table) -> _Rows:
+    """Sorts rows by series, time and hash: of several at one time, which comes first is settled."""
+    names = table[SERIES].cast(pa.string())
+    table = table.set_column(table.column_names.index(SERIES), SERIES, names)
+    keys = [(name, "ascending") for name in (SERIES, TIME, ORDER)]
+    table = table.take(pc.sort_indices(table, sort_keys=keys))
+    ids = table[SERIES].combine_chunks().dictionary_encode()
+    codes = ids.indices.to_numpy().astype(np.int64)
+    return _Rows(table, ids.dictionary, codes, table[TIME].to_numpy())
+
+
+def _named(rows: _Rows, places: Ints) -> tuple[int, list[tuple[int, str]]]:
+    """How many rows there are, and the first of them with time and series."""
+    return len(places), [(int(rows.times[row]), rows.name(row)) for row in places[:3]]
+
+
+def _is_own(steps: Ints, bucket: Bucket) -> np.ndarray:
+    """Whether rows are in the bucket's own part of the time: others hold them too."""
+    return (steps >= bucket.first) & (steps < bucket.last)
+
+
+def _count_gaps(
+    steps: Ints, name: str, bucket: Bucket, cutting: Cutting, findings: SeriesFindings
+) -> None:
+    own = _is_own(steps, bucket)
+    findings.series += int(own[0])  # elsewhere, the series began in an earlier part
+    missing = np.diff(steps) - 1
+    after = np.flatnonzero((missing > 0) & own[1:])
+    if not len(after):
+        return
+    clock = cutting.clock
+    examples = [(int(clock.phase + (steps[at] + 1) * clock.step), name) for at in after[:3]]
+    findings.missing.add(int(missing[after].sum()), examples)
+    findings.gaps += len(after)
+    findings.longest_gap = max(findings.longest_gap, int(missing[after].max()))
+
+
+def _windows(
+    segment: Segment,
+    table: pa.Table,
+    values: Mapping[str, Floats],
+    known: np.ndarray,
+    bucket: Bucket,
+    cutting: Cutting,
+) -> Iterator[WindowBatch]:
+    spec, series = cutting.spec, series_of(cutting.spec)
+    horizon = series.horizon if spec.label in spec.lists else 1
+    starts = starts_of(segment, known, series, horizon)
+    starts = starts[_is_own(segment.first + starts, bucket)]
+    splits = split_of_starts(segment.first + starts, cutting.clock, cutting.borders, series)
+    starts, splits = starts[splits >= 0], splits[splits >= 0]
+    size = max(16, _BATCH_VALUES // max(1, len(spec.columns) + sum(spec.lists.values())))
+    for at in range(0, len(starts), size):
+        chosen = starts[at : at + size]
+        rows = pa.array(segment.rows[chosen])
+        columns: dict[str, pa.Array] = {}
+        for name in spec.columns:
+            if name in spec.lists:
+                source, first, last = series.source(name, spec.label)
+                lists = lists_of(values[source], segment, chosen, first, last)
+                flat = pa.array(lists.ravel())
+                columns[name] = pa.FixedSizeListArray.from_arrays(flat, lists.shape[1])
+            else:
+                columns[name] = table[name].take(rows).combine_chunks()
+        yield WindowBatch(columns, splits[at : at + size])
+
+
+def _numbers(table: pa.Table, spec: IngestSpec) -> dict[str, Floats]:
+    """The columns that lists come from, NaN where a value is missing."""
+    sources = {series_of(spec).source(name, spec.label)[0] for name in spec.lists}
+    return {
+        name: table[name].cast(pa.float64()).fill_null(np.nan).to_numpy().astype(np.float32)
+        for name in sources
+    }
+
+
+def _label_known(table: pa.Table, spec: IngestSpec) -> np.ndarray:
+    known: np.ndarray = table[spec.label].is_valid().to_numpy()
+    return known

@@ -1,0 +1,98 @@
+"""What is odd about the steps of series: counted while windows are cut, judged by the DataGate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta, timezone
+
+_EXAMPLES = 3
+
+
+@dataclass
+class Oddity:
+    """One kind of odd rows or steps.
+
+    Attributes:
+      count: How many there are.
+      examples: The first of them in order of time, each with its time and its series.
+    """
+
+    count: int = 0
+    examples: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, count: int, examples: Iterable[tuple[int, str]]) -> None:
+        """Counts some more."""
+        self.count += count
+        self.examples = sorted([*self.examples, *examples])[:_EXAMPLES]
+
+
+@dataclass
+class SeriesFindings:
+    """What was found in a long table.
+
+    Attributes:
+      rows: How many rows it has.
+      series: How many series.
+      windows: How many windows were cut.
+      step: The time between steps, in microseconds or in the unit of whole numbers.
+      moments: Whether times are microseconds since 1970.
+      unordered: Rows that come after a later one of their series.
+      duplicates: Rows whose series has another row at that time.
+      between: Rows that are at no step.
+      missing: Steps without a row.
+      gaps: Runs of such steps.
+      longest_gap: The longest run.
+    """
+
+    rows: int = 0
+    series: int = 0
+    windows: int = 0
+    step: int = 0
+    moments: bool = True
+    unordered: Oddity = field(default_factory=Oddity)
+    duplicates: Oddity = field(default_factory=Oddity)
+    between: Oddity = field(default_factory=Oddity)
+    missing: Oddity = field(default_factory=Oddity)
+    gaps: int = 0
+    longest_gap: int = 0
+
+    def add(self, other: SeriesFindings) -> None:
+        """Adds what was found in other rows."""
+        self.rows += other.rows
+        self.series += other.series
+        self.windows += other.windows
+        self.gaps += other.gaps
+        self.longest_gap = max(self.longest_gap, other.longest_gap)
+        for name in ("unordered", "duplicates", "between", "missing"):
+            theirs: Oddity = getattr(other, name)
+            getattr(self, name).add(theirs.count, theirs.examples)
+
+    def place(self, oddity: Oddity) -> str:
+        """The first of its examples, in words."""
+        if not oddity.examples:
+            return ""
+        time, series = oddity.examples[0]
+        return time_text(time, self.moments) + (f" of {series}" if series else "")
+
+    def to_json(self) -> str:
+        """In a form that crosses processes."""
+        return json.dumps(asdict(self))
+
+
+def findings_from_json(text: str) -> SeriesFindings:
+    """Reads what `SeriesFindings.to_json` wrote."""
+    fields = json.loads(text)
+    for name in ("unordered", "duplicates", "between", "missing"):
+        examples = [(int(time), str(series)) for time, series in fields[name]["examples"]]
+        fields[name] = Oddity(fields[name]["count"], examples)
+    return SeriesFindings(**fields)
+
+
+def time_text(time: int, is_moment: bool) -> str:
+    """A time as the reader knows it."""
+    if not is_moment:
+        return str(time)
+    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=time)
+    return moment.replace(tzinfo=None).isoformat(sep=" ")

@@ -1,0 +1,129 @@
+"""From a long table to examples of windows: five passes, each over units of bounded size.
+
+Columns are scanned, times are counted for the split and for the step, rows go into buckets of
+series and time, and of each bucket the windows are cut and written. Which windows there are
+depends on the rows alone, not on files, shards or buckets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from components.example_gen import kinds
+from components.example_gen.config import IngestSpec
+from components.example_gen.files import Selection
+from components.example_gen.passes import MakePipeline, count_pass, run_pass, scan_pass
+from components.example_gen.rows import Unit, make_units
+from components.example_gen.scan import FileScan, merge_kinds
+from components.example_gen.series.buckets import Bucket, Plan, plan_buckets
+from components.example_gen.series.clock import (
+    Clock,
+    configured_step,
+    learn_clock,
+    merge_times,
+)
+from components.example_gen.series.cut import Cutting, write_bucket
+from components.example_gen.series.findings import SeriesFindings, findings_from_json
+from components.example_gen.series.long_table import long_table, series_of
+from components.example_gen.series.spread import count_times, spread_unit
+from components.example_gen.series.windows import Borders
+from components.example_gen.split import plan_split
+from contracts.errors import DataError
+
+
+def cut_windows(
+    make: MakePipeline, selection: Selection, spec: IngestSpec, work: Path
+) -> tuple[list[dict[str, int]], list[FileScan], SeriesFindings]:
+    """Writes the windows of all buckets into a folder.
+
+    Args:
+      make: Makes a Beam pipeline.
+      selection: The raw files.
+      spec: Of the windows.
+      work: A folder that all workers see.
+
+    Returns:
+      The windows of each split, bucket by bucket; what the files hold; what is odd.
+
+    Raises:
+      DataError: The table has no usable times, or is not as `spec` says.
+    """
+    table = long_table(spec)
+    scans = scan_pass(make, selection, table, work)
+    found = merge_kinds(scans, table)
+    units = make_units(scans, [0] * len(scans))
+    if not units:
+        return [], scans, SeriesFindings()
+    series = series_of(spec)
+    _refuse_fractions(found[series.time], spec)
+    counts = count_pass(make, units, table, found, plan_split(table), work)
+    borders = _borders(plan_split(table).with_histogram(counts).cuts)
+    clock = _count_clock(make, units, spec, found, work)
+    width = len(spec.columns) + sum(spec.lists.values())
+    plan = plan_buckets(sum(scan.rows for scan in scans), clock, series, width)
+    spread = partial(_spread, spec=spec, found=found, clock=clock, plan=plan, folder=work)
+    findings = SeriesFindings(step=clock.step, moments=found[series.time] == kinds.TEXT)
+    for text in run_pass(make, "spread", units, spread, work):
+        findings.add(findings_from_json(text))
+    cutting = Cutting(spec, clock, borders, findings.moments)
+    numbers = tuple(unit.index for unit in units)
+    cut = partial(_cut, cutting=cutting, folder=work, units=numbers)
+    written: list[dict[str, int]] = []
+    for text in run_pass(make, "cut", plan.buckets(), cut, work):
+        result = json.loads(text)
+        written.append(result["rows"])
+        findings.add(findings_from_json(result["findings"]))
+    return written, scans, findings
+
+
+def _count_clock(
+    make: MakePipeline,
+    units: Sequence[Unit],
+    spec: IngestSpec,
+    found: Mapping[str, str],
+    work: Path,
+) -> Clock:
+    series = series_of(spec)
+    step = configured_step(series.step, found[series.time] == kinds.TEXT)
+    times = run_pass(make, "times", units, partial(_times, spec=spec, found=found, step=step), work)
+    return learn_clock(merge_times(map(json.loads, times)), step, spec.where)
+
+
+def _borders(cuts: Mapping[int, tuple[int, int, int]]) -> Borders:
+    (shift, val, test) = cuts[0]
+    return Borders(val << shift, test << shift)
+
+
+def _refuse_fractions(kind: str, spec: IngestSpec) -> None:
+    if kind == kinds.FLOAT:
+        time = series_of(spec).time
+        raise DataError(
+            f"the time column {time!r} holds fractions or missing values",
+            where=f"{spec.where}: data.series.time",
+            expected="dates and times, or whole numbers, in every row",
+            received="numbers with a fraction, or numbers of which some are missing",
+            fix="write times as ISO text, or count steps in whole numbers",
+        )
+
+
+def _times(unit: Unit, spec: IngestSpec, found: Mapping[str, str], step: int | None) -> str:
+    return json.dumps(count_times(unit, spec, found, step).to_json())
+
+
+def _spread(
+    unit: Unit,
+    spec: IngestSpec,
+    found: Mapping[str, str],
+    clock: Clock,
+    plan: Plan,
+    folder: Path,
+) -> str:
+    return spread_unit(unit, spec, found, clock, plan, folder).to_json()
+
+
+def _cut(bucket: Bucket, cutting: Cutting, folder: Path, units: Sequence[int]) -> str:
+    rows, findings = write_bucket(bucket, cutting, folder, units)
+    return json.dumps({"rows": rows, "findings": findings.to_json()})
