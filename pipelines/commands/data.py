@@ -43,3 +43,19 @@ def digits(out: Path, force: bool) -> int:
     verb = "wrote" if report.written else "already there:"
     click.echo(f"{verb} {report.rows:,} images in {report.out}")
     return 0
+
+
+@data.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("data/electricity"), show_default=True
+)
+@click.option("--force", is_flag=True, help="Write them again.")
+def electricity(out: Path, force: bool) -> int:
+    """Write the half-hourly electricity demand of Victoria in 2014."""
+    from examples.electricity.download import write_electricity
+
+    report = write_electricity(out, force)
+    click.echo(
+        f"{'wrote' if report.written else 'already there:'} {report.rows:,} half hours in {out}"
+    )
+    return 0

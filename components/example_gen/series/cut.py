@@ -181,8 +181,8 @@ def _windows(
     cutting: Cutting,
 ) -> Iterator[WindowBatch]:
     spec, series = cutting.spec, series_of(cutting.spec)
-    horizon = series.horizon if spec.label in spec.lists else 1
-    starts = starts_of(segment, known, series, horizon)
+    label_steps = series.horizon if spec.label in spec.lists else 1
+    starts = starts_of(segment, known, series, label_steps)
     starts = starts[_is_own(segment.first + starts, bucket)]
     splits = split_of_starts(segment.first + starts, cutting.clock, cutting.borders, series)
     starts, splits = starts[splits >= 0], splits[splits >= 0]

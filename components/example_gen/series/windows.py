@@ -59,25 +59,25 @@ def segments(places: Ints, rows: Ints, context: int) -> Iterator[Segment]:
         yield Segment(int(part[0]), dense)
 
 
-def starts_of(segment: Segment, known: Flags, series: SeriesSpec, horizon: int) -> Ints:
+def starts_of(segment: Segment, known: Flags, series: SeriesSpec, label_steps: int) -> Ints:
     """The places in the segment at which a window starts.
 
-    Its context lies within the segment, and its label is whole.
+    Its context and horizon lie within the segment, and its label is whole.
 
     Args:
       segment: The segment.
       known: By row, whether the label has a value.
-      series: Context and stride.
-      horizon: How many values the label has.
+      series: Context, horizon and stride.
+      label_steps: How many values the label has.
     """
     steps = len(segment.rows)
-    last = steps - horizon
+    last = steps - series.horizon
     if last < series.context:
         return np.zeros(0, np.int64)
     there = (segment.rows >= 0) & known[segment.rows]
     counts = np.concatenate([[0], np.cumsum(there)])
     starts = np.arange(series.context, last + 1)
-    whole = counts[starts + horizon] - counts[starts] == horizon
+    whole = counts[starts + label_steps] - counts[starts] == label_steps
     on_stride = (segment.first + starts) % series.stride == 0
     chosen: Ints = starts[whole & on_stride]
     return chosen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -129,7 +131,7 @@ def test_every_start_is_one_window_within_one_split_whatever_the_buckets(
             continue
         before = [step for step in ordered if step <= start - context]
         run = [step for step in ordered if step >= (before[-1] if before else 10_000)]
-        breaks = [b for a, b in zip(run, run[1:], strict=False) if b - a - 1 >= context]
+        breaks = [b for a, b in itertools.pairwise(run) if b - a - 1 >= context]
         if not before or any(b <= start for b in breaks):
             continue
         first, last = start - context, start + horizon - 1
@@ -170,6 +172,16 @@ def test_a_label_that_lacks_a_step_makes_no_window():
     rows, _ = _windows(_table(range(8), values=values), _spec(), Borders(10_000, 10_001))
     assert [row[4] // STEP for row in rows] == [5, 6]
     np.testing.assert_array_equal(rows[0][1], [2, 3, np.nan])
+
+
+def test_a_label_of_one_value_is_the_one_at_the_start():
+    spec = _spec()
+    spec = spec.model_copy(update={"lists": {"y_past": 3, "k_future": 2}})
+    rows, _ = _windows(_table(range(6)), spec, Borders(10_000, 10_001))
+    assert rows == [
+        (0, (0, 1, 2), (300, 400), 3.0, 30, b"a"),
+        (0, (1, 2, 3), (400, 500), 4.0, 40, b"a"),
+    ]
 
 
 def test_the_clock_is_the_commonest_distance_and_phase():
