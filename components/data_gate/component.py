@@ -75,14 +75,15 @@ def DataGate(  # noqa: N802 (a TFX component is named as a class)
         spans_of(examples),
     )
     files = {name: split_files(examples, name) for name in splits_of(examples)}
-    with audited_rows(about, files, checked, sum(rows_of(examples).values())) as data:
+    dense = dense_schema(checked, spec)
+    with audited_rows(about, files, dense, sum(rows_of(examples).values())) as data:
         part = run_audit(data)
         report = report_of(part, sampled_checks(data))
     findings = [*to_findings(part), *findings]
     refuse(findings, report)
     write_findings(Path(verdict.uri), findings)
     write_result(Path(verdict.uri), report)
-    io_utils.write_pbtxt_file(str(Path(schema.uri) / "schema.pbtxt"), dense_schema(checked, spec))
+    io_utils.write_pbtxt_file(str(Path(schema.uri) / "schema.pbtxt"), dense)
 
 
 def refuse(findings: list[DataFinding], audit: AuditReport | None = None) -> None:
