@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -134,6 +134,7 @@ def test_sizes_that_do_not_fit_are_refused():
         )
 
 
+@settings(deadline=None, max_examples=40)
 @given(windows)
 def test_steps_are_filled_as_pandas_does(rows):
     frame = pd.DataFrame(np.array(rows, np.float32).T.astype(np.float64))
