@@ -65,7 +65,8 @@ def validate(
     def keys(names: Sequence[str]) -> pa.Table:
         return read_drawn(files["train"], schema, samples["train"], names)
 
-    rule = FoldRule(by=spec.split.by, columns=spec.split.columns)
+    by = "row" if spec.split.by == "column" else spec.split.by
+    rule = FoldRule(by=by, columns=spec.split.columns)
     classes = find_task(problem.task).has_classes
     strata = labels if classes else np.zeros(len(labels))
     folds = deal_folds(rule, strata, keys, spec.folds, spec.trainer.seed)
@@ -77,7 +78,7 @@ def validate(
         deviation=deviation,
         rows=len(folds),
         k=spec.folds,
-        by=spec.split.by,
+        by=by,
         fits=[{k: value for k, value in asdict(fit).items() if k != "metrics"} for fit in fits],
         caveat=_CAVEAT,
         seed=spec.trainer.seed,

@@ -65,6 +65,7 @@ _ALLOWED: Mapping[RawValues, tuple[schema_pb2.FeatureType, ...]] = {
     "numbers": (schema_pb2.INT, schema_pb2.FLOAT),
     "categories": (schema_pb2.INT, schema_pb2.BYTES),
     "files": (schema_pb2.BYTES,),
+    "text": (schema_pb2.BYTES,),
     "any": (schema_pb2.INT, schema_pb2.FLOAT, schema_pb2.BYTES),
 }
 

@@ -39,10 +39,12 @@ class SplitSpec(Spec):
 
     `row` hashes the whole row, `key` hashes `columns` (rows of one key or group stay
     together), `stratified` keeps the label's proportions, `time` cuts the one column in
-    `columns` chronologically: the oldest rows train, the newest test.
+    `columns` chronologically: the oldest rows train, the newest test. `column` reads the split
+    from the one column in `columns`: `train`, `val` or `test`. Rows of `train` are divided
+    between train and val by the hash of the row, in the proportion of their two shares.
     """
 
-    by: Literal["row", "key", "stratified", "time"] = "row"
+    by: Literal["row", "key", "stratified", "time", "column"] = "row"
     columns: tuple[str, ...] = ()
     shares: SharesSpec = SharesSpec()
 
@@ -50,8 +52,10 @@ class SplitSpec(Spec):
     def _columns_fit(self) -> SplitSpec:
         if self.by == "key" and not self.columns:
             raise ValueError("split.by is 'key', and split.columns names no column")
-        if self.by == "time" and len(self.columns) != 1:
-            raise ValueError("split.by is 'time', and split.columns must name one column")
+        if self.by in ("time", "column") and len(self.columns) != 1:
+            raise ValueError(f"split.by is {self.by!r}, and split.columns must name one column")
+        if self.by == "column" and not self.shares.train:
+            raise ValueError("split.by is 'column', and split.shares.train is 0")
         if self.by in ("row", "stratified") and self.columns:
             raise ValueError(f"split.by is {self.by!r}, which takes no split.columns")
         return self

@@ -157,7 +157,7 @@ def ignored_columns(scans: Sequence[FileScan], spec: IngestSpec) -> list[str]:
 
 
 def _rows_by_split(written: Sequence[Mapping[str, int]], spec: IngestSpec) -> dict[str, int]:
-    wanted = splits_wanted(spec.split.shares)
+    wanted = splits_wanted(spec.split)
     rows = {split: sum(unit[split] for unit in written) for split in wanted}
     for split, count in rows.items():
         if not count:

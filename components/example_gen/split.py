@@ -7,14 +7,16 @@ cut into batches, nor the number of workers has a say.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from components.example_gen.config import SPLITS, IngestSpec, SharesSpec
+from components.example_gen.config import SPLITS, IngestSpec, SharesSpec, SplitSpec
 from components.example_gen.histogram import Hashes, Histogram, Ints
+from contracts.errors import DataError
 from models.data.row_keys import hash_rows, time_keys
 
 Columns = Mapping[str, pa.Array]
@@ -27,6 +29,7 @@ class SplitPlan:
     Attributes:
       by: As in `SplitSpec`.
       columns: The columns that are hashed, or the one column of time.
+      marks: The column that names each row's split, for `column`; else empty.
       label: The column whose classes keep their proportions, for `stratified`.
       shares: The shares of train, val and test.
       cuts: Per group: shift, first bin of val, first bin of test.
@@ -37,6 +40,7 @@ class SplitPlan:
     label: str
     shares: tuple[float, float, float]
     cuts: Mapping[int, tuple[int, int, int]]
+    marks: str = ""
 
     @property
     def needs_histogram(self) -> bool:
@@ -49,13 +53,16 @@ class SplitPlan:
             group: (counts.shift, *counts.cuts(self.shares, fill=self.by == "time"))
             for group, counts in histogram.items()
         }
-        return SplitPlan(self.by, self.columns, self.label, self.shares, cuts)
+        return replace(self, cuts=cuts)
 
 
 def plan_split(spec: IngestSpec) -> SplitPlan:
     """Gives the plan of `spec`, still without cut points."""
+    shares = share_tuple(spec.split.shares)
+    if spec.split.by == "column":
+        return SplitPlan("column", spec.columns, spec.label, shares, {}, *spec.split.columns)
     columns = spec.split.columns or spec.columns
-    return SplitPlan(spec.split.by, columns, spec.label, share_tuple(spec.split.shares), {})
+    return SplitPlan(spec.split.by, columns, spec.label, shares, {})
 
 
 def share_tuple(shares: SharesSpec) -> tuple[float, float, float]:
@@ -63,22 +70,52 @@ def share_tuple(shares: SharesSpec) -> tuple[float, float, float]:
     return (shares.train, shares.val, shares.test)
 
 
-def splits_wanted(shares: SharesSpec) -> list[str]:
-    """Gives the splits whose share is not 0, in the order of `SPLITS`."""
-    return [name for name, share in zip(SPLITS, share_tuple(shares), strict=True) if share > 0]
+def splits_wanted(split: SplitSpec) -> list[str]:
+    """Gives the splits that must have rows, in the order of `SPLITS`."""
+    if split.by == "column":
+        return list(SPLITS)
+    shares = share_tuple(split.shares)
+    return [name for name, share in zip(SPLITS, shares, strict=True) if share > 0]
 
 
 def assign(columns: Columns, plan: SplitPlan) -> NDArray[np.int8]:
-    """Gives each row's split as a position in `SPLITS`."""
+    """Gives each row's split as a position in `SPLITS`.
+
+    Raises:
+      DataError: a row names no split, where a column does.
+    """
     if plan.needs_histogram:
         return _assign_by_cuts(*group_and_key(columns, plan), plan)
     hashes = hash_rows({name: columns[name] for name in plan.columns})
     fractions = (hashes >> np.uint64(11)).astype(np.float64) / 2.0**53
+    if plan.marks:
+        return _assign_by_marks(columns[plan.marks], fractions, plan)
     train, val, test = plan.shares
     # Where test has no share, rounding must not leave it a sliver.
     edges = [train if val + test > 0 else 1.0, train + val if test > 0 else 1.0]
     splits: NDArray[np.int8] = np.searchsorted(edges, fractions, side="right").astype(np.int8)
     return splits
+
+
+def _assign_by_marks(
+    marks: pa.Array, fractions: NDArray[np.float64], plan: SplitPlan
+) -> NDArray[np.int8]:
+    words = pa.array([name.encode() for name in SPLITS], pa.binary())
+    text = marks.cast(pa.binary()) if pa.types.is_string(marks.type) else marks
+    known = text.type == pa.binary()
+    places = pc.index_in(text, value_set=words) if known else pa.nulls(len(marks), pa.int32())
+    if places.null_count:
+        value = marks.filter(places.is_null())[0].as_py()
+        raise DataError(
+            f"the split column {plan.marks!r} names no split",
+            where="data.split.columns",
+            expected=f"{', '.join(SPLITS)} in every row, as data.split.by is 'column'",
+            received=repr(value.decode(errors="replace") if isinstance(value, bytes) else value),
+            fix="correct the column, or split another way",
+        )
+    splits: NDArray[np.int8] = places.to_numpy(zero_copy_only=False).astype(np.int8)
+    train, val, _ = plan.shares
+    return np.where((splits == 0) & (fractions >= train / (train + val)), 1, splits).astype(np.int8)
 
 
 def group_and_key(columns: Columns, plan: SplitPlan) -> tuple[Hashes, Ints]:

@@ -9,10 +9,11 @@ from pydantic import Field, TypeAdapter
 from contracts.preparations.images import ImageFeature
 from contracts.preparations.numbers import BooleanFeature, CyclicFeature, NumericFeature
 from contracts.preparations.raw_feature import RawFeature
+from contracts.preparations.text import TextFeature
 from contracts.preparations.words import WordsFeature
 
 PreparedFeature = Annotated[
-    NumericFeature | CyclicFeature | BooleanFeature | WordsFeature | ImageFeature,
+    NumericFeature | CyclicFeature | BooleanFeature | WordsFeature | ImageFeature | TextFeature,
     Field(discriminator="kind"),
 ]
 """How a raw column becomes a feature, by the kind of preparation."""

@@ -14,25 +14,34 @@ from models.networks import InputSpec
 Array = np.ndarray[Any, Any]
 Columns = Mapping[str, Array]
 
+_COMMON_TOKENS = 300
 MAX_CATEGORIES = 255  # that HistGradientBoosting can tell apart in one feature
 
 
 @dataclass(frozen=True)
 class LinearDesign:
-    """Dense columns standardised, ids one-hot.
+    """Dense columns standardised, ids one-hot, bags of tokens by TF-IDF.
 
     Attributes:
       ports: The transformed features.
       mean: Of each dense column, on train.
       deviation: Of each dense column, on train; 1 where there is none.
+      rarities: By bag, the inverse document frequency of each id on train.
     """
 
     ports: Sequence[InputSpec]
     mean: Array
     deviation: Array
+    rarities: Mapping[str, Array]
 
     def matrix(self, columns: Columns) -> sparse.csr_matrix:
-        """Gives `[rows, width]`: as many entries in every row, so that it is built at once."""
+        """Gives `[rows, width]`."""
+        plain = self._plain(columns)
+        bags = [_tf_idf(columns[name], rarity) for name, rarity in self.rarities.items()]
+        return sparse.hstack([plain, *bags], format="csr") if bags else plain
+
+    def _plain(self, columns: Columns) -> sparse.csr_matrix:
+        """Numbers and ids: as many entries in every row, so that it is built at once."""
         dense = (_dense(self.ports, columns) - self.mean) / self.deviation
         rows, width = dense.shape
         ids = [port for port in self.ports if _is_ids(port)]
@@ -51,8 +60,9 @@ class LinearDesign:
 def learn_linear(ports: Sequence[InputSpec], train: Columns) -> LinearDesign:
     """Learns how to standardise; `scale: none` and `min_max` leave columns of any size."""
     dense = _dense(ports, train)
-    deviation = dense.std(axis=0)
-    return LinearDesign(ports, dense.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+    deviation = np.where((spread := dense.std(axis=0)) > 0, spread, 1.0)
+    rarities = {port.name: _rarity(train[port.name], port.size) for port in _bags(ports)}
+    return LinearDesign(ports, dense.mean(axis=0), deviation, rarities)
 
 
 @dataclass(frozen=True)
@@ -62,25 +72,37 @@ class TreeDesign:
     Attributes:
       ports: The transformed features.
       frequencies: By feature with too many ids, how often train shows each.
+      common: By bag, the ids that most rows of train have: each becomes its count in a row.
     """
 
     ports: Sequence[InputSpec]
     frequencies: Mapping[str, Array]
+    common: Mapping[str, Array]
 
     def matrix(self, columns: Columns) -> Array:
         """Gives `[rows, width]`."""
-        parts = [
-            self.frequencies[port.name][columns[port.name]]
-            if port.name in self.frequencies
-            else _flat(columns[port.name]).astype(np.float32)
-            for port in self.ports
-        ]
-        return np.concatenate(parts, axis=1)
+        return np.concatenate([self._part(port, columns[port.name]) for port in self.ports], axis=1)
+
+    def _part(self, port: InputSpec, values: Array) -> Array:
+        if port.name in self.common:
+            counts = _counts(values, port.size)[:, self.common[port.name]]
+            return np.asarray(counts.todense(), np.float32)
+        if port.name in self.frequencies:
+            frequencies: Array = self.frequencies[port.name][values]
+            return frequencies
+        return _flat(values).astype(np.float32)
 
     def categorical(self) -> Array:
         """Tells of each column of the matrix whether it holds categories."""
         flags = [_is_ids(port) and port.name not in self.frequencies for port in self.ports]
-        widths = [1 if _is_ids(port) else port.size for port in self.ports]
+        widths = [
+            len(self.common[port.name])
+            if port.name in self.common
+            else 1
+            if _is_ids(port)
+            else port.size
+            for port in self.ports
+        ]
         return np.repeat(np.array(flags), widths)
 
 
@@ -91,7 +113,11 @@ def learn_trees(ports: Sequence[InputSpec], train: Columns) -> TreeDesign:
         port.name: np.bincount(train[port.name].reshape(-1), minlength=port.size).astype(np.float32)
         for port in many
     }
-    return TreeDesign(ports, counts)
+    common = {
+        port.name: np.sort(np.argsort(-_documents(train[port.name], port.size))[:_COMMON_TOKENS])
+        for port in _bags(ports)
+    }
+    return TreeDesign(ports, counts, common)
 
 
 def all_classes(scores: Array, known: Array, classes: int) -> Array:
@@ -111,7 +137,8 @@ def all_classes(scores: Array, known: Array, classes: int) -> Array:
 
 def _dense(ports: Sequence[InputSpec], columns: Columns) -> Array:
     rows = len(columns[ports[0].name])
-    parts = [_flat(columns[port.name]) for port in ports if not _is_ids(port)]
+    numbers = [port for port in ports if port.encoding.design == "numbers"]
+    parts = [_flat(columns[port.name]) for port in numbers]
     return np.concatenate([np.zeros([rows, 0]), *parts], axis=1, dtype=np.float64)
 
 
@@ -122,3 +149,34 @@ def _is_ids(port: InputSpec) -> bool:
 def _flat(values: Array) -> Array:
     """A row's values side by side, whatever their shape."""
     return values.reshape(len(values), -1)
+
+
+def _bags(ports: Sequence[InputSpec]) -> list[InputSpec]:
+    return [port for port in ports if port.encoding.design == "bag"]
+
+
+def _counts(ids: Array, size: int) -> sparse.csr_matrix:
+    """How often a row has each id; that of no token counts as none."""
+    rows, places = np.nonzero(ids)
+    tokens = ids[rows, places]
+    shape = (len(ids), size)
+    return sparse.csr_matrix((np.ones(len(rows)), (rows, tokens)), shape=shape)
+
+
+def _documents(ids: Array, size: int) -> Array:
+    """How many rows have each id."""
+    return np.bincount(_counts(ids, size).indices, minlength=size)
+
+
+def _rarity(ids: Array, size: int) -> Array:
+    rarity: Array = np.log((1 + len(ids)) / (1 + _documents(ids, size))) + 1
+    return rarity
+
+
+def _tf_idf(ids: Array, rarity: Array) -> sparse.csr_matrix:
+    """Term frequencies, dampened, by their inverse document frequency; each row of length 1."""
+    counts = _counts(ids, len(rarity))
+    counts.data = (1 + np.log(counts.data)) * rarity[counts.indices]
+    lengths = np.sqrt(np.asarray(counts.multiply(counts).sum(axis=1)).ravel())
+    counts.data /= np.repeat(np.where(lengths > 0, lengths, 1.0), np.diff(counts.indptr))
+    return counts

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from models.features.learned import Learned
     from models.features.tensors import RawColumns, Tensors
 
-RawValues = Literal["numbers", "categories", "files", "any"]
+RawValues = Literal["numbers", "categories", "files", "text", "any"]
 Profiled = Literal["booleans", "integers", "numbers", "text"]
 ConfigKeys = dict[str, str | int | bool]
 # Within the class, `type` is the key.
@@ -80,8 +80,8 @@ class FeatureKind(OpenChoice):
 
     Attributes:
       raw_values: What the raw columns must hold: numbers (or booleans), categories (text, or
-        numbers that stand for something), files (their paths in the raw data, their bytes in
-        examples and requests), or any.
+        numbers that stand for something), text, files (their paths in the raw data, their bytes
+        in examples and requests), or any.
       audit_checks: The checks of the data audit that apply beside those for every column;
         None where the column is not audited.
       stresses: The stresses that a raw column can be put under, and whether one that names no
@@ -111,7 +111,7 @@ class FeatureKind(OpenChoice):
         return list(KINDS.values())
 
     def is_category(self, holds_text: bool) -> bool:
-        """Whether a raw column stands for categories; one of any values does where it is text."""
+        """Whether a raw column is read as it is; one of any values is where it is text."""
         return holds_text if self.raw_values == "any" else self.raw_values != "numbers"
 
     @property

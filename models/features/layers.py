@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from models.encoders.texts.layers import TEXT_LAYERS
+
 _PACKAGE = "kelp"
 
 
@@ -96,6 +98,13 @@ class _Line:
         return {**config, "scores": list(self.scores), "values": list(self.values)}
 
 
+_LAYERS = {
+    "piecewise": ("PiecewiseEncoding", _Piecewise),
+    "line": ("PiecewiseLine", _Line),
+    **TEXT_LAYERS,
+}
+
+
 @lru_cache
 def layer_classes(layer: Any) -> dict[str, Any]:
     """The layers by name, derived from the class `Layer` of one Keras, and registered there."""
@@ -104,10 +113,7 @@ def layer_classes(layer: Any) -> dict[str, Any]:
     else:
         import keras as keras_module
     register = keras_module.saving.register_keras_serializable(_PACKAGE)
-    return {
-        "piecewise": register(type("PiecewiseEncoding", (_Piecewise, layer), {})),
-        "line": register(type("PiecewiseLine", (_Line, layer), {})),
-    }
+    return {key: register(type(name, (of, layer), {})) for key, (name, of) in _LAYERS.items()}
 
 
 def register_layers() -> None:

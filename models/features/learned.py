@@ -30,6 +30,10 @@ class Learned:
         """The words of a feature's vocabulary in the order of their ids."""
         return self._vocabularies[name]
 
+    def lines(self, asset: str) -> tuple[bytes, ...]:
+        """The lines of a file that the graph has learned, by the file's name."""
+        return tuple(self._graph.vocabulary_by_name(asset))
+
     def shape(self, output: str) -> tuple[int, ...]:
         """The shape of a row of a transformed feature."""
         spec = self._graph.transformed_feature_spec()[output]

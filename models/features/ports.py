@@ -15,8 +15,8 @@ class Encoding:
     Attributes:
       dtype: The values' type.
       encode: From the port, its tensor and the Keras module to the encoded tensor.
-      design: What the values are to the baseline models: numbers, or ids below the port's
-        size; None where those models cannot take them.
+      design: What the values are to the baseline models: numbers, ids below the port's size,
+        or the ids of a bag of tokens, 0 for none; None where those models cannot take them.
       to_numbers: From a row's values of any shape to the port's `size` numbers, for the
         baseline models; None where the values are these numbers.
       augment: Makes what changes batches of training, such as
@@ -25,7 +25,7 @@ class Encoding:
 
     dtype: Literal["float32", "int64"]
     encode: Callable[[InputSpec, Any, Any], Any]
-    design: Literal["numbers", "ids"] | None = None
+    design: Literal["numbers", "ids", "bag"] | None = None
     to_numbers: Callable[[Any], Any] | None = None
     augment: Callable[[], Any] | None = None
 

@@ -16,6 +16,7 @@ from models.features.image import ImageSpec
 from models.features.kind import FeatureKind
 from models.features.numeric import NumericSpec
 from models.features.python import PythonSpec
+from models.features.text import TextSpec
 from models.features.vocabulary import VocabularySpec
 from models.features.window import WindowSpec
 from models.user_code import load_function
@@ -23,6 +24,7 @@ from models.user_code import load_function
 KINDS: Mapping[str, type[FeatureKind]] = {
     "boolean": BooleanSpec,
     "cyclic": CyclicSpec,
+    "text": TextSpec,
     "categorical": CategoricalSpec,
     "vocabulary": VocabularySpec,
     "numeric": NumericSpec,

@@ -59,3 +59,18 @@ def electricity(out: Path, force: bool) -> int:
         f"{'wrote' if report.written else 'already there:'} {report.rows:,} half hours in {out}"
     )
     return 0
+
+
+@data.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("data/reviews"), show_default=True
+)
+@click.option("--force", is_flag=True, help="Write them again.")
+def reviews(out: Path, force: bool) -> int:
+    """Write 5,000 reviews of food, 1,000 of them for the test."""
+    from examples.reviews.download import write_reviews
+
+    report = write_reviews(out, force)
+    verb = "wrote" if report.written else "already there:"
+    click.echo(f"{verb} {report.rows:,} reviews in {report.out}")
+    return 0

@@ -21,6 +21,7 @@ from components.example_gen.split import (
     plan_split,
     splits_wanted,
 )
+from contracts.errors import DataError
 from models.data.row_keys import hash_rows, time_keys
 
 rows = st.lists(
@@ -121,7 +122,7 @@ def test_shares_are_kept_and_disjoint() -> None:
 def test_a_split_without_a_share_gets_no_row(shares: dict[str, float], wanted: list[str]) -> None:
     got = assign({"i": pa.array(range(20_000))}, plan("row", ("i",), **shares))
     assert [["train", "val", "test"][at] for at in np.unique(got)] == wanted
-    assert splits_wanted(SharesSpec(**shares)) == wanted
+    assert splits_wanted(SplitSpec(shares=SharesSpec(**shares))) == wanted
 
 
 def test_rows_of_one_key_stay_together() -> None:
@@ -275,3 +276,24 @@ def test_the_plan_of_a_spec_hashes_all_columns_unless_some_are_named() -> None:
 
 
 GOLDEN = [5399377416778756912, 14546753469824046031, 12677584360362075841]
+
+
+def test_a_column_names_the_split_and_train_is_shared_with_val() -> None:
+    marks = pa.array([b"test", b"train", b"val"] * 400, pa.binary())
+    columns = {"i": pa.array(range(1200), pa.int64()), "part": marks}
+    by_column = SplitPlan("column", ("i",), "label", (0.6, 0.2, 0.2), {}, "part")
+    splits = assign(columns, by_column).reshape(-1, 3)
+    assert set(splits[:, 0].tolist()) == {2}
+    assert set(splits[:, 2].tolist()) == {1}
+    assert 0.2 < float(np.mean(splits[:, 1] == 1)) < 0.3
+    assert set(splits[:, 1].tolist()) == {0, 1}
+    assert splits_wanted(SplitSpec(by="column", columns=("part",))) == ["train", "val", "test"]
+
+
+@pytest.mark.parametrize("marks", [pa.array([b"train", b"tset"]), pa.array([b"train", None])])
+def test_a_row_that_names_no_split_is_refused(marks: pa.Array) -> None:
+    columns = {"i": pa.array([1, 2], pa.int64()), "part": marks}
+    by_column = SplitPlan("column", ("i",), "label", (0.6, 0.2, 0.2), {}, "part")
+    with pytest.raises(DataError, match="'part' names no split") as caught:
+        assign(columns, by_column)
+    assert caught.value.received in ("'tset'", "None")

@@ -66,7 +66,7 @@ def test_a_kind_may_be_derived_from_one_of_kelps(kind):
     spec = Derived.model_validate(fields)
     assert spec.user_code()
     if kind.few_values or kind.new_values:
-        learned = SimpleNamespace(words=lambda name: (b"red",))
+        learned = SimpleNamespace(words=lambda name: (b"red",), lines=lambda asset: (b"red",))
         assert spec.preparation("x", learned)["kind"] in KINDS
 
 
@@ -83,7 +83,7 @@ def test_what_a_kind_does_not_offer_is_listed_and_kelps_kinds_offer_all():
     assert all(
         not kind.model_construct(type=name).not_offered()
         for name, kind in KINDS.items()
-        if name not in ("python", "window", "image")
+        if name not in ("python", "window", "image", "text")
     )
     assert all(issubclass(kind, FeatureKind) for kind in KINDS.values())
 

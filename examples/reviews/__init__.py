@@ -1,0 +1,1 @@
+"""Reviews of food: texts and whether they praise."""

@@ -1,0 +1,212 @@
+"""Texts: reviews, descriptions, notes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow.compute as pc
+from pydantic import Field, model_validator
+
+from contracts.names import serving_name
+from contracts.preparations.text import MARKUP, TextRules
+from models.encoders.texts import AverageSpec, TextEncoder
+from models.encoders.texts.bert import PretrainedText
+from models.encoders.texts.kind import PADDING
+from models.features.kind import ColumnProfile, FeatureKind, Recognition
+from models.features.ports import Encoding, InputSpec
+from models.stresses.texts import TEXT_STRESSES
+
+if TYPE_CHECKING:
+    from models.features.learned import Learned
+    from models.features.tensors import RawColumns, Tensors
+
+UNKNOWN = 1
+# The first lines of a vocabulary's file, so that a token's id is the number of its line. No
+# token begins with a blank.
+HEAD = (b" padding", b" unknown")
+FIRST = len(HEAD)
+_CHARACTERS_A_TOKEN = 64
+PIECE_CHARACTERS = 20
+WORD_CHARACTERS = 100
+_DECIDED = (
+    "tokenizer", "lowercase", "strip_accents", "max_vocabulary", "min_count", "ngrams", "encoder",
+)  # fmt: skip
+_FEWEST_BLANKS = 4
+_FEWEST_DISTINCT = 0.5
+
+
+class TextSpec(FeatureKind):
+    """A text, encoded by its tokens; a missing one has none.
+
+    Attributes:
+      tokenizer: What a token is: a `word` between blanks and punctuation, or a piece of one.
+      lowercase: Whether letters are put into lower case.
+      strip_accents: Whether accents are taken off.
+      markup: Whether tags and entities of HTML are taken out.
+      max_vocabulary: The most tokens that are learned on train, the most frequent ones.
+      min_count: How often train must show a token; rarer ones share one id.
+      length: How many tokens are read.
+      ngrams: Up to how many neighbouring words are a token of their own: 2 adds pairs.
+      encoder: What turns the tokens into numbers, inside the network.
+      pretrained: A folder with a BERT-like encoder: `config.json`, `vocab.txt` and
+        `model.safetensors`. Its tokens, and the mean of their states, take the place of all keys
+        above but `length` and `markup`. It is frozen.
+      sha256: The digest of these files, which is part of what the cache goes by.
+    """
+
+    type: str = "text"
+    tokenizer: Literal["words", "wordpiece"] = "words"
+    lowercase: bool = True
+    strip_accents: bool = False
+    markup: Literal["remove", "keep"] = "remove"
+    max_vocabulary: int = Field(50_000, ge=1, le=1_000_000)
+    min_count: int = Field(2, ge=1)
+    length: int = Field(128, ge=1, le=4096)
+    ngrams: int = Field(1, ge=1, le=5)
+    encoder: TextEncoder = AverageSpec()
+    pretrained: Path | None = None
+    sha256: str = ""
+
+    raw_values = "text"
+    stresses = {"missing": True, **TEXT_STRESSES}
+    content_type = "models.content.texts.content:TextContent"
+    new_values = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pretrained_is_there(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping) or not value.get("pretrained") or value.get("sha256"):
+            return value
+        encoder = PretrainedText(Path(value["pretrained"]))
+        encoder.check("pretrained")
+        return {**value, "sha256": encoder.sha256()}
+
+    @model_validator(mode="after")
+    def _pretrained_decides(self) -> TextSpec:
+        if self.pretrained is not None:
+            for key in _DECIDED:
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(f"pretrained decides {key}: remove the key")
+        return self
+
+    @model_validator(mode="after")
+    def _ngrams_fit(self) -> TextSpec:
+        if self.ngrams > 1 and self.tokenizer != "words":
+            raise ValueError(f"ngrams are of words, and tokenizer is {self.tokenizer}")
+        if self.ngrams > 1 and not self.encoder.takes_ngrams:
+            raise ValueError(f"the encoder {self.encoder.kind} reads words in order: ngrams is 1")
+        return self
+
+    def text_rules(self) -> TextRules:
+        """How a text becomes words."""
+        from contracts.preparations import characters
+
+        if self.pretrained is not None:
+            return self._pretrained_rules()
+        return TextRules(
+            characters=_CHARACTERS_A_TOKEN * self.length,
+            markup=MARKUP if self.markup == "remove" else None,
+            lowercase=self.lowercase,
+            strip_accents=self.strip_accents,
+            blanks=characters.blanks(),
+            invisible=characters.invisible(),
+            isolated=characters.isolated(),
+        )
+
+    def _pretrained_rules(self) -> TextRules:
+        from contracts.preparations import characters
+
+        assert self.pretrained is not None
+        lowercase = PretrainedText(self.pretrained).lowercase
+        return TextRules(
+            characters=_CHARACTERS_A_TOKEN * self.length,
+            markup=MARKUP if self.markup == "remove" else None,
+            lowercase=lowercase,
+            strip_accents=lowercase,
+            blanks=characters.bert_blanks(),
+            invisible=characters.bert_invisible(),
+            isolated=characters.bert_isolated(),
+        )
+
+    @classmethod
+    def transform(cls, specs: Mapping[str, Any], raw: RawColumns) -> Tensors:
+        """Learns a vocabulary for each text and looks its tokens up, or encodes the text."""
+        from models.features.texts.transform import text_ids, text_vectors
+
+        return {
+            name: (text_ids if spec.pretrained is None else text_vectors)(
+                name, spec, raw.values(name)
+            )
+            for name, spec in specs.items()
+        }
+
+    def value_port(self, name: str, learned: Learned) -> InputSpec:
+        """Ids of tokens and the encoder that the network begins with, or a pretrained vector."""
+        if self.pretrained is not None:
+            (width,) = learned.shape(name)
+            return InputSpec(name, "dense", width)
+        size = len(learned.lines(vocabulary_file(name)))
+        own = Encoding("int64", partial(_encode, self), "bag")
+        return InputSpec(name, "text", size, shape=(self.ngrams * self.length,), own=own)
+
+    @property
+    def is_prepared(self) -> bool:
+        """A pretrained encoder runs in TensorFlow alone."""
+        return self.pretrained is None
+
+    def preparation(self, name: str, learned: Learned) -> dict[str, Any] | None:
+        """How a text is normalised, cut and looked up."""
+        if self.pretrained is not None:
+            return None
+        vocabulary = learned.lines(vocabulary_file(name))[FIRST:]
+        return {
+            "kind": "text",
+            "length": self.length,
+            "ngrams": self.ngrams,
+            "words": self.text_rules(),
+            "tokenizer": self.tokenizer,
+            "word_characters": WORD_CHARACTERS if self.tokenizer == "wordpiece" else None,
+            "vocabulary": tuple(token.decode() for token in vocabulary),
+            "first_id": FIRST,
+            "padding": PADDING,
+            "unknown": UNKNOWN,
+        }
+
+    def learn(self, counts: Counter[bytes]) -> list[bytes]:
+        """The vocabulary in the order of its ids, from how often train shows each word."""
+        from models.features.texts.pieces import learn_pieces
+
+        if self.tokenizer == "words":
+            frequent = [(count, word) for word, count in counts.items() if count >= self.min_count]
+            return [word for _, word in sorted(frequent, reverse=True)[: self.max_vocabulary]]
+        words = {
+            text: count
+            for word, count in sorted(counts.items())
+            if len(text := word.decode()) <= WORD_CHARACTERS
+        }
+        pieces = learn_pieces(words, self.max_vocabulary, self.min_count)
+        return [piece.encode() for piece in pieces]
+
+    @classmethod
+    def recognize(cls, column: ColumnProfile) -> Recognition | None:
+        """Text of several words that seldom comes again."""
+        if column.kind != "text" or column.distinct < _FEWEST_DISTINCT * column.present:
+            return None
+        blanks = pc.mean(pc.count_substring(column.values, " ")).as_py()
+        if blanks < _FEWEST_BLANKS:
+            return None
+        note = f"texts of {blanks + 1:.0f} words, {column.distinct:,} of them distinct"
+        return Recognition({"type": "text"}, note)
+
+
+def vocabulary_file(name: str) -> str:
+    """The asset of the transform graph that has a text's vocabulary."""
+    return f"text_{serving_name(name)}"
+
+
+def _encode(spec: TextSpec, port: InputSpec, ids: Any, keras_module: Any) -> Any:
+    return spec.encoder.encode(port, ids, keras_module)

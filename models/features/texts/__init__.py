@@ -1,0 +1,1 @@
+"""What the kind `text` learns and does: words, vocabularies and ids, in core operators."""

@@ -1,0 +1,88 @@
+"""Texts to vectors by a pretrained encoder, inside the transform graph.
+
+The encoder is frozen: its weights are constants of the graph, and all that reads transformed
+features, from the baseline models to the network, gets its vectors.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import tensorflow as tf
+
+from models.encoders.texts.bert import PretrainedText, build_bert
+
+_ROWS_AT_ONCE = 32
+
+
+def encode_frozen(ids: tf.Tensor, pretrained: PretrainedText) -> tf.Tensor:
+    """Gives the mean of the states of the tokens, float32 `[batch, width]`.
+
+    Few rows at once bound the memory that attention takes, and each part is as long as its
+    longest text.
+
+    Args:
+      ids: int64 `[batch, length]`, 0 after the last token.
+      pretrained: The encoder.
+    """
+    length, width = int(ids.shape[1]), int(pretrained.config["hidden_size"])
+    graph = _frozen_graph(pretrained)
+    rows = tf.shape(ids)[0]
+    parts = -(-rows // _ROWS_AT_ONCE)
+    whole = tf.pad(tf.cast(ids, tf.int32), [[0, parts * _ROWS_AT_ONCE - rows], [0, 0]])
+
+    def encode(part: tf.Tensor) -> tf.Tensor:
+        longest = tf.maximum(1, tf.reduce_max(tf.reduce_sum(tf.cast(part > 0, tf.int32), axis=1)))
+        return _mean_state(part[:, :longest], graph)
+
+    states = tf.map_fn(
+        encode,
+        tf.reshape(whole, [parts, _ROWS_AT_ONCE, length]),
+        fn_output_signature=tf.TensorSpec([_ROWS_AT_ONCE, width], tf.float32),
+        parallel_iterations=1,
+    )
+    return tf.ensure_shape(tf.reshape(states, [-1, width])[:rows], [None, width])
+
+
+def _mean_state(ids: tf.Tensor, graph: Any) -> tf.Tensor:
+    """The mean of the states of the tokens; 0 where there are none."""
+    there = ids > 0
+    places = tf.broadcast_to(tf.range(tf.shape(ids)[1])[None, :], tf.shape(ids))
+    (states,) = tf.graph_util.import_graph_def(
+        graph,
+        input_map={"ids": ids, "places": places, "there": there[:, None, :]},
+        return_elements=["states:0"],
+        name="bert",
+    )
+    counted = tf.cast(there, tf.float32)
+    total = tf.reduce_sum(states * counted[:, :, None], axis=1)
+    return total / tf.maximum(1.0, tf.reduce_sum(counted, axis=1, keepdims=True))
+
+
+def _frozen_graph(pretrained: PretrainedText) -> Any:
+    """The encoder's graph with its weights as constants: transforms know no variables."""
+    # A thread of its own is outside of the graph that is being traced, where Keras may not
+    # make variables.
+    with ThreadPoolExecutor(1) as outside:
+        return outside.submit(_freeze, pretrained).result()
+
+
+def _freeze(pretrained: PretrainedText) -> Any:
+    import keras
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+
+    model = build_bert(pretrained, keras)
+    specs = [
+        tf.TensorSpec([None, None], tf.int32, name="ids"),
+        tf.TensorSpec([None, None], tf.int32, name="places"),
+        tf.TensorSpec([None, 1, None], tf.bool, name="there"),
+    ]
+
+    @tf.function(input_signature=specs, autograph=False)
+    def states(ids: tf.Tensor, places: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
+        return tf.identity(model([ids, places, there], training=False), name="states")
+
+    return convert_variables_to_constants_v2(states.get_concrete_function()).graph.as_graph_def()
