@@ -11,7 +11,7 @@ from contracts.errors import DataError
 from contracts.preparation import Preparation, RowPreparation
 from models.features.image import ImageSpec
 from models.features.pixels import PixelForm, decode_images
-from tests.unit.models.features.test_pixels import CASES, COLOUR, GRAY, bomb, encoded
+from tests.fixtures.pictures import CASES, COLOUR, GRAY, bomb, encoded
 
 # Between levels of 0 to 255, in float32 and another order of summation.
 TOLERANCE = 1e-3

@@ -155,7 +155,7 @@ def test_colours_come_from_the_page(written: str) -> None:
     assert not re.findall(r"#0[abc]010\d", written)
     used = set(re.findall(r"var\((--[a-z-]+)\)", written))
     light = set(re.findall(r"(--[a-z-]+):", written.split("@media", maxsplit=1)[0]))
-    assert used - light == {"--share"}
+    assert used - light == {"--share", "--weight"}
 
 
 def test_nothing_is_known(tmp_path: Path) -> None:

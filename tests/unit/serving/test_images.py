@@ -9,7 +9,7 @@ from models.features.pixels import PixelForm, decode_images
 from models.features.spec import FeaturesSpec
 from serving.errors import ServingError
 from serving.saved_model import SavedModelServable
-from tests.unit.models.features.test_pixels import GRAY, bomb, encoded
+from tests.fixtures.pictures import GRAY, bomb, encoded
 
 PROBLEM = FeaturesSpec.model_validate(
     {

@@ -1,6 +1,4 @@
 import io
-import struct
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,16 +8,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from models.features.pixels import PixelForm, decode_images
-
-GRAY = np.random.default_rng(0).integers(0, 256, [20, 30], np.uint8)
-COLOUR = np.random.default_rng(1).integers(0, 256, [20, 30, 3], np.uint8)
-
-
-def encoded(pixels: Any, image_format: str, mode: str | None = None, **options: Any) -> bytes:
-    image = Image.fromarray(pixels)
-    file = io.BytesIO()
-    (image if mode is None else image.convert(mode)).save(file, image_format, **options)
-    return file.getvalue()
+from tests.fixtures.pictures import CASES, COLOUR, GRAY, bomb, encoded
 
 
 def form(**changes: Any) -> PixelForm:
@@ -34,12 +23,6 @@ def decoded(contents: Sequence[bytes], wanted: PixelForm) -> np.ndarray:
         autograph=False,
     )
     return function(tf.constant(list(contents), tf.string)).numpy()
-
-
-CASES = [
-    ("PNG", None), ("PNG", "L"), ("PNG", "LA"), ("PNG", "RGBA"), ("PNG", "P"), ("PNG", "1"),
-    ("JPEG", None), ("JPEG", "L"), ("JPEG", "CMYK"), ("BMP", None), ("BMP", "L"), ("GIF", "P"),
-]  # fmt: skip
 
 
 def test_every_format_and_mode_is_decoded_as_pillow_decodes_it() -> None:
@@ -95,13 +78,6 @@ def test_the_aspect_is_kept_by_cropping_or_by_black_bars() -> None:
     half[:10], half[30:] = 0, 0
     kept = decoded([encoded(half, "PNG")], form(height=20, width=20, channels=1, fit="crop"))
     assert (kept > 254.9).all()  # what is above and below was cut
-
-
-def bomb(width: int, height: int) -> bytes:
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(
-        ">I", zlib.crc32(header)
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
