@@ -53,8 +53,9 @@ class _Column:
 
 
 def check_missing(data: AuditData) -> Part:
-    """Holds the share of missing values against its bound, in the split that misses most."""
-    shares: dict[str, dict[str, float]] = {name: {} for name in data.features()}
+    """Compares the share of missing values with its bound, in the split that misses most."""
+    names = [*data.features(), *data.contents()]
+    shares: dict[str, dict[str, float]] = {name: {} for name in names}
     for split, rows in data.whole.rows.items():
         for name, by_split in shares.items():
             if rows:

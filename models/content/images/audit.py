@@ -152,8 +152,9 @@ def _border(splits: ContentSplits, bounds: ImagesAuditSpec) -> Iterator[Checked]
         bound=bound.max_share,
         outcome=outcome_of(bound.severity, failed),
         what=f"The border of the images alone tells {leak.share:.0%} of those with {label} = "
-        f"{value} from all others"
-        + (f"; it differs most at the {leak.where}: {rows}." if failed else "."),
+        f"{value} from all others; it differs most at the {leak.where}: {rows}."
+        if failed
+        else "The border of the images alone tells no class from all others.",
         expected=f"at most {bound.max_share:.0%} of the images of a class",
         received=f"{leak.share:.0%} of the images with {label} = {value}",
         fix="look for a watermark, a frame or a background that only these images have; crop it, "

@@ -18,6 +18,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from report.render import write_report
+from tests.fixtures.report_contents import with_contents
 from tests.fixtures.report_run import Run, full_run, summary_of
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -118,6 +119,27 @@ def test_hostile_names_stay_text(browser: webdriver.Chrome, page: Path) -> None:
 
 
 _LABELS = "return document.querySelector('#variants svg.chart').textContent"
+
+
+def test_pictures_and_heat_maps_are_drawn(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    run = with_contents(full_run(tmp_path))
+    page = write_report(run.folder, run.typed(), run.folders)
+    browser.get_log("browser")
+    for size in SIZES:
+        show(browser, page, size)
+        widths = browser.execute_script(
+            "return [...document.images].map(image => image.naturalWidth)"
+        )
+        assert len(widths) == 8
+        assert all(widths)
+        overflow = "return document.documentElement.scrollWidth - innerWidth"
+        assert browser.execute_script(overflow) <= 0
+    heat, image = (
+        browser.find_element(By.CSS_SELECTOR, f".errors .picture {part}").rect
+        for part in (".heat", "img")
+    )
+    assert (heat["width"], heat["height"]) == (image["width"], image["height"])
+    assert browser.get_log("browser") == []
 
 
 def test_the_policy_lets_nothing_out_or_in(browser: webdriver.Chrome, page: Path) -> None:

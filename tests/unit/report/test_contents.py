@@ -4,72 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from contracts.results.preview import HeatMap, Preview, WeighedPart
+from contracts.results.preview import Preview
 from models.content.images.content import ImageContent
 from models.content.texts.content import TextContent
 from report.render import render
 from report.sections.contents import PICTURE_BYTES, PictureBudget
 from report.sources import read_sources
-from tests.content_examples import encode, images, texts
+from tests.content_examples import encode
+from tests.fixtures.report_contents import with_contents
 from tests.fixtures.report_run import Run, full_run
-
-CLASSES = ("circle", "cross", "bar")
-
-
-def with_contents(run: Run, features: int = 1) -> Run:
-    """The run with images, texts and errors on them in its audit and its stress tests."""
-    encoded, labels = images(6, 0)
-    pictures = [ImageContent().preview_value(image).model_dump(mode="json") for image in encoded]
-    written, _ = texts(6, 0)
-    audit_file = run.folders["data_verdict"] / "audit.json"
-    audit = json.loads(audit_file.read_text())
-    samples = [
-        {"label": CLASSES[label], "row": row, "split": "train", "view": picture}
-        for row, (label, picture) in enumerate(zip(sorted(labels), pictures, strict=True))
-    ]
-    shown: dict[str, Any] = {
-        f"photo {place}": {
-            "kind": "images",
-            "statistics": {
-                "train": {"images": 6, "width": [28, 28, 28], "height": [28, 28, 28],
-                          "brightness": 40.0, "contrast": 30.0}
-            },
-            "samples": samples,
-        }
-        for place in range(features)
-    }  # fmt: skip
-    shown["review"] = {
-        "kind": "texts",
-        "statistics": {
-            "train": {"texts": 6, "tokens": 120, "distinct": 40, "length": [1, 2, 3, 4],
-                      "once": 0.5, "commonest": [["balo", 12]]}
-        },
-        "samples": [
-            {"label": "", "row": 0, "split": "train", "view": {"text": written[0]}}
-        ],
-    }  # fmt: skip
-    audit["details"]["contents"] = shown
-    audit["details"]["label_errors"]["suspects"][0]["views"] = {"photo": pictures[0]}
-    audit_file.write_text(json.dumps(audit))
-    stress_file = run.folders["stress"] / "stress.json"
-    stress = json.loads(stress_file.read_text())
-    heat = Preview.model_validate(pictures[1]).model_copy(
-        update={"heat": HeatMap(weights=[[0.5, -0.25], [0.0, 0.1]])}
-    )
-    words = Preview(
-        parts=[WeighedPart(text="not ", weight=-1.0), WeighedPart(text="<good>", weight=2.0)]
-    )
-    stress["errors"] = [
-        {"row": 3, "actual": "cross", "predicted": "bar", "probability": 0.98,
-         "views": {"photo": heat.model_dump(mode="json"), "review": words.model_dump(mode="json")}}
-    ]  # fmt: skip
-    stress_file.write_text(json.dumps(stress))
-    return run
 
 
 def page_of(run: Run) -> str:

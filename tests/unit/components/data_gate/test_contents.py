@@ -10,6 +10,7 @@ import pytest
 
 from components.data_gate.audit.audit import report_of, run_audit, to_findings
 from components.data_gate.audit.contents import check_contents
+from components.data_gate.audit.feature_values import check_missing
 from components.data_gate.audit.label_errors import check_label_errors
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.scanned import Scanner, most_rows, scanned_contents
@@ -163,6 +164,15 @@ def test_tables_keep_digests_in_place_of_images() -> None:
     assert scanner.scan("test", missing)["photo"].null_count == 1
     assert most_rows(contents, AuditSpec()) == 20_000
     assert most_rows({}, AuditSpec()) == 1_000_000
+
+
+def test_missing_images_are_counted_as_missing_values() -> None:
+    tables = pictures()
+    gone = pa.array([None] * 60, pa.binary())
+    tables["test"] = tables["test"].set_column(0, "photo", gone)
+    (missing,) = check_missing(audit_data(tables, photo_problem())).checks
+    assert (missing.feature, missing.split, missing.figure) == ("photo", "test", 1.0)
+    assert missing.outcome == "warn"
 
 
 def test_tables_of_scalars_have_no_contents() -> None:
