@@ -8,7 +8,7 @@ from pydantic import Field
 
 from components.example_gen.config import DataSpec
 from contracts.spec import Spec
-from models.content.config import ImagesAuditSpec, TextsAuditSpec
+from models.content.config import ImagesAuditSpec, ShareSpec, TextsAuditSpec
 
 Severity = Literal["block", "warn", "off"]
 
@@ -254,6 +254,40 @@ class ShiftSpec(Spec):
     spans: SpanShiftSpec = SpanShiftSpec()
 
 
+class FutureSpec(Spec):
+    """Known columns whose future tells what is predicted: they cannot be known.
+
+    Attributes:
+      severity: What a failure does.
+      max_power: Of one column: the share of the label's variance.
+    """
+
+    severity: Severity = "block"
+    max_power: float = Field(0.95, ge=0.5, le=1)
+
+
+class SeriesAuditSpec(Spec):
+    """Of `data.series`: odd steps, failing sensors, futures that cannot be known.
+
+    Attributes:
+      unordered: Rows after a later one of their series.
+      duplicates: Rows at the time of another one of their series.
+      between: Rows at no step.
+      missing: Steps without a row.
+      stuck: Runs of equal values as long as a context.
+      spikes: Single values far from both neighbours.
+      future: Known columns that tell of the label's future.
+    """
+
+    unordered: ShareSpec = ShareSpec(max_share=0.0)
+    duplicates: ShareSpec = ShareSpec(max_share=0.0)
+    between: ShareSpec = ShareSpec(max_share=0.0)
+    missing: ShareSpec = ShareSpec(max_share=0.0)
+    stuck: ShareSpec = ShareSpec(max_share=0.0)
+    spikes: ShareSpec = ShareSpec(max_share=0.0)
+    future: FutureSpec = FutureSpec()
+
+
 class AuditSpec(Spec):
     """What the DataGate looks for in the examples.
 
@@ -277,6 +311,7 @@ class AuditSpec(Spec):
     overlap: OverlapSpec = OverlapSpec()
     label_errors: LabelErrorsSpec = LabelErrorsSpec()
     shift: ShiftSpec = ShiftSpec()
+    series: SeriesAuditSpec = SeriesAuditSpec()
     images: ImagesAuditSpec = ImagesAuditSpec()
     texts: TextsAuditSpec = TextsAuditSpec()
 

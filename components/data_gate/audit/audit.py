@@ -21,6 +21,7 @@ from components.data_gate.audit.leakage import check_leakage
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.overlap import check_overlap
 from components.data_gate.audit.repeats import check_contradictions, check_duplicates
+from components.data_gate.audit.series import check_series
 from components.data_gate.audit.shift import check_shift
 from contracts.results.audit import AuditCheck, AuditDetails, AuditReport, DataFinding
 from contracts.results.checked import Checked, Part
@@ -41,6 +42,7 @@ CHECKS: Mapping[str, Callable[[AuditData], Part]] = {
     "id_like": check_id_like,
     "label_errors": check_label_errors,
     "shift": check_shift,
+    "series": check_series,
 }
 """By the key under `data.audit`, the one most likely to block first."""
 

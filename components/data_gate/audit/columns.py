@@ -45,7 +45,9 @@ class Codes:
 
 
 def codes_of(column: pa.ChunkedArray) -> Codes:
-    """Numbers a column's distinct values."""
+    """Numbers a column's distinct values; lists stand by their hashes."""
+    if pa.types.is_fixed_size_list(column.type):
+        column = pa.chunked_array([hash_rows({"": column.combine_chunks()})])
     encoded = column.combine_chunks().dictionary_encode()
     values = encoded.dictionary
     codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
@@ -58,9 +60,23 @@ def is_text(column: pa.ChunkedArray) -> bool:
 
 
 def numbers_of(column: pa.ChunkedArray) -> Floats:
-    """A column of numbers; what is missing is NaN."""
+    """A column of numbers, a list by its mean; what is missing is NaN."""
+    if pa.types.is_fixed_size_list(column.type):
+        return _means(column)
     numbers: Floats = column.cast(pa.float64()).fill_null(np.nan).to_numpy()
     return numbers
+
+
+def _means(column: pa.ChunkedArray) -> Floats:
+    """The mean of each list's known steps; NaN where it has none."""
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    lists = flat.reshape(-1, column.type.list_size).astype(np.float64)
+    known = ~np.isnan(lists)
+    counts = known.sum(axis=1)
+    means: Floats = np.where(
+        counts > 0, np.where(known, lists, 0.0).sum(axis=1) / np.maximum(counts, 1), np.nan
+    )
+    return means
 
 
 def labels_of(table: pa.Table, problem: FeaturesSpec) -> Array:

@@ -14,6 +14,7 @@ from components.data_gate.audit.columns import Ints
 from components.data_gate.audit.whole import WholeRows, whole_rows
 from components.data_gate.config import AuditSpec
 from components.example_gen.config import SplitSpec
+from components.example_gen.series.findings import SeriesFindings
 from models.content.kind import Content
 from models.features.spec import FeaturesSpec
 
@@ -39,6 +40,7 @@ class AuditData:
       read_row: Reads the row at a place of a split, where `tables` are a sample.
       facts: By raw column and split, what its content kept of the values of the rows of a
         table, which has a digest of each in their place.
+      series: What is odd in the long table that windows were cut from.
     """
 
     tables: Mapping[str, pa.Table]
@@ -50,6 +52,7 @@ class AuditData:
     counted: WholeRows | None = None
     read_row: Callable[[str, int], pa.Table] | None = None
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    series: SeriesFindings | None = None
 
     @cached_property
     def whole(self) -> WholeRows:

@@ -15,8 +15,9 @@ from components.example_gen.encode import encode
 from components.example_gen.histogram import Ints
 from components.example_gen.series.buckets import Bucket, read_bucket
 from components.example_gen.series.clock import Clock
-from components.example_gen.series.findings import SeriesFindings
+from components.example_gen.series.findings import Oddity, SeriesFindings
 from components.example_gen.series.long_table import series_of
+from components.example_gen.series.sensors import spike_rows, stuck_rows
 from components.example_gen.series.spread import ORDER, SERIES, TIME
 from components.example_gen.series.windows import (
     Borders,
@@ -105,6 +106,7 @@ def cut_bucket(
     for start, end in zip([0, *ends[:-1]], ends, strict=False):
         part = slice(int(start), int(end))
         _count_gaps(steps[part], kept.name(int(start)), bucket, cutting, findings)
+        _look_at_sensors(kept, values, part, _is_own(steps[part], bucket), context, findings)
         for segment in segments(steps[part], np.arange(start, end), context):
             yield from _windows(segment, kept.table, values, known, bucket, cutting)
 
@@ -154,6 +156,24 @@ def _named(rows: _Rows, places: Ints) -> tuple[int, list[tuple[int, str]]]:
 def _is_own(steps: Ints, bucket: Bucket) -> np.ndarray:
     """Whether rows are in the bucket's own part of the time: others hold them too."""
     return (steps >= bucket.first) & (steps < bucket.last)
+
+
+def _look_at_sensors(
+    rows: _Rows,
+    values: Mapping[str, Floats],
+    part: slice,
+    own: np.ndarray,
+    context: int,
+    findings: SeriesFindings,
+) -> None:
+    for column, numbers in values.items():
+        odd = (
+            (findings.stuck, stuck_rows(numbers[part], context)),
+            (findings.spikes, spike_rows(numbers[part])),
+        )
+        for oddities, places in odd:
+            named = _named(rows, places[own[places]] + part.start)
+            oddities.setdefault(column, Oddity()).add(*named)
 
 
 def _count_gaps(

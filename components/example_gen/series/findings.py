@@ -6,8 +6,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 _EXAMPLES = 3
+_ODDITIES = ("unordered", "duplicates", "between", "missing")
+_OF_COLUMNS = ("stuck", "spikes")
 
 
 @dataclass
@@ -42,6 +45,8 @@ class SeriesFindings:
       duplicates: Rows whose series has another row at that time.
       between: Rows that are at no step.
       missing: Steps without a row.
+      stuck: By column, runs of equal values as long as a context.
+      spikes: By column, single values far from both neighbours.
       gaps: Runs of such steps.
       longest_gap: The longest run.
     """
@@ -55,6 +60,8 @@ class SeriesFindings:
     duplicates: Oddity = field(default_factory=Oddity)
     between: Oddity = field(default_factory=Oddity)
     missing: Oddity = field(default_factory=Oddity)
+    stuck: dict[str, Oddity] = field(default_factory=dict)
+    spikes: dict[str, Oddity] = field(default_factory=dict)
     gaps: int = 0
     longest_gap: int = 0
 
@@ -65,9 +72,13 @@ class SeriesFindings:
         self.windows += other.windows
         self.gaps += other.gaps
         self.longest_gap = max(self.longest_gap, other.longest_gap)
-        for name in ("unordered", "duplicates", "between", "missing"):
+        for name in _ODDITIES:
             theirs: Oddity = getattr(other, name)
             getattr(self, name).add(theirs.count, theirs.examples)
+        for name in _OF_COLUMNS:
+            for column, oddity in getattr(other, name).items():
+                mine = getattr(self, name).setdefault(column, Oddity())
+                mine.add(oddity.count, oddity.examples)
 
     def place(self, oddity: Oddity) -> str:
         """The first of its examples, in words."""
@@ -84,10 +95,16 @@ class SeriesFindings:
 def findings_from_json(text: str) -> SeriesFindings:
     """Reads what `SeriesFindings.to_json` wrote."""
     fields = json.loads(text)
-    for name in ("unordered", "duplicates", "between", "missing"):
-        examples = [(int(time), str(series)) for time, series in fields[name]["examples"]]
-        fields[name] = Oddity(fields[name]["count"], examples)
+    for name in _ODDITIES:
+        fields[name] = _oddity(fields[name])
+    for name in _OF_COLUMNS:
+        fields[name] = {column: _oddity(held) for column, held in fields[name].items()}
     return SeriesFindings(**fields)
+
+
+def _oddity(held: dict[str, Any]) -> Oddity:
+    examples = [(int(time), str(series)) for time, series in held["examples"]]
+    return Oddity(int(held["count"]), examples)
 
 
 def time_text(time: int, is_moment: bool) -> str:

@@ -1,0 +1,152 @@
+"""Steps of series that are odd, sensors that fail, and futures that cannot be known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from components.data_gate.audit.columns import Floats
+from components.data_gate.audit.outcome import AuditData
+from components.data_gate.audit.whole import TRAIN
+from components.example_gen.series.findings import Oddity, SeriesFindings, time_text
+from components.example_gen.series.spec import FUTURE
+from contracts.results.checked import Checked, Part, outcome_of
+from models.content.config import ShareSpec
+
+_BINS = 50
+_ROWS = 4096
+_FIXES = {
+    "unordered": "sort the rows by time; windows are cut in order of time in any case",
+    "duplicates": "keep one row for each time and series; the others were left out",
+    "between": "correct the times, or set data.series.step; the rows were left out",
+    "missing": "bring the rows; a window's missing steps are filled as its feature says",
+}
+_WORDS = {
+    "unordered": "rows come after a later one of their series",
+    "duplicates": "rows have the time of another row of their series",
+    "between": "rows are at no step of the series",
+    "missing": "steps have no row",
+}
+
+
+def check_series(data: AuditData) -> Part:
+    """Checks what ExampleGen found in the long table, and the known columns of windows."""
+    part = Part()
+    if data.series is not None:
+        part.checks.extend(_steps(data, data.series))
+        part.checks.extend(_sensors(data, data.series))
+    if data.spec.series.future.severity != "off":
+        part.checks.extend(_futures(data))
+    return part
+
+
+def _steps(data: AuditData, found: SeriesFindings) -> Iterator[Checked]:
+    steps = max(1, found.rows + found.missing.count)
+    for name, words in _WORDS.items():
+        bound: ShareSpec = getattr(data.spec.series, name)
+        oddity: Oddity = getattr(found, name)
+        extra = ""
+        if name == "missing" and found.gaps:
+            extra = f", in {found.gaps:,} gaps of up to {found.longest_gap:,}"
+        yield _share(data, f"series.{name}", "", bound, oddity, steps, words + extra)
+
+
+def _sensors(data: AuditData, found: SeriesFindings) -> Iterator[Checked]:
+    words = {"stuck": "times does not change for a whole context", "spikes": "single values jump"}
+    for name, what in words.items():
+        bound: ShareSpec = getattr(data.spec.series, name)
+        for column, oddity in sorted(getattr(found, name).items()):
+            text = f"{what} in {column!r}"
+            yield _share(data, f"series.{name}", column, bound, oddity, max(1, found.rows), text)
+
+
+def _share(
+    data: AuditData,
+    check: str,
+    column: str,
+    bound: ShareSpec,
+    oddity: Oddity,
+    steps: int,
+    words: str,
+) -> Checked:
+    assert data.series is not None
+    share = oddity.count / steps
+    place = data.series.place(oddity)
+    failed = share > bound.max_share
+    return Checked(
+        check=check,
+        feature=column,
+        split="all",
+        severity=bound.severity,
+        figure=share,
+        bound=bound.max_share,
+        outcome=outcome_of(bound.severity, failed) if bound.severity != "off" else "off",
+        what=f"{oddity.count:,} {words}" + (f", first at {place}" if place else "") + ".",
+        expected=f"at most {bound.max_share:.2%} of {steps:,} steps",
+        received=f"{share:.2%}: {_examples(data.series, oddity)}" if oddity.examples else "",
+        fix=_FIXES.get(
+            check.removeprefix("series."), "repair the sensor's values, or leave them out"
+        ),
+    )
+
+
+def _examples(found: SeriesFindings, oddity: Oddity) -> str:
+    return ", ".join(
+        time_text(time, found.moments) + (f" of {series}" if series else "")
+        for time, series in oddity.examples
+    )
+
+
+def _futures(data: AuditData) -> Iterator[Checked]:
+    """Compares each known future with what is predicted: one that tells it cannot be known."""
+    table, label = data.tables.get(TRAIN), data.problem.label
+    if table is None or label.steps is None or not table.num_rows:
+        return
+    rows = pa.array(np.unique(np.linspace(0, table.num_rows - 1, _ROWS).astype(np.int64)))
+    truth = _matrix(table[label.name].take(rows))
+    bound = data.spec.series.future
+    for name in data.columns():
+        column = table[name]
+        if not name.endswith(FUTURE) or not pa.types.is_fixed_size_list(column.type):
+            continue
+        values = _matrix(column.take(rows))
+        if values.shape != truth.shape:
+            continue
+        power = _power(values.ravel(), truth.ravel())
+        source = name.removesuffix(FUTURE)
+        yield Checked(
+            check="series.future",
+            feature=source,
+            split=TRAIN,
+            severity=bound.severity,
+            figure=power,
+            bound=bound.max_power,
+            outcome=outcome_of(bound.severity, power > bound.max_power),
+            what=f"The future of {source!r} alone tells of the future of {label.name!r}: share of "
+            f"variance {power:.3f}.",
+            expected=f"at most {bound.max_power:g}",
+            received=f"{power:.3f} over {len(rows):,} windows of train",
+            fix=f"take {source} out of data.series.known, unless it is known in advance",
+        )
+
+
+def _matrix(column: pa.ChunkedArray) -> Floats:
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    matrix: Floats = flat.reshape(-1, column.type.list_size).astype(np.float64)
+    return matrix
+
+
+def _power(values: Floats, truth: Floats) -> float:
+    """The share of the truth's variance that the mean within bins of the values explains."""
+    known = np.isfinite(values) & np.isfinite(truth)
+    values, truth = values[known], truth[known]
+    variance = float(truth.var()) if len(truth) else 0.0
+    if not variance:
+        return 0.0
+    bounds = np.unique(np.quantile(values, np.linspace(0, 1, _BINS + 1)[1:-1]))
+    bins = np.searchsorted(bounds, values, side="right")
+    counts = np.bincount(bins, minlength=len(bounds) + 1)
+    means = np.bincount(bins, truth, len(bounds) + 1) / np.maximum(counts, 1)
+    return 1.0 - float(np.square(truth - means[bins]).mean()) / variance
