@@ -51,9 +51,14 @@ class RawFeature(BaseModel):
         return RawInput(self.raw)
 
     @property
+    def raw_inputs(self) -> dict[str, RawInput]:
+        """By raw column, what its input takes."""
+        return {self.column: self.input}
+
+    @property
     def inputs(self) -> dict[str, RawInput]:
         """By input of the served model, what it takes."""
-        return {self.port: self.input}
+        return {serving_name(column): taken for column, taken in self.raw_inputs.items()}
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -10,10 +10,17 @@ from contracts.preparations.images import ImageFeature
 from contracts.preparations.numbers import BooleanFeature, CyclicFeature, NumericFeature
 from contracts.preparations.raw_feature import RawFeature
 from contracts.preparations.text import TextFeature
+from contracts.preparations.windows import WindowFeature
 from contracts.preparations.words import WordsFeature
 
 PreparedFeature = Annotated[
-    NumericFeature | CyclicFeature | BooleanFeature | WordsFeature | ImageFeature | TextFeature,
+    NumericFeature
+    | CyclicFeature
+    | BooleanFeature
+    | WordsFeature
+    | ImageFeature
+    | TextFeature
+    | WindowFeature,
     Field(discriminator="kind"),
 ]
 """How a raw column becomes a feature, by the kind of preparation."""

@@ -36,7 +36,7 @@ def learned_preparation(
                 received=f"the kind {spec.type}",
                 fix="choose formats that hold the transform graph: savedmodel_...",
             )
-        (column,) = spec.raw_columns(name)
+        column = spec.raw_columns(name)[0]
         common = {"column": name, "raw": kinds[column], "missing_indicator": spec.marks_missing}
         features.append({**common, **prepared})
     return Preparation.model_validate({"features": features})

@@ -134,11 +134,15 @@ class _ModelFile:
         model = ArtifactModel(folder)
         self._model = model
         self._ports = model.artifact.ports
-        self.types: Mapping[str, str] = {
-            feature.column: TYPES[feature.input.dtype]
+        raw_inputs = {
+            column: taken
             for feature in model.artifact.preparation.features
+            for column, taken in feature.raw_inputs.items()
         }
-        self.sizes: Mapping[str, int] = list_sizes(self._ports)
+        self.types: Mapping[str, str] = {
+            column: TYPES[taken.dtype] for column, taken in raw_inputs.items()
+        }
+        self.sizes: Mapping[str, int] = list_sizes(raw_inputs)
         self.tensors, self.scores = model.tensors, model.scores
 
     def inputs(self, table: pa.Table) -> dict[str, Array]:

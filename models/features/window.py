@@ -63,6 +63,21 @@ class WindowSpec(FeatureKind):
         encoding = Encoding("float32", _flatten, "numbers")
         return InputSpec(name, "window", shape[0] * shape[1], shape=shape, own=encoding)
 
+    def preparation(self, name: str, learned: Learned) -> dict[str, Any]:
+        """The raw columns, how they are filled, and their moments."""
+        from models.features.windows import read_moments
+
+        mean, deviation = read_moments(name, learned)
+        return {
+            "kind": "window",
+            "raw": "float32",
+            "columns": self.raw_columns(name),
+            "steps": self.steps,
+            "fill": self.fill,
+            "mean": mean,
+            "deviation": deviation if self.scale == "z_score" else None,
+        }
+
 
 def _flatten(port: InputSpec, tensor: Any, keras_module: Any) -> Any:
     return keras_module.layers.Flatten()(tensor)

@@ -42,7 +42,6 @@ CHECKS: Mapping[str, Callable[[AuditData], Part]] = {
     "id_like": check_id_like,
     "label_errors": check_label_errors,
     "shift": check_shift,
-    "series": check_series,
 }
 """By the key under `data.audit`, the one most likely to block first."""
 
@@ -61,7 +60,8 @@ def run_audit(data: AuditData) -> Part:
         details |= part.details
         logging.getLogger(__name__).info("%s: %.2f s", name, time.monotonic() - began)
     contents = check_contents(data)
-    return Part([*contents.checks, *checks], {**details, **contents.details})
+    series = check_series(data).checks
+    return Part([*contents.checks, *series, *checks], {**details, **contents.details})
 
 
 def to_findings(part: Part) -> list[DataFinding]:

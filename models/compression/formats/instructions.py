@@ -93,8 +93,8 @@ def _ordinary_row(opened: Opened) -> Row:
     if not examples:
         return {}
     raw = parse_rows(examples, _specs(opened))
-    columns = {name: list(map(_plain, raw[name].numpy()[:, 0].tolist())) for name in raw}
-    absent = np.array([[value is None for value in values] for values in columns.values()])
+    columns = {name: list(map(_plain_values, raw[name].numpy().tolist())) for name in raw}
+    absent = np.array([list(map(_lacks_some, values)) for values in columns.values()])
     place = int(absent.sum(axis=0).argmin())
     return {name: values[place] for name, values in columns.items()}
 
@@ -103,7 +103,7 @@ def _transform(opened: Opened, rows: Sequence[Row]) -> dict[str, Any]:
     import tensorflow as tf
 
     raw = {
-        name: tf.constant([[_filled(row.get(name), spec.dtype)] for row in rows], spec.dtype)
+        name: tf.constant([_filled_values(row.get(name), spec) for row in rows], spec.dtype)
         for name, spec in _specs(opened).items()
     }
     features = opened.source.transform(raw)
@@ -116,6 +116,22 @@ def _specs(opened: Opened) -> dict[str, Any]:
 
     label = opened.artifacts.trainer.problem.label.name
     return dict(raw_input_specs(opened.schema, frozenset({label})))
+
+
+def _plain_values(values: list[Any]) -> Any:
+    """A raw value as JSON has it, or a list of them."""
+    return _plain(values[0]) if len(values) == 1 else list(map(_plain, values))
+
+
+def _lacks_some(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and None in value)
+
+
+def _filled_values(value: Any, spec: Any) -> list[Any]:
+    """What the parser gives of a raw value, or of a list of them."""
+    size = int(spec.shape[0])
+    values = value if isinstance(value, list) else [value] * size
+    return [_filled(one, spec.dtype) for one in values]
 
 
 def _plain(value: bytes | float) -> dict[str, str] | str | int | float | None:

@@ -95,7 +95,7 @@ def test_features_without_a_value() -> None:
 
 def test_every_check_has_a_severity_and_stands_in_the_config() -> None:
     contents = {content.audit_key for content in (ImageContent, TextContent)}
-    assert {*CHECKS, *contents, "sample_rows"} == set(AuditSpec.model_fields)
+    assert {*CHECKS, *contents, "series", "sample_rows"} == set(AuditSpec.model_fields)
     for name in CHECKS:
         assert getattr(AuditSpec(), name).severity in ("block", "warn")
     spec = AuditedDataSpec.model_validate({"path": "x", "audit": {"leakage": {"max_power": 0.9}}})
