@@ -78,6 +78,7 @@ class Figures:
       smaller: A smaller form of the network.
       is_linear: Whether the network is a linear one.
       is_piecewise: Whether it encodes numbers by bins already.
+      can_be_taught: Whether trees could teach it, and do not.
       all_rows: How many rows the data have, where a sample of them was looked at.
     """
 
@@ -95,6 +96,7 @@ class Figures:
     smaller: SmallerModel | None = None
     is_linear: bool = False
     is_piecewise: bool = False
+    can_be_taught: bool = False
     all_rows: int | None = None
 
     def standing(self, rival: Compared | None) -> Standing | None:
@@ -212,14 +214,9 @@ def _network_sentences(figures: Figures, verdict: Verdict) -> Iterator[str]:
             "any other network."
         )
     if verdict == "trees":
-        remedy = (
-            "more network.members and the rate that `kelp lr` recommends"
-            if figures.is_piecewise
-            else "embedding: piecewise on its numeric features and training.epochs higher"
-        )
         yield (
-            f"Before you give the network up, try {remedy}; the leaderboard shows whether that "
-            "closes the gap."
+            f"Before you give the network up, try {_remedy_against_trees(figures)}; the "
+            "leaderboard shows whether that closes the gap."
         )
     if verdict == "more_data":
         yield (
@@ -234,6 +231,16 @@ def _network_sentences(figures: Figures, verdict: Verdict) -> Iterator[str]:
             f"Its variant {smaller.name} has {smaller.share:.0%} of the bytes and changes {name} "
             f"by {change}: use that one where size counts."
         )
+
+
+def _remedy_against_trees(figures: Figures) -> str:
+    teacher = "training.teacher: {} (the network then learns from boosted trees as well), "
+    rest = (
+        "more network.members and the rate that `kelp lr` recommends"
+        if figures.is_piecewise
+        else "embedding: piecewise on its numeric features and training.epochs higher"
+    )
+    return teacher + rest if figures.can_be_taught else rest
 
 
 _FIRST_AFTER_RUN: dict[Verdict, str] = {

@@ -240,6 +240,12 @@ class TrainerSpec(Spec):
         return self
 
 
+def can_add_teacher(training: TrainingSpec, problem: FeaturesSpec) -> bool:
+    """Whether a teacher could be added: none is there, and nothing conflicts with it."""
+    added = training.model_copy(update={"teacher": TeacherSpec()})
+    return training.teacher is None and teacher_conflict(added, problem) is None
+
+
 def teacher_conflict(training: TrainingSpec, problem: FeaturesSpec) -> tuple[str, str] | None:
     """Says why a teacher cannot teach this problem, and what to do; None where it can."""
     if training.teacher is None:

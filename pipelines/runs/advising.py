@@ -28,6 +28,7 @@ def advice_of_run(
     equal_within: float,
     is_linear: bool,
     is_piecewise: bool,
+    can_be_taught: bool = False,
 ) -> Advice | None:
     """Says which model to use and what to do next; None without baseline models.
 
@@ -39,6 +40,7 @@ def advice_of_run(
       equal_within: `evaluation.baselines.equal_within`.
       is_linear: Whether the candidate is a linear network.
       is_piecewise: Whether it encodes numbers by bins.
+      can_be_taught: Whether trees could teach it, and do not.
     """
     if not evidence.baselines:
         return None
@@ -60,6 +62,7 @@ def advice_of_run(
             smaller=_smaller(variants),
             is_linear=is_linear,
             is_piecewise=is_piecewise,
+            can_be_taught=can_be_taught,
         )
     )
 

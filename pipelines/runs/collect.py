@@ -35,6 +35,7 @@ from contracts.results.training import TrainingReport
 from contracts.results.variant import PlacedVariant, VariantVerdict
 from contracts.storage.staging import local_place, stage
 from evidence.variant_choice import recommend
+from models.training.config import can_add_teacher
 from pipelines.config.problem import LoadedConfig
 from pipelines.execution.nodes import Outputs
 from pipelines.runs.advising import advice_of_run
@@ -219,6 +220,7 @@ def _advice(
             getattr(feature, "embedding", None) == "piecewise"
             for feature in loaded.config.features.values()
         ),
+        can_be_taught=can_add_teacher(loaded.config.training, loaded.config.declared_problem()),
     )
 
 

@@ -75,6 +75,11 @@ SMALLER = SmallerModel("distilled_int8", _at(-0.0004, 0.0008), 0.35, is_other_ne
         ),
         ({"trees": _rival(0.87, -0.02), "is_piecewise": True}, "trees", "try more network.members"),
         (
+            {"trees": _rival(0.87, -0.02), "can_be_taught": True},
+            "trees",
+            "try training.teacher: {}",
+        ),
+        (
             {"linear": _rival(0.84, 0.01, 0.08), "trees": _rival(0.84, 0.01, 0.08)},
             "more_data",
             "evaluation.cross_validation",

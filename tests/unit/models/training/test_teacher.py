@@ -11,6 +11,7 @@ from contracts.errors import ConfigError, ModelError
 from models.data.dataset import split_of
 from models.data.fold_rule import FoldRule
 from models.tasks import find_task
+from models.training.config import can_add_teacher
 from models.training.distribution import choose_device
 from models.training.learning import fit_network
 from models.training.teacher import fit_teacher
@@ -166,3 +167,12 @@ def test_too_few_keys_name_the_teacher():
     with pytest.raises(ConfigError, match="too few keys for 3 folds") as error:
         fit_teacher(_spec(), None, train, np.arange(ROWS), two_days, None)
     assert error.value.where == "training.teacher.folds"
+
+
+@pytest.mark.parametrize(
+    ("training", "possible"),
+    [({}, True), ({"teacher": {}}, False), ({"loss": {"kind": "focal"}}, False)],
+)
+def test_a_teacher_is_advised_where_it_can_be_added(training, possible):
+    spec = tiny_trainer(**training)
+    assert can_add_teacher(spec.training, spec.problem) is possible
