@@ -11,6 +11,7 @@ from contracts.spec import Spec
 from models.stresses.images import ImageStress
 from models.stresses.kind import Stress
 from models.stresses.texts import TextStress
+from models.stresses.windows import WindowStress
 from models.training.operating_point import CostSpec
 
 
@@ -155,7 +156,16 @@ class AdversarialSpec(Stress):
 
 
 StressSpec = Annotated[
-    Union[NoiseSpec, MissingSpec, UnseenSpec, UnitsSpec, AdversarialSpec, ImageStress, TextStress],
+    Union[
+        NoiseSpec,
+        MissingSpec,
+        UnseenSpec,
+        UnitsSpec,
+        AdversarialSpec,
+        ImageStress,
+        TextStress,
+        WindowStress,
+    ],
     Field(discriminator="kind"),
 ]
 """Without `columns`, a stress falls on every feature that it applies to."""

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from models.features.kind import FeatureKind
 from models.features.ports import Encoding, InputSpec
+from models.stresses.windows import WINDOW_STRESSES
 
 if TYPE_CHECKING:
     from models.features.learned import Learned
@@ -35,6 +36,7 @@ class WindowSpec(FeatureKind):
     scale: Literal["z_score", "none"] = "z_score"
 
     raw_values = "numbers"
+    stresses = {"missing": True, **WINDOW_STRESSES}
 
     @model_validator(mode="after")
     def _distinct(self) -> WindowSpec:

@@ -34,8 +34,10 @@ def servable(request, net, tmp_path_factory):
     return load_servable(small_windows.write_file(folder, net, request.param))
 
 
-def _decoder(servable):
-    return Decoder(servable.signatures, rows=100, depth=20)
+def _answer(servable, content):
+    body = json.dumps(content).encode()
+    request = Decoder(servable.signatures, rows=100, depth=20).decode(body)
+    return json.loads(encode_rows(servable.run("serving_default", request.inputs)))
 
 
 def test_windows_of_a_body_are_answered_as_in_process(servable, net):
@@ -43,8 +45,7 @@ def test_windows_of_a_body_are_answered_as_in_process(servable, net):
     instances = [
         {name: values[row].tolist() for name, values in given.items()} for row in range(20)
     ]
-    request = _decoder(servable).decode(json.dumps({"instances": instances}).encode())
-    answer = json.loads(encode_rows(servable.run("serving_default", request.inputs)))
+    answer = _answer(servable, {"instances": instances})
     raw = {
         column: given[column.replace(" ", "_")].reshape(20, -1) for column in small_windows.COLUMNS
     }
@@ -60,6 +61,5 @@ def test_a_window_of_another_length_is_a_400_with_the_columns_name(servable, for
     row = ROW | {"wind_past": wrong}
     content = [ROW, row] if form == "instances" else {name: [row[name]] for name in row}
     with pytest.raises(ServingError, match="wind_past") as caught:
-        request = _decoder(servable).decode(json.dumps({form: content}).encode())
-        servable.run("serving_default", request.inputs)
+        _answer(servable, {form: content})
     assert caught.value.status == 400
