@@ -3,6 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/flights.yaml
+# The data that `kelp data` can write, and that of CONFIG.
+EXAMPLES := flights digits reviews electricity
+EXAMPLE := $(basename $(notdir $(CONFIG)))
 # Test workers: a file of tests stays on one, and the longest files begin.
 WORKERS ?= $(shell n=$$(nproc); echo $$(( n < 4 ? n : 4 )))
 PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
@@ -23,8 +26,9 @@ setup: ## Make .venv from requirements.lock, where it is missing or stale
 	  echo "error: missing: $(PYTHON): apt-get install python3 python3-dev python3-venv" >&2; exit 1; }
 	@$(PYTHON) scripts/setup.py
 
-train: setup ## Get the flights data, then train, evaluate and push a model
-	@test -e data/flights/digest.json || $(BIN)/kelp data flights
+train: setup ## Get the data of CONFIG (the flights), then train, evaluate and push a model
+	@case " $(EXAMPLES) " in *" $(EXAMPLE) "*) \
+	  test -e data/$(EXAMPLE) || $(BIN)/kelp data $(EXAMPLE) ;; esac
 	@$(BIN)/kelp run $(CONFIG)
 
 serve: setup ## Serve the trained models by REST, for development

@@ -85,6 +85,14 @@ def class_batches(folder: str, names: Sequence[str], spec: IngestSpec) -> Iterat
         yield _table(files[first : first + PIECE_FILES], spec).select(list(names))
 
 
+def path_batches(folder: str) -> Iterator[pa.RecordBatch]:
+    """Streams the paths of a folder's images, relative to it."""
+    paths = [path for _, path in class_files(folder)]
+    for first in range(0, len(paths), PIECE_FILES):
+        part = pa.array(paths[first : first + PIECE_FILES], pa.string())
+        yield pa.record_batch([part], names=[PATH_COLUMN])
+
+
 def _table(files: Sequence[tuple[str | None, str]], spec: IngestSpec) -> pa.RecordBatch:
     columns = {
         image_column(spec): pa.array([path for _, path in files], pa.string()),

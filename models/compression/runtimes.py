@@ -28,6 +28,7 @@ Columns = Mapping[str, Array]
 _WARM_UP = 20
 _BATCH = 64
 _ROWS_AT_ONCE = 1024
+_IMAGES_AT_ONCE = 128
 SCORES = ("probabilities", "predictions")
 
 
@@ -99,8 +100,12 @@ class _SavedModel:
         self._ports = {
             name: RawInput(spec.dtype.name, tuple(spec.shape[1:])) for name, spec in specs
         }
+        from models.export.image_inputs import image_limits
+
+        images = image_limits(self._module)
         self.types: Mapping[str, str] = {
-            name: TYPES[taken.dtype] for name, taken in self._ports.items()
+            name: "image" if name in images else TYPES[taken.dtype]
+            for name, taken in self._ports.items()
         }
         self.sizes: Mapping[str, int] = list_sizes(self._ports)
 
@@ -139,8 +144,14 @@ class _ModelFile:
             for feature in model.artifact.preparation.features
             for column, taken in feature.raw_inputs.items()
         }
+        images = {
+            feature.column
+            for feature in model.artifact.preparation.features
+            if feature.kind == "image"
+        }
         self.types: Mapping[str, str] = {
-            column: TYPES[taken.dtype] for column, taken in raw_inputs.items()
+            column: "image" if column in images else TYPES[taken.dtype]
+            for column, taken in raw_inputs.items()
         }
         self.sizes: Mapping[str, int] = list_sizes(raw_inputs)
         self.tensors, self.scores = model.tensors, model.scores
@@ -162,9 +173,10 @@ def run_predict(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def predict_table(predictor: Predictor, table: pa.Table) -> Array:
     """Predicts in batches."""
+    rows = _IMAGES_AT_ONCE if "image" in predictor.types.values() else _ROWS_AT_ONCE
     parts = [
-        predictor.scores(predictor.tensors(predictor.inputs(table.slice(start, _ROWS_AT_ONCE))))
-        for start in range(0, max(1, table.num_rows), _ROWS_AT_ONCE)
+        predictor.scores(predictor.tensors(predictor.inputs(table.slice(start, rows))))
+        for start in range(0, max(1, table.num_rows), rows)
     ]
     return np.concatenate(parts)
 

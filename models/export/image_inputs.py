@@ -31,3 +31,9 @@ def add_image_inputs(saved: tf.Module, problem: FeaturesSpec) -> None:
         return tf.constant(text)
 
     saved.image_inputs = tf.function(image_inputs, input_signature=[], autograph=False)
+
+
+def image_limits(saved: Any) -> dict[str, int]:
+    """What a loaded SavedModel's `image_inputs` says; empty where it takes no image."""
+    function = getattr(saved, "image_inputs", None)
+    return {} if function is None else dict(json.loads(function().numpy()))

@@ -46,9 +46,12 @@ class LoadedModel:
         return bool(self.encoding.features)
 
     def types(self) -> dict[str, str]:
-        """By raw column, what a value must be: a `number`, an `integer` or `text`."""
-        specs = self._specs()
-        return {column: _TYPES[specs[name].dtype] for column, name in self.encoding.inputs.items()}
+        """By raw column, what a value must be: a `number`, an `integer`, `text` or an `image`."""
+        specs, files = self._specs(), self.encoding.files
+        return {
+            column: "image" if column in files else _TYPES[specs[name].dtype]
+            for column, name in self.encoding.inputs.items()
+        }
 
     def columns(self, table: pa.Table) -> Columns:
         """Turns raw columns into the inputs of `serving_default`; null becomes "missing".

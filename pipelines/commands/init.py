@@ -10,18 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pyarrow as pa
 import yaml
 
 from components.example_gen import kinds
 from components.example_gen.config import DataSpec, DateSpec, IngestSpec
 from components.example_gen.files import Selection, select_files
+from components.example_gen.image_files import PATH_COLUMN
 from contracts.columns import indicator_name
 from contracts.errors import ConfigError
 from contracts.files import write_atomically
+from contracts.images import image_size
 from contracts.names import serving_name
 from contracts.text import count, did_you_mean, nearest, some
 from models.features.registry import KINDS
 from pipelines.config.problem import load_config
+from pipelines.recognition.images import holds_images, image_role
 from pipelines.recognition.labels import LabelPlan, plan_label
 from pipelines.recognition.raw_formats import FormatGuess, guess_text, guess_values, with_parts
 from pipelines.recognition.roles import Role, calendar_roles, first_time, role_of, tells_label
@@ -93,6 +97,8 @@ def propose(data: str, label: str, command: str) -> Proposal:
     """
     spec = look_spec(data, command)
     selection = select_files(spec)
+    if selection.format == "images":
+        spec = spec.model_copy(update={"label": label, "files": (_free_image_name(label),)})
     spec, guesses = guess_text(spec, selection)
     names = column_names(selection.sources[0].path, spec, selection)
     _require_label(label, names, selection, command)
@@ -100,7 +106,7 @@ def propose(data: str, label: str, command: str) -> Proposal:
     everywhere = distinct_values(label, spec, selection)
     labelled = next(column for column in sample.columns if column.name == label)
     plan = plan_label(labelled, everywhere, selection.sources[0].path)
-    roles = _roles(sample, labelled, plan)
+    roles = _roles(sample, labelled, plan, selection)
     return Proposal(spec, tuple(guesses + more), sample, labelled, plan, tuple(roles))
 
 
@@ -160,6 +166,8 @@ def render(name: str, proposal: Proposal) -> str:
         )
     numeric = sum(role.spec.get("type") == "numeric" for role in features)
     sizing = size_for(sample.total_rows, numeric)
+    if any(role.spec.get("type") == "image" for role in features):
+        sizing = replace(sizing, epochs=min(sizing.epochs, 30), patience=min(sizing.patience, 6))
     features = [_encoded(role, sizing.bins) for role in features]
     stratified = plan.task != "regression" and plan.rarest >= _STRATIFIED_ROWS
     return _template().render(
@@ -190,18 +198,35 @@ def _encoded(role: Role, bins: int) -> Role:
     return replace(role, spec={**role.spec, "embedding": "piecewise", "bins": bins})
 
 
-def _roles(sample: Sample, label: Column, plan: LabelPlan) -> list[Role]:
+def _free_image_name(label: str) -> str:
+    return "image" if label != "image" else "picture"
+
+
+def _roles(sample: Sample, label: Column, plan: LabelPlan, selection: Selection) -> list[Role]:
     names = [column.name for column in sample.columns]
+    place = selection.sources[0].path
     roles = []
     for column in sample.columns:
         if column.name == label.name:
             continue
-        if plan.task != "regression" and tells_label(column, label, sample.rows):
+        if selection.format == "images" and column.name == PATH_COLUMN:
+            roles.append(Role(column.name, {}, "where the image is"))
+        elif column.kind == kinds.TEXT and holds_images(column.values):
+            roles.append(image_role(column.name, _as_read(column, selection), place))
+        elif plan.task != "regression" and tells_label(column, label, sample.rows):
             roles.append(Role(column.name, {}, "tells the label, value by value"))
         else:
             roles.append(role_of(column, sample.rows, names))
             roles += calendar_roles(column, names)
     return _named_apart(roles, label.name)
+
+
+def _as_read(column: Column, selection: Selection) -> pa.Array:
+    """Paths as text: a column's canonical form has them as bytes."""
+    paths = selection.format != "parquet" or not any(
+        image_size(value) for value in column.values.drop_null()[:1].to_pylist()
+    )
+    return column.values.cast(pa.string()) if paths else column.values
 
 
 def _named_apart(roles: Sequence[Role], label: str) -> list[Role]:

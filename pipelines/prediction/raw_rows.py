@@ -15,6 +15,13 @@ from components.example_gen import kinds
 from components.example_gen.calendar import NoDateError, no_date, read_dates, source_columns
 from components.example_gen.config import RawFormat
 from components.example_gen.files import format_of
+from components.example_gen.image_files import (
+    PATH_COLUMN,
+    file_contents,
+    holds_images,
+    path_batches,
+    small_batches,
+)
 from components.example_gen.reading import (
     csv_batches,
     csv_header,
@@ -33,8 +40,9 @@ EXPECTED = {
     "number": "a number, true or false, or null",
     "integer": "a whole number or null",
     "text": "text or null",
+    "image": "the path of an image, relative to the file, its bytes, or null",
 }
-_KINDS = {"number": kinds.FLOAT, "integer": kinds.INT, "text": kinds.TEXT}
+_KINDS = {"number": kinds.FLOAT, "integer": kinds.INT, "text": kinds.TEXT, "image": kinds.TEXT}
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class RawRows:
     """A file, and where in it a model's columns are.
 
     Attributes:
-      path: The file, or its address in a bucket.
+      path: The file, its address in a bucket, or a folder of images.
       types: By the model's column: a `number`, an `integer` or `text`.
       found: By the model's column: the file's.
       header: All columns of the file.
@@ -58,6 +66,11 @@ class RawRows:
     raw: RawFormat
     keep: Sequence[str] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the rows are the images of a folder."""
+        return not isinstance(self.path, str) and self.path.is_dir()
 
     @property
     def missing(self) -> list[str]:
@@ -106,7 +119,17 @@ class RawRows:
         return {column for column in self.header if column not in self.raw.dates}
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
+        images = [column for name, column in self.found.items() if self.types[name] == "image"]
+        batches = self._read_batches()
+        if not images:
+            return batches
+        path = str(self.path)
+        return (part for batch in batches for part in small_batches(batch, path, images))
+
+    def _read_batches(self) -> Iterator[pa.RecordBatch]:
         path, own = str(self.path), self._own()
+        if self.is_folder:
+            return path_batches(path)
         derived = [column for column in self.found.values() if column not in own]
         plain = [column for column in self.found.values() if column in own]
         columns = list(dict.fromkeys([*plain, *source_columns(derived, self.raw), *self.keep]))
@@ -120,6 +143,9 @@ class RawRows:
         """A column in the model's type; `first` is the number of its first row, from 1."""
         if name in self.sizes:
             return self._lists(values, name, first)
+        if self.types[name] == "image":
+            contents = file_contents(values, str(self.path), first - 1, self.found[name])
+            return contents.cast(pa.binary())
         is_text = pa.types.is_string(values.type)
         if self.types[name] == "text":
             return values if is_text else self._stored(values, name)
@@ -202,7 +228,8 @@ def open_rows(
     """Finds a model's columns in a file.
 
     Args:
-      path: A CSV or Parquet file, by its name or else by how it begins; or its address.
+      path: A CSV or Parquet file, by its name or else by how it begins, or its address; or a
+        folder of images.
       types: By column, what its values must be: a `number`, an `integer` or `text`. A column
         of the file may also go by the name that it has among a SavedModel's inputs.
       raw: How the file writes what it holds; None for plain CSV or Parquet.
@@ -215,6 +242,8 @@ def open_rows(
     """
     _require_file(path)
     raw = raw or RawFormat()
+    if not isinstance(path, str) and path.is_dir():
+        return _folder_rows(path, types, raw, keep)
     header = _header(path, raw)
     # A file may also hold the calendar features themselves, as a client of a server sends them.
     derived = [
@@ -242,8 +271,34 @@ def open_rows(
     return RawRows(path, types, found, header, raw, tuple(keep), sizes or {})
 
 
+def _folder_rows(
+    path: Path, types: Mapping[str, str], raw: RawFormat, keep: Sequence[str]
+) -> RawRows:
+    """The images of a folder, which are a row each with the one column `path`."""
+    images = [name for name, kind in types.items() if kind == "image"]
+    # A server does not say which text is an image.
+    images = images or [name for name, kind in types.items() if kind == "text"]
+    if len(images) != 1 or not holds_images(path):
+        raise DataError(
+            f"{path} is a folder, which is read for the one image that a model takes",
+            where=str(path),
+            expected="a folder of images, and a model with one image",
+            received=f"a model with {some(images)}" if len(images) != 1 else "no image in it",
+            fix="give a table with a column of paths for each image",
+        )
+    if set(keep) - {PATH_COLUMN}:
+        raise DataError(
+            f"a folder of images has no column {keep[0]!r} to keep",
+            where="--keep",
+            expected=PATH_COLUMN,
+            received=some(keep),
+        )
+    known = {**types, images[0]: "image"}
+    return RawRows(path, known, {images[0]: PATH_COLUMN}, [PATH_COLUMN], raw, tuple(keep))
+
+
 def _require_file(path: Path | str) -> None:
-    there = find_file(parse_location(path)) if isinstance(path, str) else path.is_file()
+    there = find_file(parse_location(path)) if isinstance(path, str) else path.exists()
     if not there:
         raise DataError(
             f"there is no file {path}", where="--data", expected="a CSV or Parquet file"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from components.example_gen.config import RawFormat
-from contracts.errors import ConfigError
+from contracts.errors import ConfigError, DataError
 from contracts.text import did_you_mean, shorten, some
 from pipelines.prediction.raw_rows import EXPECTED, nth_row, open_rows
 
@@ -94,7 +94,9 @@ def _value(name: str, value: Any, kind: str) -> Any:
         return None
     if kind == "text" and isinstance(value, str):
         return value
-    if kind != "text" and isinstance(value, (bool, int, float, Decimal)):
+    if kind == "image" and isinstance(value, (str, bytes)):
+        return value if isinstance(value, bytes) else _content(name, value)
+    if kind not in ("text", "image") and isinstance(value, (bool, int, float, Decimal)):
         if kind == "number":
             return float(value)
         if value == int(value):
@@ -106,3 +108,15 @@ def _value(name: str, value: Any, kind: str) -> Any:
         received=shorten(value),
         fix="give the value as it is in the data",
     )
+
+
+def _content(name: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"the image {path} cannot be read",
+            where=f"the row, column {name}",
+            expected="the path of an image",
+            received=error.strerror or str(error),
+        ) from error

@@ -15,6 +15,7 @@ from components.example_gen.numbers import MARKS, NumberForm, likely_form
 from components.example_gen.text_encoding import UTF8, likely_encoding
 from contracts.errors import DataError
 from models.data.dates import ISO, PARTS, likely_formats
+from pipelines.recognition.images import holds_images
 from pipelines.recognition.sample import likely_delimiter
 
 # What stands for a missing value in many published data sets, beside Kelp's defaults.
@@ -38,7 +39,7 @@ def guess_text(spec: IngestSpec, selection: Selection) -> tuple[IngestSpec, list
     Raises:
       DataError: The files are of different encodings.
     """
-    if selection.format == "parquet":
+    if selection.format != "csv":
         return spec, []
     encodings = [likely_encoding(source.path) for source in selection.sources]
     first = encodings[0]
@@ -156,7 +157,7 @@ def _dates(
     dates, guesses = {}, []
     for name in table.column_names:
         kind = table.schema.field(name).type
-        if name == label:
+        if name == label or holds_images(table[name].combine_chunks()):
             continue
         if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
             dates[name] = DateSpec()

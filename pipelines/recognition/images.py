@@ -1,0 +1,68 @@
+"""Columns of images in unknown data, and the form that suits them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+
+from components.example_gen.image_files import file_contents, holds_paths
+from contracts.images import image_size, is_image_name
+from pipelines.recognition.roles import Role
+
+_LOOKED_AT = 64
+_NEARLY_ALL = 0.95
+# Larger images are proposed at this size: a first run is to take minutes.
+_LONGEST_SIDE = 128
+
+
+def holds_images(values: pa.Array) -> bool:
+    """Whether a column's values are paths of images, or images."""
+    if not (holds_paths(values.type) or pa.types.is_binary(values.type)):
+        return False
+    known = values.drop_null()[:_LOOKED_AT].to_pylist()
+    return bool(known) and float(np.mean(list(map(_is_image, known)))) >= _NEARLY_ALL
+
+
+def image_role(name: str, values: pa.Array, table: str) -> Role:
+    """Gives the role of a column of images, by a look at some of them.
+
+    Args:
+      name: The column.
+      values: Paths or bytes, as the table has them.
+      table: The file that they come from, or the folder of class folders.
+
+    Raises:
+      DataError: A file cannot be read.
+    """
+    known = values.drop_null()
+    places = np.unique(np.linspace(0, len(known) - 1, min(_LOOKED_AT, len(known))).astype(int))
+    chosen = known.take(pa.array(places))
+    contents = file_contents(chosen, table, 0, name).to_pylist()
+    sizes = [size for size in map(image_size, contents) if size is not None]
+    width, height = np.median(sizes or [(64, 64)], axis=0).astype(int).tolist()
+    scale = min(1.0, _LONGEST_SIDE / max(width, height))
+    form = {"height": max(1, round(height * scale)), "width": max(1, round(width * scale))}
+    channels = 1 if all(map(_is_gray, contents)) else 3
+    alike = "all" if len(set(sizes)) == 1 else "about"
+    note = f"images, {alike} {width} x {height} pixels, {'gray' if channels == 1 else 'in colour'}"
+    return Role(name, {"type": "image", **form, "channels": channels}, note)
+
+
+def _is_image(value: bytes | str) -> bool:
+    content = value if isinstance(value, bytes) else value.encode()
+    if image_size(content) is not None:
+        return True
+    return len(content) < 4096 and is_image_name(PurePosixPath(content.decode(errors="replace")))
+
+
+def _is_gray(content: bytes) -> bool:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.mode in ("1", "L", "LA") or image.mode.startswith("I")
+    except UnidentifiedImageError:  # the run's data audit names it
+        return True

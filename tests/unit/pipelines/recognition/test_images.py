@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.commands.init import write_config
+from pipelines.config.problem import load_config
+from tests.unit.models.features.test_pixels import encoded
+
+GENERATOR = np.random.default_rng(5)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for kind, mean in (("cat", 60), ("dog", 190)):
+        for number in range(30):
+            pixels = GENERATOR.normal(mean, 9, [200, 300, 3]).clip(0, 255).astype(np.uint8)
+            path = tmp_path / f"photos/{kind}/{number}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded(pixels, "JPEG"))
+    return tmp_path
+
+
+def test_a_folder_of_class_folders_becomes_a_config(folder: Path) -> None:
+    config = load_config(write_config("pets", "photos", "pet")).config
+    assert config.task == "binary"
+    assert config.label.classes == ("cat", "dog")
+    assert list(config.features) == ["image"]
+    image = config.features["image"]
+    assert image.shape == (85, 128, 3)
+    assert config.data.split.by == "stratified"
+
+
+def test_a_column_of_paths_or_of_bytes_is_an_image(folder: Path) -> None:
+    paths = sorted(path.relative_to(folder) for path in folder.glob("photos/*/*.jpg"))
+    columns = {
+        "photo": [path.as_posix() for path in paths],
+        "age": GENERATOR.normal(4, 1, len(paths)),
+        "pet": [path.parts[1] for path in paths],
+    }
+    pq.write_table(pa.table(columns), folder / "paths.parquet")
+    contents = pa.array([path.read_bytes() for path in paths], pa.binary())
+    pq.write_table(pa.table({**columns, "photo": contents}), folder / "bytes.parquet")
+    for name in ("paths", "bytes"):
+        config = load_config(write_config(name, f"{name}.parquet", "pet")).config
+        kinds = {feature: spec.type for feature, spec in config.features.items()}
+        assert kinds == {"photo": "image", "age": "numeric"}, name
+        assert config.features["photo"].channels == 3
+
+
+def test_small_gray_images_keep_their_size(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(40):
+        pixels = GENERATOR.integers(0, 256, [9, 7], np.uint8)
+        path = tmp_path / f"marks/{number % 2}/{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(pixels, "PNG"))
+    config = load_config(write_config("marks", "marks", "image")).config
+    assert config.features["picture"].shape == (9, 7, 1)
