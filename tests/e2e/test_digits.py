@@ -15,8 +15,8 @@ import pytest
 
 from tests.decoys import write_decoys
 from tests.e2e.conftest import REPOSITORY, Workplace
+from tests.fixtures.pictures import bomb
 from tests.integration.serving.served import ServerProcess
-from tests.unit.models.features.test_pixels import bomb
 
 _A_DIGIT = 40
 _NO_GATE = "gates: {max_drop: 1, max_slice_drop: 1}"
@@ -28,7 +28,7 @@ _VARIANTS = (
 )
 _SMALL = (
     f"variants={_VARIANTS}",
-    "training.epochs=8",
+    "training.epochs=12",
     "training.batch_size=32",
     "evaluation.bounds={accuracy: {min: 0.3}}",
     "evaluation.baselines={linear: warn, learning_curve: false}",

@@ -30,6 +30,11 @@ class ImageEncoder(Spec, ABC):
         return None
 
 
+# Of the statistics that predictions use: they follow those of the batches within tens of steps,
+# so that a small table with few steps an epoch is not predicted by what they began with.
+_NORM_MOMENTUM = 0.9
+
+
 def conv_block(
     tensor: Any, filters: int, keras_module: Any, name: str, *, size: int = 3, stride: int = 1
 ) -> Any:
@@ -38,5 +43,10 @@ def conv_block(
     convolution = layers.Conv2D(
         filters, size, strides=stride, padding="same", use_bias=False, name=name
     )
-    tensor = layers.BatchNormalization(name=f"{name}_norm")(convolution(tensor))
+    tensor = batch_norm(convolution(tensor), keras_module, f"{name}_norm")
     return layers.Activation("relu", name=f"{name}_activation")(tensor)
+
+
+def batch_norm(tensor: Any, keras_module: Any, name: str) -> Any:
+    """A normalisation whose statistics settle within tens of steps."""
+    return keras_module.layers.BatchNormalization(momentum=_NORM_MOMENTUM, name=name)(tensor)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from models.encoders.images.kind import ImageEncoder, conv_block
+from models.encoders.images.kind import ImageEncoder, batch_norm, conv_block
 
 
 class ResidualEncoder(ImageEncoder):
@@ -45,9 +45,9 @@ def _block(tensor: Any, filters: int, stride: int, keras_module: Any, name: str)
         shortcut = layers.Conv2D(
             filters, 1, strides=stride, padding="same", use_bias=False, name=f"{name}_shortcut"
         )(tensor)
-        shortcut = layers.BatchNormalization(name=f"{name}_shortcut_norm")(shortcut)
+        shortcut = batch_norm(shortcut, keras_module, f"{name}_shortcut_norm")
     inner = conv_block(tensor, filters, keras_module, f"{name}_conv_0", stride=stride)
     inner = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{name}_conv_1")(inner)
-    inner = layers.BatchNormalization(name=f"{name}_conv_1_norm")(inner)
+    inner = batch_norm(inner, keras_module, f"{name}_conv_1_norm")
     joined = layers.Add(name=f"{name}_add")([shortcut, inner])
     return layers.Activation("relu", name=f"{name}_activation")(joined)

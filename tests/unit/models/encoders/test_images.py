@@ -37,6 +37,15 @@ def test_an_encoder_is_the_same_under_both_keras(encoder) -> None:
     assert not any(isinstance(layer, keras.Model) for layer in ours.layers)
 
 
+@pytest.mark.parametrize("encoder", SMALL, ids=lambda encoder: encoder["kind"])
+def test_after_tens_of_steps_images_are_normalised_as_in_training(encoder) -> None:
+    built, _, _ = network(encoder)
+    encode = keras.Model(built.inputs, built.get_layer("photo_image_pool").output)
+    for _ in range(60):
+        learned = encode({"photo": PIXELS}, training=True)
+    np.testing.assert_allclose(encode({"photo": PIXELS}, training=False), learned, atol=0.1)
+
+
 def test_an_image_may_be_smaller_than_the_stages_would_have_it() -> None:
     spec = ImageSpec(height=3, width=2, channels=1)
     port = spec.value_port("photo", None)

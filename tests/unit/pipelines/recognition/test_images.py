@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.commands.init import write_config
 from pipelines.config.problem import load_config
-from tests.unit.models.features.test_pixels import encoded
+from tests.fixtures.pictures import encoded
 
 GENERATOR = np.random.default_rng(5)
 
