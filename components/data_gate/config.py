@@ -276,6 +276,7 @@ class SeriesAuditSpec(Spec):
       missing: Steps without a row.
       stuck: Runs of equal values as long as a context.
       spikes: Single values far from both neighbours.
+      unknown: Steps of windows without a value.
       future: Known columns that tell of the label's future.
     """
 
@@ -285,6 +286,7 @@ class SeriesAuditSpec(Spec):
     missing: ShareSpec = ShareSpec(max_share=0.0)
     stuck: ShareSpec = ShareSpec(max_share=0.0)
     spikes: ShareSpec = ShareSpec(max_share=0.0)
+    unknown: ShareSpec = ShareSpec(max_share=0.1)
     future: FutureSpec = FutureSpec()
 
 

@@ -36,6 +36,7 @@ class WindowSpec(FeatureKind):
     scale: Literal["z_score", "none"] = "z_score"
 
     raw_values = "numbers"
+    audit_checks = frozenset()
     stresses = {"missing": True, **WINDOW_STRESSES}
 
     @model_validator(mode="after")

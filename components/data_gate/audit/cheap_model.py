@@ -20,6 +20,8 @@ from components.data_gate.audit.columns import (
     Ints,
     codes_of,
     is_text,
+    known_means,
+    lists_of,
     numbers_of,
 )
 from components.data_gate.audit.label_noise import Terms
@@ -32,6 +34,8 @@ _VALUES = 254
 _KNOTS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SHOWN_VALUES = 40
 _ROWS_PER_VALUE = 200
+_PARTS = 6
+_LAST_STEPS = 2
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,21 @@ def columns_of(table: pa.Table, names: list[str], problem: FeaturesSpec) -> Colu
         text or kinds[name].is_category(text) for name, text in zip(names, are_text, strict=True)
     )
     columns = [
-        _ranks(codes_of(table[name])) if category else numbers_of(table[name])
+        _ranks(codes_of(table[name])) if category else _numbers(table[name])
         for name, category in zip(names, categorical, strict=True)
     ]
-    return Columns(np.stack(columns, axis=1), categorical)
+    widths = [1 if column.ndim == 1 else column.shape[1] for column in columns]
+    return Columns(np.column_stack(columns), tuple(np.repeat(categorical, widths).tolist()))
+
+
+def _numbers(column: pa.ChunkedArray) -> Floats:
+    """A column of numbers; of windows, the means of parts and the last steps."""
+    if not pa.types.is_fixed_size_list(column.type):
+        return numbers_of(column)
+    steps = lists_of(column)
+    parts = np.array_split(np.arange(steps.shape[1]), min(_PARTS, steps.shape[1]))
+    means = [known_means(steps[:, part]) for part in parts]
+    return np.column_stack([*means, steps[:, -_LAST_STEPS:]])
 
 
 def out_of_fold(columns: Columns, target: Array, folds: Ints, classes: int) -> Floats:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from contracts.columns import list_values
 from models.data.row_keys import hash_rows
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task
@@ -62,15 +63,19 @@ def is_text(column: pa.ChunkedArray) -> bool:
 def numbers_of(column: pa.ChunkedArray) -> Floats:
     """A column of numbers, a list by its mean; what is missing is NaN."""
     if pa.types.is_fixed_size_list(column.type):
-        return _means(column)
+        return known_means(lists_of(column))
     numbers: Floats = column.cast(pa.float64()).fill_null(np.nan).to_numpy()
     return numbers
 
 
-def _means(column: pa.ChunkedArray) -> Floats:
-    """The mean of each list's known steps; NaN where it has none."""
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    lists = flat.reshape(-1, column.type.list_size).astype(np.float64)
+def lists_of(column: pa.ChunkedArray) -> Floats:
+    """A column of lists of numbers, `[rows, steps]`; what is missing is NaN."""
+    lists: Floats = list_values("", column, column.type.list_size, len(column)).astype(np.float64)
+    return lists
+
+
+def known_means(lists: Floats) -> Floats:
+    """The mean of each row's known values; NaN where it has none."""
     known = ~np.isnan(lists)
     counts = known.sum(axis=1)
     means: Floats = np.where(

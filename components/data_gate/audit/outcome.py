@@ -80,6 +80,11 @@ class AuditData:
         kinds = self.problem.raw_columns()
         return [name for name in self.columns() if kinds[name].audit_checks is not None]
 
+    def windows(self) -> list[str]:
+        """The raw columns whose rows hold lists of steps."""
+        kinds = self.problem.raw_columns()
+        return [name for name in self.columns() if kinds[name].raw_size() > 1]
+
     def contents(self) -> dict[str, Content]:
         """The raw columns whose values are no scalars."""
         kinds = self.problem.raw_columns()

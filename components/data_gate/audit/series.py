@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from components.data_gate.audit.columns import Floats
+from components.data_gate.audit.columns import Floats, labels_of, lists_of
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import TRAIN
 from components.example_gen.series.findings import Oddity, SeriesFindings, time_text
@@ -16,7 +16,9 @@ from contracts.results.checked import Checked, Part, outcome_of
 from models.content.config import ShareSpec
 
 _BINS = 50
+_VALUES_OF_BIN = 20
 _ROWS = 4096
+_NEAR = 4  # steps by which a column may be ahead of what it tells of
 _FIXES = {
     "unordered": "sort the rows by time; windows are cut in order of time in any case",
     "duplicates": "keep one row for each time and series; the others were left out",
@@ -37,6 +39,8 @@ def check_series(data: AuditData) -> Part:
     if data.series is not None:
         part.checks.extend(_steps(data, data.series))
         part.checks.extend(_sensors(data, data.series))
+    if data.spec.series.unknown.severity != "off":
+        part.checks.extend(_unknown_steps(data))
     if data.spec.series.future.severity != "off":
         part.checks.extend(_futures(data))
     return part
@@ -102,19 +106,15 @@ def _examples(found: SeriesFindings, oddity: Oddity) -> str:
 def _futures(data: AuditData) -> Iterator[Checked]:
     """Compares each known future with what is predicted: one that tells it cannot be known."""
     table, label = data.tables.get(TRAIN), data.problem.label
-    if table is None or label.steps is None or not table.num_rows:
+    if table is None or not table.num_rows:
         return
     rows = pa.array(np.unique(np.linspace(0, table.num_rows - 1, _ROWS).astype(np.int64)))
-    truth = _matrix(table[label.name].take(rows))
+    table = table.take(rows)
     bound = data.spec.series.future
-    for name in data.columns():
-        column = table[name]
-        if not name.endswith(FUTURE) or not pa.types.is_fixed_size_list(column.type):
+    for name in data.windows():
+        if not name.endswith(FUTURE):
             continue
-        values = _matrix(column.take(rows))
-        if values.shape != truth.shape:
-            continue
-        power = _power(values.ravel(), truth.ravel())
+        power = _strongest(lists_of(table[name]), _truths(table, data))
         source = name.removesuffix(FUTURE)
         yield Checked(
             check="series.future",
@@ -124,7 +124,7 @@ def _futures(data: AuditData) -> Iterator[Checked]:
             figure=power,
             bound=bound.max_power,
             outcome=outcome_of(bound.severity, power > bound.max_power),
-            what=f"The future of {source!r} alone tells of the future of {label.name!r}: share of "
+            what=f"The future of {source!r} alone tells of the label {label.name!r}: share of "
             f"variance {power:.3f}.",
             expected=f"at most {bound.max_power:g}",
             received=f"{power:.3f} over {len(rows):,} windows of train",
@@ -132,10 +132,54 @@ def _futures(data: AuditData) -> Iterator[Checked]:
         )
 
 
-def _matrix(column: pa.ChunkedArray) -> Floats:
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    matrix: Floats = flat.reshape(-1, column.type.list_size).astype(np.float64)
-    return matrix
+def _truths(table: pa.Table, data: AuditData) -> list[Floats]:
+    """What is predicted, `[rows, steps]`: a number, or for each class whether it is the row's."""
+    column = table[data.problem.label.name]
+    if pa.types.is_fixed_size_list(column.type):
+        return [lists_of(column)]
+    labels = labels_of(table, data.problem)
+    classes = data.problem.label_classes()
+    if not classes:
+        return [labels[:, None]]
+    return [(labels == place).astype(np.float64)[:, None] for place in range(len(classes))]
+
+
+def _strongest(values: Floats, truths: Sequence[Floats]) -> float:
+    """The most that the values tell of what is predicted at the same step or at a near one."""
+    powers = [0.0]
+    for truth in truths:
+        steps = min(values.shape[1], truth.shape[1])
+        near = min(_NEAR, max(values.shape[1], truth.shape[1]) - 1)
+        for shift in range(-near, near + 1):
+            first, last = max(0, -shift), min(truth.shape[1], values.shape[1] - shift)
+            if last - first >= (steps + 1) // 2:
+                part = values[:, first + shift : last + shift]
+                powers.append(_power(part.ravel(), truth[:, first:last].ravel()))
+    return max(powers)
+
+
+def _unknown_steps(data: AuditData) -> Iterator[Checked]:
+    """The steps of windows that have no value, in the split that lacks most of them."""
+    bound = data.spec.series.unknown
+    for name in data.windows():
+        tables = {split: table[name] for split, table in data.tables.items() if table.num_rows}
+        shares = {split: float(np.isnan(lists_of(one)).mean()) for split, one in tables.items()}
+        if not shares:
+            continue
+        split = max(shares, key=lambda one: shares[one])
+        yield Checked(
+            check="series.unknown",
+            feature=name,
+            split=split,
+            severity=bound.severity,
+            figure=shares[split],
+            bound=bound.max_share,
+            outcome=outcome_of(bound.severity, shares[split] > bound.max_share),
+            what=f"{shares[split]:.2%} of the steps of {name!r} have no value.",
+            expected=f"at most {bound.max_share:.2%}",
+            received=", ".join(f"{one}: {share:.2%}" for one, share in shares.items()),
+            fix="bring the values; until then they are filled as `fill` of the feature says",
+        )
 
 
 def _power(values: Floats, truth: Floats) -> float:
@@ -145,8 +189,9 @@ def _power(values: Floats, truth: Floats) -> float:
     variance = float(truth.var()) if len(truth) else 0.0
     if not variance:
         return 0.0
-    bounds = np.unique(np.quantile(values, np.linspace(0, 1, _BINS + 1)[1:-1]))
-    bins = np.searchsorted(bounds, values, side="right")
-    counts = np.bincount(bins, minlength=len(bounds) + 1)
-    means = np.bincount(bins, truth, len(bounds) + 1) / np.maximum(counts, 1)
-    return 1.0 - float(np.square(truth - means[bins]).mean()) / variance
+    bins = int(np.clip(len(values) // _VALUES_OF_BIN, 2, _BINS))
+    bounds = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1]))
+    places = np.searchsorted(bounds, values, side="right")
+    counts = np.bincount(places, minlength=len(bounds) + 1)
+    means = np.bincount(places, truth, len(bounds) + 1) / np.maximum(counts, 1)
+    return 1.0 - float(np.square(truth - means[places]).mean()) / variance

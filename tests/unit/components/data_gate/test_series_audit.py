@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from components.data_gate.audit.cheap_model import columns_of
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.series import check_series
 from components.data_gate.config import AuditSpec
@@ -12,12 +13,13 @@ from components.example_gen.config import SplitSpec
 from components.example_gen.series.findings import Oddity, SeriesFindings, findings_from_json
 from models.features.spec import FeaturesSpec, LabelSpec
 
+WINDOW = {"type": "window", "steps": 4}
 _HALF_HOUR = 1_800_000_000
 SPLIT = SplitSpec(by="time", columns=("t",))
 
 
 def _problem(columns):
-    features = {name: {"type": "window", "steps": 4} for name in columns}
+    features = dict.fromkeys(columns, WINDOW)
     plain = FeaturesSpec.model_validate(
         {"task": "regression", "label": {"name": "y"}, "features": features}
     )
@@ -39,12 +41,63 @@ def test_a_known_column_that_tells_the_labels_future_is_blocked_by_name():
     load, weather = generator.normal(size=(2, 300, 4))
     planted = load + 0.01 * generator.normal(size=load.shape)
     columns = {"weather_future": weather, "planned_future": planted, "y": load}
-    checks = {check.feature: check for check in check_series(_data(columns)).checks}
+    checks = {check.feature: check for check in _futures(_data(columns))}
     assert checks["weather"].outcome == "pass"
     assert checks["planned"].outcome == "block"
-    assert "'planned' alone tells of the future of 'y'" in checks["planned"].what
-    off = AuditSpec.model_validate({"series": {"future": {"severity": "off"}}})
-    assert not check_series(_data(columns, spec=off)).checks
+    assert "'planned' alone tells of the label 'y'" in checks["planned"].what
+    assert checks["planned"].fix.startswith("take planned out of data.series.known")
+    spec = {"series": {"future": {"severity": "off"}, "unknown": {"severity": "off"}}}
+    assert not check_series(_data(columns, spec=AuditSpec.model_validate(spec))).checks
+
+
+def test_a_column_ahead_of_what_is_predicted_and_one_that_tells_a_class_are_found():
+    generator = np.random.default_rng(0)
+    load = generator.normal(size=[300, 6])
+    ahead, other = load[:, 1:5], generator.normal(size=[300, 4])
+    columns = {"ahead_future": ahead, "other_future": other, "y": load[:, :4]}
+    found = {check.feature: check.outcome for check in _futures(_data(columns))}
+    assert found == {"ahead": "block", "other": "pass"}
+    classes = np.where(load[:, 1] > 0, "high", "low")
+    table = pa.table({**{name: _lists(columns[name]) for name in columns if name != "y"}})
+    table = table.append_column("y", pa.array(classes.tolist()))
+    problem = FeaturesSpec.model_validate(
+        {
+            "task": "binary",
+            "label": {"name": "y", "classes": ["low", "high"]},
+            "features": dict.fromkeys(("ahead_future", "other_future"), WINDOW),
+        }
+    )
+    data = AuditData({"train": table}, problem, AuditSpec(), SPLIT)
+    assert {check.feature: check.outcome for check in _futures(data)} == found
+
+
+def _futures(data):
+    return [check for check in check_series(data).checks if check.check == "series.future"]
+
+
+def test_steps_without_a_value_are_counted_in_each_split():
+    past = np.ones([10, 4])
+    past[:, 0] = np.nan
+    data = _data({"y_past": past, "y": np.zeros([10, 4])})
+    (check,) = check_series(data).checks
+    assert (check.check, check.feature, check.figure) == ("series.unknown", "y_past", 0.25)
+    assert check.outcome == "warn"
+
+
+def test_label_errors_see_parts_of_a_window():
+    window = np.arange(16.0).reshape(4, 4)
+    window[0, 3] = np.nan
+    table = pa.table({"w": _lists(window), "a": pa.array([1.0, 2.0, 3.0, 4.0])})
+    problem = FeaturesSpec.model_validate(
+        {
+            "task": "regression",
+            "label": {"name": "y"},
+            "features": {"w": WINDOW, "a": {"type": "numeric"}},
+        }
+    )
+    columns = columns_of(table, ["w", "a"], problem)
+    np.testing.assert_array_equal(columns.values[1], [4, 5, 6, 7, 6, 7, 2])
+    assert columns.categorical == (False,) * 7
 
 
 def test_odd_steps_are_named_with_time_and_id():
