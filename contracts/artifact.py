@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from contracts.columns import RawInput
 from contracts.errors import ModelError
+from contracts.forecasts import forecast_answers
 from contracts.preparation import Preparation, RowPreparation
 from contracts.preparations.raw_feature import Array
 from contracts.runtimes import RUNTIMES, Loaded, Runtime
@@ -69,6 +70,8 @@ class Artifact(BaseModel):
       classes: The label's classes in the order of their ids, as a SavedModel names them;
         empty for regression.
       threshold: The operating threshold; binary only.
+      quantiles: The levels of a forecast; empty for other tasks.
+      horizon: How many steps it has; 0 for other tasks.
       inputs: In order, what the file takes.
       output: The output's name.
       preparation: How raw columns become the inputs.
@@ -84,10 +87,12 @@ class Artifact(BaseModel):
     runtime: str
     file: str
     sha256: str
-    task: Literal["binary", "multiclass", "regression"]
+    task: Literal["binary", "multiclass", "regression", "forecast"]
     label: str = ""
     classes: tuple[int | str, ...]
     threshold: float | None
+    quantiles: tuple[float, ...] = ()
+    horizon: int = 0
     inputs: tuple[TensorInput, ...]
     output: str
     preparation: Preparation
@@ -112,6 +117,8 @@ class Artifact(BaseModel):
             raise ValueError("a binary model has two classes and a threshold")
         if self.task == "multiclass" and len(self.classes) < 2:
             raise ValueError("a multiclass model has two classes or more")
+        if self.task == "forecast" and not (self.quantiles and self.horizon):
+            raise ValueError("a model that forecasts has quantiles and a horizon")
         known = self.preparation.names
         unknown = [entry.feature for entry in self.inputs if entry.feature not in known]
         if unknown:
@@ -193,19 +200,24 @@ class ArtifactModel:
         }
 
     def scores(self, tensors: Mapping[str, Array]) -> Array:
-        """Gives P(second class) `[n]`, class probabilities `[n, classes]` or predictions `[n]`."""
+        """Gives P(second class) `[n]`, class probabilities `[n, classes]` or predictions `[n]`.
+
+        A forecast: all steps of the lowest quantile, then those of the next one.
+        """
         rows = len(next(iter(tensors.values())))
         parts = []
         for start in range(0, max(1, rows), _ROWS_AT_ONCE):
             part = {name: each[start : start + _ROWS_AT_ONCE] for name, each in tensors.items()}
             parts.append(self._loaded.run(part)[self.artifact.output])
         scores: Array = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return scores if self.artifact.task == "multiclass" else scores[:, 0]
+        return scores if self.artifact.task in ("multiclass", "forecast") else scores[:, 0]
 
     def answers(self, scores: Array) -> dict[str, Array]:
         """Gives what the SavedModel answers, by output, in the order of their names."""
         if self.artifact.task == "regression":
             return {"predictions": scores}
+        if self.artifact.task == "forecast":
+            return forecast_answers(scores, self.artifact.horizon)
         if self.artifact.task == "multiclass":
             return {
                 "classes": self._classes[scores.argmax(axis=1)],

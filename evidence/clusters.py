@@ -8,13 +8,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from contracts.errors import ConfigError
 from evidence.slicing import code, column_of
 
 Array = np.ndarray[Any, Any]
 
 
-def clusters_of(keys: pa.Table, cluster_columns: Sequence[str]) -> Array | None:
-    """Gives by row, from 0, its cluster: rows alike in `cluster_columns`; None without them."""
+def clusters_of(
+    keys: pa.Table, cluster_columns: Sequence[str], block_length: float | None = None
+) -> Array | None:
+    """Gives by row, from 0, its cluster; None without columns.
+
+    Args:
+      keys: Raw columns of the rows.
+      cluster_columns: Rows alike in these are one cluster.
+      block_length: Where given, the one column is a time, and rows of a block of that length
+        are one cluster: windows overlap, and those of one week see the same weather.
+    """
+    if block_length is not None:
+        (name,) = cluster_columns
+        return _blocks(column_of(keys, name, "evaluation.block.column"), name, block_length)
     clusters = None
     for name in cluster_columns:
         coding = code(column_of(keys, name, "data.split.columns"), keys.num_rows)
@@ -23,3 +36,20 @@ def clusters_of(keys: pa.Table, cluster_columns: Sequence[str]) -> Array | None:
             codes = clusters * len(coding.values) + codes
         clusters = np.unique(codes, return_inverse=True)[1]
     return clusters
+
+
+def _blocks(column: pa.ChunkedArray, name: str, length: float) -> Array:
+    """Blocks of time from the first row on; what has no time is a block of its own."""
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        raise ConfigError(
+            f"{name!r} is no number that blocks of time can be counted in",
+            where="evaluation.block.column",
+            expected="a column of numbers, such as time_days of data.dates.time.parts",
+            received=f"values of type {column.type}",
+        )
+    times = column.cast(pa.float64()).to_numpy()
+    known = np.isfinite(times)
+    blocks = np.full(len(times), -1.0)
+    blocks[known] = (times[known] - times[known].min(initial=np.inf)) // length
+    codes: Array = np.unique(blocks, return_inverse=True)[1]
+    return codes

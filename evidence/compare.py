@@ -89,7 +89,8 @@ def draws_of(
     table: PredictionTable, spec: EvaluationSpec, seed: int, cluster_columns: Sequence[str]
 ) -> Draws:
     """Gives the resamples of a table; rows alike in `cluster_columns` are drawn together."""
-    return Draws(table.rows, spec.resamples, seed, clusters_of(table.keys, cluster_columns))
+    clusters = clusters_of(table.keys, cluster_columns, spec.block_length)
+    return Draws(table.rows, spec.resamples, seed, clusters)
 
 
 def overall_metrics(

@@ -75,6 +75,8 @@ class BaselineGatesSpec(Spec):
       majority: What it does not to beat a constant guess beyond chance.
       linear: What it does to be worse than a linear model beyond chance.
       trees: What it does to be worse than boosted trees beyond chance.
+      naive: What it does to be worse than the last value or that of the season before, beyond
+        chance; forecasts only.
       equal_within: Differences of the main metric up to this count as none: a tie warns
         where the interval is within it. For mae, rmse and log_loss it is a share of the
         baseline's.
@@ -87,6 +89,7 @@ class BaselineGatesSpec(Spec):
     majority: Severity = "block"
     linear: Severity = "block"
     trees: Severity = "warn"
+    naive: Severity = "block"
     equal_within: float = Field(0.02, gt=0, lt=1)
     learning_curve: bool = True
     sample_rows: int = Field(250_000, ge=1000)
@@ -190,6 +193,19 @@ class ImportanceSpec(Spec):
     rows: int = Field(20000, ge=100)
 
 
+class BlockSpec(Spec):
+    """Blocks of time that the bootstrap draws whole.
+
+    Attributes:
+      column: A column of numbers that rises with time; it is kept in the examples.
+      length: How long a block is, in the column's unit. Windows overlap: at least as long as a
+        window with its horizon.
+    """
+
+    column: str
+    length: float = Field(gt=0)
+
+
 class EvaluationSpec(Spec):
     """How the candidate is judged on test.
 
@@ -199,8 +215,9 @@ class EvaluationSpec(Spec):
     models, stresses and importance are judged by it.
 
     `resample` says what the bootstrap draws: `rows`, each for itself, or `keys`, all rows
-    of one key of the split together, such as the flights of a day. Intervals by keys are
-    those of another set of days; they are wider, and few slices have days enough to fail.
+    of one key of the split together, such as the flights of a day, or `blocks` of time, which
+    `block` describes. Intervals by keys or blocks are those of another set of days; they are
+    wider, and few slices have days enough to fail.
 
     `sample_rows` bounds memory: where test has more rows, everything but TFMA's own metrics
     is measured on a sample of about as many, and so is cross-validation of train and val.
@@ -214,7 +231,8 @@ class EvaluationSpec(Spec):
     change: dict[str, ChangeSpec] = {}
     resamples: int = Field(1000, ge=100, le=100_000)
     confidence: float = Field(0.95, gt=0.5, lt=1)
-    resample: Literal["rows", "keys"] = "rows"
+    resample: Literal["rows", "keys", "blocks"] = "rows"
+    block: BlockSpec | None = None
     slice_gate: SliceGateSpec = SliceGateSpec()
     found_slices: FoundSlicesSpec = FoundSlicesSpec()
     baselines: BaselineGatesSpec = BaselineGatesSpec()
@@ -224,3 +242,8 @@ class EvaluationSpec(Spec):
     importance: ImportanceSpec = ImportanceSpec()
     cross_validation: int | None = Field(None, ge=2, le=20)
     sample_rows: int = Field(250_000, ge=1000)
+
+    @property
+    def block_length(self) -> float | None:
+        """How long the blocks of time are that are drawn; None where none are."""
+        return self.block.length if self.block is not None and self.resample == "blocks" else None

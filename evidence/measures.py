@@ -12,7 +12,9 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from contracts.results.forecast import ForecastFacts
 from evidence.class_scores import ClassF1
+from evidence.forecasts import forecast_figure
 from evidence.groups import Groups
 from evidence.moments import Figure, Moments, explained, mean, ratio, root_mean
 from evidence.prediction_table import PredictionTable
@@ -51,15 +53,17 @@ class Outcome:
 
     Attributes:
       task: The task.
-      labels: Class ids or numbers.
-      scores: P(1), class probabilities, or numbers.
+      labels: Class ids, numbers, or the numbers of each step.
+      scores: P(1), class probabilities, numbers, or each step's quantiles.
       threshold: The operating threshold; binary only.
+      forecast: What the model says of its forecasts; None for other tasks.
     """
 
     task: Task
     labels: Array
     scores: Array
     threshold: float | None
+    forecast: ForecastFacts | None = None
 
     @cached_property
     def bins(self) -> Array:
@@ -81,7 +85,7 @@ class Outcome:
 def outcome_of(table: PredictionTable, model: str) -> Outcome:
     """Gives what `model` says of the rows of `table`, at its own operating threshold."""
     threshold = table.thresholds.get(model)
-    return Outcome(table.task, table.labels, table.scores[model], threshold)
+    return Outcome(table.task, table.labels, table.scores[model], threshold, table.forecast)
 
 
 def measure(metric: str, outcome: Outcome, groups: Groups) -> Measure:
@@ -114,6 +118,8 @@ def figure(metric: str, outcome: Outcome) -> Figure:
     rows = task.metrics[metric].rows
     if rows is not None:
         return mean(rows(outcome.labels, outcome.scores))
+    if task.form == "forecast":
+        return forecast_figure(metric, outcome.labels, outcome.scores, outcome.forecast)
     if not task.has_classes:
         return _regression(metric, outcome)
     labels, called = outcome.labels, outcome.decisions

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.files import read_json, write_json
+from contracts.results.forecast import ForecastFacts
 from models.features.spec import Task
 
 ROWS_FILE = "test.parquet"
@@ -34,11 +35,13 @@ class PredictionTable:
       classes: The label's values in the order of their ids; empty for regression.
       thresholds: By model, its own operating threshold; binary only. A model that is
         not named decides at 0.5.
-      labels: Class ids (int64), or numbers (float64).
+      labels: Class ids (int64), numbers (float64), or the numbers of each step of a forecast.
       keys: The raw columns that rows can be sliced by.
       scores: By model, P(second class) `[rows]`, class probabilities `[rows, classes]`, or
-        predicted numbers `[rows]`.
+        predicted numbers `[rows]`; of a forecast all steps of the lowest quantile, then those of
+        the next, `[rows, quantiles * horizon]`, or points alone.
       all_rows: How many rows the split has, where these are a sample of them.
+      forecast: The levels of the quantiles, and what MASE is scaled by; forecasts only.
     """
 
     task: Task
@@ -48,6 +51,7 @@ class PredictionTable:
     keys: pa.Table
     scores: dict[str, Array]
     all_rows: int | None = None
+    forecast: ForecastFacts | None = None
 
     @property
     def rows(self) -> int:
@@ -79,7 +83,7 @@ def write_predictions(folder: Path, table: PredictionTable) -> None:
     """Writes `test.parquet` (row, label, `key.*`, `model.*`) and `predictions.json`."""
     columns: dict[str, Any] = {
         "row": pa.array(np.arange(table.rows)),
-        "label": pa.array(table.labels),
+        "label": _to_arrow(table.labels),
     }
     columns |= {_KEY + name: table.keys[name] for name in table.keys.column_names}
     write_scores(folder / ROWS_FILE, table.scores, columns)
@@ -90,6 +94,7 @@ def write_predictions(folder: Path, table: PredictionTable) -> None:
         "rows": table.rows,
         "all_rows": table.all_rows,
         "models": list(table.scores),
+        "forecast": None if table.forecast is None else table.forecast.model_dump(mode="json"),
     }
     write_json(folder / FACTS_FILE, facts)
 
@@ -99,14 +104,16 @@ def read_predictions(folder: Path) -> PredictionTable:
     facts = read_json(folder / FACTS_FILE)
     content = pq.read_table(folder / ROWS_FILE)
     keys = [name for name in content.column_names if name.startswith(_KEY)]
+    forecast = facts.get("forecast")
     return PredictionTable(
         task=facts["task"],
         classes=tuple(facts["classes"]),
         thresholds=facts["thresholds"],
-        labels=content["label"].to_numpy(),
+        labels=_to_numpy(content["label"]),
         keys=content.select(keys).rename_columns([name.removeprefix(_KEY) for name in keys]),
         scores=scores_of(content),
         all_rows=facts["all_rows"],
+        forecast=forecast and ForecastFacts.model_validate(forecast),
     )
 
 

@@ -89,6 +89,12 @@ def _signature(artifact: Artifact) -> Signature:
     ]
     if artifact.task == "regression":
         outputs = [Port("predictions", "float32", (None,))]
+    elif artifact.task == "forecast":
+        steps, levels = artifact.horizon, len(artifact.quantiles)
+        outputs = [
+            Port("predictions", "float32", (None, steps)),
+            Port("quantiles", "float32", (None, steps, levels)),
+        ]
     else:
         kind = "string" if isinstance(artifact.classes[0], str) else "int64"
         width = (None, len(artifact.classes)) if artifact.task == "multiclass" else (None,)

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow_transform as tft
 
 from components.baseline_models.config import BaselineFitSpec
-from components.baseline_models.estimators import ESTIMATORS, Outcome, Problem, Rows
+from components.baseline_models.estimators import Outcome, Problem, Rows
+from components.baseline_models.every import estimators_of
 from components.baseline_models.learning_curve import CurveSetting, learning_curve
 from components.baseline_models.prediction_cost import prediction_cost
 from components.row_sample import drawn_flags, sample_of, sampled_rows
@@ -20,6 +21,7 @@ from contracts.results.evidence import NotMeasured
 from contracts.results.training import OperatingPoint
 from models.data.dataset import Source, load_columns
 from models.data.labels import check_labels
+from models.data.seasonal import history_of
 from models.data.transform_layer import TransformLayer
 from models.data.transformed import input_specs
 from models.networks import InputSpec
@@ -57,10 +59,18 @@ def fit_baselines(
     splits = {name: _read(spec, name, files[name], source, rows[name], inputs) for name in SPLITS}
     ports = [port for port in inputs if port.encoding.design is not None]
     left_out = [port.name for port in inputs if port.encoding.design is None]
-    about = Problem(problem.task, len(problem.label_classes()), ports, spec.seed)
+    about = Problem(
+        problem.task,
+        len(problem.label_classes()),
+        ports,
+        spec.seed,
+        history_of(problem, inputs),
+        problem.label.season or 0,
+        problem.label.steps or 0,
+    )
     outcomes: dict[str, Outcome] = {}
     models: dict[str, BaselineModel] = {}
-    for name, fit in ESTIMATORS.items():
+    for name, fit in estimators_of(about).items():
         started = time.monotonic()
         outcome = outcomes[name] = fit(about, splits)
         seconds = time.monotonic() - started

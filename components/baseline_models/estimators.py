@@ -51,12 +51,18 @@ class Problem:
       classes: How many classes the label has; 0 for regression.
       ports: The transformed features that the models can take.
       seed: Of whatever is drawn.
+      history: The window of the label's own past; forecasts only.
+      season: How many steps a season of it has; 0 where the config names none.
+      horizon: How many steps a forecast has; 0 for other tasks.
     """
 
     task: str
     classes: int
     ports: list[InputSpec]
     seed: int
+    history: InputSpec | None = None
+    season: int = 0
+    horizon: int = 0
 
     @property
     def kind(self) -> Task:
@@ -95,7 +101,7 @@ def fit_majority(problem: Problem, splits: Splits) -> Outcome:
         rows = len(next(iter(columns.values())))
         return problem.kind.baseline_scores(np.repeat(constant, rows, axis=0))
 
-    return _outcome(splits, predict, {"predicts": words}, constant)
+    return make_outcome(splits, predict, {"predicts": words}, constant)
 
 
 def fit_linear(problem: Problem, splits: Splits) -> Outcome:
@@ -125,7 +131,7 @@ def fit_linear(problem: Problem, splits: Splits) -> Outcome:
         return problem.kind.baseline_scores(says)
 
     settings |= {"columns": matrix.shape[1], "penalties_tried": len(tried)}
-    return _outcome(splits, predict, settings, (design.mean, design.deviation, best))
+    return make_outcome(splits, predict, settings, (design.mean, design.deviation, best))
 
 
 def fit_trees(problem: Problem, splits: Splits) -> Outcome:
@@ -151,9 +157,10 @@ ESTIMATORS: Mapping[str, Estimator] = {
 }
 
 
-def _outcome(
+def make_outcome(
     splits: Splits, predict: Callable[[Columns], Array], settings: Mapping[str, Any], learned: Any
 ) -> Outcome:
+    """Asks a fitted baseline about val and test."""
     scores = {name: predict(split.columns) for name, split in splits.items() if name != "train"}
     return Outcome(scores, settings, predict, learned)
 
@@ -184,7 +191,7 @@ def _boost(problem: Problem, splits: Splits) -> Outcome:
         ]
         best = int(np.argmin(losses))
         model.max_iter += _ROUNDS_AT_ONCE
-    kept = _first_rounds(model, best + 1)
+    kept = first_rounds(model, best + 1)
     answer = kept.predict if regression else kept.predict_proba
 
     def predict(columns: Columns) -> Array:
@@ -199,10 +206,10 @@ def _boost(problem: Problem, splits: Splits) -> Outcome:
         "categories": int(design.categorical().sum()),
         "by_frequency": sorted(design.frequencies),
     }
-    return _outcome(splits, predict, settings, (dict(design.frequencies), kept))
+    return make_outcome(splits, predict, settings, (dict(design.frequencies), kept))
 
 
-def _first_rounds(model: Any, rounds: int) -> Any:
+def first_rounds(model: Any, rounds: int) -> Any:
     """The model of the first rounds alone: scikit-learn itself only lets one look at them."""
     kept = copy.copy(model)
     kept._predictors = model._predictors[:rounds]

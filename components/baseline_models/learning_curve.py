@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from components.baseline_models.estimators import ESTIMATORS, Outcome, Problem, Rows, Splits
+from components.baseline_models.estimators import Outcome, Problem, Rows, Splits
+from components.baseline_models.every import estimators_of
 from contracts.results.advice import LearningCurve
 from evidence import measures
 from evidence.bootstrap import Draws, bootstrap
@@ -76,7 +77,7 @@ def learning_curve(
         fits[rows] = []
         for _ in range(_draws(rows, train_rows)):
             train = _draw(splits["train"], rows, generator)
-            fitted = ESTIMATORS[name](problem, {"train": train, **held})
+            fitted = estimators_of(problem)[name](problem, {"train": train, **held})
             threshold = setting.threshold(fitted, held["val"].labels)
             fits[rows].append(_said(problem, fitted, held["test"], threshold))
     threshold = setting.threshold(outcomes[name], splits["val"].labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +15,7 @@ from components.row_sample import drawn_flags, read_drawn, sample_of, sampled_ro
 from contracts.results.evidence import FoldMetrics
 from models.data.dataset import Source, load_columns
 from models.data.fold_rule import FoldRule
-from models.data.folds import deal_folds
+from models.data.folds import Round, deal_folds, rolling_rounds, rounds_of
 from models.data.labels import check_labels
 from models.data.transform_layer import TransformLayer
 from models.tasks import find_task
@@ -26,6 +26,10 @@ Array = np.ndarray[Any, Any]
 _CAVEAT = (
     "The transform graph was learned on all of train, the rows that a fold holds out among "
     "them; val stopped the fit and chose the threshold in every fold."
+)
+
+_ROLLING = (
+    " The origin rolls: each fold was predicted by a network that had seen only what is older."
 )
 
 
@@ -66,21 +70,18 @@ def validate(
         return read_drawn(files["train"], schema, samples["train"], names)
 
     by = "row" if spec.split.by == "column" else spec.split.by
-    rule = FoldRule(by=by, columns=spec.split.columns)
-    classes = find_task(problem.task).has_classes
-    strata = labels if classes else np.zeros(len(labels))
-    folds = deal_folds(rule, strata, keys, spec.folds, spec.trainer.seed)
-    fits = cross_validate(spec.trainer, graph, columns["train"], columns["val"], folds, keys)
+    rounds = _rounds(spec, labels, keys)
+    fits = cross_validate(spec.trainer, graph, columns["train"], columns["val"], rounds, keys)
     mean, deviation = summarise([fit.metrics for fit in fits])
     return FoldMetrics(
         folds=[fit.metrics for fit in fits],
         mean=mean,
         deviation=deviation,
-        rows=len(folds),
+        rows=len(labels),
         k=spec.folds,
         by=by,
         fits=[{k: value for k, value in asdict(fit).items() if k != "metrics"} for fit in fits],
-        caveat=_CAVEAT,
+        caveat=_CAVEAT + (_ROLLING if spec.split.by == "time" else ""),
         seed=spec.trainer.seed,
         sampled=[
             line
@@ -90,3 +91,17 @@ def validate(
             )
         ],
     )
+
+
+def _rounds(
+    spec: CrossValidationSpec, labels: Array, keys: Callable[[Sequence[str]], pa.Table]
+) -> list[Round]:
+    """What stays together is what the split kept together; time is never predicted backwards."""
+    problem = spec.trainer.problem
+    if spec.split.by == "time":
+        moments = keys(spec.split.columns)[0]
+        return rolling_rounds(moments, spec.folds, problem.label.steps or 0)
+    by = "row" if spec.split.by == "column" else spec.split.by
+    rule = FoldRule(by=by, columns=spec.split.columns)
+    ids = labels if find_task(problem.task).has_classes else np.zeros(len(labels))
+    return rounds_of(deal_folds(rule, ids, keys, spec.folds, spec.trainer.seed))

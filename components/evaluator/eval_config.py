@@ -50,9 +50,7 @@ def build_eval_config(
         metrics_specs=[
             MetricsSpec(
                 # TFMA unwraps the predictions of a signature that has one output.
-                output_names=[]
-                if len(task.tfma_metrics) == 1 and not task.has_classes
-                else [output],
+                output_names=[] if task.form == "regression" else [output],
                 metrics=[_metric(task, functions, *metric) for metric in metrics],
             )
             for output, metrics in task.tfma_metrics.items()
@@ -67,7 +65,7 @@ def build_eval_config(
 def _model_spec(problem: FeaturesSpec) -> ModelSpec:
     spec = ModelSpec(signature_name="examples", preprocessing_function_names=["labels"])
     task = find_task(problem.task)
-    if not task.has_classes:
+    if task.form == "regression":
         spec.label_key = problem.label.name
     else:
         spec.label_keys.update(dict.fromkeys(task.tfma_metrics, problem.label.name))

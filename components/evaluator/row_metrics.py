@@ -64,20 +64,25 @@ class Rows:
     """The rows of a slice.
 
     Attributes:
-      labels: The label of each row.
-      scores: A probability, a decision of 0 or 1, or a predicted number.
+      labels: The label of each row; of a forecast, all its steps.
+      scores: A probability, a decision of 0 or 1, or a predicted number; as many as labels.
+      steps: How many of them a row has.
     """
 
     labels: array[float] = field(default_factory=lambda: array("d"))
     scores: array[float] = field(default_factory=lambda: array("d"))
+    steps: int = 1
 
 
 def figure(task: str, name: str, rows: Rows) -> float:
     """Gives a metric of some rows; NaN where it has no value."""
     if name == "rows":
-        return float(len(rows.labels))
+        return float(len(rows.labels) // rows.steps)
     labels, scores = np.asarray(rows.labels), np.asarray(rows.scores)
-    if find_task(task).has_classes:
+    if find_task(task).form == "forecast":
+        labels, scores = labels.reshape(-1, rows.steps), scores.reshape(-1, rows.steps)
+        outcome = Outcome(task, labels, scores, None)
+    elif find_task(task).has_classes:
         outcome = Outcome(task, labels.astype(np.int64), scores, 0.5)
     else:
         outcome = Outcome(task, labels, scores, None)
@@ -98,8 +103,10 @@ class _Collect(beam.CombineFn):
         return Rows()
 
     def add_input(self, accumulator: Rows, element: Any) -> Rows:
-        accumulator.labels.append(element.get_labels(*self._names).item())
-        accumulator.scores.append(element.get_predictions(*self._names).item())
+        labels = np.ravel(element.get_labels(*self._names))
+        accumulator.labels.extend(labels.tolist())
+        accumulator.scores.extend(np.ravel(element.get_predictions(*self._names)).tolist())
+        accumulator.steps = len(labels)
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[Rows]) -> Rows:
@@ -107,6 +114,7 @@ class _Collect(beam.CombineFn):
         for rows in accumulators:
             merged.labels.extend(rows.labels)
             merged.scores.extend(rows.scores)
+            merged.steps = max(merged.steps, rows.steps)
         return merged
 
     def extract_output(self, accumulator: Rows) -> dict[Any, Rows]:

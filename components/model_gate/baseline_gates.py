@@ -22,7 +22,9 @@ _NAMES = {
     "majority": "the constant guess",
     "linear": "the linear model",
     "trees": "the trees",
+    "last_value": "the last value",
 }
+_SEASONAL = "seasonal_naive_"
 
 
 def baseline_gates(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
@@ -33,7 +35,7 @@ def baseline_gates(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
         "trees": spec.baselines.trees,
     }
     for entry in evidence.baselines:
-        severity = severities[entry.name]
+        severity = severities.get(entry.name, spec.baselines.naive)
         if severity != "off":
             yield _baseline(evidence, entry, severity, spec.baselines.equal_within)
 
@@ -44,7 +46,7 @@ def _baseline(
     name, metric, gain = entry.name, evidence.metric, entry.difference
     key = f"evaluation.baselines.{name}"
     if gain.value is None:
-        text = f"{metric} could not be compared with {_NAMES[name]}."
+        text = f"{metric} could not be compared with {_title(name)}."
         return Gate(
             gate="baseline", metric=metric, outcome="block", reason=text, subject=name, key=key
         )
@@ -72,6 +74,13 @@ def _baseline(
     )
 
 
+def _title(name: str) -> str:
+    """What people call a baseline model."""
+    if name.startswith(_SEASONAL):
+        return f"the value {name.removeprefix(_SEASONAL)} steps before"
+    return _NAMES[name]
+
+
 def _against_majority(gain: Gain, severity: Severity, rows: int) -> tuple[Outcome, str, str]:
     low, high, p = gain.low, gain.high, gain.p
     if (gain.value or 0) > 0 and p is not None and p < LEVEL:
@@ -93,17 +102,19 @@ def _against_majority(gain: Gain, severity: Severity, rows: int) -> tuple[Outcom
 def _against_rival(
     name: str, standing: Standing, severity: Severity, equal: float
 ) -> tuple[Outcome, str, str]:
-    title = _NAMES[name]
+    title = _title(name)
     if standing == "better":
         return "pass", f"better than {title}", ""
     if standing == "worse":
         way = f" ({_LINEAR})" if name == "linear" else ""
         return outcome_of(severity), f"worse than {title}", f" Prefer {title}{way}."
     within = f"differences up to {equal:.3g} count as none"
-    if standing == "unclear" or (standing == "not worse" and name == "linear"):
+    if standing == "unclear" or (standing == "not worse" and name != "trees"):
         advice = f" Too few rows of test to tell: {within}, and the interval is wider."
         return "insufficient", f"neither better nor worse than {title} beyond chance", advice
     if name == "trees":
         return "pass", "as good as the trees", ""
+    if name != "linear":
+        return "warn", f"as good as {title}", f" It is a tie, as {within}: it costs nothing."
     advice = f" It is a tie, as {within}: prefer the linear model ({_LINEAR}), which is simpler."
     return "warn", "as good as the linear model", advice

@@ -69,6 +69,7 @@ def predict(
         keys=slice_keys(columns.drop_columns([problem.label.name]), keys),
         scores=scores,
         all_rows=None if sample is None else all_rows,
+        forecast=scorers[next(iter(models))].forecast,
     )
 
 
@@ -78,7 +79,14 @@ def _joined(parts: Sequence[Array]) -> Array:
 
 
 def label_ids(column: pa.ChunkedArray, problem: FeaturesSpec) -> Array:
-    """Gives the label as class ids (int64), or as numbers (float64) for regression."""
+    """Gives the label as class ids (int64), or as numbers (float64).
+
+    The label of a forecast is `[rows, steps]`.
+    """
+    if problem.label.steps is not None:
+        lists = column.combine_chunks()
+        steps: Array = lists.flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return steps.reshape(len(lists), problem.label.steps)
     if not find_task(problem.task).has_classes:
         numbers: Array = column.cast(pa.float64()).to_numpy()
         return numbers

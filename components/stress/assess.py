@@ -52,8 +52,9 @@ class _Test:
         return self.job.metric or find_task(self.job.problem.task).main_metric
 
     def outcome(self, scores: Array, rows: Array | slice = slice(None)) -> Outcome:
-        task, threshold = self.job.problem.task, self.model.encoding.threshold
-        return Outcome(task, self.labels[rows], scores, threshold)
+        encoding = self.model.encoding
+        labels, threshold = self.labels[rows], encoding.threshold
+        return Outcome(self.job.problem.task, labels, scores, threshold, encoding.forecast)
 
 
 def assess(model: LoadedModel, table: pa.Table, job: StressJob) -> StressResult:
@@ -71,7 +72,7 @@ def assess(model: LoadedModel, table: pa.Table, job: StressJob) -> StressResult:
         Inputs(columns, _whole_numbers(table, columns)),
         label_ids(table[job.problem.label.name], job.problem),
         model.predict(columns),
-        clusters_of(table, job.cluster_columns),
+        clusters_of(table, job.cluster_columns, job.block_length),
     )
     return StressResult(
         metric=test.metric,
@@ -186,7 +187,15 @@ def _loss(test: _Test, scores: tf.Tensor, labels: Array) -> tf.Tensor:
     truth = tf.constant(labels, tf.float32)
     if task == "binary":
         return tf.nn.sigmoid_cross_entropy_with_logits(truth, scores[:, 0])
+    if task == "forecast":
+        return tf.reduce_mean(tf.abs(_points(scores, truth.shape[1]) - truth), axis=1)
     return tf.square(scores[:, 0] - truth)
+
+
+def _points(scores: tf.Tensor, horizon: int) -> tf.Tensor:
+    """The middle quantile; see models/tasks/forecast.py."""
+    start = (scores.shape[1] // horizon // 2) * horizon
+    return scores[:, start : start + horizon]
 
 
 def _importance(test: _Test) -> list[Importance]:

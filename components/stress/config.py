@@ -23,6 +23,7 @@ class StressJob(Spec):
       confidence: Of the intervals.
       seed: Of every random draw.
       cluster_columns: Columns whose equal values mark rows that the bootstrap draws together.
+      block_length: Where the one of them is a time, how long the blocks are that are drawn.
       sample_rows: Of test: of more rows, about as many are drawn.
     """
 
@@ -34,6 +35,7 @@ class StressJob(Spec):
     confidence: float = 0.95
     seed: int = 0
     cluster_columns: tuple[str, ...] = ()
+    block_length: float | None = None
     sample_rows: int = 250_000
 
 

@@ -64,6 +64,24 @@ class TemperatureScaling(Result):
     error_after: float
 
 
+class IntervalScaling(Result):
+    """How an interval of forecasts was stretched, and what that does on val.
+
+    Attributes:
+      low: The level of its lower end.
+      high: The level of its upper end.
+      factor: What its distances from the next interval within were multiplied by.
+      coverage_before: The share of val's values within, without it.
+      coverage_after: The same with it.
+    """
+
+    low: float
+    high: float
+    factor: float
+    coverage_before: float
+    coverage_after: float
+
+
 class Refit(Result):
     """The fit on train and val that followed the first one; the network is that of this fit.
 
@@ -137,6 +155,7 @@ class TrainingReport(ResultFile):
     parameters: int
     operating_point: OperatingPoint | None = None
     calibration: TemperatureScaling | None = None
+    intervals: list[IntervalScaling] = []
     val_metrics: dict[str, Number] | None = None
     refit: Refit | None = None
     teacher: TeacherReport | None = None

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from contracts.artifact import ARTIFACT_FILE, ArtifactModel
 from contracts.columns import TYPES, RawInput, list_sizes, served_columns
 from contracts.errors import ModelError
+from contracts.forecasts import flat_quantiles
 from contracts.results.variant import Timing
 from models.processes.isolated import call
 from models.processes.turns import one_at_a_time
@@ -29,7 +30,7 @@ _WARM_UP = 20
 _BATCH = 64
 _ROWS_AT_ONCE = 1024
 _IMAGES_AT_ONCE = 128
-SCORES = ("probabilities", "predictions")
+SCORES = ("probabilities", "quantiles", "predictions")
 
 
 class Predictor(Protocol):
@@ -53,7 +54,10 @@ class Predictor(Protocol):
         """Turns what a request brings into what the runtime takes."""
 
     def scores(self, tensors: Columns) -> Array:
-        """Gives P(second class) `[n]`, class probabilities `[n, classes]` or predictions `[n]`."""
+        """Gives P(second class) `[n]`, class probabilities `[n, classes]` or predictions `[n]`.
+
+        A forecast: all steps of the lowest quantile, then those of the next one.
+        """
 
     def answers(self, columns: Columns) -> dict[str, Array]:
         """Gives all that a client of the SavedModel sees, by output.
@@ -117,8 +121,8 @@ class _SavedModel:
 
     def scores(self, tensors: Columns) -> Array:
         answers = self._call(tensors)
-        scores: Array = next(answers[name] for name in SCORES if name in answers).numpy()
-        return scores
+        scores = next(answers[name] for name in SCORES if name in answers).numpy()
+        return flat_quantiles(scores)
 
     def answers(self, columns: Columns) -> dict[str, Array]:
         return {name: tensor.numpy() for name, tensor in self._call(columns).items()}

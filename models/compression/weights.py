@@ -81,11 +81,19 @@ def run(request: Mapping[str, Any]) -> dict[str, Any]:
 def _calibrate(opened: Opened, network: Any) -> None:
     """Calibrates other weights as the candidate was: they share its operating threshold."""
     from models.data.dataset import ordered_batches
+    from models.data.transformed import output_spec
     from models.training.calibration import calibrate
+    from models.training.interval_widths import calibrate_intervals
+    from models.training.learning import predict
 
-    if opened.artifacts.trainer.training.calibration == "temperature":
+    trainer = opened.artifacts.trainer
+    if trainer.training.calibration == "temperature":
         val = opened.split("val")
         calibrate(network, ordered_batches(val), val.labels)
+    if trainer.training.calibration == "conformal":
+        val = opened.split("val")
+        output = output_spec(trainer.problem, val.labels)
+        calibrate_intervals(network, output, predict(network, val), val.labels)
 
 
 def describe(network: Any) -> dict[str, Any]:

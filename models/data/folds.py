@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,54 @@ def time_folds(moments: pa.ChunkedArray, folds: int, where: str = _CROSS_VALIDAT
     cuts = np.sort(keys)[[len(keys) * fold // folds for fold in range(1, folds)]]
     stretches: Array = np.searchsorted(cuts, keys, side="right")
     return _whole(stretches, folds, "moments", where)
+
+
+@dataclass(frozen=True)
+class Round:
+    """The rows of one round of cross-validation.
+
+    Attributes:
+      train: The places of the rows that are learned from.
+      held: Those that are held out.
+    """
+
+    train: Array
+    held: Array
+
+
+def rounds_of(folds: Array) -> list[Round]:
+    """Each fold is held out once, and all others are learned from."""
+    return [
+        Round(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
+        for fold in range(int(folds.max()) + 1)
+    ]
+
+
+def rolling_rounds(
+    moments: pa.ChunkedArray, folds: int, gap: int, where: str = _CROSS_VALIDATION
+) -> list[Round]:
+    """Rolling origin: each stretch of time is held out, and only what is older is learned from.
+
+    The first of one stretch more than there are folds is always learned from.
+
+    Args:
+      moments: The column of time.
+      folds: How many rounds.
+      gap: How many moments before the held-out stretch are left out of both: windows that
+        start there predict what is held out.
+      where: The config key that asks for them.
+
+    Raises:
+      ConfigError: there are too few moments.
+    """
+    stretches = time_folds(moments, folds + 1, where)
+    _, ranks = np.unique(time_keys(_canonical(moments)), return_inverse=True)
+    rounds = []
+    for fold in range(1, folds + 1):
+        held = np.flatnonzero(stretches == fold)
+        rounds.append(Round(np.flatnonzero(ranks < ranks[held].min() - gap), held))
+    _whole(np.array([len(part.train) > 0 for part in rounds]), 1, "moments", where)
+    return rounds
 
 
 def _canonical(column: pa.ChunkedArray) -> pa.Array:

@@ -76,7 +76,7 @@ class TableDecoder:
         ]
         self._decoder = ExamplesToRecordBatchDecoder(wanted.SerializeToString())
         sizes = raw_sizes(schema)
-        self._sizes = [sizes.get(name, 1) for name in self._names]
+        self._sizes = [sizes.get(name, _size_of(known[name])) for name in self._names]
 
     def __call__(self, records: Iterable[bytes], first_row: int = 0) -> pa.Table:
         """Gives one batch as a table.
@@ -94,6 +94,12 @@ class TableDecoder:
             for name, kind, size in zip(self._names, self._types, self._sizes, strict=True)
         ]
         return pa.table(columns, names=self._names)
+
+
+def _size_of(feature: schema_pb2.Feature) -> int:
+    """How many values a row has by a schema without dense representations."""
+    counts = feature.value_count
+    return int(counts.min) if counts.min == counts.max and counts.min > 1 else 1
 
 
 def _cells(name: str, lists: pa.Array, kind: pa.DataType, size: int, first_row: int) -> pa.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,5 +25,10 @@ def input_specs(problem: FeaturesSpec, graph: tft.TFTransformOutput) -> list[Inp
 
 def output_spec(problem: FeaturesSpec, labels: Array) -> OutputSpec:
     """Gives what to predict; `labels` are train's."""
-    output = find_task(problem.task).output(len(problem.label_classes()), labels)
+    output = replace(
+        find_task(problem.task).output(len(problem.label_classes()), labels),
+        quantiles=problem.quantiles,
+        history=problem.label.history or "",
+        season=problem.label.season or 0,
+    )
     return scaled_output(output, problem.label.scale, labels)

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from contracts.names import serving_name
+from contracts.results.forecast import ForecastFacts
 from models.features.spec import FeaturesSpec, Task
 from models.networks.parts import FEATURES_LAYER
 from models.tasks import find_task
@@ -61,6 +62,7 @@ class Encoding:
         does not join them in one flat layer.
       reference: The mean encoded row of rows of val: the point that attributions start from.
       threshold: The operating threshold; binary only.
+      forecast: The levels of the quantiles and what MASE is scaled by; forecasts only.
     """
 
     task: Task
@@ -71,6 +73,7 @@ class Encoding:
     threshold: float | None
     inputs: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    forecast: ForecastFacts | None = None
 
     @property
     def rows_at_once(self) -> int:
@@ -79,12 +82,14 @@ class Encoding:
 
     def to_json(self) -> str:
         """Gives the text that the SavedModel keeps."""
-        return json.dumps(asdict(self))
+        forecast = None if self.forecast is None else self.forecast.model_dump(mode="json")
+        return json.dumps({**asdict(self), "forecast": forecast})
 
 
 def encoding_from_json(text: str) -> Encoding:
     """Reads what `Encoding.to_json` wrote."""
     fields = json.loads(text)
+    forecast = fields.get("forecast")
     return Encoding(
         task=fields["task"],
         label=fields["label"],
@@ -95,6 +100,7 @@ def encoding_from_json(text: str) -> Encoding:
         inputs=fields.get("inputs")
         or {entry["feature"]: entry["input"] for entry in fields["features"]},
         files=tuple(fields.get("files", ())),
+        forecast=forecast and ForecastFacts.model_validate(forecast),
     )
 
 
@@ -163,7 +169,11 @@ def joined_widths(problem: FeaturesSpec, network: Any) -> list[int]:
 
 
 def describe(
-    problem: FeaturesSpec, widths: Sequence[int], reference: Array, threshold: float | None
+    problem: FeaturesSpec,
+    widths: Sequence[int],
+    reference: Array,
+    threshold: float | None,
+    forecast: ForecastFacts | None = None,
 ) -> Encoding:
     """Maps the encoded columns of a network to the features of its problem.
 
@@ -172,6 +182,7 @@ def describe(
       widths: What `joined_widths` gave.
       reference: The mean encoded row of some rows.
       threshold: The operating threshold; binary only.
+      forecast: What the model says of its forecasts.
     """
     remaining = list(widths)
     features: list[EncodedFeature] = []
@@ -190,6 +201,7 @@ def describe(
         threshold,
         {column: serving_name(column) for column in problem.raw_columns()},
         problem.file_columns(),
+        forecast,
     )
 
 

@@ -17,13 +17,14 @@ import tensorflow as tf
 
 from contracts.columns import MISSING_INT, MISSING_TEXT, list_values
 from contracts.errors import ModelError
+from contracts.forecasts import flat_quantiles
 from models.export.encoding import BATCH_ROWS, Encoding, encoding_from_json
 
 Array = np.ndarray[Any, Any]
 Columns = dict[str, Array]
 
 _TYPES = {tf.float32: "number", tf.int64: "integer", tf.string: "text"}
-_ANSWERS = ("probabilities", "predictions")
+_ANSWERS = ("probabilities", "quantiles", "predictions")
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,12 @@ class LoadedModel:
         return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
 
     def predict(self, columns: Columns) -> Array:
-        """P(second class) `[n]`, class probabilities `[n, classes]` or predictions `[n]`."""
+        """P(second class) `[n]`, class probabilities `[n, classes]` or predictions `[n]`.
+
+        A forecast: all steps of the lowest quantile, then those of the next one.
+        """
         answers = self.answers(columns)
-        return next(answers[name] for name in _ANSWERS if name in answers)
+        return flat_quantiles(next(answers[name] for name in _ANSWERS if name in answers))
 
     def encode(self, columns: Columns) -> Array:
         """The encoded matrix `[n, width]`."""

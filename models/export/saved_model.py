@@ -21,6 +21,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from contracts.columns import MISSING_INT
 from contracts.names import serving_name
+from contracts.results.forecast import ForecastFacts
 from models.data.representation import parse_rows, raw_input_specs, raw_sizes
 from models.export.encoding import Halves, cut, describe, joined_widths, mean_row
 from models.export.image_inputs import add_image_inputs
@@ -40,6 +41,7 @@ class Serving:
       transform: The layer that applies the transform graph.
       network: The trained network, in float32.
       threshold: The operating threshold; binary only.
+      forecast: The levels of the quantiles and what MASE is scaled by; forecasts only.
     """
 
     problem: FeaturesSpec
@@ -47,6 +49,7 @@ class Serving:
     transform: Any
     network: Any
     threshold: float | None
+    forecast: ForecastFacts | None = None
 
 
 class _Saved(tf.Module):
@@ -63,7 +66,9 @@ class _Saved(tf.Module):
             self.encode = _encode_function(serving, halves)
             self.head = tf.function(halves.head, input_signature=[matrix], autograph=False)
             self.score = tf.function(halves.score, input_signature=[matrix], autograph=False)
-        text = describe(serving.problem, widths, reference, serving.threshold).to_json()
+        text = describe(
+            serving.problem, widths, reference, serving.threshold, serving.forecast
+        ).to_json()
         self.encoding = tf.function(lambda: tf.constant(text), input_signature=[], autograph=False)
         add_image_inputs(self, serving.problem)
 
@@ -85,11 +90,12 @@ def answer(serving: Serving, features: Mapping[str, tf.Tensor]) -> Tensors:
 
     Binary: `probabilities` of the second class, `classes` and `decisions` (0 or 1) at the
     operating threshold. Multiclass: `probabilities`, `classes` and the winner's
-    probability as `scores`. Regression: `predictions`.
+    probability as `scores`. Regression: `predictions`. Forecast: `predictions` of each step and
+    their `quantiles`.
     """
     predicted = serving.network(dict(features), training=False)
     task = find_task(serving.problem.task)
-    values = _class_values(serving) if task.has_classes else None
+    values = _class_values(serving) if task.has_classes else serving.problem.quantiles
     return task.answer(predicted, values, serving.threshold)
 
 
@@ -175,10 +181,15 @@ def _signatures(serving: Serving) -> dict[str, Any]:
         # TFMA takes labels from here: beside `transform_features`, it would look for
         # slice columns among the transformed features.
         "labels": _examples_signature(
-            lambda examples: {label: tf.expand_dims(transformed(examples)[label], 1)},
+            lambda examples: {label: _upright(transformed(examples)[label])},
             input_name,
         ),
     }
+
+
+def _upright(label: tf.Tensor) -> tf.Tensor:
+    """A column where there is one value a row."""
+    return tf.expand_dims(label, 1) if label.shape.rank == 1 else label
 
 
 def _columns_signature(serving: Serving) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from contracts.forecasts import flat_quantiles
 from models.export.encoding import encoding_from_json
 from models.features.spec import Task
 from models.tasks import find_task
@@ -21,6 +22,7 @@ class Scorer:
 
     Attributes:
       threshold: The operating threshold that the model decides at; binary only.
+      forecast: The levels of its quantiles, and what MASE is scaled by; forecasts only.
     """
 
     def __init__(self, saved_model: Path, task: Task) -> None:
@@ -30,6 +32,7 @@ class Scorer:
         encoding = encoding_from_json(self._module.encoding().numpy().decode())
         self.threshold = encoding.threshold
         self._rows_at_once = encoding.rows_at_once
+        self.forecast = encoding.forecast
 
     def examples(self, batches: Iterable[Array]) -> Array:
         """Scores serialized `tf.Example`s, given in batches."""
@@ -58,6 +61,6 @@ class Scorer:
 
 
 def _joined(parts: Iterable[tf.Tensor]) -> Array:
-    arrays = [part.numpy() for part in parts]
+    arrays = [flat_quantiles(part.numpy()) for part in parts]
     joined: Array = np.concatenate(arrays) if arrays else np.zeros([0], np.float32)
     return joined

@@ -1,4 +1,4 @@
-"""Layers that encode numbers inside a network, under Keras 3 and under tf_keras.
+"""Layers that encode numbers and windows inside a network, under Keras 3 and under tf_keras.
 
 One layer encodes all columns of its kind: a few operators however many columns there are.
 """
@@ -15,6 +15,7 @@ import tensorflow as tf
 from models.encoders.texts.layers import TEXT_LAYERS
 
 _PACKAGE = "kelp"
+_LEAST_DEVIATION = 1e-3
 
 
 class _Piecewise:
@@ -98,9 +99,28 @@ class _Line:
         return {**config, "scores": list(self.scores), "values": list(self.values)}
 
 
+class _WindowDeviation:
+    """Divides a centred window by its deviation, and gives both.
+
+    The deviation is at least a thousandth: a window that does not move stays as it is.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Turns `[batch, steps, columns]` into `[batch, columns]` and a window of that shape."""
+        variance = tf.reduce_mean(tf.square(inputs), axis=1)
+        deviation = tf.sqrt(variance + np.float32(_LEAST_DEVIATION**2))
+        return deviation, inputs / deviation[:, None, :]
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The two shapes."""
+        batch, steps, columns = input_shape
+        return (batch, columns), (batch, steps, columns)
+
+
 _LAYERS = {
     "piecewise": ("PiecewiseEncoding", _Piecewise),
     "line": ("PiecewiseLine", _Line),
+    "deviation": ("WindowDeviation", _WindowDeviation),
     **TEXT_LAYERS,
 }
 

@@ -11,9 +11,10 @@ Conventions that training and serving share:
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from contracts.columns import indicator_name
@@ -40,6 +41,10 @@ Task = Annotated[str, AfterValidator(_known)]
 """The name of a task: see models/tasks/registry.py."""
 
 
+QUANTILES = (0.1, 0.5, 0.9)
+"""What a forecast gives where the config does not say."""
+
+
 class LabelSpec(Spec):
     """The column to predict.
 
@@ -51,12 +56,39 @@ class LabelSpec(Spec):
     undoes it: it predicts in the label's own unit.
 
     `steps` is the length of a label that is a list of numbers, such as a forecast's horizon.
+
+    A forecast has three keys more. `quantiles` are the levels that it gives for each step: they
+    rise, and the middle one is 0.5, the point forecast. `history` is the window feature that
+    holds the label's own past. `season` is how many steps back of it a forecast starts from, and
+    what MASE is scaled by.
     """
 
     name: str = Field(min_length=1)
     classes: tuple[bool | int | str, ...] | None = None
     scale: LabelScale = "standard"
     steps: int | None = Field(None, ge=2)
+    quantiles: tuple[float, ...] | None = None
+    history: str | None = None
+    season: int | None = Field(None, ge=1)
+
+    @field_validator("quantiles")
+    @classmethod
+    def _around_the_median(cls, levels: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if levels is None:
+            return None
+        rising = all(low < high for low, high in pairwise((0.0, *levels, 1.0)))
+        if not (rising and len(levels) % 2 and levels[len(levels) // 2] == 0.5):
+            raise ValueError(
+                "quantiles must rise between 0 and 1, with 0.5 in the middle, such as "
+                "[0.1, 0.5, 0.9]"
+            )
+        return levels
+
+    @model_validator(mode="after")
+    def _season_of_history(self) -> LabelSpec:
+        if self.season is not None and self.history is None:
+            raise ValueError("season needs history, the feature that holds the label's past")
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> LabelSpec:
@@ -98,6 +130,7 @@ class FeaturesSpec(Spec):
             )
         self._check_names()
         self._check_sizes()
+        self._check_forecast()
         return self
 
     def _check_sizes(self) -> None:
@@ -112,6 +145,29 @@ class FeaturesSpec(Spec):
                         f"the column {column!r} holds {size} values a row for {other!r}, and "
                         f"{spec.raw_size()} for {name!r}"
                     )
+
+    def _check_forecast(self) -> None:
+        label = self.label
+        if find_task(self.task).form != "forecast":
+            for key in ("quantiles", "history", "season"):
+                if getattr(label, key) is not None:
+                    raise ValueError(f"label.{key} is for forecasts: a {self.task} task has none")
+            return
+        if label.steps is None:
+            raise ValueError("label.steps: a forecast needs the number of steps of its horizon")
+        if label.history is None:
+            return
+        windows = {name: spec.raw_size() for name, spec in self.features.items()}
+        steps = windows.get(label.history, 1)
+        if steps == 1:
+            raise ValueError(
+                f"label.history names {label.history!r}, which is no window: expected one of "
+                f"{', '.join(name for name, size in windows.items() if size > 1) or 'none'}"
+            )
+        if label.season is not None and label.season > steps:
+            raise ValueError(
+                f"label.season is {label.season} steps, and {label.history!r} has {steps}"
+            )
 
     def _check_names(self) -> None:
         taken: dict[str, str] = {}
@@ -164,6 +220,13 @@ class FeaturesSpec(Spec):
             for what in spec.not_offered():
                 missing.setdefault(what, []).append(name)
         return {what: tuple(names) for what, names in missing.items()}
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """The levels that a forecast gives; empty for other tasks."""
+        if find_task(self.task).form != "forecast":
+            return ()
+        return QUANTILES if self.label.quantiles is None else self.label.quantiles
 
     def label_classes(self) -> tuple[bool | int | str, ...]:
         """The classes in the order of their ids; empty where the label is a number."""

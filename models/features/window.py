@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from models.encoders.windows.encoding import window_port
+from models.encoders.windows.linear import LinearEncoder
+from models.encoders.windows.spec import WindowEncoderSpec
 from models.features.kind import FeatureKind
-from models.features.ports import Encoding, InputSpec
+from models.features.ports import InputSpec
 from models.stresses.windows import WINDOW_STRESSES
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ class WindowSpec(FeatureKind):
         or the mean of train. A gap at the start of a window is filled from its first value; a
         window without values, with the mean.
       scale: `z_score` takes the mean of train from each column and divides by its deviation.
+      encoder: What makes the window's encoding: see models/encoders/windows/.
     """
 
     type: str = "window"
@@ -34,6 +38,7 @@ class WindowSpec(FeatureKind):
     columns: tuple[str, ...] = ()
     fill: Literal["previous", "linear", "mean"] = "previous"
     scale: Literal["z_score", "none"] = "z_score"
+    encoder: WindowEncoderSpec = LinearEncoder()
 
     raw_values = "numbers"
     audit_checks = frozenset()
@@ -62,10 +67,13 @@ class WindowSpec(FeatureKind):
 
     def value_port(self, name: str, learned: Learned) -> InputSpec:
         """A matrix of steps and columns."""
-        shape = (self.steps, len(self.raw_columns(name)))
-        encoding = Encoding("float32", _flatten, "numbers")
-        return InputSpec(name, "window", shape[0] * shape[1], shape=shape, own=encoding)
+        from models.features.windows import read_moments
 
+        columns = len(self.raw_columns(name))
+        offsets, scales = (0.0,) * columns, (1.0,) * columns
+        if self.scale == "z_score":
+            offsets, scales = read_moments(name, learned)
+        return window_port(name, self.steps, self.encoder, offsets, scales)
     def preparation(self, name: str, learned: Learned) -> dict[str, Any]:
         """The raw columns, how they are filled, and their moments."""
         from models.features.windows import read_moments
@@ -80,7 +88,3 @@ class WindowSpec(FeatureKind):
             "mean": mean,
             "deviation": deviation if self.scale == "z_score" else None,
         }
-
-
-def _flatten(port: InputSpec, tensor: Any, keras_module: Any) -> Any:
-    return keras_module.layers.Flatten()(tensor)

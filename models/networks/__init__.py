@@ -8,6 +8,7 @@ from typing import Any
 from models.networks.kind import NetworkKind
 from models.networks.parts import head, joined_features
 from models.networks.ports import InputSpec, OutputSpec
+from models.tasks import find_task
 
 __all__ = ["InputSpec", "OutputSpec", "build_network", "head", "joined_features"]
 
@@ -15,5 +16,7 @@ __all__ = ["InputSpec", "OutputSpec", "build_network", "head", "joined_features"
 def build_network(
     spec: NetworkKind, inputs: Sequence[InputSpec], output: OutputSpec, keras_module: Any
 ) -> Any:
-    """Builds the network that the spec names; see `NetworkKind.build`."""
-    return spec.build(inputs, output, keras_module)
+    """Builds the network that the spec names; see `NetworkKind.build` and `Task.finish`."""
+    task = find_task(output.task)
+    ports = task.ports(inputs, output)
+    return task.finish(spec.build(ports, output, keras_module), ports, output, keras_module)

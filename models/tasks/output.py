@@ -19,6 +19,10 @@ class OutputSpec:
       high: The greatest of it that can be predicted.
       scores: Rising points of it, where `scale` is `quantile`.
       values: The labels at these points.
+      horizon: How many steps a forecast has; 0 for other tasks.
+      quantiles: The rising levels that it gives for each step; the middle one is 0.5.
+      history: The window feature that holds the label's own past; empty where there is none.
+      season: How many steps back of it a forecast starts from; 0 starts from the window's mean.
     """
 
     task: str
@@ -30,3 +34,7 @@ class OutputSpec:
     high: float = 0.0
     scores: tuple[float, ...] = ()
     values: tuple[float, ...] = ()
+    horizon: int = 0
+    quantiles: tuple[float, ...] = ()
+    history: str = ""
+    season: int = 0

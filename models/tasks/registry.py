@@ -15,6 +15,7 @@ _OURS = {
     "binary": "models.tasks.binary:Binary",
     "multiclass": "models.tasks.multiclass:Multiclass",
     "regression": "models.tasks.regression:Regression",
+    "forecast": "models.tasks.forecast:Forecast",
 }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -17,8 +17,8 @@ from models.tasks.output import OutputSpec
 
 Array = np.ndarray[Any, Any]
 
-Form = Literal["binary", "multiclass", "regression"]
-"""What a prediction is: P(second class), a probability a class, or a number."""
+Form = Literal["binary", "multiclass", "regression", "forecast"]
+"""What a prediction is: P(second class), a probability a class, a number, or the next steps."""
 
 TfmaMetric = tuple[str, str, dict[str, Any]]
 """A metric's name here, its class, its arguments."""
@@ -70,7 +70,7 @@ class Task(ABC):
     @property
     def has_classes(self) -> bool:
         """Whether the label is a class; otherwise it is a number."""
-        return self.form != "regression"
+        return self.form in ("binary", "multiclass")
 
     @abstractmethod
     def label_error(self, classes: tuple[Any, ...] | None) -> str | None:
@@ -87,6 +87,18 @@ class Task(ABC):
     @abstractmethod
     def head(self, output: OutputSpec, layers: Any) -> Callable[[Any], Any]:
         """The last layers of a network, in float32 also under mixed precision."""
+
+    def ports(self, inputs: Sequence[Any], output: OutputSpec) -> Sequence[Any]:
+        """The inputs of a network, with what the task asks of their encoders."""
+        del output
+        return inputs
+
+    def finish(
+        self, network: Any, inputs: Sequence[Any], output: OutputSpec, keras_module: Any
+    ) -> Any:
+        """What the task puts behind a network, where the head alone cannot."""
+        del inputs, output, keras_module
+        return network
 
     @abstractmethod
     def loss(self, output: OutputSpec, keras_module: Any) -> Any:

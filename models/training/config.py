@@ -191,7 +191,7 @@ class TrainingSpec(Spec):
     hard_examples: HardExamplesSpec | None = None
     curriculum: CurriculumSpec | None = None
     class_weights: Literal["none", "balanced"] | dict[str, float] = "none"
-    calibration: Literal["none", "temperature"] = "none"
+    calibration: Literal["none", "temperature", "conformal"] = "none"
     refit: bool = False
     mixed_precision: bool = False
     cache: Literal["auto", "memory", "none"] = "auto"
@@ -223,12 +223,13 @@ class TrainerSpec(Spec):
 
     @model_validator(mode="after")
     def _can_be_calibrated(self) -> TrainerSpec:
-        if not find_task(self.problem.task).has_classes and self.training.calibration != "none":
-            raise ValueError("a regression task has no probabilities to calibrate")
-        if not find_task(self.problem.task).has_classes and self.training.loss.is_own:
+        task, calibration = find_task(self.problem.task), self.training.calibration
+        if calibration == "temperature" and not task.has_classes:
+            raise ValueError(f"a {task.form} task has no probabilities to calibrate")
+        if not task.has_classes and self.training.loss.is_own:
             raise ValueError(
                 "training.loss has label smoothing and focal weights for classes only; "
-                "remove it for a regression task"
+                f"remove it for a {task.form} task"
             )
         return self
 

@@ -22,6 +22,7 @@ import tensorflow_transform as tft
 
 from contracts.errors import ModelError
 from models.data.dataset import Split, split_of
+from models.data.folds import Round
 from models.data.labels import class_weights
 from models.tasks import find_task
 from models.training.config import TrainerSpec
@@ -53,7 +54,7 @@ def cross_validate(
     graph: tft.TFTransformOutput,
     train: Mapping[str, Array],
     val: Mapping[str, Array],
-    folds: Array,
+    rounds: Sequence[Round],
     keys: Keys,
 ) -> list[Fold]:
     """Trains and scores once a fold.
@@ -63,7 +64,7 @@ def cross_validate(
       graph: The transform graph.
       train: Transformed train, see `load_columns`.
       val: Transformed val.
-      folds: The fold of each row of train, counted from 0.
+      rounds: Which rows of train are learned from and held out, round by round.
       keys: Reads raw columns of train, for the folds of a teacher: it is fitted anew on the
         rows that a fold leaves.
 
@@ -73,16 +74,18 @@ def cross_validate(
     device = choose_device()
     label = spec.problem.label.name
     kept = split_of("val", val, label)
-    order = np.random.default_rng(spec.seed).permutation(len(folds))
+    order = np.random.default_rng(spec.seed).permutation(len(train[label]))
     found = []
-    for fold in range(int(folds.max()) + 1):
-        rows = {"train": order[folds[order] != fold], "held out": np.flatnonzero(folds == fold)}
+    for number, fold in enumerate(rounds, 1):
+        learned = np.zeros(len(order), bool)
+        learned[fold.train] = True
+        rows = {"train": order[learned[order]], "held out": fold.held}
         parts = {name: split_of(name, _take(train, places), label) for name, places in rows.items()}
         splits = {"train": parts["train"], "val": kept}
         if spec.training.teacher is not None:
             splits["train"] = _taught(spec, graph, splits["train"], rows["train"], keys)
         found.append(_one(spec, graph, splits, parts["held out"], device))
-        _LOG.info("fold %d of %d: %s", fold + 1, folds.max() + 1, found[-1])
+        _LOG.info("fold %d of %d: %s", number, len(rounds), found[-1])
     return found
 
 

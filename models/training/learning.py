@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +12,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from contracts.results.training import OperatingPoint, Refit, TemperatureScaling
+from contracts.results.training import (
+    IntervalScaling,
+    OperatingPoint,
+    Refit,
+    TemperatureScaling,
+)
 from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.transformed import input_specs, output_spec
 from models.networks import build_network
@@ -29,6 +34,7 @@ from models.training.fitting import (
     precision,
     repeat_fit,
 )
+from models.training.interval_widths import calibrate_intervals
 from models.training.operating_point import choose_threshold
 from models.training.smearing import smear
 
@@ -42,13 +48,15 @@ class ValidationOutcome:
 
     Attributes:
       predictions: The network's predictions on val, calibrated where it is.
-      calibration: The temperature; None without calibration.
+      calibration: The temperature; None without one.
+      intervals: How the intervals of a forecast were stretched; empty where they were not.
       point: The operating point; binary only.
     """
 
     predictions: Array
     calibration: TemperatureScaling | None
     point: OperatingPoint | None
+    intervals: list[IntervalScaling] = field(default_factory=list)
 
 
 def fit_network(
@@ -157,14 +165,22 @@ def choose_operating_point(spec: TrainerSpec, network: Any, val: Split) -> Valid
     if spec.training.calibration == "temperature":
         calibration = calibrate(network, ordered_batches(val), val.labels)
     predictions = predict(network, val)
+    intervals: list[IntervalScaling] = []
+    if spec.training.calibration == "conformal":
+        output = output_spec(spec.problem, val.labels)
+        intervals = calibrate_intervals(network, output, predictions, val.labels)
+        predictions = predict(network, val)
     point = None
     if find_task(spec.problem.task).form == "binary":
         point = choose_threshold(val.labels, predictions, spec.costs)
-    return ValidationOutcome(predictions, calibration, point)
+    return ValidationOutcome(predictions, calibration, point, intervals)
 
 
 def predict(network: Any, split: Split) -> Array:
-    """P(second class) `[rows]`, class probabilities `[rows, classes]` or numbers `[rows]`."""
+    """P(second class) `[rows]`, class probabilities `[rows, classes]` or numbers `[rows]`.
+
+    A forecast: all steps of the lowest quantile, then those of the next one.
+    """
 
     @tf.function(reduce_retracing=True)
     def step(matrices: dict[str, tf.Tensor]) -> tf.Tensor:

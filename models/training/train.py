@@ -22,9 +22,10 @@ from contracts.results.training import Diagnosis, TeacherReport, TrainingReport
 from models.data.dataset import Source, Split, expand, load_split, ordered_batches
 from models.data.labels import check_labels, class_weights, constant_guess_loss
 from models.data.raw_table import read_table
+from models.data.seasonal import forecast_facts
 from models.data.targets import file_places
 from models.data.transform_layer import TransformLayer
-from models.data.transformed import output_spec
+from models.data.transformed import input_specs, output_spec
 from models.export.golden_answers import golden_rows, write_answers
 from models.export.saved_model import Serving, export
 from models.tasks import find_task
@@ -33,6 +34,7 @@ from models.training.config import TrainerSpec
 from models.training.diagnosis import diagnose
 from models.training.distribution import Device, join_cluster
 from models.training.fitting import Fit, precision
+from models.training.interval_widths import stretch_intervals
 from models.training.learning import (
     ValidationOutcome,
     choose_operating_point,
@@ -117,8 +119,10 @@ def train(job: Job) -> None:
         )
         if validation.calibration is not None:
             divide_scores(network, validation.calibration.temperature)
+        stretch_intervals(network, validation.intervals)
     threshold = None if validation.point is None else validation.point.threshold
-    serving = Serving(spec.problem, job.schema, source.transform, network, threshold)
+    forecast = forecast_facts(spec.problem, input_specs(spec.problem, job.graph), splits["train"])
+    serving = Serving(spec.problem, job.schema, source.transform, network, threshold, forecast)
     write_answers(job.run_dir / "golden", golden_rows(job.val_files), serving)
     network.save(job.run_dir / NETWORK_FILE)
     sample, _ = next(iter(ordered_batches(splits["val"], packed=True)))
@@ -127,6 +131,7 @@ def train(job: Job) -> None:
         splits["val"].labels, validation.predictions, validation.point
     )
     facts |= {"operating_point": validation.point, "calibration": validation.calibration}
+    facts |= {"intervals": validation.intervals}
     write_result(
         job.run_dir, _report(job, splits, outcome, device, facts | {"val_metrics": metrics})
     )

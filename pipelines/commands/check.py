@@ -176,6 +176,8 @@ def _label(loaded: LoadedConfig, spec: IngestSpec, selection: Selection) -> str:
     config = loaded.config
     name = config.label.name
     place = f"{spec.where}, label {name}; {selection.sources[0].path}"
+    if config.label.steps is not None:
+        return f"{name}: lists of {config.label.steps} numbers"
     values = distinct_values(name, spec, selection)
     if values is None:
         if not find_task(config.task).has_classes:

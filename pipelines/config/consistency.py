@@ -39,6 +39,7 @@ def consistency_errors(config: KelpConfig) -> list[KeyProblem]:
         _slices,
         _main_metric,
         _without_classes,
+        _forecasts,
         _stresses,
         _resampling,
         _variants,
@@ -180,20 +181,42 @@ def _without_classes(config: KelpConfig) -> Iterator[KeyProblem]:
         )
     if find_task(config.task).has_classes:
         return
+    form = find_task(config.task).form
     asked: tuple[tuple[tuple[str, ...], bool], ...] = (
         (("evaluation", "fairness", "sensitive"), bool(evaluation.fairness.sensitive)),
         (("evaluation", "calibration", "max_error"), evaluation.calibration.max_error is not None),
-        (("training", "calibration"), config.training.calibration != "none"),
+        (("training", "calibration"), config.training.calibration == "temperature"),
     )
     for path, is_asked in asked:
         if is_asked:
             yield KeyProblem(
                 path,
-                f"{'.'.join(path[:-1])} speaks of classes, and a regression has none",
+                f"{'.'.join(path[:-1])} speaks of classes, and a {form} has none",
                 expected="this key for a binary or multiclass task only",
                 received=f"task: {config.task}",
                 fix="remove the key",
             )
+
+
+def _forecasts(config: KelpConfig) -> Iterator[KeyProblem]:
+    """What a forecast alone takes, and what it does not."""
+    is_forecast = find_task(config.task).form == "forecast"
+    if config.training.calibration == "conformal" and not is_forecast:
+        yield KeyProblem(
+            ("training", "calibration"),
+            f"conformal widens the intervals of forecasts, and a {config.task} task has none",
+            expected="none, or temperature for classes",
+            received="'conformal'",
+        )
+    members = getattr(config.network, "members", 1)
+    if is_forecast and members > 1:
+        yield KeyProblem(
+            ("network", "members"),
+            "a forecast is made by one network",
+            expected="1",
+            received=str(members),
+            fix="remove the key",
+        )
 
 
 def _variants(config: KelpConfig) -> Iterator[KeyProblem]:
@@ -224,6 +247,14 @@ def _variants(config: KelpConfig) -> Iterator[KeyProblem]:
 
 
 def _resampling(config: KelpConfig) -> Iterator[KeyProblem]:
+    evaluation = config.evaluation
+    if (evaluation.resample == "blocks") != (evaluation.block is not None):
+        yield KeyProblem(
+            ("evaluation", "resample"),
+            "blocks of time need a column and a length, and nothing else does",
+            expected="resample: blocks with block: {column: ..., length: ...}, or neither",
+            received=f"resample: {evaluation.resample}",
+        )
     if config.evaluation.resample == "keys" and config.data.split.by != "key":
         yield KeyProblem(
             ("evaluation", "resample"),

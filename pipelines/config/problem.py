@@ -148,6 +148,7 @@ class KelpConfig(Spec):
             *data.split.columns,
             *sliced,
             *sensitive,
+            *self.cluster_columns(),
             *data.keep,
         )
         return tuple(dict.fromkeys(names))
@@ -190,6 +191,7 @@ class KelpConfig(Spec):
             confidence=evaluation.confidence,
             seed=self.seed,
             cluster_columns=self.cluster_columns(),
+            block_length=evaluation.block_length,
             sample_rows=evaluation.sample_rows,
         )
 
@@ -214,7 +216,10 @@ class KelpConfig(Spec):
         return VariantsSpec(variants=self.variants).resolved()
 
     def cluster_columns(self) -> tuple[str, ...]:
-        """The columns whose equal values the bootstrap draws together, such as the day."""
+        """The columns by whose values the bootstrap draws rows together, such as the day."""
+        evaluation = self.evaluation
+        if evaluation.block_length is not None and evaluation.block is not None:
+            return (evaluation.block.column,)
         return self.data.split.columns if self.evaluation.resample == "keys" else ()
 
     def cross_validation(self, folds: int) -> CrossValidationSpec:

@@ -20,7 +20,7 @@ from contracts.errors import ConfigError
 
 Array = np.ndarray[Any, Any]
 
-COLUMNS = ("probabilities", "predictions", "classes", "decisions", "scores")
+COLUMNS = ("probabilities", "predictions", "quantiles", "classes", "decisions", "scores")
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
@@ -30,7 +30,9 @@ def answer_table(answers: Mapping[str, Array]) -> pa.Table:
 
 
 def _column(values: Array) -> pa.Array:
-    if values.ndim == 2:
+    if values.ndim > 1:
+        # Of quantiles, all levels of the first step come before those of the next one.
+        values = values.reshape(len(values), -1)
         starts = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
         return pa.ListArray.from_arrays(pa.array(starts), pa.array(values.ravel()))
     if values.dtype.kind in "OSU":

@@ -10,7 +10,12 @@ from contracts.results.summary import BaselineMetrics, ModelCost
 from report.sources import Sources
 from report.view import Leader, Part, Tone
 
-_NAMES = {"majority": "Constant guess", "linear": "Linear model", "trees": "Trees"}
+_NAMES = {
+    "majority": "Constant guess",
+    "linear": "Linear model",
+    "trees": "Trees",
+    "last_value": "Last value",
+}
 _NOTES = {
     "majority": "alike for every row",
     "linear": "logistic or ridge",
@@ -75,7 +80,7 @@ def _predecessor(sources: Sources, evidence: Evidence) -> Iterator[Leader]:
 def _baseline(entry: BaselineEvidence, model: BaselineModel | None) -> Leader:
     verdict, tone = judge_difference(entry.difference)
     return Leader(
-        name=_NAMES.get(entry.name, entry.name),
+        name=_NAMES.get(entry.name, entry.name.replace("_", " ").capitalize()),
         note=_NOTES.get(entry.name, "baseline model"),
         metric=entry.metric,
         difference=entry.difference,

@@ -85,7 +85,10 @@ def known_means(lists: Floats) -> Floats:
 
 
 def labels_of(table: pa.Table, problem: FeaturesSpec) -> Array:
-    """The label as class ids (int64, unknown is -1), or as numbers (float64, unknown is NaN)."""
+    """The label as class ids (int64, unknown is -1), or as numbers (float64, unknown is NaN).
+
+    Of a label that is a list, such as a forecast's, it is the mean of the list.
+    """
     column = table[problem.label.name]
     if not find_task(problem.task).has_classes:
         return numbers_of(column)

@@ -33,6 +33,7 @@ _MEASURES = {
     "binary": "area under the ROC curve",
     "multiclass": "area under the ROC curve of the class predicted worst",
     "regression": "share of variance",
+    "forecast": "share of variance",
 }
 
 

@@ -45,6 +45,8 @@ def write_artifact(
         label=problem.label.name,
         classes=served_classes(problem, opened.schema),
         threshold=artifacts.threshold,
+        quantiles=problem.quantiles,
+        horizon=problem.label.steps or 0,
         inputs=tuple(signature.inputs),
         output=signature.output,
         preparation=preparation,

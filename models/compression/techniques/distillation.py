@@ -103,10 +103,13 @@ def _with_answers(split: Split, teacher: Any) -> Split:
 
 
 def _taught(split: Split, batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Puts the teacher's answer beside each label: `[batch, 1 + outputs]`."""
+    """Puts the teacher's answer beside each label: `[batch, 1 + outputs]`.
+
+    The label of a forecast has a column for each step.
+    """
 
     def add(matrices: Any, label: tf.Tensor, *weight: tf.Tensor) -> tuple[Any, ...]:
-        column = tf.reshape(tf.cast(label, tf.float32), [-1, 1])
+        column = tf.cast(tf.expand_dims(label, 1) if label.shape.rank == 1 else label, tf.float32)
         both = tf.concat([column, split.targets(matrices)], axis=1)
         return split.features(matrices), both, *weight
 
@@ -124,8 +127,13 @@ class DistillationLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Gives a loss per row; `y_true` has the label and then the teacher's answer."""
-        label, taught = y_true[:, :1], y_true[:, 1:]
+        columns = self._output.horizon or 1
+        label, taught = y_true[:, :columns], y_true[:, columns:]
         temperature, alpha = self._spec.temperature, self._spec.alpha
+        if self._task == "forecast":
+            hard = find_task(self._output.task).loss(self._output, keras)(label, y_pred)
+            soft = tf.reduce_mean(tf.abs(taught - y_pred), axis=1) / self._output.deviation
+            return alpha * hard + (1 - alpha) * soft
         if self._task == "regression":
             hard = tf.square(learned_error(self._output, label, y_pred))
             soft = tf.square(learned_error(self._output, taught, y_pred))

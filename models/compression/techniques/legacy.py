@@ -181,7 +181,8 @@ def _learned(split: Split, batches: tf.data.Dataset) -> tf.data.Dataset:
 
     def unpack(matrices: Any, label: tf.Tensor, *weight: tf.Tensor) -> tuple[Any, ...]:
         # A loss would pair `[n]` with `[n, 1]` as a matrix.
-        learned = split.targets(matrices) if split.has_targets else tf.reshape(label, [-1, 1])
+        column = tf.expand_dims(label, 1) if label.shape.rank == 1 else label
+        learned = split.targets(matrices) if split.has_targets else column
         return split.features(matrices), learned, *weight
 
     return batches.map(unpack)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import ConfigError
-from models.data.folds import key_folds, row_folds, time_folds
+from models.data.folds import key_folds, rolling_rounds, row_folds, time_folds
 from models.training.cross_validation import summarise
 
 
@@ -60,6 +60,15 @@ def test_time_is_cut_into_stretches():
     edges = [(days[dealt == fold].min(), days[dealt == fold].max()) for fold in range(4)]
     assert all(before[1] < after[0] for before, after in pairwise(edges))
     np.testing.assert_array_equal(dealt, time_folds(pa.chunked_array([days]), 4))
+
+
+def test_the_origin_rolls_and_leaves_a_gap():
+    days = np.random.default_rng(0).permutation(100)
+    rounds = rolling_rounds(pa.chunked_array([days]), 4, gap=5)
+    assert [len(part.held) for part in rounds] == [20, 20, 20, 20]
+    for part in rounds:
+        assert days[part.train].max() == days[part.held].min() - 6
+    assert sorted(np.concatenate([days[part.held] for part in rounds])) == list(range(20, 100))
 
 
 @pytest.mark.parametrize(

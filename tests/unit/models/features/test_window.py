@@ -21,6 +21,8 @@ from contracts.errors import DataError
 from models.data.raw_table import TableDecoder
 from models.data.representation import dense_schema, parse_rows, raw_input_specs
 from models.data.row_keys import hash_rows
+from models.encoders.windows.encoding import window_port
+from models.encoders.windows.linear import LinearEncoder
 from models.export.loaded_model import load_model
 from models.export.saved_model import Serving, export, from_serving_columns, to_serving_columns
 from models.features.spec import FeaturesSpec
@@ -161,8 +163,7 @@ class _Transform(tf.Module):
 def test_a_saved_model_takes_a_list_a_row(tmp_path):
     import keras
 
-    encoding = PROBLEM.features["load"].value_port("load", None).own
-    ports = [InputSpec("load", "window", 3, shape=(3, 1), own=encoding), InputSpec("a", "dense", 1)]
+    ports = [window_port("load", 3, LinearEncoder()), InputSpec("a", "dense", 1)]
     output = OutputSpec("regression", mean=0.0, deviation=1.0)
     network = build_network(MlpSpec(units=(4,), batch_norm=False), ports, output, keras)
     sample = {"load": tf.zeros([2, 3, 1]), "a": tf.zeros([2, 1])}

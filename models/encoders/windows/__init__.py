@@ -1,0 +1,1 @@
+"""Encoders of windows of a time series: one module each, named by `encoder.kind`."""

@@ -1,0 +1,44 @@
+"""Recurrent networks over patches of the window: LSTM and GRU."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from models.encoders.windows.encoder import WindowEncoder, patches
+
+
+class _Recurrent(WindowEncoder):
+    """What both have in common.
+
+    Attributes:
+      units: The width of the state, which is the encoding.
+      patch: How many steps of the window one step of the network takes. The loop over them is
+        unrolled: converters and devices know no loops.
+    """
+
+    units: int = Field(64, ge=1, le=2048)
+    patch: int = Field(8, ge=1)
+
+
+class LstmEncoder(_Recurrent):
+    """A long short-term memory."""
+
+    kind: Literal["lstm"] = "lstm"
+
+    def encode(self, window: Any, keras_module: Any) -> Any:
+        """The last state."""
+        sequence = patches(window, self.patch, keras_module)
+        return keras_module.layers.LSTM(self.units, unroll=True)(sequence)
+
+
+class GruEncoder(_Recurrent):
+    """A gated recurrent unit."""
+
+    kind: Literal["gru"] = "gru"
+
+    def encode(self, window: Any, keras_module: Any) -> Any:
+        """The last state."""
+        sequence = patches(window, self.patch, keras_module)
+        return keras_module.layers.GRU(self.units, unroll=True)(sequence)

@@ -1,0 +1,66 @@
+"""Baseline models of forecasts, on a series that a season explains."""
+
+import numpy as np
+import pytest
+
+from components.baseline_models.estimators import Problem, Rows
+from components.baseline_models.every import estimators_of
+from models.encoders.windows.encoding import window_port
+from models.encoders.windows.linear import LinearEncoder
+
+STEPS, HORIZON, SEASON = 56, 4, 8
+
+
+@pytest.fixture(scope="module")
+def problem():
+    ports = [
+        window_port("past", STEPS, LinearEncoder(), (10.0,), (2.0,)),
+        window_port("known", HORIZON, LinearEncoder()),
+    ]
+    return Problem("forecast", 0, ports, 1, ports[0], SEASON, HORIZON)
+
+
+@pytest.fixture(scope="module")
+def splits():
+    generator = np.random.default_rng(0)
+    steps = np.arange(1200)
+    weather = generator.normal(0, 1, len(steps))
+    series = 10 + 3 * np.sin(2 * np.pi * steps / SEASON) + weather
+    starts = np.arange(STEPS, len(steps) - HORIZON)
+
+    def rows(part):
+        past = (series[part[:, None] + np.arange(-STEPS, 0)] - 10.0) / 2.0
+        ahead = part[:, None] + np.arange(HORIZON)
+        columns = {"past": past[:, :, None], "known": weather[ahead][:, :, None]}
+        return Rows({k: v.astype(np.float32) for k, v in columns.items()}, series[ahead])
+
+    train, val, test = np.split(starts, [800, 950])
+    return {"train": rows(train), "val": rows(val), "test": rows(test)}
+
+
+@pytest.fixture(scope="module")
+def errors(problem, splits):
+    labels = splits["test"].labels
+    return {
+        name: float(np.abs(fit(problem, splits).scores["test"] - labels).mean())
+        for name, fit in estimators_of(problem).items()
+    }
+
+
+def test_naive_forecasts_repeat_the_season(problem, splits):
+    fits = estimators_of(problem)
+    assert list(fits) == [
+        "majority", "last_value", "seasonal_naive_8", "seasonal_naive_56", "linear", "trees",
+    ]  # fmt: skip
+    past = splits["test"].columns["past"][:, :, 0] * 2 + 10
+    again = fits["seasonal_naive_8"](problem, splits).scores["test"]
+    np.testing.assert_allclose(again, past[:, -SEASON : -SEASON + HORIZON], rtol=1e-5)
+    last = fits["last_value"](problem, splits).scores["test"]
+    np.testing.assert_allclose(last, np.repeat(past[:, -1:], HORIZON, axis=1), rtol=1e-5)
+
+
+def test_what_is_known_ahead_is_used(errors):
+    # Season and known column explain all; the season before alone has the noise of two days.
+    assert errors["seasonal_naive_8"] < errors["majority"]
+    assert errors["linear"] < 0.2
+    assert errors["trees"] < 0.7 * errors["seasonal_naive_8"]

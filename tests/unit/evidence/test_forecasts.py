@@ -1,0 +1,72 @@
+"""The metrics of forecasts, against their definitions, and what is not measured."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from contracts.errors import ConfigError
+from contracts.forecasts import flat_quantiles, forecast_answers
+from contracts.results.forecast import ForecastFacts
+from evidence.clusters import clusters_of
+from evidence.groups import whole
+from evidence.measures import Outcome, values
+from evidence.prediction_table import PredictionTable, read_predictions, write_predictions
+
+LEVELS = (0.1, 0.5, 0.9)
+FACTS = ForecastFacts(quantiles=LEVELS, seasonal_error=2.0)
+LABELS = np.array([[1.0, 2.0], [3.0, 5.0]])
+# By row: both steps of 0.1, of 0.5, of 0.9.
+SCORES = np.array([[0.0, 1.0, 1.0, 3.0, 2.0, 4.0], [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]])
+
+
+def value(metric, scores=SCORES, facts=FACTS):
+    outcome = Outcome("forecast", LABELS, scores, None, facts)
+    return float(values(metric, outcome, whole(2))[0])
+
+
+def test_each_metric_is_what_its_definition_says():
+    errors = np.array([[0.0, 1.0], [2.0, 4.0]])
+    assert value("mae") == pytest.approx(errors.mean())
+    assert value("rmse") == pytest.approx(np.sqrt((errors**2).mean()))
+    assert value("mase") == pytest.approx(errors.mean() / 2.0)
+    assert value("smape") == pytest.approx(np.mean([0, 2 / 5, 4 / 4, 8 / 6]))
+    # Two of four values lie within the outermost levels.
+    assert value("coverage") == pytest.approx(0.5)
+    pinball = 0.0
+    for place, level in enumerate(LEVELS):
+        error = LABELS - SCORES[:, 2 * place : 2 * place + 2]
+        pinball += np.maximum(level * error, (level - 1) * error).sum() / 3
+    assert value("weighted_quantile_loss") == pytest.approx(2 * pinball / LABELS.sum())
+
+
+@pytest.mark.parametrize("metric", ["coverage", "weighted_quantile_loss"])
+def test_points_alone_have_no_quantiles_to_measure(metric):
+    points = SCORES[:, 2:4]
+    assert np.isnan(value(metric, points))
+    assert value("mae", points) == value("mae")
+    assert np.isnan(value("mase", points, ForecastFacts(quantiles=LEVELS)))
+
+
+def test_forecasts_are_read_back_as_they_were_written(tmp_path):
+    keys = pa.table({"day": [0, 1]})
+    table = PredictionTable("forecast", (), {}, LABELS, keys, {"candidate": SCORES}, forecast=FACTS)
+    write_predictions(tmp_path, table)
+    again = read_predictions(tmp_path)
+    np.testing.assert_array_equal(again.labels, LABELS)
+    np.testing.assert_array_equal(again.scores["candidate"], SCORES)
+    assert again.forecast == FACTS
+
+
+def test_what_a_client_sees_goes_back_to_what_the_network_gave():
+    answers = forecast_answers(SCORES, horizon=2)
+    np.testing.assert_array_equal(answers["predictions"], SCORES[:, 2:4])
+    assert answers["quantiles"].shape == (2, 2, 3)
+    np.testing.assert_array_equal(answers["quantiles"][0, 1], [1.0, 3.0, 4.0])
+    np.testing.assert_array_equal(flat_quantiles(answers["quantiles"]), SCORES)
+
+
+def test_blocks_of_time_are_drawn_together():
+    keys = pa.table({"day": [100, 101, 107, 108, 120], "name": list("abcde")})
+    np.testing.assert_array_equal(clusters_of(keys, ["day"], 8.0), [0, 0, 0, 1, 2])
+    with pytest.raises(ConfigError, match="no number that blocks of time"):
+        clusters_of(keys, ["name"], 8.0)
