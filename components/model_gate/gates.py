@@ -29,7 +29,7 @@ def judge(evidence: Evidence, record: Metrics, spec: EvaluationSpec) -> list[Gat
 
     Args:
       evidence: Metrics with intervals, slices, baselines, stresses.
-      record: TFMA's metrics of the whole of test: the values of record.
+      record: TFMA's metrics of the whole of test: the values of record where it has them.
       spec: The bounds.
     """
     gates = [
@@ -64,9 +64,11 @@ def _nothing_asked() -> Gate:
 
 def _bounds(evidence: Evidence, record: Metrics, spec: EvaluationSpec) -> Iterator[Gate]:
     for metric, bound in spec.bounds.items():
+        # Some metrics, such as the coverage of an interval, are none of TFMA's.
+        value = record.get(metric, evidence.interval_of(metric).value)
         for limit, sign, words in ((bound.min, 1, "at least"), (bound.max, -1, "at most")):
             if limit is not None:
-                yield _bound(evidence, metric, record.get(metric), limit, sign, words)
+                yield _bound(evidence, metric, value, limit, sign, words)
 
 
 def _bound(

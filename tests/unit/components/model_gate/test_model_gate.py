@@ -120,6 +120,13 @@ def test_a_metric_that_could_not_be_computed_blocks() -> None:
     assert "f1 could not be computed" in _one(gates, "bound", "block").reason
 
 
+def test_a_bound_on_a_metric_that_tfma_lacks_is_checked_against_the_evidence() -> None:
+    metrics = {**EVIDENCE["metrics"], "coverage": {"candidate": _interval(0.79)}}
+    gates = _judge({"bounds": {"coverage": {"min": 0.75, "max": 0.85}}}, metrics=metrics)
+    assert [gate.value for gate in gates if gate.gate == "bound"] == [0.79, 0.79]
+    assert is_blessed(gates)
+
+
 def test_a_loss_has_its_direction() -> None:
     gates = _judge({"change": {"roc_auc": {"max_loss": 0.005}, "log_loss": {"max_loss": 0.005}}})
     blocked = [gate for gate in gates if gate.outcome == "block"]

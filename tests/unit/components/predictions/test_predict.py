@@ -105,6 +105,7 @@ class _Listener:
     """A model whose score of a row is its id."""
 
     threshold = 0.5
+    forecast = None
 
     def __init__(self, *_: object) -> None:
         pass
