@@ -74,6 +74,7 @@ class WindowSpec(FeatureKind):
         if self.scale == "z_score":
             offsets, scales = read_moments(name, learned)
         return window_port(name, self.steps, self.encoder, offsets, scales)
+
     def preparation(self, name: str, learned: Learned) -> dict[str, Any]:
         """The raw columns, how they are filled, and their moments."""
         from models.features.windows import read_moments
