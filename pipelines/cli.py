@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from contracts.errors import ConfigError, KelpError
+from contracts.spared_imports import spare_imports
 from pipelines.commands.beam import beam
 from pipelines.commands.data import data
 from pipelines.commands.kubeflow import kubeflow
@@ -358,6 +359,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
       0 for success, 1 for an error, 2 for a wrong config or argument, 130 after Ctrl-C.
     """
+    spare_imports()
     try:
         return int(cli.main(arguments, prog_name="kelp", standalone_mode=False) or 0)
     except KelpError as error:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from contracts.spared_imports import spare_imports
 from serving.config import ServingSpec
 from serving.logs import log_as_json
 from serving.server import Worker, quiet_libraries, run_worker
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     spec = ServingSpec.model_validate_json(sys.stdin.read())
     log_as_json()
     quiet_libraries()
+    spare_imports()
     listening = socket.socket(fileno=int(descriptor))
     # It must not answer for models that it has not loaded yet where another one has.
     worker = Worker(

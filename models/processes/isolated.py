@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import KelpError, ModelError, error_from_json
+from contracts.spared_imports import spare_imports
 from models.processes.child_process import module_command, safe_path
 from models.processes.lifetime import PARENT_VARIABLE, end_with_parent, end_with_starter
 from models.user_code import explain_user_error
@@ -34,7 +35,13 @@ from models.user_code import explain_user_error
 _FAILED = 3
 _TAIL_LINES = 3
 # What a job imports first; none of it starts a thread of TensorFlow's, or a fork would hang.
-_IMPORTED = ("tensorflow", "keras", "tensorflow_transform", "tfx_bsl.public.tfxio")
+_IMPORTED = (
+    "models.processes.fork_server",
+    "tensorflow",
+    "keras",
+    "tensorflow_transform",
+    "tfx_bsl.public.tfxio",
+)
 
 
 def call(
@@ -226,4 +233,5 @@ def main(arguments: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     end_with_starter()
+    spare_imports()
     sys.exit(main(sys.argv[1:]))

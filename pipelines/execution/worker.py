@@ -33,7 +33,7 @@ from pipelines.execution.failures import explain_failure
 # How long a component may take to clean up after itself before its process is killed.
 GRACE_S = 3.0
 _EXIT_S = 10.0
-_PRELOADED = ("pipelines.graph",)
+_PRELOADED = ("models.processes.fork_server", "pipelines.graph")
 
 
 @dataclass(frozen=True)
