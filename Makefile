@@ -6,8 +6,9 @@ CONFIG ?= configs/flights.yaml
 # The data that `kelp data` can write, and that of CONFIG.
 EXAMPLES := flights digits reviews electricity
 EXAMPLE := $(basename $(notdir $(CONFIG)))
-# Test workers: a file of tests stays on one, and the longest files begin.
-WORKERS ?= $(shell n=$$(nproc); echo $$(( n < 4 ? n : 4 )))
+# Test workers: a file of tests stays on one, and the longest files begin. One more than there
+# are cores, since tests wait for servers and for processes that they have ended.
+WORKERS ?= $(shell n=$$(nproc); echo $$(( n < 4 ? n + 1 : 4 )))
 PYTEST = -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 PACKAGES := pipelines components evidence report models serving contracts examples
 

@@ -1,11 +1,18 @@
-"""One object store for all tests of a process, made when the first of them asks."""
+"""One object store for all tests of a process, and one fork server."""
 
 from contracts.spared_imports import spare_imports
+from models.processes import isolated
+from pipelines.execution import worker
 from tests.fixtures.object_store import bucket, object_store
 
 __all__ = ["bucket", "object_store"]
 
 
 def pytest_configure() -> None:
-    """The processes of the tests import what those of Kelp import."""
+    """The processes of the tests import what those of Kelp import.
+
+    Python has one fork server for a process, whose imports the first who starts it chooses:
+    here, other than in a run, both nodes and conversions may.
+    """
     spare_imports()
+    isolated._IMPORTED = worker._PRELOADED = (*worker._PRELOADED, *isolated._IMPORTED)

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.decoys import write_decoys
+from tests.fixtures.forked import fork_server
 
 REPOSITORY = Path(__file__).parents[2]
 KELP = str(Path(sys.executable).with_name("kelp"))
@@ -105,6 +106,10 @@ class Workplace:
         return done.stdout
 
     def kelp(self, *arguments: str, traced: bool = False) -> subprocess.CompletedProcess[str]:
+        """Runs a command: the traced one as a user starts it, others without the imports."""
+        if not traced:
+            started = fork_server().start(arguments, self.folder, self.environment())
+            return started.wait(600)
         return subprocess.run(
             [KELP, *arguments],
             cwd=self.folder,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import Workplace, make_workplace
+from tests.fixtures.forked import fork_server
 
 KILLED = "Trainer"
 FEATURES = (
@@ -115,7 +117,7 @@ def run_pipeline(workplace: Workplace, granularity: str) -> subprocess.Completed
     scratch = workplace.folder / "tmp"
     scratch.mkdir()
     return subprocess.run(
-        [sys.executable, "-c", RUN, "p.yaml", str(workplace.folder / "kfp")],
+        [write_image(workplace.folder / "image"), "-c", RUN, "p.yaml", workplace.folder / "kfp"],
         cwd=workplace.folder,
         env={**workplace.environment(), "TMPDIR": str(scratch)},
         capture_output=True,
@@ -123,6 +125,16 @@ def run_pipeline(workplace: Workplace, granularity: str) -> subprocess.Completed
         timeout=900,
         check=False,
     )
+
+
+def write_image(folder: Path) -> Path:
+    """Gives a Python with the installed packages, and with a `kelp` that does not import them."""
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").symlink_to(sys.executable)
+    (folder / "lib").symlink_to(Path(sys.prefix, "lib"))
+    shutil.copy(Path(sys.prefix, "pyvenv.cfg"), folder)
+    fork_server().write_stand_in(folder / "bin" / "kelp")
+    return folder / "bin" / "python"
 
 
 def test_one_task_a_node_gives_the_local_runs_figures(results: dict[str, Workplace]) -> None:

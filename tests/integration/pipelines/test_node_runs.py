@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines import cli
+from tests.fixtures.forked import fork_server
 from tests.fixtures.small_problem import write_problem
 
 # Dies where its work is done and nothing of it is recorded yet.
@@ -45,9 +45,9 @@ class Run:
         return content
 
     def kill(self) -> None:
-        command = [sys.executable, "-c", _KILLED, str(self.config)]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=120)
-        assert done.returncode == -9, done.stderr
+        words = [str(self.config)]
+        killed = fork_server().start(words, self.root, os.environ, code=_KILLED).wait(120)
+        assert killed.returncode == -9, killed.stderr
 
 
 @pytest.fixture
