@@ -173,6 +173,7 @@ def replay_config(recording: Recording, root: Path) -> LoadedConfig:
     content = recording.config.model_dump(mode="json", by_alias=True)
     content["runs"] = str(root)
     content["push"]["root"] = str(root / "serving_models")
+    content["push"]["artifacts"] = str(root / "artifacts")
     content["tracking"]["enabled"] = False
     content["metadata"] = MetadataSpec().model_dump()
     frozen = recording.folder / SCHEMA_FILE

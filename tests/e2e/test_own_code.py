@@ -116,6 +116,12 @@ def test_an_own_format_is_judged_and_pushed_as_ours_are(
     )
 
 
+def test_a_replay_comes_to_the_same_metrics(folder: Path, first_run: Path) -> None:
+    before = sorted((folder / "serving_models").glob("*/*"))
+    assert "metrics reproduced to 1e-06" in Workplace(folder).printed("replay", str(first_run))
+    assert sorted((folder / "serving_models").glob("*/*")) == before
+
+
 def test_a_mistake_is_reported_with_the_users_own_line(folder: Path) -> None:
     logs = folder / "my_project" / "logs.py"
     logs.write_text(logs.read_text().replace("tf.maximum(", "tf.greatest("))

@@ -132,7 +132,8 @@ def test_a_replay_writes_apart_and_is_not_tracked(folder: Path, tmp_path: Path) 
     loaded = replay_config(read_recording(folder), tmp_path / "apart")
     config = loaded.config
     assert config.runs == str(tmp_path / "apart")
-    assert Path(config.push.root).is_relative_to(tmp_path / "apart")
+    for place in (config.push.root, config.push.artifacts):
+        assert Path(place).is_relative_to(tmp_path / "apart")
     assert not config.tracking.enabled
     assert config.seed == 5
     assert loaded.frozen_schema is None
