@@ -53,11 +53,6 @@ class Recording:
     config: KelpConfig
     machine: dict[str, Any]
 
-    @property
-    def metrics(self) -> Metrics:
-        """The candidate's metrics of record on the whole of test."""
-        return {} if self.summary.candidate is None else self.summary.candidate.metrics
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -239,12 +234,18 @@ def replay(folder: Path, console: Console) -> int:
     status = local.run(replay_config(recording, root), use_cache=False)
     if status:
         return status
-    again = read_recording(root / recording.config.name / LATEST)
-    compared = compare(recording.metrics, again.metrics)
+    # Its summary alone: its own copy of the user's code must not come beside the recorded one.
+    again = read_result(root / recording.config.name / LATEST, Summary)
+    compared = compare(_metrics(recording.summary), _metrics(again))
     if not compared:
         raise KelpError("neither run has a metric to compare", where=str(folder))
     render(compared, console, folder.name)
     return 0 if all(comparison.agrees for comparison in compared) else 1
+
+
+def _metrics(summary: Summary) -> Metrics:
+    """The candidate's metrics of record on the whole of test."""
+    return {} if summary.candidate is None else summary.candidate.metrics
 
 
 def _new_root(folder: Path) -> Path:
