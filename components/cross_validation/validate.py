@@ -14,7 +14,6 @@ from components.cross_validation.config import CrossValidationSpec
 from components.row_sample import drawn_flags, read_drawn, sample_of, sampled_rows
 from contracts.results.evidence import FoldMetrics
 from models.data.dataset import Source, load_columns
-from models.data.fold_rule import FoldRule
 from models.data.folds import Round, deal_folds, rolling_rounds, rounds_of
 from models.data.labels import check_labels
 from models.data.transform_layer import TransformLayer
@@ -69,7 +68,6 @@ def validate(
     def keys(names: Sequence[str]) -> pa.Table:
         return read_drawn(files["train"], schema, samples["train"], names)
 
-    by = "row" if spec.split.by == "column" else spec.split.by
     rounds = _rounds(spec, labels, keys)
     fits = cross_validate(spec.trainer, graph, columns["train"], columns["val"], rounds, keys)
     mean, deviation = summarise([fit.metrics for fit in fits])
@@ -79,7 +77,7 @@ def validate(
         deviation=deviation,
         rows=len(labels),
         k=spec.folds,
-        by=by,
+        by=spec.split.fold_rule().by,
         fits=[{k: value for k, value in asdict(fit).items() if k != "metrics"} for fit in fits],
         caveat=_CAVEAT + (_ROLLING if spec.split.by == "time" else ""),
         seed=spec.trainer.seed,
@@ -101,7 +99,6 @@ def _rounds(
     if spec.split.by == "time":
         moments = keys(spec.split.columns)[0]
         return rolling_rounds(moments, spec.folds, problem.label.steps or 0)
-    by = "row" if spec.split.by == "column" else spec.split.by
-    rule = FoldRule(by=by, columns=spec.split.columns)
+    rule = spec.split.fold_rule()
     ids = labels if find_task(problem.task).has_classes else np.zeros(len(labels))
     return rounds_of(deal_folds(rule, ids, keys, spec.folds, spec.trainer.seed))

@@ -13,6 +13,7 @@ from components.example_gen.series.spec import SeriesSpec
 from contracts.spec import Spec
 from contracts.storage.location import Place
 from models.data.dates import ISO, check_form
+from models.data.fold_rule import FoldRule
 from models.features.spec import Task
 
 SPLITS = ("train", "val", "test")
@@ -59,6 +60,12 @@ class SplitSpec(Spec):
         if self.by in ("row", "stratified") and self.columns:
             raise ValueError(f"split.by is {self.by!r}, which takes no split.columns")
         return self
+
+    def fold_rule(self) -> FoldRule:
+        """What folds of train keep together; where a column names the split, rows stand alone."""
+        if self.by == "column":
+            return FoldRule()
+        return FoldRule(by=self.by, columns=self.columns)
 
 
 class DateSpec(Spec):

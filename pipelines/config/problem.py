@@ -33,7 +33,6 @@ from contracts.yaml import KeyPath, dotted
 from evidence.config import EvaluationSpec
 from models.compression.formats.table import own_format_code
 from models.compression.spec import NamedVariant, VariantSpec, VariantsSpec
-from models.data.fold_rule import FoldRule
 from models.features.registry import FeatureSpec
 from models.features.spec import FeaturesSpec, LabelSpec, Task
 from models.networks.spec import MlpSpec, NetworkSpec, PythonSpec
@@ -162,7 +161,7 @@ class KelpConfig(Spec):
             network=self.network,
             training=self.training,
             costs=self.evaluation.costs,
-            fold_rule=FoldRule(by=self.data.split.by, columns=self.data.split.columns),
+            fold_rule=self.data.split.fold_rule(),
         )
 
     def baseline_models(self) -> BaselineFitSpec:

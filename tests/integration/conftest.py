@@ -17,12 +17,15 @@ def shared_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def worlds(shared_folder):
-    """By case: a problem on disk, as tests/fixtures/toy_world.py has them, or digits."""
+    """By case: a problem on disk, as tests/fixtures/toy_world.py has them, digits or texts."""
+    from tests.fixtures.text_world import TextWorld
     from tests.fixtures.toy_variants import Digits
     from tests.fixtures.toy_world import World
 
+    own = {"digits": Digits, "texts": TextWorld}
+
     def make(case):
-        build = Digits if case == "digits" else functools.partial(World, case)
+        build = own.get(case, functools.partial(World, case))
         return build_once(shared_folder / case, build)
 
     return functools.cache(make)

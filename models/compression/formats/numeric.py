@@ -97,6 +97,31 @@ def _one_hot_layer(network: Any, entry: Any) -> Any:
     return readers[0] if alone else None
 
 
+def without_loops(network: Any) -> Any:
+    """The network with its recurrent layers unrolled, step by step.
+
+    The TFLite converter cannot turn their loops into built-in operators: the lists that these
+    write to have a size that is not known.
+    """
+    import keras
+
+    kinds = (keras.layers.GRU, keras.layers.LSTM, keras.layers.SimpleRNN)
+
+    def is_loop(layer: Any) -> bool:
+        return isinstance(layer, kinds) and not layer.unroll
+
+    if not any(map(is_loop, network.layers)):
+        return network
+
+    def copy(layer: Any) -> Any:
+        more = {"unroll": True} if is_loop(layer) else {}
+        return type(layer).from_config({**layer.get_config(), **more})
+
+    plain = keras.models.clone_model(network, clone_function=copy)
+    plain.set_weights(network.get_weights())
+    return plain
+
+
 def to_features(
     entries: list[TensorInput], tensors: Mapping[str, tf.Tensor]
 ) -> dict[str, tf.Tensor]:

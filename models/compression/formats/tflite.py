@@ -20,6 +20,7 @@ from models.compression.formats.numeric import (
     ports,
     save_network,
     to_tensors,
+    without_loops,
 )
 from models.compression.formats.table import FORMATS, FileSignature
 from models.compression.training_artifacts import Opened
@@ -33,7 +34,7 @@ _CALIBRATION_BATCH = 50
 def write_tflite(precision: str, opened: Opened, folder: Path) -> FileSignature:
     """Writes `model.tflite`."""
     with tempfile.TemporaryDirectory(prefix="kelp-tflite-") as scratch:
-        save_network(opened, opened.network(), Path(scratch))
+        save_network(opened, without_loops(opened.network()), Path(scratch))
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=[SIGNATURE])
         _configure(converter, precision, opened)
         content = converter.convert()
@@ -60,8 +61,11 @@ def calibration(opened: Opened) -> Iterator[dict[str, tf.Tensor]]:
     chunk = next(iter(opened.split("train").chunks))
     rows = {name: value[:CALIBRATION_ROWS] for name, value in chunk.items()}
     tensors = to_tensors(entries, rows)
-    for start in range(0, len(next(iter(tensors.values()))), _CALIBRATION_BATCH):
-        place = slice(start, start + _CALIBRATION_BATCH)
+    count = len(next(iter(tensors.values())))
+    # Whole batches alone: the calibrator does not make room for one of another size.
+    size = min(count, _CALIBRATION_BATCH)
+    for start in range(0, count - size + 1, size):
+        place = slice(start, start + size)
         yield {name: value[place] for name, value in tensors.items()}
 
 

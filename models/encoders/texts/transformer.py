@@ -42,19 +42,19 @@ class TextTransformerSpec(TextEncoderKind):
         layers = keras_module.layers
         tokens = embedded(ids, port.size, self.width, self.token_dropout, keras_module)
         tokens = masked_layer("token_places", keras_module)(tokens)
-        there = masked_layer("token_attention", keras_module)(ids)
         for _ in range(self.blocks):
-            tokens = self._block(tokens, there, keras_module)
+            tokens = self._block(tokens, ids, keras_module)
         tokens = layers.LayerNormalization(epsilon=1e-6)(tokens)
         return masked_layer("token_mean", keras_module)([tokens, ids])
 
-    def _block(self, tokens: Any, there: Any, keras_module: Any) -> Any:
+    def _block(self, tokens: Any, ids: Any, keras_module: Any) -> Any:
         layers = keras_module.layers
         normed = layers.LayerNormalization(epsilon=1e-6)(tokens)
-        attention = layers.MultiHeadAttention(
-            self.heads, self.width // self.heads, dropout=self.dropout
-        )
-        tokens = layers.Add()([tokens, attention(normed, normed, attention_mask=there)])
+        queries, keys, values = (layers.Dense(self.width)(normed) for _ in range(3))
+        attention = masked_layer("token_attention", keras_module, heads=self.heads)
+        shares = layers.Dropout(self.dropout)(attention([queries, keys, ids]))
+        mixed = masked_layer("token_mix", keras_module)([shares, values])
+        tokens = layers.Add()([tokens, layers.Dense(self.width)(mixed)])
         hidden = layers.LayerNormalization(epsilon=1e-6)(tokens)
         hidden = layers.Dense(self.units, activation="relu")(hidden)
         hidden = layers.Dropout(self.dropout)(hidden)

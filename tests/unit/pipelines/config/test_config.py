@@ -93,7 +93,9 @@ def test_shipped_configs_load() -> None:
     shipped = sorted(folder.glob("*.yaml"))
     assert folder / "flights.yaml" in shipped
     for path in shipped:
-        assert load_config(path).config.name == path.stem
+        config = load_config(path).config
+        assert config.name == path.stem
+        assert config.trainer().problem == config.problem()
 
 
 UNKNOWN = [
