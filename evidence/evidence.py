@@ -17,6 +17,7 @@ from evidence.config import EvaluationSpec
 from evidence.curves import confusion, curves
 from evidence.fairness import fairness
 from evidence.groups import whole
+from evidence.horizon import forecast_evidence
 from evidence.measures import Outcome, measure, outcome_of, sign_of
 from evidence.permutation import LEVEL, MOST_ROWS, chance_of_luck
 from evidence.prediction_table import BASELINE, CANDIDATE, MAJORITY, PredictionTable
@@ -84,8 +85,16 @@ def evidence(
             draws,
         ),
         fairness=fairness(table, candidate, spec, draws),
+        forecast=forecast_evidence(
+            table, baseline_scores, spec.confidence, draws, _places(spec, cluster_columns)
+        ),
         sampled=_sampled(table),
     )
+
+
+def _places(spec: EvaluationSpec, cluster_columns: Sequence[str]) -> list[str]:
+    """The columns that say where a row lies."""
+    return [*(name for columns in spec.slices for name in columns), *cluster_columns]
 
 
 def _sampled(table: PredictionTable) -> list[SampledRows]:

@@ -22,6 +22,7 @@ from contracts.results.evidence import (
     SliceEvidence,
     StressEvidence,
 )
+from contracts.results.forecast import ForecastEvidence
 from contracts.results.gates import Gate, Outcome
 from contracts.results.sample import SampledRows
 from contracts.results.summary import ModelCost
@@ -206,6 +207,7 @@ class Model:
     curves: Part[Curves]
     confusion: Part[Confusion]
     calibration: Part[Calibration]
+    forecast: Part[ForecastEvidence]
     slices: Part[list[SliceEvidence]]
     baselines: Part[list[Rival]]
     leaderboard: Part[list[Leader]]

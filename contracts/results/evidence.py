@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from contracts.results.files import Result, ResultFile
+from contracts.results.forecast import ForecastEvidence
 from contracts.results.preview import Preview
 from contracts.results.sample import SampledRows
 
@@ -258,6 +259,7 @@ class Evidence(ResultFile):
     robustness: list[StressEvidence] = []
     importance: list[Importance] = []
     cross_validation: FoldMetrics | None = None
+    forecast: ForecastEvidence | None = None
     sampled: list[SampledRows] = []
 
     def interval_of(self, metric: str) -> Interval:

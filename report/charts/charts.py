@@ -12,7 +12,9 @@ from markupsafe import Markup
 from contracts.results.advice import LearningCurve
 from contracts.results.audit import FeaturePower
 from contracts.results.evidence import RATES, Curves, FairnessEvidence, Interval, SliceEvidence
+from contracts.results.forecast import ForecastEvidence
 from report.charts import plots, svg
+from report.charts.forecasts import example_charts, horizon_charts
 from report.charts.plots import Axis, Line, Mark
 from report.charts.scatter import Cloud, Point, outside, scatter
 from report.formats import metric_title, number, size, title
@@ -56,6 +58,8 @@ def charts_of(report: Report) -> dict[str, list[Chart]]:
         "training": list(_training(training)) if training else [],
         "curves": list(_curves(model.curves.content or {})),
         "calibration": list(_calibration(model)),
+        "horizon": _forecasts(horizon_charts, model),
+        "forecasts": _forecasts(example_charts, model),
         "slices": list(_slices(model)),
         "leaderboard": list(_leaderboard(model)),
         "variants": list(_variants(report.variants.content)),
@@ -155,6 +159,13 @@ def _calibration(model: Model) -> Iterator[Chart]:
         drawn = plots.reliability("reliability", alt, found.bins)
         note = "On the diagonal, a probability is worth its face value."
         yield Chart("Reliability diagram", drawn, note)
+
+
+def _forecasts(
+    draw: Callable[[ForecastEvidence], Iterator[tuple[str, Markup, str]]], model: Model
+) -> list[Chart]:
+    forecast = model.forecast.content
+    return [] if forecast is None else [Chart(*drawn) for drawn in draw(forecast)]
 
 
 def _slices(model: Model) -> Iterator[Chart]:

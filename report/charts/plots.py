@@ -58,7 +58,7 @@ class Axis:
     letters: int = 0
 
 
-def _axes(figure: Figure, left: float, bottom: float, right: float = 10, top: float = 8) -> Axes:
+def plane(figure: Figure, left: float, bottom: float, right: float = 10, top: float = 8) -> Axes:
     """Axes at margins given in pixels."""
     width, height = figure.get_size_inches() * 72
     box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
@@ -79,7 +79,7 @@ def lines(
     """A chart of lines; `mark` is a place on x to point out."""
 
     def paint(figure: Figure) -> None:
-        axes = _axes(figure, 52, 40)
+        axes = plane(figure, 52, 40)
         if diagonal:
             axes.plot([0, 1], [0, 1], color=svg.MUTED, linewidth=1, linestyle=(0, (2, 3)))
         if mark is not None:
@@ -184,7 +184,7 @@ def _rows_axes(figure: Figure, labels: Sequence[str], letters: int) -> Axes:
     from matplotlib.ticker import MaxNLocator
 
     width = _label_width(labels, letters)
-    axes = _axes(figure, width, 38, top=4)
+    axes = plane(figure, width, 38, top=4)
     shown = ["\n".join(_label_lines(label, width)) for label in labels]
     axes.set_yticks(range(len(labels)), shown)
     axes.tick_params(axis="y", length=0, labelcolor=svg.INK)
@@ -217,7 +217,7 @@ def growth(
     def paint(figure: Figure) -> None:
         from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-        axes = _axes(figure, 60, 40, right=16)
+        axes = plane(figure, 60, 40, right=16)
         rows, line = law
         lows = [mark.value if mark.low is None else mark.low for mark in line]
         highs = [mark.value if mark.high is None else mark.high for mark in line]
@@ -260,7 +260,7 @@ def sweep(
     """
 
     def paint(figure: Figure) -> None:
-        axes = _axes(figure, 56, 40, right=14)
+        axes = plane(figure, 56, 40, right=14)
         axes.set_xscale("log")
         dots, colour = _values(measured), measured.colour
         axes.plot(measured.x, dots, ".", color=colour, markersize=3.2, alpha=0.55)
@@ -286,7 +286,7 @@ def reliability(name: str, alt: str, bins: Sequence[CalibrationBin]) -> Markup:
     """Predicted against observed shares, and how many rows each bin has."""
 
     def paint(figure: Figure) -> None:
-        upper = _axes(figure, 52, 118)
+        upper = plane(figure, 52, 118)
         upper.plot([0, 1], [0, 1], color=svg.MUTED, linewidth=1, linestyle=(0, (2, 3)))
         predicted = [one.predicted for one in bins]
         for one in bins:
@@ -302,7 +302,7 @@ def reliability(name: str, alt: str, bins: Sequence[CalibrationBin]) -> Markup:
         )
         _limit(upper, Axis("", 0, 1), Axis("observed share", 0, 1))
         upper.tick_params(axis="x", labelbottom=False)
-        lower = _axes(figure, 52, 40, top=218)
+        lower = plane(figure, 52, 40, top=218)
         left, right = [one.low for one in bins], [one.high for one in bins]
         widths = [0.92 * (high - low) for low, high in zip(left, right, strict=True)]
         lower.bar(

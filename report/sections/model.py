@@ -18,6 +18,7 @@ from contracts.results.evidence import (
     SliceEvidence,
     StressEvidence,
 )
+from contracts.results.forecast import ForecastEvidence
 from evidence.metric_names import direction_of
 from report.sections.leaderboard import judge_difference, leaderboard_of
 from report.sources import Sources
@@ -40,6 +41,7 @@ def model_of(sources: Sources) -> Model:
         curves=_curves(sources),
         confusion=_confusion(sources),
         calibration=_calibration(sources),
+        forecast=_forecast(sources),
         slices=_slices(sources),
         baselines=_baselines(sources),
         leaderboard=leaderboard_of(sources),
@@ -94,17 +96,22 @@ def _better(name: str) -> str:
 def _curves(sources: Sources) -> Part[Curves]:
     drawn = sources.evidence.curves if sources.evidence else {}
     curves = {kind: lines for kind, lines in drawn.items() if lines}
-    return _part(sources, curves, "a regression has no curves.")
+    return _part(sources, curves, "only classes have curves.")
 
 
 def _confusion(sources: Sources) -> Part[Confusion]:
     confusion = sources.evidence.confusion if sources.evidence else None
-    return _part(sources, confusion, "a regression has no confusion matrix.")
+    return _part(sources, confusion, "only classes have a confusion matrix.")
 
 
 def _calibration(sources: Sources) -> Part[Calibration]:
     calibration = sources.evidence.calibration if sources.evidence else None
     return _part(sources, calibration, "only probabilities can be calibrated.")
+
+
+def _forecast(sources: Sources) -> Part[ForecastEvidence]:
+    forecast = sources.evidence.forecast if sources.evidence else None
+    return _part(sources, forecast, "only a forecast has steps.")
 
 
 def _slices(sources: Sources) -> Part[list[SliceEvidence]]:

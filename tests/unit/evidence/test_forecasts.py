@@ -7,10 +7,17 @@ import pytest
 from contracts.errors import ConfigError
 from contracts.forecasts import flat_quantiles, forecast_answers
 from contracts.results.forecast import ForecastFacts
+from evidence.bootstrap import Draws
 from evidence.clusters import clusters_of
 from evidence.groups import whole
+from evidence.horizon import forecast_evidence
 from evidence.measures import Outcome, values
-from evidence.prediction_table import PredictionTable, read_predictions, write_predictions
+from evidence.prediction_table import (
+    CANDIDATE,
+    PredictionTable,
+    read_predictions,
+    write_predictions,
+)
 
 LEVELS = (0.1, 0.5, 0.9)
 FACTS = ForecastFacts(quantiles=LEVELS, seasonal_error=2.0)
@@ -70,3 +77,39 @@ def test_blocks_of_time_are_drawn_together():
     np.testing.assert_array_equal(clusters_of(keys, ["day"], 8.0), [0, 0, 0, 1, 2])
     with pytest.raises(ConfigError, match="no number that blocks of time"):
         clusters_of(keys, ["name"], 8.0)
+
+
+def test_steps_of_the_horizon_are_measured_apart_and_windows_are_shown():
+    rows, horizon = 101, 3
+    labels = np.zeros([rows, horizon])
+    # At step k, the error of row r is r * k; the interval is as wide as the error of row 50.
+    errors = np.arange(rows)[:, None] * np.arange(1, horizon + 1)
+    width = 50 * np.arange(1, horizon + 1)
+    scores = np.concatenate([errors - width, errors, errors + width], axis=1)
+    table = PredictionTable(
+        task="forecast",
+        classes=(),
+        thresholds={},
+        labels=labels,
+        keys=pa.table({"hour": np.arange(rows) % 24, "past": [[1.0, 2.0]] * rows}),
+        scores={CANDIDATE: scores.astype(np.float32)},
+        forecast=FACTS,
+    )
+    rivals = {"majority": labels, "last_value": np.ones([rows, horizon])}
+    draws = Draws(rows, 200, 1)
+    measured = forecast_evidence(table, rivals, 0.95, draws, ["hour", "past", "other"])
+    assert [step.step for step in measured.steps] == [1, 2, 3]
+    assert [step.mae for step in measured.steps] == [50.0, 100.0, 150.0]
+    assert [round(step.coverage, 3) for step in measured.steps] == [round(51 / 101, 3)] * 3
+    assert all(step.low < step.mae < step.high for step in measured.steps)
+    assert measured.baselines == {"last_value": [1.0, 1.0, 1.0]}
+    assert [example.row for example in measured.examples] == [10, 50, 90, 100]
+    assert measured.examples[1].keys == {"hour": 50 % 24}
+    assert measured.examples[1].levels == [[0, 0, 0], [50, 100, 150], [100, 200, 300]]
+
+
+def test_other_tasks_have_no_horizon():
+    table = PredictionTable(
+        "regression", (), {}, np.zeros(3), pa.table({"a": [1, 2, 3]}), {CANDIDATE: np.zeros(3)}
+    )
+    assert forecast_evidence(table, {}, 0.95, Draws(3, 10, 1)) is None

@@ -262,11 +262,39 @@ def test_regression_has_other_parts(tmp_path: Path) -> None:
     (run.folders["folds"] / "folds.json").unlink()
     text = write_report(run.folder, run.typed(), run.folders).read_text(encoding="utf-8")
     page = check_sound(text)
-    assert "a regression has no curves" in page.text
-    assert "a regression has no confusion matrix" in page.text
+    assert "only classes have curves" in page.text
+    assert "only classes have a confusion matrix" in page.text
     assert "cross-validation is off" in page.text
     assert "marks no sensitive column" in page.text
     assert "lower is better" in page.text
+
+
+def test_forecasts_are_drawn_and_listed_by_step(tmp_path: Path) -> None:
+    run = full_run(tmp_path)
+    levels = [[1.0, 2.0], [2.0, 3.0], [4.0, 5.0]]
+    example = {"row": 7, "mae": 0.25, "keys": {"hour": 13}, "actual": [2.5, 3.5], "levels": levels}
+    steps = [
+        {"step": 1, "mae": 0.125, "low": 0.1, "high": 0.2, "coverage": 0.82},
+        {"step": 2, "mae": 0.375, "coverage": None},
+    ]
+    forecast = {
+        "quantiles": [0.1, 0.5, 0.9],
+        "steps": steps,
+        "baselines": {"last_value": [0.4, 0.625]},
+        "examples": [example | {"rank": rank} for rank in (0.1, 0.5, 0.9, 1.0)],
+    }
+    evidence = run.read("evidence", "evidence.json")
+    without = write_report(run.folder, run.typed(), run.folders).read_text(encoding="utf-8")
+    assert 'id="forecasts"' not in without
+    run.change("evidence", "evidence.json", evidence | {"forecast": forecast})
+    text = write_report(run.folder, run.typed(), run.folders).read_text(encoding="utf-8")
+    page = check_sound(text)
+    assert "Last value" in page.text
+    assert "0.6250" in page.text
+    assert "The worst window" in page.text
+    assert "MAE 0.2500; hour = 13" in page.text
+    assert "Coverage of the 80 % interval by step" in page.text
+    assert text.count("Mean absolute error at each of 2 steps") == 1
 
 
 def test_many_classes_and_many_features(tmp_path: Path) -> None:
