@@ -16,6 +16,8 @@ Fault = Literal["", "missing", "no image", "cut short", "broken", "too large"]
 # A photograph has fewer; more is an attack on the memory.
 MOST_PIXELS = 1 << 26
 FORMATS = ("PNG", "JPEG", "BMP", "GIF")
+# How a file begins, and what its last bytes hold; some writers add a few after the end.
+_ENDS = {b"\x89PNG": (b"IEND", 64), b"\xff\xd8": (b"\xff\xd9", 64), b"GIF8": (b";", 2)}
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 
 
@@ -45,13 +47,22 @@ def decode_image(encoded: bytes) -> Image.Image:
             raise UndecodableImage("too large")
         image.load()
         return ImageOps.exif_transpose(image).convert("RGB")
-    except UnidentifiedImageError as error:
-        raise UndecodableImage("no image") from error
     except Image.DecompressionBombError as error:
         raise UndecodableImage("too large") from error
     except _BROKEN as error:
-        is_cut = "truncated" in str(error) or "premature" in str(error)
-        raise UndecodableImage("cut short" if is_cut else "broken") from error
+        if _is_cut_short(encoded):
+            raise UndecodableImage("cut short") from error
+        unknown = isinstance(error, UnidentifiedImageError)
+        raise UndecodableImage("no image" if unknown else "broken") from error
+
+
+def _is_cut_short(encoded: bytes) -> bool:
+    """Whether an image that cannot be decoded lacks the end that its format has."""
+    for begin, (end, tail) in _ENDS.items():
+        if encoded.startswith(begin):
+            return end not in encoded[-tail:]
+    # The header of a BMP has the size of the file.
+    return encoded.startswith(b"BM") and len(encoded) < int.from_bytes(encoded[2:6], "little")
 
 
 def encode_png(image: Image.Image) -> bytes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from components.data_gate.audit.audit import report_of, run_audit, to_findings
 from components.data_gate.audit.contents import check_contents
@@ -16,10 +18,12 @@ from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.scanned import Scanner, most_rows, scanned_contents
 from components.data_gate.config import AuditSpec
 from components.example_gen.config import SplitSpec
+from contracts.results.checked import Part
+from models.features.image import ImageSpec
 from models.features.numeric import NumericSpec
 from models.features.spec import FeaturesSpec
-from tests.content_examples import CLASSES, images, texts
-from tests.content_kinds import Note, Picture
+from models.features.text import TextSpec
+from tests.content_examples import CLASSES, encode, images, pixels_of, texts
 
 ROWS = {"train": 300, "val": 60, "test": 60}
 
@@ -58,33 +62,95 @@ def notes(flipped: float = 0.0) -> tuple[dict[str, pa.Table], int]:
 
 
 def photo_problem(**features: Any) -> FeaturesSpec:
+    photo = ImageSpec(height=28, width=28)
     return FeaturesSpec(
         task="multiclass",
         label={"name": "shape", "classes": CLASSES},
-        features={"photo": Picture(), **features},
+        features={"photo": photo, **features},
     )
 
 
 def review_problem(**features: Any) -> FeaturesSpec:
-    return FeaturesSpec(
-        task="binary", label={"name": "good"}, features={"review": Note(), **features}
-    )
+    of_review = {"review": TextSpec(), **features}
+    return FeaturesSpec(task="binary", label={"name": "good"}, features=of_review)
 
 
 def audit_data(tables: Any, problem: FeaturesSpec, **spec: Any) -> AuditData:
     return AuditData(tables, problem, AuditSpec.model_validate(spec), SplitSpec())
 
 
-def test_a_cut_image_blocks_and_is_named_by_row_and_file() -> None:
-    tables = pictures()
-    photos = tables["val"]["photo"].to_pylist()
-    photos[4] = photos[4][: len(photos[4]) // 2]
-    place = tables["val"].column_names.index("photo")
-    tables["val"] = tables["val"].set_column(place, "photo", pa.array(photos, pa.binary()))
+def replaced(table: pa.Table, name: str, values: dict[int, Any]) -> pa.Table:
+    """The table with other values in some rows of a column."""
+    column = table[name].to_pylist()
+    for row, value in values.items():
+        column[row] = value
+    place = table.column_names.index(name)
+    return table.set_column(place, name, pa.array(column, table[name].type))
+
+
+def reported(part: Part) -> dict[str, str]:
+    """By check, what its findings say."""
+    found: dict[str, str] = {}
+    for finding in to_findings(part):
+        found[finding.check] = found.get(finding.check, "") + finding.what
+    return found
+
+
+def test_faults_planted_in_images_are_found_by_name() -> None:
+    tables, rng = pictures(), np.random.default_rng(7)
+    crosses = np.flatnonzero(np.array(tables["train"]["shape"].to_pylist()) == "cross")
+    marked = {}
+    for row in crosses:
+        pixels = pixels_of(CLASSES.index("cross"), rng)
+        pixels[25:, 22:] = 120
+        marked[int(row)] = encode(pixels)
+    tables["train"] = replaced(tables["train"], "photo", marked)
+    whole = encode(pixels_of(0, rng), "JPEG")
+    tables["val"] = replaced(tables["val"], "photo", {4: whole[: len(whole) // 2]})
+    original = Image.open(io.BytesIO(tables["train"]["photo"][11].as_py()))
+    near = encode(np.asarray(original), "JPEG", quality=70)
+    tables["test"] = replaced(tables["test"], "photo", {20: near})
     part = run_audit(audit_data(tables, photo_problem()))
     first = to_findings(part)[0]
     assert (first.severity, first.feature, first.check) == ("block", "photo", "images.unreadable")
     assert "row 5 of split val (val/4.png)" in first.what
+    assert "cut short" in first.what
+    found = reported(part)
+    assert "row 21 of split test (test/20.png)" in found["images.near"]
+    assert "row 12 of split train (train/11.png)" in found["images.near"]
+    assert "shape = cross" in found["images.border"]
+    assert "bottom right" in found["images.border"]
+
+
+def test_faults_planted_in_texts_are_found_by_name() -> None:
+    tables, _ = notes()
+    words = tables["train"]["review"].to_pylist()
+    good = np.flatnonzero(tables["train"]["good"].to_numpy() == 1)
+    leaking = {int(row): f"{words[row]} refund" for row in good[::3]}
+    tables["train"] = replaced(tables["train"], "review", leaking)
+    copy = " ".join([*words[30].split()[:-1], "otherwise"])
+    tables["val"] = replaced(tables["val"], "review", {9: copy, 3: "", 4: None, 5: "..."})
+    unknown = {row: f"<br /> {words[row]} Zeitgeist" for row in range(100, 200)}
+    tables["test"] = replaced(tables["test"], "review", unknown)
+    bounds = {"near": {"max_share": 0.0}, "unknown": {"max_share": 0.02}}
+    review = TextSpec(markup="keep")
+    part = run_audit(audit_data(tables, review_problem(review=review), texts=bounds))
+    found = reported(part)
+    assert "3 of 200 texts of split val have no word" in found["texts.empty"]
+    assert "row 4 of split val, row 5 of split val, row 6 of split val" in found["texts.empty"]
+    assert "row 10 of split val" in found["texts.near"]
+    assert "row 31 of split train" in found["texts.near"]
+    assert "100 of 200 texts of split test have tags" in found["texts.markup"]
+    assert "The token 'refund' alone gives away good = 1" in found["texts.token"]
+    assert "'zeitgeist'" in found["texts.unknown"]
+
+
+def test_clean_images_and_texts_have_no_finding() -> None:
+    tables, _ = notes()
+    for data in (audit_data(pictures(), photo_problem()), audit_data(tables, review_problem())):
+        part = check_contents(data)
+        assert part.checks
+        assert to_findings(part) == []
 
 
 def test_what_the_report_shows_of_images_is_in_the_audit() -> None:
@@ -132,7 +198,9 @@ def test_a_regression_of_texts_predicts_numbers() -> None:
         split: pa.table({"review": table["review"], "price": pa.array(far[split])})
         for split, table in tables.items()
     }
-    problem = FeaturesSpec(task="regression", label={"name": "price"}, features={"review": Note()})
+    problem = FeaturesSpec(
+        task="regression", label={"name": "price"}, features={"review": TextSpec()}
+    )
     part = run_audit(audit_data(rows, problem))
     first = part.details["label_errors"]["suspects"][0]
     assert (first["row"], first["split"], first["label"]) == (3, "train", 1000.0)

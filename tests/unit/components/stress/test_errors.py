@@ -12,7 +12,7 @@ from models.content.texts.content import TextContent
 from models.export.occlusion import weigh_parts
 from models.features.numeric import NumericSpec
 from models.features.spec import FeaturesSpec
-from tests.content_kinds import Note
+from models.features.text import TextSpec
 
 
 class _Model:
@@ -47,7 +47,7 @@ def test_the_surest_errors_are_shown_with_the_weight_of_each_word() -> None:
     texts = ["good good", "bad", "good", "not good at all", "fine"]
     columns = {"review": np.array(texts, object), "price": np.zeros(5, np.float32)}
     labels = np.array([0, 0, 1, 0, 1])
-    problem = _problem(review=Note(), price=NumericSpec())
+    problem = _problem(review=TextSpec(), price=NumericSpec())
     model: Any = _Model()
     found = error_examples(model, columns, labels, model.predict(columns), problem)
     assert [(entry.row, entry.actual, entry.predicted) for entry in found] == [
@@ -77,7 +77,7 @@ def test_of_each_confusion_some_rows_are_shown() -> None:
     model: Any = _Model()
     predicted = model.predict(columns)
     found = error_examples(
-        model, columns, np.zeros(rows, np.int64), predicted, _problem(review=Note())
+        model, columns, np.zeros(rows, np.int64), predicted, _problem(review=TextSpec())
     )
     assert len(found) == 3
 

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.stress.config import stressed_features
 from components.stress.perturb import UNSEEN_INT, UNSEEN_TEXT, Inputs, perturb
 from contracts.columns import MISSING_INT
-from evidence.config import MissingSpec, NoiseSpec, UnitsSpec, UnseenSpec
-from models.stresses.texts import LetterCase
+from evidence.config import EvaluationSpec, MissingSpec, NoiseSpec, UnitsSpec, UnseenSpec
+from models.features.spec import FeaturesSpec
+from models.stresses.texts import TEXT_STRESSES, LetterCase
 
 ROWS = 20_000
 
@@ -110,3 +112,26 @@ def test_a_stress_that_a_kind_brings_changes_its_own_columns_alone() -> None:
     worse = perturb(stress, Inputs(columns, frozenset()), ["review"], generator)
     assert worse["review"].tolist() == ["A GOOD ONE", ""]
     assert worse["other"] is columns["other"]
+
+
+TEXT = "A very good soup, and the best bread of all: I came back twice."
+
+
+@pytest.mark.parametrize("kind", TEXT_STRESSES)
+def test_texts_of_any_config_come_under_each_stress_of_texts(kind: str) -> None:
+    problem = FeaturesSpec.model_validate(
+        {
+            "task": "binary",
+            "label": {"name": "good"},
+            "features": {"the review": {"type": "text"}, "price": {"type": "numeric"}},
+        }
+    )
+    stress = EvaluationSpec.model_validate({"stress": {"any": {"kind": kind}}}).stress["any"]
+    assert stressed_features("any", stress, problem) == ("the review",)
+    texts = np.array([TEXT] * 20 + [""], object)
+    inputs = Inputs({"the review": texts, "price": np.ones(21, np.float32)}, frozenset())
+    worse = perturb(stress, inputs, ["the review"], np.random.default_rng(1))["the review"]
+    assert worse[-1] == ""
+    assert sum(text != TEXT for text in worse[:-1]) > 15
+    assert all(isinstance(text, str) and text for text in worse[:-1])
+    assert texts[0] == TEXT

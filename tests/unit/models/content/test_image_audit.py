@@ -39,12 +39,12 @@ def test_clean_images_pass(clean: Any) -> None:
     assert {check.outcome for check in audit(clean)} == {"pass"}
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG"])
-def test_a_file_that_is_cut_short_is_named(clean: Any, form: str) -> None:
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.95])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "BMP", "GIF"])
+def test_a_file_that_is_cut_short_is_named(clean: Any, form: str, kept: float) -> None:
     whole = encode(np.random.default_rng(0).integers(0, 255, (40, 40, 3)), form)
-    found = checked(
-        audit(planted(clean, "train", 7, whole[: len(whole) // 2])), "images.unreadable", "train"
-    )
+    cut = whole[: int(kept * len(whole))]
+    found = checked(audit(planted(clean, "train", 7, cut)), "images.unreadable", "train")
     assert (found.outcome, found.severity) == ("block", "block")
     assert "1 of 400 images of split train cannot be decoded (1 cut short)" in found.what
     assert "row 8 of split train" in found.what
