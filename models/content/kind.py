@@ -50,7 +50,8 @@ class ContentSplits:
     def name_rows(self, split: str, places: Sequence[int] | Array) -> str:
         """Names the first rows of some."""
         named = [self.name_row(split, int(place)) for place in places[:_SHOWN]]
-        return ", ".join(named) + (", ..." if len(places) > _SHOWN else "")
+        more = len(places) - _SHOWN
+        return ", ".join(named) + (f" and {more:,} more" if more > 0 else "")
 
     def share_check(
         self, check: str, split: str, bound: ShareSpec, places: Array, of: int, wording: Wording
@@ -151,8 +152,13 @@ class Content(ABC):
         """A small picture or an excerpt of a raw value."""
 
     @abstractmethod
-    def statistics(self, facts: Any) -> dict[str, Any]:
-        """Figures of the values of a split, for the report."""
+    def statistics(self, facts: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Figures of the values of a split, for the report.
+
+        Args:
+          facts: Of the rows.
+          settings: The feature's keys in the config.
+        """
 
     @abstractmethod
     def occlude(self, value: Any) -> Occlusion | None:

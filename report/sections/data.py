@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 
 from contracts.results.audit import (
@@ -70,7 +71,16 @@ def _statistics(sources: Sources) -> Part[list[Column]]:
     shown = _most_noteworthy(sources, list(dict.fromkeys(column.feature for column in columns)))
     rest = len({column.feature for column in columns}) - len(shown)
     more = f"{rest:,} more features are in the artifact of StatisticsGen." if rest else ""
-    return Part([column for column in columns if column.feature in shown], left_out=more)
+    contents = (sources.audit.details.contents if sources.audit else None) or {}
+    return Part(
+        [
+            # The most frequent of long texts are all but single ones.
+            replace(column, bars=[], top=[]) if column.feature in contents else column
+            for column in columns
+            if column.feature in shown
+        ],
+        left_out=more,
+    )
 
 
 def _most_noteworthy(sources: Sources, features: list[str]) -> set[str]:

@@ -82,7 +82,10 @@ def _details(
             ]
     return ContentDetails(
         kind=content.audit_key,
-        statistics={split: content.statistics(facts) for split, facts in splits.facts.items()},
+        statistics={
+            split: content.statistics(facts, splits.settings)
+            for split, facts in splits.facts.items()
+        },
         samples=samples,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,8 +71,9 @@ class ImageContent(Content):
         """A thumbnail."""
         return preview_image(value)
 
-    def statistics(self, facts: Any) -> dict[str, Any]:
+    def statistics(self, facts: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Sizes and brightness."""
+        del settings
         known = facts[readable(facts)]
         if not len(known):
             return {"images": 0}

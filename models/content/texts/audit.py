@@ -15,7 +15,7 @@ from models.content.config import TextsAuditSpec
 from models.content.kind import TRAIN, ContentSplits, Wording
 from models.content.texts.minhash import find_near_texts, signatures
 from models.content.texts.tokens import find_token_leak, unknown_share
-from models.content.texts.words import Words, split_words
+from models.content.texts.words import Words, read_texts, split_words
 
 Array = np.ndarray[Any, Any]
 
@@ -24,7 +24,10 @@ _MARKUP = r"</?[A-Za-z][A-Za-z0-9]*(\s[^<>]*)?/?>|&(#\d+|#x[0-9A-Fa-f]+|[A-Za-z]
 
 def audit_texts(splits: ContentSplits, bounds: TextsAuditSpec) -> list[Checked]:
     """Makes all checks that are not off."""
-    words = {split: split_words(texts) for split, texts in splits.facts.items()}
+    words = {
+        split: split_words(read_texts(texts, splits.settings))
+        for split, texts in splits.facts.items()
+    }
     return [
         *_of_splits(splits, bounds, words),
         *_across_splits(splits, bounds, words),

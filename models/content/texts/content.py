@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from contracts.results.preview import Preview, WeighedPart
 from models.content.config import TextsAuditSpec
 from models.content.kind import Content, ContentSplits, Occlusion
 from models.content.texts.audit import audit_texts
-from models.content.texts.words import MOST_CHARACTERS, split_words
+from models.content.texts.words import MOST_CHARACTERS, read_texts, split_words
 
 Array = np.ndarray[Any, Any]
 
@@ -84,9 +84,9 @@ class TextContent(Content):
         text = str(value)
         return Preview(text=text if len(text) <= EXCERPT else text[: EXCERPT - 1] + "…")
 
-    def statistics(self, facts: Any) -> dict[str, Any]:
+    def statistics(self, facts: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Lengths in words, and the commonest words."""
-        words = split_words(facts)
+        words = split_words(read_texts(facts, settings))
         if not len(words.codes):
             return {"texts": len(facts), "tokens": 0}
         counts = np.bincount(words.codes)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from contracts.preparations.text import MARKUP
 
 Array = np.ndarray[Any, Any]
 
@@ -47,6 +50,18 @@ class Words:
     def rows(self) -> Array:
         """By word, its text."""
         return np.repeat(np.arange(len(self.ends)), self.counts)
+
+
+def read_texts(texts: pa.ChunkedArray, settings: Mapping[str, Any]) -> pa.ChunkedArray:
+    """The texts without the markup that the feature removes.
+
+    Args:
+      texts: As they are in the data.
+      settings: The feature's keys in the config.
+    """
+    if settings.get("markup") != "remove":
+        return texts
+    return pc.replace_substring_regex(texts, MARKUP, " ")
 
 
 def split_words(texts: pa.ChunkedArray) -> Words:

@@ -139,6 +139,9 @@ def test_pictures_and_heat_maps_are_drawn(browser: webdriver.Chrome, tmp_path: P
         for part in (".heat", "img")
     )
     assert (heat["width"], heat["height"]) == (image["width"], image["height"])
+    distorted = """return [...document.images].filter(image => Math.abs(
+      image.width / image.height - image.naturalWidth / image.naturalHeight) > 0.05).length"""
+    assert browser.execute_script(distorted) == 0
     assert browser.get_log("browser") == []
 
 

@@ -24,12 +24,16 @@ def page_of(run: Run) -> str:
 
 
 def test_samples_statistics_and_errors_are_on_the_page(tmp_path: Path) -> None:
-    page = page_of(with_contents(full_run(tmp_path)))
+    run = with_contents(full_run(tmp_path))
+    page = page_of(run)
     assert page.count('src="data:image/png;base64,') == 6 + 1 + 1
     assert "img-src data:" in page
     assert "Commonest words of train" in page
     assert "<strong>cross</strong> predicted as <strong>bar</strong>" in page
     assert "98 % sure" in page
+    suspect = json.loads((run.folders["data_verdict"] / "audit.json").read_text())
+    expected = suspect["details"]["label_errors"]["suspects"][0]["expected"]
+    assert f"<td>{expected}</td>" in page
     assert 'class="heat"' in page
     assert page.count('<rect x="0" y="0" width="1" height="1" class="for"') == 1
     assert (

@@ -310,6 +310,7 @@ def test_many_classes_and_many_features(tmp_path: Path) -> None:
     text = check_sound(page.read_text(encoding="utf-8"))
     assert "24 more classes are not drawn" in text.text
     assert "All 300 features as a table" in text.text
+    assert '<table class="matrix many">' in page.read_text(encoding="utf-8")
     assert page.stat().st_size < 5_000_000
 
 

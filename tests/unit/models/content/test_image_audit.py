@@ -149,6 +149,6 @@ def test_the_embedding_and_the_statistics_are_of_what_is_seen(clean: Any) -> Non
     embedded = content.embed(facts)
     assert embedded.shape == (60, 16 * 16 + 4 * 4 * 3)
     assert 0 <= embedded.min() < embedded.max() <= 1
-    statistics = content.statistics(facts)
+    statistics = content.statistics(facts, {})
     assert statistics["width"] == statistics["height"] == [28, 28, 28]
     assert statistics["images"] == 60

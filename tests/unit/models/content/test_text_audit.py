@@ -136,7 +136,9 @@ def test_any_texts_have_words_and_signatures(made: list[str | None]) -> None:
 
 
 def test_the_statistics_count_words(clean: Any) -> None:
-    statistics = TextContent().statistics(pa.chunked_array([["a b a", "c", None]]))
+    statistics = TextContent().statistics(
+        pa.chunked_array([["a b<br />a", "c", None]]), {"markup": "remove"}
+    )
     assert (statistics["texts"], statistics["tokens"], statistics["distinct"]) == (3, 4, 3)
     assert statistics["commonest"][0] == ["a", 2]
     assert statistics["length"] == [0, 1, 2, 3]
