@@ -39,6 +39,12 @@ from pipelines.recognition.sample import (
     read_head,
     to_sample,
 )
+from pipelines.recognition.series import (
+    SeriesPlan,
+    recognise_series,
+    series_roles,
+    series_values,
+)
 from pipelines.recognition.sizing import bound_for, size_for
 
 FOLDER = Path("configs")
@@ -75,7 +81,7 @@ def write_config(
     """
     target = FOLDER / f"{name}.yaml"
     _require_name(name, target, force)
-    proposal = propose(data, label, "kelp init")
+    proposal = propose(data, label, "kelp init", with_series=True)
     _write_checked(target, render(name, proposal))
     for line in proposal.lines():
         if show is not None:
@@ -83,13 +89,14 @@ def write_config(
     return target
 
 
-def propose(data: str, label: str, command: str) -> Proposal:
+def propose(data: str, label: str, command: str, *, with_series: bool = False) -> Proposal:
     """Looks at the data and finds out what becomes of every column.
 
     Args:
       data: A CSV or Parquet file, a folder, a glob, or a pattern with `{SPAN}`.
       label: The column to predict.
       command: The command that asks, for errors.
+      with_series: Whether rows may be the steps of time series.
 
     Raises:
       ConfigError: The label will not do.
@@ -105,9 +112,18 @@ def propose(data: str, label: str, command: str) -> Proposal:
     spec, sample, more = _sample(label, spec, selection)
     everywhere = distinct_values(label, spec, selection)
     labelled = next(column for column in sample.columns if column.name == label)
+    found = tuple(guesses + more)
+    if with_series and labelled.missing < sample.rows:
+        # A series may lack values of its label: they are what is filled, or not predicted.
+        known = replace(labelled, values=labelled.values.drop_null())
+        plan = plan_label(known, everywhere, selection.sources[0].path)
+        series = recognise_series(sample, label, plan.task == "regression")
+        if series is not None:
+            roles = series_roles(sample, labelled, series)
+            return Proposal(spec, found, sample, labelled, plan, tuple(roles), series)
     plan = plan_label(labelled, everywhere, selection.sources[0].path)
     roles = _roles(sample, labelled, plan, selection)
-    return Proposal(spec, tuple(guesses + more), sample, labelled, plan, tuple(roles))
+    return Proposal(spec, found, sample, labelled, plan, tuple(roles))
 
 
 @dataclass(frozen=True)
@@ -121,6 +137,7 @@ class Proposal:
       label: The label's column.
       plan: How the label is learned.
       roles: What becomes of every other column.
+      series: The windows, where the rows are the steps of time series.
     """
 
     spec: IngestSpec
@@ -129,6 +146,7 @@ class Proposal:
     label: Column
     plan: LabelPlan
     roles: tuple[Role, ...]
+    series: SeriesPlan | None = None
 
     def dates(self) -> dict[str, DateSpec]:
         """The dates, with those of their parts that are features."""
@@ -136,6 +154,8 @@ class Proposal:
         for role in self.roles:
             if role.source and role.spec:
                 parts.setdefault(role.source, []).append(role.part)
+        if self.series is not None and self.series.block_days is not None:
+            parts.setdefault(self.series.time, []).append("days")
         return with_parts(self.spec.dates, parts)
 
     def lines(self) -> list[str]:
@@ -164,29 +184,34 @@ def render(name: str, proposal: Proposal) -> str:
             expected="a column that tells something about the label",
             received=some([f"{role.name} ({role.note})" for role in left_out], 4),
         )
+    common = {
+        "name": name,
+        "target": FOLDER / f"{name}.yaml",
+        "looked_at": count(sample.rows, "row"),
+        "label": proposal.label,
+        "plan": plan,
+        "spec": spec,
+        "dates": proposal.dates(),
+        "guesses": proposal.guesses,
+        "extra_nulls": len(spec.null_values) > len(DataSpec(path="x").null_values),
+        "left_out": left_out,
+        "slices": _slices(features, sample),
+    }
+    if proposal.series is not None:
+        values = series_values(proposal.series, plan, features, sample)
+        return _template("series").render(**common, **values, features=features)
     numeric = sum(role.spec.get("type") == "numeric" for role in features)
     sizing = size_for(sample.total_rows, numeric)
     if any(role.spec.get("type") == "image" for role in features):
         sizing = replace(sizing, epochs=min(sizing.epochs, 30), patience=min(sizing.patience, 6))
-    features = [_encoded(role, sizing.bins) for role in features]
     stratified = plan.task != "regression" and plan.rarest >= _STRATIFIED_ROWS
-    return _template().render(
-        name=name,
-        target=FOLDER / f"{name}.yaml",
-        looked_at=count(sample.rows, "row"),
+    return _template("config").render(
+        **common,
         total_rows=sample.total_rows,
-        label=proposal.label,
-        plan=plan,
-        spec=spec,
-        dates=proposal.dates(),
-        guesses=proposal.guesses,
-        extra_nulls=len(spec.null_values) > len(DataSpec(path="x").null_values),
         time=first_time(proposal.roles),
         split_by="stratified" if stratified else "row",
-        features=features,
-        left_out=left_out,
+        features=[_encoded(role, sizing.bins) for role in features],
         sizing=sizing,
-        slices=_slices(features, sample),
         bound=bound_for(plan, sizing),
     )
 
@@ -308,7 +333,7 @@ def _write_checked(target: Path, text: str) -> None:
     write_atomically(target, text, check=load_config)
 
 
-def _template() -> jinja2.Template:
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -317,7 +342,7 @@ def _template() -> jinja2.Template:
         autoescape=False,
     )
     environment.filters |= {"text": yaml_text, "mapping": _mapping, "note": _note}
-    source = resources.files("pipelines").joinpath("templates").joinpath("config.yaml.j2")
+    source = resources.files("pipelines").joinpath("templates").joinpath(f"{name}.yaml.j2")
     return environment.from_string(source.read_text(encoding="utf-8"))
 
 
