@@ -97,6 +97,7 @@ class RawFormat(Spec):
 
     `decimal` and `thousands` hold for every number of every column. `units` names what stands
     before or after the numbers of a column, such as `€` or `%`: it is taken off, so 5 % is 5.
+    With `series`, the table has a row for each step, and the rows of the examples are windows.
     """
 
     delimiter: str = Field(",", min_length=1, max_length=1)
@@ -106,6 +107,7 @@ class RawFormat(Spec):
     units: dict[str, str] = {}
     dates: dict[str, DateSpec] = {}
     null_values: tuple[str, ...] = ("", "NA", "NaN", "nan", "null")
+    series: SeriesSpec | None = None
 
     @field_validator("encoding")
     @classmethod
@@ -166,15 +168,13 @@ class DataSpec(RawFormat):
     `path` is a file, a folder or a glob, local or in a bucket (`s3://`, `gs://`), and may
     hold TFX's `{SPAN}` and `{VERSION}`; of several versions of a span the newest is taken. A
     folder without tables may have a folder of images for each class.
-    `spans` is `all`, one number, a range such as `3-8`, or `last 3`. With `series`, the table has
-    a row for each step, and the rows of the examples are windows.
+    `spans` is `all`, one number, a range such as `3-8`, or `last 3`.
     """
 
     path: Place
     format: Literal["auto", "csv", "parquet", "images"] = "auto"
     spans: str = "all"
     split: SplitSpec = SplitSpec()
-    series: SeriesSpec | None = None
     keep: tuple[str, ...] = ()
     schema_path: str | None = Field(None, alias="schema")
 
@@ -204,7 +204,6 @@ class IngestSpec(RawFormat):
     numbers: tuple[str, ...]
     lists: dict[str, int] = {}
     files: tuple[str, ...] = ()
-    series: SeriesSpec | None = None
     label: str
     task: Task
     where: str

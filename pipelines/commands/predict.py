@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from components.example_gen.config import RawFormat
 from contracts.artifact import ARTIFACT_FILE
 from contracts.errors import ConfigError, DataError
 from contracts.storage.location import address_or_path, is_remote
@@ -18,8 +19,10 @@ from models.compression.runtimes import open_predictor
 from pipelines.commands.explain import find_model
 from pipelines.execution.capture import captured
 from pipelines.prediction.answers import COLUMNS, AnswerFile, answer_table
+from pipelines.prediction.model_rows import ModelRows, require_columns
 from pipelines.prediction.raw_format import format_explained, raw_format
-from pipelines.prediction.raw_rows import RawRows, open_rows, require_columns
+from pipelines.prediction.raw_rows import open_rows
+from pipelines.prediction.series_rows import long_table
 from pipelines.prediction.staged_model import staged_model
 
 _ROWS_AT_ONCE = 4096
@@ -59,7 +62,8 @@ def predict(
     Args:
       artifact: A SavedModel, a folder of versions, a name under serving_models/, or a folder
         with artifact.json; or a model that is loaded already, such as a server's.
-      data: A CSV or Parquet file, local or in a bucket.
+      data: A CSV or Parquet file, local or in a bucket; for a model of series the windows, or
+        the long table, of which the newest window of each series is predicted.
       out: Where the answers go: CSV, JSON lines or Parquet by the suffix; None prints CSV.
       limit: How many rows, from the first; None takes all.
       delimiter: Of a CSV file; None for that of the model's training data.
@@ -94,7 +98,7 @@ def predict(
         folder = found if isinstance(found, Path) else None
         raw = raw_format(folder, config, delimiter)
         with format_explained(source, known=(folder or config) is not None):
-            rows = open_rows(source, predictor.types, raw, keep, predictor.sizes)
+            rows = _open(source, predictor, raw, keep)
             if not allow_missing:
                 require_columns(rows)
             for part, kept in _parts(rows, limit):
@@ -102,6 +106,24 @@ def predict(
                     table = answer_table(predictor.answers(predictor.inputs(part)))
                 answers.write(_beside(kept, table))
     return rows.missing
+
+
+def _open(
+    source: Path | str, predictor: Answering, raw: RawFormat, keep: Sequence[str]
+) -> ModelRows:
+    """The rows of a file, or the newest windows of the series in a long table."""
+    series = long_table(source, predictor.types, predictor.sizes, raw)
+    if series is None:
+        return open_rows(source, predictor.types, raw, keep, predictor.sizes)
+    _require_other_names(series.kept)
+    if set(keep) - set(series.kept):
+        raise DataError(
+            "a window has no row of its own to keep columns of",
+            where="--keep",
+            expected=f"nothing: {some(series.kept)} are kept in any case",
+            received=some(keep),
+        )
+    return series
 
 
 def find_artifact(artifact: str) -> Path:
@@ -146,7 +168,7 @@ def _beside(kept: pa.Table, answers: pa.Table) -> pa.Table:
     return pa.table([*kept.columns, *answers.columns], names)
 
 
-def _parts(rows: RawRows, limit: int | None) -> Iterator[tuple[pa.Table, pa.Table]]:
+def _parts(rows: ModelRows, limit: int | None) -> Iterator[tuple[pa.Table, pa.Table]]:
     """The rows and what is kept of them, few enough at once for any network."""
     left = limit
     seen = False

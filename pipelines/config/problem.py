@@ -127,7 +127,6 @@ class KelpConfig(Spec):
             spans=data.spans,
             **dict(data.raw_format()),
             split=data.split,
-            series=data.series,
             columns=self.columns(),
             numbers=tuple(numbers),
             lists={name: size for name, size in sizes.items() if size > 1},

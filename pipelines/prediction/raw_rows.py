@@ -77,6 +77,11 @@ class RawRows:
         """The model's columns that the file lacks."""
         return [name for name in self.types if name not in self.found]
 
+    @property
+    def unused(self) -> list[str]:
+        """The file's columns that the model does not take."""
+        return [name for name in self.header if name not in self.found.values()]
+
     def tables(self) -> Iterator[pa.Table]:
         """Streams the columns that were found: float64, int64, text or lists; missing is null.
 
@@ -244,7 +249,7 @@ def open_rows(
     raw = raw or RawFormat()
     if not isinstance(path, str) and path.is_dir():
         return _folder_rows(path, types, raw, keep)
-    header = _header(path, raw)
+    header = read_header(path, raw)
     # A file may also hold the calendar features themselves, as a client of a server sends them.
     derived = [
         name
@@ -305,26 +310,15 @@ def _require_file(path: Path | str) -> None:
         )
 
 
-def require_columns(rows: RawRows) -> None:
-    """Refuses a file that lacks a column of the model's.
-
-    Raises:
-      DataError: it does.
-    """
-    if not rows.missing:
-        return
-    name, *others = rows.missing
-    raise DataError(
-        f"{rows.path} has no column {name!r}" + (f" and lacks {some(others)}" if others else ""),
-        where=str(rows.path),
-        expected=f"the model's columns: {some(rows.types, 40)}",
-        received=some(rows.header, 40),
-        fix=did_you_mean(name, [one for one in rows.header if one not in rows.found.values()])
-        or "--allow-missing takes them as missing in every row",
-    )
+def is_file(path: Path | str) -> bool:
+    """Whether there is a file of that path or address; a folder is none."""
+    if isinstance(path, str):
+        return find_file(parse_location(path)) is not None
+    return path.is_file()
 
 
-def _header(path: Path | str, raw: RawFormat) -> list[str]:
+def read_header(path: Path | str, raw: RawFormat) -> list[str]:
+    """The columns of a CSV or Parquet file."""
     if format_of(str(path)) == "csv":
         return csv_header(str(path), raw)
     with open_parquet(str(path)) as file:

@@ -20,6 +20,7 @@ from pipelines.recognition.sample import TIME, Column, Sample, count_distinct
 from pipelines.recognition.sizing import bound_for, size_for
 
 _REGULAR = 0.75
+_ECHO = 0.3
 _FEWEST_STEPS = 40
 _FEWEST_CONTEXT = 8
 _MOST_HORIZON = 48
@@ -76,8 +77,8 @@ class SeriesPlan:
 def recognise_series(sample: Sample, label: str, is_number: bool) -> SeriesPlan | None:
     """Finds the time and the id of series; None where the rows are none.
 
-    Without a column that tells series apart, rows in regular times may be events that have
-    nothing to do with each other: these are series only where a number is predicted.
+    Without a column that tells series apart, rows in regular times may have nothing to do with
+    each other: they are a series only where the label is a number that its past tells of.
 
     Args:
       sample: The first rows.
@@ -90,11 +91,10 @@ def recognise_series(sample: Sample, label: str, is_number: bool) -> SeriesPlan 
         if keys is None:
             continue
         for name, codes in _ids(others, time.name, keys):
-            if name is None and not is_number:
-                continue
             step = _regular_step(keys, codes)
-            if step is not None:
-                return _plan(sample, time, name, codes, keys, step, is_number)
+            if step is None or (name is None and not (is_number and _echoes(sample, label, keys))):
+                continue
+            return _plan(sample, time, name, codes, keys, step, is_number)
     return None
 
 
@@ -217,6 +217,17 @@ def _regular_step(times: Ints, ids: Ints) -> int | None:
     return int(values[counts.argmax()]) if counts.max() >= _REGULAR * len(distances) else None
 
 
+def _echoes(sample: Sample, label: str, times: Ints) -> bool:
+    """Whether the label's values resemble those a step before."""
+    values = next(column.values for column in sample.columns if column.name == label)
+    known = values.is_valid().to_numpy(zero_copy_only=False)
+    numbers = values.cast(pa.float64()).drop_null().to_numpy()
+    numbers = numbers[np.argsort(times[known], kind="stable")]
+    if len(numbers) < _FEWEST_STEPS or not np.ptp(numbers[1:]) or not np.ptp(numbers[:-1]):
+        return False
+    return bool(np.corrcoef(numbers[1:], numbers[:-1])[0, 1] >= _ECHO)
+
+
 def _plan(
     sample: Sample,
     time: Column,
@@ -244,7 +255,7 @@ def _plan(
     values = sample.total_rows * (context + horizon)
     stride = max(1, math.ceil(values / _MOST_VALUES))
     days = (context + horizon) * step / _DAY
-    block = max(1, min(math.ceil(days), int(held_out * step / _DAY / _BLOCKS)))
+    block = min(math.ceil(days), int(held_out * step / _DAY / _BLOCKS))
     return SeriesPlan(
         time=time.name,
         id=name,
@@ -255,7 +266,7 @@ def _plan(
         horizon=horizon,
         stride=stride,
         shares=shares,
-        block_days=block if is_moment else None,
+        block_days=block if is_moment and block else None,
         windows=sample.total_rows // stride,
     )
 
@@ -270,5 +281,5 @@ def _in_words(step: int) -> str:
     for unit, size in (("day", _DAY), ("hour", _DAY // 24), ("minute", 60_000_000)):
         if step % size == 0:
             number = step // size
-            return f"{number} {unit}" + ("s" if number > 1 else "")
+            return f"{number} {unit}s" if number > 1 else unit
     return f"{step / 1_000_000:g} seconds"

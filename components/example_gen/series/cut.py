@@ -93,7 +93,7 @@ def cut_bucket(
       cutting: Which windows there are.
       findings: What is odd is added here, of rows in the bucket's own time.
     """
-    ordered = _in_order(table)
+    ordered = in_order(table)
     between, again = dropped_rows(ordered.times, ordered.codes, cutting.clock)
     own = _is_own(cutting.clock.places(ordered.times), bucket)
     findings.between.add(*_named(ordered, np.flatnonzero(between & own)))
@@ -112,7 +112,7 @@ def cut_bucket(
 
 
 @dataclass(frozen=True)
-class _Rows:
+class SeriesRows:
     """Rows in order of series and time.
 
     Attributes:
@@ -127,17 +127,17 @@ class _Rows:
     codes: Ints
     times: Ints
 
-    def taken(self, places: Ints) -> _Rows:
+    def taken(self, places: Ints) -> SeriesRows:
         """Some of the rows."""
         table = self.table.take(pa.array(places))
-        return _Rows(table, self.names, self.codes[places], self.times[places])
+        return SeriesRows(table, self.names, self.codes[places], self.times[places])
 
     def name(self, row: int) -> str:
         """The series of a row."""
         return str(self.names[int(self.codes[row])])
 
 
-def _in_order(table: pa.Table) -> _Rows:
+def in_order(table: pa.Table) -> SeriesRows:
     """Sorts rows by series, time and hash: of several at one time, which comes first is settled."""
     names = table[SERIES].cast(pa.string())
     table = table.set_column(table.column_names.index(SERIES), SERIES, names)
@@ -145,10 +145,10 @@ def _in_order(table: pa.Table) -> _Rows:
     table = table.take(pc.sort_indices(table, sort_keys=keys))
     ids = table[SERIES].combine_chunks().dictionary_encode()
     codes = ids.indices.to_numpy().astype(np.int64)
-    return _Rows(table, ids.dictionary, codes, table[TIME].to_numpy())
+    return SeriesRows(table, ids.dictionary, codes, table[TIME].to_numpy())
 
 
-def _named(rows: _Rows, places: Ints) -> tuple[int, list[tuple[int, str]]]:
+def _named(rows: SeriesRows, places: Ints) -> tuple[int, list[tuple[int, str]]]:
     """How many rows there are, and the first of them with time and series."""
     return len(places), [(int(rows.times[row]), rows.name(row)) for row in places[:3]]
 
@@ -159,7 +159,7 @@ def _is_own(steps: Ints, bucket: Bucket) -> np.ndarray:
 
 
 def _look_at_sensors(
-    rows: _Rows,
+    rows: SeriesRows,
     values: Mapping[str, Floats],
     part: slice,
     own: np.ndarray,

@@ -55,7 +55,7 @@ def spread_unit(
     latest: dict[str, int] = {}
     with BucketFiles(folder, unit.index) as files:
         for _, _, columns in read_unit(unit, long_table(spec), found):
-            batch = _batch(columns, series.time, series.id)
+            batch = keyed_batch(columns, series.time, series.id)
             times = batch.column(TIME).to_numpy()
             findings.rows += batch.num_rows
             _count_unordered(times, batch.column(SERIES), latest, findings)
@@ -65,8 +65,14 @@ def spread_unit(
     return findings
 
 
-def _batch(columns: Columns, time: str, series: str | None) -> pa.RecordBatch:
-    """The columns with the time as a number, the series as text and a hash of the row."""
+def keyed_batch(columns: Columns, time: str, series: str | None) -> pa.RecordBatch:
+    """Adds the time as a number, the series as text and a hash of the row.
+
+    Args:
+      columns: Canonical columns of the long table.
+      time: The column of times.
+      series: The column of ids; None where there is one series.
+    """
     keys = time_keys(columns[time])
     ids = _ids(columns, series)
     names = pa.array([""] * len(keys)) if ids is None else ids

@@ -18,7 +18,8 @@ from contracts.errors import ConfigError, DataError
 from pipelines import cli
 from pipelines.commands.predict import find_artifact, predict
 from pipelines.prediction.answers import AnswerFile, answer_table
-from pipelines.prediction.raw_rows import nth_row, open_rows, require_columns
+from pipelines.prediction.model_rows import require_columns
+from pipelines.prediction.raw_rows import nth_row, open_rows
 
 TYPES = {"n": "number", "i": "integer", "the text": "text"}
 ROWS = pa.table(

@@ -97,6 +97,8 @@ def test_irregular_times_and_several_rows_at_a_time_are_no_series():
     frame["at"] += pd.to_timedelta(GENERATOR.integers(0, 50, len(frame)), "min")
     assert _config(frame.dropna(), "load").data.series is None
     assert _config(_meters().drop(columns=["meter"]).dropna(), "load").data.series is None
+    noise = _meters(1).drop(columns=["meter", "site"])
+    assert _config(noise, "wind").data.series is None
 
 
 def test_few_steps_are_no_series_and_steps_may_be_counted():

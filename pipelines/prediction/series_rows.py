@@ -1,0 +1,303 @@
+"""The newest window of each series in a long table: what is to be predicted next.
+
+A window starts one step after the last row in which something is measured. Later rows may tell
+what is known in advance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.example_gen import kinds
+from components.example_gen.config import IngestSpec, RawFormat, SplitSpec
+from components.example_gen.files import format_of
+from components.example_gen.rows import make_units, read_unit
+from components.example_gen.scan import FileScan, merge_kinds, scan_file
+from components.example_gen.series.clock import Clock, Times, configured_step, learn_clock
+from components.example_gen.series.cut import SeriesRows as OrderedRows
+from components.example_gen.series.cut import in_order
+from components.example_gen.series.spec import FUTURE, PAST, SeriesSpec
+from components.example_gen.series.spread import keyed_batch
+from components.example_gen.series.windows import dropped_rows
+from contracts.errors import DataError
+from contracts.names import serving_name
+from contracts.text import some
+from models.data.dates import MOMENT, calendar_part, iso_text
+from pipelines.prediction.raw_rows import is_file, read_header
+
+_MOST_ROWS = 1 << 20
+_SERIES_AT_ONCE = 4096
+_TYPES = {"number": pa.float64(), "integer": pa.int64()}
+
+Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class LongTable:
+    """A long table, and where in it a model's columns are.
+
+    Attributes:
+      path: The file, or its address in a bucket.
+      types: By the model's column: a `number`, an `integer` or `text`.
+      sizes: By the model's column whose rows hold lists of numbers, how long these are.
+      header: All columns of the file.
+      raw: How the file writes what it holds, with the series.
+    """
+
+    path: Path | str
+    types: Mapping[str, str]
+    sizes: Mapping[str, int]
+    header: Sequence[str]
+    raw: RawFormat
+
+    @property
+    def missing(self) -> list[str]:
+        """The model's columns that nothing in the file gives."""
+        return [name for name in self.types if self._source(name) is None]
+
+    @property
+    def unused(self) -> list[str]:
+        """The file's columns that the model does not take."""
+        used = {self._source(name) for name in self.types}
+        return [name for name in self.header if name not in used]
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The columns that say what an answer is about: the id, and the time of the start."""
+        return (*((self.series.id,) if self.series.id else ()), self.series.time)
+
+    @property
+    def series(self) -> SeriesSpec:
+        """The config of the series."""
+        assert self.raw.series is not None
+        return self.raw.series
+
+    def tables_and_kept(self) -> Iterator[tuple[pa.Table, pa.Table]]:
+        """Gives one row for each series, with its id and the time at which its window starts.
+
+        Raises:
+          DataError: the file is broken, or has no times that are usable.
+        """
+        spec = self._ingest_spec()
+        scans = [scan_file(str(self.path), spec.format, spec)]
+        found = merge_kinds(scans, spec)
+        rows = in_order(self._newest(spec, scans, found))
+        is_moment = found[self.series.time] == kinds.TEXT
+        clock = self._clock(rows, is_moment, spec)
+        between, again = dropped_rows(rows.times, rows.codes, clock)
+        rows = rows.taken(np.flatnonzero(~between & ~again))
+        starts = self._starts(rows, clock)
+        for first in range(0, len(starts.steps), _SERIES_AT_ONCE):
+            part = starts.part(first, first + _SERIES_AT_ONCE)
+            yield self._windows(rows, part, is_moment), self._kept(rows, part, is_moment)
+
+    @cached_property
+    def _by_served(self) -> dict[str, str]:
+        return {serving_name(column): column for column in self.header}
+
+    def _source(self, name: str) -> str | None:
+        """The file's column that a model's column comes from; the time for what it gives."""
+        if name in self.raw.calendar() and name not in self.header:
+            source = self.raw.calendar()[name][0]
+            return source if source == self.series.time else None
+        if name in self.sizes:
+            suffix = PAST if name.endswith(PAST) else FUTURE
+            name = name.removesuffix(suffix)
+        return self._by_served.get(serving_name(name))
+
+    def _measured(self) -> list[str]:
+        """The columns whose last value ends what is known of the past."""
+        pasts = [self._source(name) for name in self.sizes if name.endswith(PAST)]
+        measured = [name for name in pasts if name is not None]
+        return [name for name in measured if name not in self.series.known] or measured
+
+    def _ingest_spec(self) -> IngestSpec:
+        sources = [source for name in self.types if (source := self._source(name)) is not None]
+        numbers = [source for name in self.sizes if (source := self._source(name)) is not None]
+        return IngestSpec(
+            **{**dict(self.raw), "series": None},
+            path=str(self.path),
+            format=format_of(str(self.path)),
+            spans="all",
+            split=SplitSpec(),
+            columns=tuple(dict.fromkeys([*self.kept, *sources])),
+            numbers=tuple(dict.fromkeys(numbers)),
+            label="",
+            task="regression",
+            where=str(self.path),
+        )
+
+    def _newest(
+        self, spec: IngestSpec, scans: Sequence[FileScan], found: Mapping[str, str]
+    ) -> pa.Table:
+        """All rows that the newest windows may need; older ones are forgotten on the way."""
+        held: pa.Table | None = None
+        for unit in make_units(scans, [0]):
+            for _, _, columns in read_unit(unit, spec, found):
+                batch = keyed_batch(columns, self.series.time, self.series.id)
+                table = pa.Table.from_batches([batch])
+                held = (
+                    table if held is None else pa.concat_tables([held, table]).unify_dictionaries()
+                )
+                if held.num_rows > _MOST_ROWS:
+                    held = self._without_old(held)
+        if held is None or not held.num_rows:
+            raise DataError(
+                f"{self.path} has no rows",
+                where=str(self.path),
+                expected="a row for each step of each series",
+            )
+        return held
+
+    def _without_old(self, table: pa.Table) -> pa.Table:
+        rows = in_order(table)
+        last = self._last_measured(rows)
+        before = last[rows.codes] - np.arange(len(rows.codes))
+        return rows.taken(np.flatnonzero(before <= 4 * self.series.context)).table
+
+    def _last_measured(self, rows: OrderedRows) -> Ints:
+        """By series, the place of the last row with a measured value; -1 where there is none."""
+        known = np.zeros(len(rows.codes), bool)
+        for name in self._measured():
+            known |= _known(rows.table[name])
+        last = np.full(len(rows.names), -1, np.int64)
+        places = np.flatnonzero(known)
+        last[rows.codes[places]] = places
+        return last
+
+    def _clock(self, rows: OrderedRows, is_moment: bool, spec: IngestSpec) -> Clock:
+        step = configured_step(self.series.step, is_moment)
+        times = Times()
+        times.add(rows.codes, rows.times, step)
+        return learn_clock(times, step, spec.where)
+
+    def _starts(self, rows: OrderedRows, clock: Clock) -> _Starts:
+        """Where the newest window of each series starts, and the rows at its steps."""
+        places, last = clock.places(rows.times), self._last_measured(rows)
+        newest = np.flatnonzero(np.append(rows.codes[1:] != rows.codes[:-1], True))
+        oldest = np.append(0, newest[:-1] + 1)
+        steps = np.where(last >= 0, places[last] + 1, places[oldest])
+        context, length = self.series.context, self.series.context + self.series.horizon
+        relative = places - steps[rows.codes] + context
+        inside = np.flatnonzero((relative >= 0) & (relative < length))
+        dense = np.full((len(steps), length), -1, np.int64)
+        dense[rows.codes[inside], relative[inside]] = inside
+        return _Starts(steps, clock.phase + steps * clock.step, dense, newest)
+
+    def _windows(self, rows: OrderedRows, starts: _Starts, is_moment: bool) -> pa.Table:
+        columns: dict[str, pa.Array] = {}
+        for name, kind in self.types.items():
+            source = self._source(name)
+            if source is None:
+                continue
+            if name in self.sizes:
+                columns[name] = self._lists(name, rows.table[source], starts)
+            elif source == self.series.time:
+                columns[name] = self._time(name, starts, is_moment)
+            else:
+                columns[name] = self._scalar(source, rows.table[source], starts)
+            if name not in self.sizes:
+                columns[name] = columns[name].cast(_TYPES.get(kind, pa.string()))
+        return pa.table(columns)
+
+    def _lists(self, name: str, column: pa.ChunkedArray, starts: _Starts) -> pa.Array:
+        _, first, last = self.series.source(name, "")
+        rows = starts.rows[:, self.series.context + first : self.series.context + last]
+        numbers = column.cast(pa.float64()).fill_null(np.nan).to_numpy().astype(np.float32)
+        lists = np.where(rows >= 0, numbers[rows], np.float32(np.nan))
+        return pa.FixedSizeListArray.from_arrays(pa.array(lists.ravel()), lists.shape[1])
+
+    def _time(self, name: str, starts: _Starts, is_moment: bool) -> pa.Array:
+        """The time of the start, or a part of its date."""
+        if name not in self.raw.calendar():
+            return _times(starts.times, is_moment)
+        part = self.raw.calendar()[name][1]
+        return calendar_part(pa.array(starts.times, pa.int64()).cast(MOMENT), part)
+
+    def _scalar(self, source: str, column: pa.ChunkedArray, starts: _Starts) -> pa.Array:
+        """The value of the row at the start; where there is none, what the series has always."""
+        rows = starts.rows[:, self.series.context]
+        if source in self.series.known:
+            chosen = pa.array(rows, mask=rows < 0)
+        else:
+            chosen = pa.array(np.where(rows >= 0, rows, starts.newest))
+        return column.combine_chunks().take(chosen)
+
+    def _kept(self, rows: OrderedRows, starts: _Starts, is_moment: bool) -> pa.Table:
+        kept = {self.series.time: _times(starts.times, is_moment)}
+        if self.series.id is not None:
+            names = rows.names.take(pa.array(rows.codes[starts.newest]))
+            kept = {self.series.id: names, **kept}
+        return pa.table(kept)
+
+
+@dataclass(frozen=True)
+class _Starts:
+    """Where the windows of some series start.
+
+    Attributes:
+      steps: The step.
+      times: The time.
+      rows: By step of the window, its context first, the row; -1 where there is none.
+      newest: The last row of the series.
+    """
+
+    steps: Ints
+    times: Ints
+    rows: np.ndarray[tuple[int, int], np.dtype[np.int64]]
+    newest: Ints
+
+    def part(self, first: int, last: int) -> _Starts:
+        """Those of some of the series."""
+        part = slice(first, last)
+        return _Starts(self.steps[part], self.times[part], self.rows[part], self.newest[part])
+
+
+def long_table(
+    path: Path | str,
+    types: Mapping[str, str],
+    sizes: Mapping[str, int],
+    raw: RawFormat,
+) -> LongTable | None:
+    """Gives the long table that a file is; None where it holds windows, or no series.
+
+    Raises:
+      DataError: The file is broken, or has neither the windows nor the series.
+    """
+    if raw.series is None or not is_file(path):
+        return None
+    header = read_header(path, raw)
+    served = {serving_name(column) for column in header}
+    lacks_windows = any(serving_name(name) not in served for name in sizes)
+    if not lacks_windows:
+        return None
+    absent = [name for name in (raw.series.time, raw.series.id) if name and name not in header]
+    if absent:
+        raise DataError(
+            f"{path} has no column {absent[0]!r}, which orders or names the series",
+            where=str(path),
+            expected="the columns of data.series.time and id, or the windows of the model",
+            received=some(list(header), 40),
+        )
+    return LongTable(path, types, sizes, header, raw)
+
+
+def _known(column: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    valid = column.is_valid()
+    if pa.types.is_floating(column.type):
+        valid = pc.and_(valid, pc.invert(pc.fill_null(pc.is_nan(column), True)))
+    known: np.ndarray[tuple[int], np.dtype[np.bool_]] = valid.to_numpy()
+    return known
+
+
+def _times(times: Ints, is_moment: bool) -> pa.Array:
+    if not is_moment:
+        return pa.array(times)
+    return iso_text(pa.array(times, pa.int64()).cast(MOMENT)).cast(pa.string())

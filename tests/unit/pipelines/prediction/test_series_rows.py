@@ -1,0 +1,131 @@
+"""The newest window of each series in a long table, as a model takes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from components.example_gen.config import RawFormat
+from contracts.errors import DataError
+from pipelines.commands.predict import predict
+from pipelines.prediction import series_rows
+from pipelines.prediction.series_rows import long_table
+
+NAN = float("nan")
+SIZES = {"the load_past": 4, "wind_past": 4, "wind_future": 2}
+TYPES = {**dict.fromkeys(SIZES, "number"), "site": "text", "wind": "number", "at_hour": "integer"}
+RAW = RawFormat.model_validate(
+    {
+        "dates": {"at": {"parts": ["hour"]}},
+        "series": {
+            "time": "at",
+            "id": "meter",
+            "context": 4,
+            "horizon": 2,
+            "known": ["wind"],
+            "static": ["site"],
+        },
+    }
+)
+
+
+def _frame() -> pd.DataFrame:
+    """Two meters: of b the load ends two hours earlier, and one hour is missing."""
+    parts = []
+    for meter, last in (("a", 8), ("b", 6)):
+        hours = np.arange(10)
+        load = np.where(hours < last, hours + (100 if meter == "b" else 0), NAN)
+        times = pd.Timestamp("2024-05-01") + pd.to_timedelta(hours, "h")
+        part = pd.DataFrame(
+            {"at": times, "meter": meter, "the load": load, "wind": hours / 10.0, "site": "roof"}
+        )
+        parts.append(part[part["at"].dt.hour != 4] if meter == "b" else part)
+    return pd.concat(parts).sample(frac=1, random_state=1)
+
+
+def _write(folder: Path, frame: pd.DataFrame, suffix: str = "parquet") -> Path:
+    path = folder / f"rows.{suffix}"
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path, index=False)
+    return path
+
+
+def _rows(path: Path) -> Any:
+    rows = long_table(path, TYPES, SIZES, RAW)
+    assert rows is not None
+    assert not rows.missing
+    ((table, kept),) = rows.tables_and_kept()
+    return table.to_pydict(), kept.to_pydict()
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+@pytest.mark.parametrize("most_rows", [1 << 20, 3])
+def test_the_newest_window_begins_after_the_last_measured_value(
+    tmp_path: Path, suffix: str, most_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(series_rows, "_MOST_ROWS", most_rows)
+    windows, kept = _rows(_write(tmp_path, _frame(), suffix))
+    assert kept == {"meter": ["a", "b"], "at": ["2024-05-01 08:00:00", "2024-05-01 06:00:00"]}
+    np.testing.assert_array_equal(windows["the load_past"], [[4, 5, 6, 7], [102, 103, NAN, 105]])
+    np.testing.assert_allclose(
+        windows["wind_past"], [[0.4, 0.5, 0.6, 0.7], [0.2, 0.3, NAN, 0.5]], rtol=1e-6
+    )
+    np.testing.assert_allclose(windows["wind_future"], [[0.8, 0.9], [0.6, 0.7]], rtol=1e-6)
+    assert windows["at_hour"] == [8, 6]
+    assert windows["site"] == ["roof", "roof"]
+    assert windows["wind"] == [0.8, 0.6]
+
+
+def test_what_is_known_ahead_is_missing_where_no_row_tells_it(tmp_path: Path) -> None:
+    frame = _frame()
+    windows, kept = _rows(_write(tmp_path, frame[frame["the load"].notna()]))
+    np.testing.assert_array_equal(windows["wind_future"], np.full([2, 2], NAN))
+    assert windows["wind"] == [None, None]
+    assert windows["at_hour"] == [8, 6]
+    assert kept["meter"] == ["a", "b"]
+
+
+def test_a_file_of_windows_is_read_as_it_is_and_one_without_times_is_refused(
+    tmp_path: Path,
+) -> None:
+    frame = _frame()
+    path = _write(tmp_path, frame.drop(columns=["meter"]))
+    with pytest.raises(DataError, match="has no column 'meter'"):
+        long_table(path, TYPES, SIZES, RAW)
+    windows = pd.DataFrame({name: [[0.0] * size] for name, size in SIZES.items()})
+    windows.to_parquet(tmp_path / "windows.parquet")
+    assert long_table(tmp_path / "windows.parquet", TYPES, SIZES, RAW) is None
+    assert long_table(path, TYPES, SIZES, RawFormat()) is None
+    lacking = long_table(_write(tmp_path, frame.drop(columns=["site"])), TYPES, SIZES, RAW)
+    assert lacking is not None
+    assert lacking.missing == ["site"]
+
+
+class _Mean:
+    types, sizes = TYPES, SIZES
+
+    def inputs(self, table: Any) -> Any:
+        return table
+
+    def answers(self, inputs: Any) -> Any:
+        lists = inputs["the load_past"].combine_chunks().flatten().to_numpy()
+        return {"predictions": np.nanmean(lists.reshape(-1, 4), axis=1)}
+
+
+def test_predictions_stand_beside_the_id_and_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _write(tmp_path, _frame())
+    monkeypatch.setattr("pipelines.commands.predict.raw_format", lambda *_: RAW)
+    out = tmp_path / "out.parquet"
+    predict(_Mean(), path, out, None)
+    answers = pq.read_table(out).to_pydict()
+    assert answers["meter"] == ["a", "b"]
+    assert answers["at"] == ["2024-05-01 08:00:00", "2024-05-01 06:00:00"]
+    np.testing.assert_allclose(answers["predictions"], [5.5, 310 / 3])
+    with pytest.raises(DataError, match="no row of its own"):
+        predict(_Mean(), path, out, None, keep=["wind"])
