@@ -22,7 +22,6 @@ from pipelines.prediction.answers import COLUMNS, AnswerFile, answer_table
 from pipelines.prediction.model_rows import ModelRows, require_columns
 from pipelines.prediction.raw_format import format_explained, raw_format
 from pipelines.prediction.raw_rows import open_rows
-from pipelines.prediction.series_rows import long_table
 from pipelines.prediction.staged_model import staged_model
 
 _ROWS_AT_ONCE = 4096
@@ -112,6 +111,10 @@ def _open(
     source: Path | str, predictor: Answering, raw: RawFormat, keep: Sequence[str]
 ) -> ModelRows:
     """The rows of a file, or the newest windows of the series in a long table."""
+    if raw.series is None:
+        return open_rows(source, predictor.types, raw, keep, predictor.sizes)
+    from pipelines.prediction.series_rows import long_table
+
     series = long_table(source, predictor.types, predictor.sizes, raw)
     if series is None:
         return open_rows(source, predictor.types, raw, keep, predictor.sizes)

@@ -21,8 +21,8 @@ from components.example_gen.files import format_of
 from components.example_gen.rows import make_units, read_unit
 from components.example_gen.scan import FileScan, merge_kinds, scan_file
 from components.example_gen.series.clock import Clock, Times, configured_step, learn_clock
-from components.example_gen.series.cut import SeriesRows as OrderedRows
-from components.example_gen.series.cut import in_order
+from components.example_gen.series.order import SeriesRows as OrderedRows
+from components.example_gen.series.order import in_order
 from components.example_gen.series.spec import FUTURE, PAST, SeriesSpec
 from components.example_gen.series.spread import keyed_batch
 from components.example_gen.series.windows import dropped_rows

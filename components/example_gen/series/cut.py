@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from components.example_gen.config import IngestSpec
 from components.example_gen.encode import encode
@@ -17,8 +16,8 @@ from components.example_gen.series.buckets import Bucket, read_bucket
 from components.example_gen.series.clock import Clock
 from components.example_gen.series.findings import Oddity, SeriesFindings
 from components.example_gen.series.long_table import series_of
+from components.example_gen.series.order import SeriesRows, in_order
 from components.example_gen.series.sensors import spike_rows, stuck_rows
-from components.example_gen.series.spread import ORDER, SERIES, TIME
 from components.example_gen.series.windows import (
     Borders,
     Floats,
@@ -109,43 +108,6 @@ def cut_bucket(
         _look_at_sensors(kept, values, part, _is_own(steps[part], bucket), context, findings)
         for segment in segments(steps[part], np.arange(start, end), context):
             yield from _windows(segment, kept.table, values, known, bucket, cutting)
-
-
-@dataclass(frozen=True)
-class SeriesRows:
-    """Rows in order of series and time.
-
-    Attributes:
-      table: All columns.
-      names: The series.
-      codes: By row, the place of its series among them.
-      times: By row.
-    """
-
-    table: pa.Table
-    names: pa.Array
-    codes: Ints
-    times: Ints
-
-    def taken(self, places: Ints) -> SeriesRows:
-        """Some of the rows."""
-        table = self.table.take(pa.array(places))
-        return SeriesRows(table, self.names, self.codes[places], self.times[places])
-
-    def name(self, row: int) -> str:
-        """The series of a row."""
-        return str(self.names[int(self.codes[row])])
-
-
-def in_order(table: pa.Table) -> SeriesRows:
-    """Sorts rows by series, time and hash: of several at one time, which comes first is settled."""
-    names = table[SERIES].cast(pa.string())
-    table = table.set_column(table.column_names.index(SERIES), SERIES, names)
-    keys = [(name, "ascending") for name in (SERIES, TIME, ORDER)]
-    table = table.take(pc.sort_indices(table, sort_keys=keys))
-    ids = table[SERIES].combine_chunks().dictionary_encode()
-    codes = ids.indices.to_numpy().astype(np.int64)
-    return SeriesRows(table, ids.dictionary, codes, table[TIME].to_numpy())
 
 
 def _named(rows: SeriesRows, places: Ints) -> tuple[int, list[tuple[int, str]]]:

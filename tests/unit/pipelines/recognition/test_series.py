@@ -71,7 +71,7 @@ def test_a_number_of_each_series_is_forecast(suffix):
         "wind_past": "window",
     }
     assert config.label.history == "load_past"
-    assert config.evaluation.block.column == "at_days"
+    assert config.evaluation.resample == "rows"
     assert "note: changes over time" in Path("configs/guess.yaml").read_text()
 
 
@@ -110,3 +110,4 @@ def test_few_steps_are_no_series_and_steps_may_be_counted():
     assert (config.label.season, config.data.series.horizon) == (None, 12)
     days = _config(_meters(1, "1D").drop(columns=["meter", "site"]), "load")
     assert (days.label.season, days.data.series.horizon) == (7, 7)
+    assert (days.evaluation.block.column, days.evaluation.block.length) == ("at_days", 15)
