@@ -86,15 +86,14 @@ def evidence(
         ),
         fairness=fairness(table, candidate, spec, draws),
         forecast=forecast_evidence(
-            table, baseline_scores, spec.confidence, draws, _places(spec, cluster_columns)
+            table,
+            baseline_scores,
+            spec.confidence,
+            draws,
+            [column for group in spec.slices for column in group],
         ),
         sampled=_sampled(table),
     )
-
-
-def _places(spec: EvaluationSpec, cluster_columns: Sequence[str]) -> list[str]:
-    """The columns that say where a row lies."""
-    return [*(name for columns in spec.slices for name in columns), *cluster_columns]
 
 
 def _sampled(table: PredictionTable) -> list[SampledRows]:

@@ -35,7 +35,7 @@ def forecast_evidence(
       baseline_scores: Predictions of the baseline models on the same rows.
       confidence: Of the intervals.
       draws: The resamples.
-      columns: The key columns that say where a window lies.
+      columns: The key columns that say where a window lies, beside those of text.
     """
     if find_task(table.task).form != "forecast" or table.forecast is None or not table.rows:
         return None
@@ -96,10 +96,11 @@ def _steps(
 
 
 def _named(keys: pa.Table, columns: Sequence[str]) -> pa.Table:
-    """The columns that hold one plain value a row."""
+    """The columns that say where a row lies: texts, such as its time, and those of `columns`."""
+    texts = [name for name in keys.column_names if pa.types.is_string(keys[name].type)]
     kept = [
         name
-        for name in dict.fromkeys(columns)
+        for name in dict.fromkeys([*texts, *columns])
         if name in keys.column_names and not pa.types.is_nested(keys[name].type)
     ]
     return keys.select(kept)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from contracts.results.summary import Summary
-from contracts.results.training import TeacherReport, TrainingReport
+from contracts.results.training import IntervalScaling, TeacherReport, TrainingReport
 from contracts.storage.location import is_remote
 from contracts.storage.staging import remote_place
 from report.config import CardSpec
-from report.formats import count, duration, moment, number, title
+from report.formats import count, duration, moment, number, percent, title
 from report.sections.advice import advice_of
 from report.sections.contents import PictureBudget, contents_of, errors_of
 from report.sections.data import data_of
@@ -100,10 +100,19 @@ def _training_facts(report: TrainingReport) -> list[tuple[str, str]]:
         ("Seconds of the fit", duration(report.seconds)),
         ("Rows", ", ".join(f"{k} {count(v)}" for k, v in report.rows.items())),
         ("Temperature", number(report.calibration.temperature) if report.calibration else ""),
+        ("Intervals", ", ".join(_stretched(scaling) for scaling in report.intervals)),
         ("Class weights", ", ".join(f"{k}: {number(v)}" for k, v in weights.items())),
         ("Operating threshold", number(point.threshold) if point else ""),
         ("Cost a row on val", number(point.cost) if point else ""),
     ]
+
+
+def _stretched(scaling: IntervalScaling) -> str:
+    return (
+        f"{percent(scaling.high - scaling.low, 0)} stretched {number(scaling.factor)} times, "
+        f"which covers {percent(scaling.coverage_after)} of val instead of "
+        f"{percent(scaling.coverage_before)}"
+    )
 
 
 def _teacher(report: TeacherReport) -> str:

@@ -18,6 +18,8 @@ _TITLES = {
     "weighted_f1": "Weighted F1",
     "rmse": "RMSE",
     "mae": "MAE",
+    "mase": "MASE",
+    "smape": "sMAPE",
     "r2": "R²",
     "log_loss": "Log loss",
     "calibration": "Calibration ratio",

@@ -198,6 +198,8 @@ class KelpConfig(Spec):
         evaluation = self.evaluation
         sliced = (column for group in evaluation.slices for column in group)
         named = {*sliced, *evaluation.fairness.sensitive, *self.cluster_columns()}
+        if find_task(self.task).form == "forecast":
+            named.update(self.data.split.columns)  # a window is known by its time
         return KeysSpec(
             named=tuple(sorted(named)),
             search=evaluation.found_slices.enabled,
