@@ -17,12 +17,13 @@ def shared_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def worlds(shared_folder):
-    """By case: a problem on disk, as tests/fixtures/toy_world.py has them, digits or texts."""
+    """By case: a problem on disk, such as those of tests/fixtures/toy_world.py."""
+    from tests.fixtures.mixed_world import MixedWorld
     from tests.fixtures.text_world import TextWorld
     from tests.fixtures.toy_variants import Digits
     from tests.fixtures.toy_world import World
 
-    own = {"digits": Digits, "texts": TextWorld}
+    own = {"digits": Digits, "texts": TextWorld, "mixed": MixedWorld}
 
     def make(case):
         build = own.get(case, functools.partial(World, case))

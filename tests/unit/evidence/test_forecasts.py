@@ -91,7 +91,14 @@ def test_steps_of_the_horizon_are_measured_apart_and_windows_are_shown():
         classes=(),
         thresholds={},
         labels=labels,
-        keys=pa.table({"hour": np.arange(rows) % 24, "past": [[1.0, 2.0]] * rows}),
+        keys=pa.table(
+            {
+                "hour": np.arange(rows) % 24,
+                "past": [[1.0, 2.0]] * rows,
+                "time": [f"at {row}" for row in range(rows)],
+                "day": np.zeros(rows),
+            }
+        ),
         scores={CANDIDATE: scores.astype(np.float32)},
         forecast=FACTS,
     )
@@ -104,7 +111,7 @@ def test_steps_of_the_horizon_are_measured_apart_and_windows_are_shown():
     assert all(step.low < step.mae < step.high for step in measured.steps)
     assert measured.baselines == {"last_value": [1.0, 1.0, 1.0]}
     assert [example.row for example in measured.examples] == [10, 50, 90, 100]
-    assert measured.examples[1].keys == {"hour": 50 % 24}
+    assert measured.examples[1].keys == {"time": "at 50", "hour": 50 % 24}
     assert measured.examples[1].levels == [[0, 0, 0], [50, 100, 150], [100, 200, 300]]
 
 
