@@ -7,10 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.images import MAX_PIXELS
 from models.encoders.images.augment import Augmenter, AugmentSpec
+from models.encoders.images.kind import ImageEncoder
 from models.encoders.images.spec import CnnEncoder, ImageEncoderSpec
 from models.features.kind import FeatureKind, RawValues
 from models.features.ports import Encoding, InputSpec
@@ -51,6 +52,16 @@ class ImageSpec(FeatureKind):
     encoder: ImageEncoderSpec = CnnEncoder()
     augment: AugmentSpec | None = None
 
+    @model_validator(mode="after")
+    def _encoder_takes_it(self) -> ImageSpec:
+        fewest = self.encoder.fewest_pixels()
+        if min(self.height, self.width) < fewest:
+            raise ValueError(
+                f"the encoder takes images of at least {fewest} x {fewest} pixels; "
+                f"height and width are {self.height} and {self.width}"
+            )
+        return self
+
     raw_values: ClassVar[RawValues] = "files"
     content_type = "models.content.images.content:ImageContent"
     stresses = IMAGE_STRESSES
@@ -72,14 +83,26 @@ class ImageSpec(FeatureKind):
 
     def value_port(self, name: str, learned: Learned) -> InputSpec:
         """Pixels, encoded by the configured layers."""
-        encode = partial(_encode, self.encoder)
-        design = partial(_small_gray, _SCALES[self.scale])
+        scale = _SCALES[self.scale]
+
+        def student(share: float) -> Callable[..., Any]:
+            return partial(_encode, self.encoder.student(share), scale)
+
+        design = partial(_small_gray, scale)
         return InputSpec(
             name,
             "image",
             size=len(design(np.zeros([1, *self.shape], np.float32))[0]),
             shape=self.shape,
-            own=Encoding("float32", encode, "numbers", design, self._augment_layers()),
+            own=Encoding(
+                "float32",
+                partial(_encode, self.encoder, scale),
+                "numbers",
+                design,
+                self._augment_layers(),
+                self.encoder.pretrained(f"{name}_image"),
+                student,
+            ),
         )
 
     def preparation(self, name: str, learned: Learned) -> dict[str, Any]:
@@ -109,8 +132,14 @@ class ImageSpec(FeatureKind):
         return self.height, self.width, self.channels
 
 
-def _encode(encoder: ImageEncoderSpec, port: InputSpec, pixels: Any, keras_module: Any) -> Any:
-    return encoder.encode(pixels, f"{port.name}_image", keras_module)
+def _encode(
+    encoder: ImageEncoder,
+    scale: tuple[float, float],
+    port: InputSpec,
+    pixels: Any,
+    keras_module: Any,
+) -> Any:
+    return encoder.encode(pixels, f"{port.name}_image", scale, keras_module)
 
 
 def _small_gray(scale: tuple[float, float], pixels: Array) -> Array:

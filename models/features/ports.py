@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from models.encoders.pretrained import Pretrained
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -21,6 +23,9 @@ class Encoding:
         baseline models; None where the values are these numbers.
       augment: Makes what changes batches of training, such as
         `models.encoders.images.augment.Augmenter`; None changes nothing.
+      pretrained: The weights that the encoder's layers start from; None draws them at random.
+      student: From the share of the width that is left to what a student's network encodes by;
+        None is the same encoder.
     """
 
     dtype: Literal["float32", "int64"]
@@ -28,6 +33,8 @@ class Encoding:
     design: Literal["numbers", "ids", "bag"] | None = None
     to_numbers: Callable[[Any], Any] | None = None
     augment: Callable[[], Any] | None = None
+    pretrained: Pretrained | None = None
+    student: Callable[[float], Callable[[InputSpec, Any, Any], Any]] | None = None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from models.training.distribution import (
     is_distributed,
     sum_over_replicas,
 )
+from models.training.fine_tuning import FineTuning
 from models.training.members import find_members
 from models.training.objective import Objective, build_objective
 from models.training.optimizers import build_optimizer, control_callbacks
@@ -241,6 +242,7 @@ def compile_model(
     unpack: Unpack | None = None,
     targets: Targets | None = None,
     augmentation: Augmentation | None = None,
+    tuning: FineTuning | None = None,
 ) -> MonitoredModel:
     """Wraps the network and compiles it for its task.
 
@@ -252,6 +254,7 @@ def compile_model(
       unpack: Gives the features of a batch; None where it holds them by name.
       targets: Gives what is learned of a batch; None where that is its labels.
       augmentation: Changes the batches of training; None changes nothing.
+      tuning: Of layers that start from other weights.
     """
     task = find_task(output.task)
     average = None
@@ -260,8 +263,11 @@ def compile_model(
     mixes = augmentation is not None and augmentation.mixes
     objective = build_objective(network, output, spec, steps_per_epoch, mixes=mixes)
     model = MonitoredModel(network, unpack, objective, average, targets, augmentation)
+    optimizer = build_optimizer(spec, steps_per_epoch, network)
+    if tuning is not None:
+        tuning.slow_down(optimizer)
     model.compile(
-        optimizer=build_optimizer(spec, steps_per_epoch, network),
+        optimizer=optimizer,
         loss=task.loss(output, keras),
         metrics=task.training_metrics(keras.metrics),
         steps_per_execution=_steps_per_execution(steps_per_epoch),

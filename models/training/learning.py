@@ -26,6 +26,7 @@ from models.training.augmentation import Augmentation
 from models.training.calibration import calibrate
 from models.training.config import TrainerSpec
 from models.training.distribution import Device, even_batches, steps_per_epoch
+from models.training.fine_tuning import FineTuning
 from models.training.fitting import (
     Fit,
     MonitoredModel,
@@ -147,6 +148,7 @@ def _learn(
                 rows.features,
                 targets,
                 Augmentation(inputs),
+                FineTuning(trained, inputs, steps),
             )
             outcome = run(model)
     finally:

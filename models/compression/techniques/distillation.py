@@ -72,13 +72,19 @@ def distil(opened: Opened, teacher: Any, spec: DistilledSpec) -> tuple[Any, list
 
 
 def student_inputs(inputs: list[InputSpec], scale: float) -> list[InputSpec]:
-    """The student's inputs: the same, with narrower embeddings."""
-    return [
-        dataclasses.replace(port, dimension=max(1, round(port.embedding_dimension() * scale)))
-        if port.kind == "embedding"
-        else port
-        for port in inputs
-    ]
+    """The student's inputs: the same, with narrower embeddings and encoders."""
+    return [_student_input(port, scale) for port in inputs]
+
+
+def _student_input(port: InputSpec, scale: float) -> InputSpec:
+    if port.kind == "embedding":
+        dimension = max(1, round(port.embedding_dimension() * scale))
+        return dataclasses.replace(port, dimension=dimension)
+    encoding = port.encoding
+    if encoding.student is None:
+        return port
+    own = dataclasses.replace(encoding, encode=encoding.student(scale), pretrained=None)
+    return dataclasses.replace(port, own=own)
 
 
 def _training(training: TrainingSpec, spec: DistilledSpec) -> TrainingSpec:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from models.encoders.images.kind import ImageEncoder, conv_block
+from models.encoders.images.kind import NONE, ImageEncoder, Scale, conv_block, narrower
 
 
 class CnnEncoder(ImageEncoder):
@@ -25,8 +25,9 @@ class CnnEncoder(ImageEncoder):
     pool: Literal["mean", "all"] = "mean"
     dropout: float = Field(0.0, ge=0, lt=1)
 
-    def encode(self, pixels: Any, prefix: str, keras_module: Any) -> Any:
+    def encode(self, pixels: Any, prefix: str, scale: Scale, keras_module: Any) -> Any:
         """See `ImageEncoder`."""
+        del scale
         layers = keras_module.layers
         tensor = pixels
         for stage, filters in enumerate(self.filters):
@@ -40,3 +41,8 @@ class CnnEncoder(ImageEncoder):
         if self.dropout:
             tensor = layers.Dropout(self.dropout, name=f"{prefix}_dropout")(tensor)
         return tensor
+
+    def student(self, scale: float) -> CnnEncoder:
+        """Fewer filters."""
+        filters = narrower(self.filters, scale)
+        return self.model_copy(update={"filters": filters, "weights": NONE, "sha256": ""})

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from models.encoders.images.kind import ImageEncoder, batch_norm, conv_block
+from models.encoders.images.kind import NONE, ImageEncoder, Scale, batch_norm, conv_block, narrower
 
 
 class ResidualEncoder(ImageEncoder):
@@ -23,8 +23,9 @@ class ResidualEncoder(ImageEncoder):
     blocks: int = Field(2, ge=1, le=16)
     dropout: float = Field(0.0, ge=0, lt=1)
 
-    def encode(self, pixels: Any, prefix: str, keras_module: Any) -> Any:
+    def encode(self, pixels: Any, prefix: str, scale: Scale, keras_module: Any) -> Any:
         """See `ImageEncoder`."""
+        del scale
         layers = keras_module.layers
         tensor = conv_block(pixels, self.filters[0], keras_module, f"{prefix}_stem")
         for stage, filters in enumerate(self.filters):
@@ -36,6 +37,11 @@ class ResidualEncoder(ImageEncoder):
         if self.dropout:
             tensor = layers.Dropout(self.dropout, name=f"{prefix}_dropout")(tensor)
         return tensor
+
+    def student(self, scale: float) -> ResidualEncoder:
+        """Fewer filters."""
+        filters = narrower(self.filters, scale)
+        return self.model_copy(update={"filters": filters, "weights": NONE, "sha256": ""})
 
 
 def _block(tensor: Any, filters: int, stride: int, keras_module: Any, name: str) -> Any:
