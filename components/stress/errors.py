@@ -1,4 +1,4 @@
-"""The candidate's worst errors on images and texts, as a person sees them, and why."""
+"""The candidate's worst errors on images, texts and windows, as a person sees them, and why."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from contracts.names import serving_name
 from contracts.results.evidence import ErrorExample
 from contracts.results.preview import Preview
-from models.content.kind import Content
 from models.export.loaded_model import Columns, LoadedModel
 from models.export.occlusion import weigh_parts
+from models.features.kind import FeatureKind
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task
 
@@ -25,14 +25,14 @@ _WITHOUT_CLASSES = 12
 _EXPLAINED = 8
 
 
-def content_inputs(problem: FeaturesSpec) -> dict[str, tuple[str, Content]]:
-    """By feature whose values are no scalars, its input of the model and its content."""
-    found = {name: (kind, kind.content()) for name, kind in problem.features.items()}
-    return {
-        name: (serving_name(kind.raw_columns(name)[0]), content)
-        for name, (kind, content) in found.items()
-        if content is not None
-    }
+def content_inputs(problem: FeaturesSpec) -> dict[str, tuple[str, FeatureKind]]:
+    """By what can be shown, a feature or one of its raw columns, its input and its kind."""
+    shown = {}
+    for name, kind in problem.features.items():
+        columns = kind.raw_columns(name) if kind.content_type or kind.raw_size() > 1 else ()
+        for column in columns:
+            shown[name if len(columns) == 1 else column] = serving_name(column), kind
+    return shown
 
 
 def error_examples(
@@ -52,7 +52,8 @@ def error_examples(
       largest errors. Nothing where all features are scalars.
     """
     contents = content_inputs(problem)
-    if not contents or not len(labels):
+    # Of forecasts the report has charts of its own.
+    if not contents or not len(labels) or labels.ndim > 1:
         return []
     if find_task(problem.task).has_classes:
         chosen, sureness = _surest(labels, predicted, model.encoding.threshold)
@@ -101,18 +102,19 @@ def _target(predicted: Array, row: int) -> int | None:
 def _views(
     model: LoadedModel,
     row: Columns,
-    contents: Mapping[str, tuple[str, Content]],
+    contents: Mapping[str, tuple[str, FeatureKind]],
     target: int | None,
     explain: bool,
 ) -> dict[str, Preview]:
     views = {}
-    for feature, (name, content) in contents.items():
+    for feature, (name, kind) in contents.items():
         value = row[name][0]
-        occlusion = content.occlude(value) if explain else None
-        if occlusion is None:
-            views[feature] = content.preview_value(value)
-        else:
-            views[feature] = occlusion.show(weigh_parts(model, row, name, occlusion, target))
+        occlusion = kind.occlude(value) if explain else None
+        view = kind.preview_value(value)
+        if occlusion is not None:
+            view = occlusion.show(weigh_parts(model, row, name, occlusion, target))
+        if view is not None:
+            views[feature] = view
     return views
 
 

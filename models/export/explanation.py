@@ -57,14 +57,12 @@ def integrated_gradients(
     """
     start = np.asarray(model.encoding.reference if reference is None else reference, np.float32)
     way = np.asarray(encoded, np.float32) - start
-    ends = explained_scores(
-        tf.constant(model.score(np.stack([start, start + way]))), target
-    ).numpy()
+    ends = score_of(model, tf.constant(model.score(np.stack([start, start + way]))), target).numpy()
     difference = float(ends[1]) - float(ends[0])
     for steps in _STEPS:
         places = (np.arange(steps, dtype=np.float32) + 0.5) / steps
         slopes = model.gradient(
-            start + places[:, None] * way, lambda scores, _: explained_scores(scores, target)
+            start + places[:, None] * way, lambda scores, _: score_of(model, scores, target)
         )
         parts = slopes.mean(axis=0, dtype=np.float64) * way
         residual = difference - float(parts.sum())
@@ -80,6 +78,24 @@ def integrated_gradients(
         residual=residual,
         steps=steps,
     )
+
+
+def score_of(model: LoadedModel, scores: Any, target: int | None) -> tf.Tensor:
+    """One score a row: see `explained_scores`; of a forecast, the mean of its points.
+
+    Args:
+      model: What gave the scores.
+      scores: What `LoadedModel.score` gives; of a forecast, what `predict` gives as well.
+      target: The class that is explained.
+    """
+    about = model.encoding.forecast
+    if about is None:
+        return explained_scores(scores, target)
+    scores = tf.convert_to_tensor(scores)
+    levels = len(about.quantiles)
+    horizon = scores.shape[1] // levels
+    start = levels // 2 * horizon
+    return tf.reduce_mean(scores[:, start : start + horizon], axis=1)
 
 
 def explained_scores(scores: Any, target: int | None) -> tf.Tensor:

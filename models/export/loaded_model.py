@@ -54,6 +54,15 @@ class LoadedModel:
             for column, name in self.encoding.inputs.items()
         }
 
+    def sizes(self) -> dict[str, int]:
+        """By raw column whose rows hold lists of numbers, how long these are."""
+        specs = self._specs()
+        return {
+            column: int(specs[name].shape[1])
+            for column, name in self.encoding.inputs.items()
+            if len(specs[name].shape) == 2
+        }
+
     def columns(self, table: pa.Table) -> Columns:
         """Turns raw columns into the inputs of `serving_default`; null becomes "missing".
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from models.content.kind import Occlusion
-from models.export.explanation import explained_scores
+from models.export.explanation import score_of
 from models.export.loaded_model import Columns, LoadedModel
 
 Array = np.ndarray[Any, Any]
@@ -33,6 +33,8 @@ def weigh_parts(
     values = np.empty(1 + len(occlusion.covered), object)
     values[0] = row[name][0]
     values[1:] = occlusion.covered
+    if row[name].ndim > 1:
+        values = np.stack(values.tolist())
     columns = {key: np.repeat(column, len(values), axis=0) for key, column in row.items()}
     scores = _scores(model, {**columns, name: values}, target)
     weights: list[float] = (scores[0] - scores[1:]).tolist()
@@ -41,8 +43,10 @@ def weigh_parts(
 
 def _scores(model: LoadedModel, columns: Columns, target: int | None) -> Array:
     if model.is_explainable:
-        return np.asarray(explained_scores(model.score(model.encode(columns)), target), np.float64)
+        return np.asarray(score_of(model, model.score(model.encode(columns)), target), np.float64)
     predicted = model.predict(columns).astype(np.float64)
+    if model.encoding.task == "forecast":
+        return np.asarray(score_of(model, predicted, target))
     if model.encoding.task == "regression":
         return predicted
     if predicted.ndim == 2:

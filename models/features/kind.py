@@ -21,7 +21,8 @@ from contracts.spec import OpenChoice
 from models.features.ports import InputSpec
 
 if TYPE_CHECKING:
-    from models.content.kind import Content
+    from contracts.results.preview import Preview
+    from models.content.kind import Content, Occlusion
     from models.features.learned import Learned
     from models.features.tensors import RawColumns, Tensors
 
@@ -185,6 +186,18 @@ class FeatureKind(OpenChoice):
         module, _, name = cls.content_type.partition(":")
         content: Content = getattr(import_module(module), name)()
         return content
+
+    @classmethod
+    def preview_value(cls, value: Any) -> Preview | None:
+        """A small view of a raw value; None where the kind's values are scalars."""
+        content = cls.content()
+        return None if content is None else content.preview_value(value)
+
+    @classmethod
+    def occlude(cls, value: Any) -> Occlusion | None:
+        """Covers the parts of a raw value one after the other; None where it has none."""
+        content = cls.content()
+        return None if content is None else content.occlude(value)
 
     def not_offered(self) -> tuple[str, ...]:
         """What is not measured for this kind."""

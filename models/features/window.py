@@ -15,6 +15,8 @@ from models.features.ports import InputSpec
 from models.stresses.windows import WINDOW_STRESSES
 
 if TYPE_CHECKING:
+    from contracts.results.preview import Preview
+    from models.content.kind import Occlusion
     from models.features.learned import Learned
     from models.features.tensors import RawColumns, Tensors
 
@@ -74,6 +76,20 @@ class WindowSpec(FeatureKind):
         if self.scale == "z_score":
             offsets, scales = read_moments(name, learned)
         return window_port(name, self.steps, self.encoder, offsets, scales)
+
+    @classmethod
+    def preview_value(cls, value: Any) -> Preview | None:
+        """A line through the steps."""
+        from models.content.windows import preview_window
+
+        return preview_window(value)
+
+    @classmethod
+    def occlude(cls, value: Any) -> Occlusion | None:
+        """Leaves out some steps after the others."""
+        from models.content.windows import occlude_steps
+
+        return occlude_steps(value)
 
     def preparation(self, name: str, learned: Learned) -> dict[str, Any]:
         """The raw columns, how they are filled, and their moments."""

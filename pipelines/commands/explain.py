@@ -23,9 +23,15 @@ from pipelines.commands.explained_parts import render_parts
 from pipelines.execution.capture import captured
 from pipelines.prediction.parts import file_columns, read_contents, weighed_views
 from pipelines.prediction.raw_format import raw_format
-from pipelines.prediction.single_row import checked, row_from_file, row_from_text
+from pipelines.prediction.single_row import (
+    checked,
+    checked_lists,
+    row_from_file,
+    row_from_text,
+)
 from pipelines.prediction.staged_model import staged_model
 
+_STEPS_SHOWN = 12
 SERVING_ROOT = Path("serving_models")
 
 
@@ -35,7 +41,7 @@ class Explained:
 
     Attributes:
       content: What `--json` prints.
-      views: By feature whose values are images or texts, what their parts add.
+      views: By feature whose values are images, texts or windows, what their parts add.
     """
 
     content: dict[str, Any]
@@ -77,7 +83,11 @@ def explain_row(model: str, row: str | None, data: Path | None, index: int) -> E
         types = loaded.types()
         if given is None and data is not None:
             given = row_from_file(
-                address_or_path(data), index, types, raw_format(folder, None, None)
+                address_or_path(data),
+                index,
+                types,
+                raw_format(folder, None, None),
+                loaded.sizes(),
             )
         return _explained(loaded, given or {})
 
@@ -112,14 +122,18 @@ def find_model(model: str, root: Path = SERVING_ROOT) -> Path:
 def _explained(model: Any, given: Mapping[str, Any]) -> Explained:
     from models.export.explanation import integrated_gradients
 
-    types, files = model.types(), file_columns(model.encoding)
-    scalars = {name: value for name, value in given.items() if name not in files}
+    types, files, sizes = model.types(), file_columns(model.encoding), model.sizes()
+    wholes = {*files, *sizes}
+    scalars = {name: value for name, value in given.items() if name not in wholes}
     row = {**dict.fromkeys(types), **{name: given[name] for name in files if name in given}}
-    row |= checked(scalars, {name: kind for name, kind in types.items() if name not in files})
-    columns = model.columns(_table({**row, **read_contents(row, files)}, types, files))
+    row |= checked_lists(given, sizes)
+    row |= checked(scalars, {name: kind for name, kind in types.items() if name not in wholes})
+    columns = model.columns(_table({**row, **read_contents(row, files)}, types, files, sizes))
     answers = {name: _plain(value[0]) for name, value in model.answers(columns).items()}
     about = model.encoding
     target, scale = None, f"predicted {about.label}"
+    if about.task == "forecast":
+        scale = f"mean of the predicted {about.label}"
     if about.task == "binary":
         scale = f"log-odds that {about.label} is {about.classes[1]}"
     elif about.task == "multiclass":
@@ -162,11 +176,17 @@ def _explained(model: Any, given: Mapping[str, Any]) -> Explained:
     return Explained(content, views)
 
 
-def _table(row: Mapping[str, Any], types: Mapping[str, str], files: Mapping[str, str]) -> pa.Table:
-    kinds = {"number": pa.float32(), "integer": pa.int64(), "text": pa.string()}
+def _table(
+    row: Mapping[str, Any],
+    types: Mapping[str, str],
+    files: Mapping[str, str],
+    sizes: Mapping[str, int],
+) -> pa.Table:
+    scalars = {"number": pa.float32(), "integer": pa.int64(), "text": pa.string()}
+    special = dict.fromkeys(files, pa.binary()) | dict.fromkeys(sizes, pa.list_(pa.float32()))
     return pa.table(
         {
-            name: pa.array([value], pa.binary() if name in files else kinds[types[name]])
+            name: pa.array([value], special[name] if name in special else scalars[types[name]])
             for name, value in row.items()
         }
     )
@@ -202,7 +222,7 @@ def write_page(target: Path, explained: Explained) -> None:
 
 
 def render(whole: Explained, console: Console) -> None:
-    """Prints the prediction, a table of the features, and the parts of images and texts."""
+    """Prints the prediction, a table of the features, and the parts of what is no scalar."""
     explained = whole.content
     console.print(f"[bold]{escape(explained['model'])}[/bold]")
     for line in _prediction(explained):
@@ -226,6 +246,10 @@ def _prediction(explained: Mapping[str, Any]) -> list[str]:
     answers, label = explained["prediction"], explained["label"]
     if explained["task"] == "regression":
         return [f"{label}: {answers['predictions']:,.6g}"]
+    if explained["task"] == "forecast":
+        points = answers["predictions"]
+        shown = ", ".join(f"{point:,.6g}" for point in points[:_STEPS_SHOWN])
+        return [f"{label}: {shown}" + (", ..." if len(points) > _STEPS_SHOWN else "")]
     lines = [f"{label}: {answers['classes']}"]
     if explained["task"] == "binary":
         return [*lines, f"P({label} = {explained['classes'][1]}): {answers['probabilities']:.4f}"]

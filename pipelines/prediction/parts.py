@@ -1,4 +1,4 @@
-"""Images and texts of one row: their files, and what their parts add to a prediction."""
+"""Images, texts and windows of one row: their files, and what their parts add."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contracts.text import shorten
 from models.features.registry import KINDS
 
 if TYPE_CHECKING:
-    from models.export.encoding import EncodedFeature, Encoding
+    from models.export.encoding import Encoding
     from models.export.loaded_model import Columns, LoadedModel
 
 
@@ -74,31 +74,29 @@ def _unreadable(name: str, value: Any, received: str) -> ConfigError:
 
 
 def weighed_views(model: LoadedModel, columns: Columns, target: int | None) -> dict[str, Preview]:
-    """Shows a row's images and texts, with what their parts add.
+    """Shows a row's images, texts and windows, with what their parts add.
 
     Args:
       model: The model.
       columns: The inputs of `serving_default`, one row.
-      target: The class that is explained; None for two classes and for regression.
+      target: The class that is explained; None for two classes and for numbers.
+
+    Returns:
+      The views by feature; by raw column where the feature has several.
     """
     from models.export.occlusion import weigh_parts
 
     views = {}
     for entry in model.encoding.features:
-        content = _content_of(entry)
-        if content is None:
-            continue
-        name = model.encoding.inputs[entry.columns[0]]
-        value = columns[name][0]
-        occlusion = content.occlude(value)
-        views[entry.feature] = (
-            content.preview_value(value)
-            if occlusion is None
-            else occlusion.show(weigh_parts(model, columns, name, occlusion, target))
-        )
+        kind = KINDS.get(entry.kind)
+        for column in entry.columns if kind is not None else ():
+            name = model.encoding.inputs[column]
+            value = columns[name][0]
+            view = None if kind is None else kind.preview_value(value)
+            if view is None or kind is None:
+                continue
+            occlusion = kind.occlude(value)
+            if occlusion is not None:
+                view = occlusion.show(weigh_parts(model, columns, name, occlusion, target))
+            views[entry.feature if len(entry.columns) == 1 else column] = view
     return views
-
-
-def _content_of(entry: EncodedFeature) -> Any:
-    kind = KINDS.get(entry.kind)
-    return None if kind is None else kind.content()

@@ -35,6 +35,7 @@ from contracts.names import serving_name
 from contracts.storage.location import parse_location
 from contracts.storage.objects import find_file
 from contracts.text import did_you_mean, shorten, some
+from pipelines.prediction.model_rows import ModelRows
 
 EXPECTED = {
     "number": "a number, true or false, or null",
@@ -345,14 +346,14 @@ def _found(path: Path | str, header: Sequence[str], types: Mapping[str, str]) ->
     return found
 
 
-def nth_row(rows: RawRows, index: int) -> dict[str, Any]:
+def nth_row(rows: ModelRows, index: int) -> dict[str, Any]:
     """Gives one row, the first being 0, by the model's columns.
 
     Raises:
       DataError: there is no such row.
     """
     seen = 0
-    for table in rows.tables():
+    for table, _ in rows.tables_and_kept():
         if 0 <= index < seen + table.num_rows:
             row: dict[str, Any] = table.slice(index - seen, 1).to_pylist()[0]
             return row

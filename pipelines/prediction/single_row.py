@@ -57,14 +57,61 @@ def row_from_text(text: str) -> Row:
 
 
 def row_from_file(
-    path: Path | str, index: int, types: Mapping[str, str], raw: RawFormat | None = None
+    path: Path | str,
+    index: int,
+    types: Mapping[str, str],
+    raw: RawFormat | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> Row:
     """Reads the features in one row of a CSV or Parquet file, the first row being 0.
+
+    Of a long table of series, each row is the newest window of a series.
+
+    Args:
+      path: The file.
+      index: The row.
+      types: By column, what its values must be.
+      raw: How the file writes what it holds.
+      sizes: By column whose rows hold lists of numbers, how long these are.
 
     Raises:
       DataError: there is no such file or row, or none of the features is in it.
     """
-    return nth_row(open_rows(path, types, raw), index)
+    if raw is not None and raw.series is not None:
+        from pipelines.prediction.series_rows import long_table
+
+        series = long_table(path, types, sizes or {}, raw)
+        if series is not None:
+            return nth_row(series, index)
+    return nth_row(open_rows(path, types, raw, sizes=sizes), index)
+
+
+def checked_lists(row: Mapping[str, Any], sizes: Mapping[str, int]) -> Row:
+    """Gives the lists of a row; None is a missing list, and in a list a missing step.
+
+    Raises:
+      ConfigError: A value is no list of that many numbers.
+    """
+    return {name: _list(name, row.get(name), size) for name, size in sizes.items()}
+
+
+def _list(name: str, value: Any, size: int) -> list[float | None] | None:
+    if value is None:
+        return None
+    steps = value if isinstance(value, (list, tuple)) else ()
+    if len(steps) != size or not all(map(_is_step, steps)):
+        raise ConfigError(
+            f"the value of {name!r} is no list of {size} numbers",
+            where="the row",
+            expected=f"a list of {size} numbers, in which null is a missing step",
+            received=f"a list of {len(steps)} values" if steps else shorten(value),
+            fix="give one number for each step, the oldest first",
+        )
+    return [None if step is None or math.isnan(step) else float(step) for step in steps]
+
+
+def _is_step(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
 def checked(row: Mapping[str, Any], types: Mapping[str, str]) -> Row:
