@@ -33,6 +33,8 @@ _DAY = 86_400_000_000
 _SEASONS = {_DAY: 7, 7 * _DAY: 52}
 _PARTS = ("hour", "weekday", "month")
 _BLOCKS = 8
+# Of fewer windows, a regression on lags predicts better than a network of several layers.
+_FEW_WINDOWS = 5_000
 _INDICATOR = "missing_indicator"
 _NUMBERS = (kinds.INT, kinds.FLOAT, kinds.BOOL)
 # Whole numbers are times only where they are named so.
@@ -145,6 +147,7 @@ def series_values(
     held = {column.name for column in sample.columns}
     return {
         "series": series,
+        "linear": series.windows < _FEW_WINDOWS,
         "task": "forecast" if plan.task == "regression" else plan.task,
         "static": [role.name for role in features if role.name in held - {series.id}],
         "sizing": sizing,

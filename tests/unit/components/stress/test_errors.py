@@ -19,7 +19,7 @@ class _Model:
     """Says yes the surer, the more often a text has the word good."""
 
     is_explainable = False
-    encoding = SimpleNamespace(task="binary", threshold=0.5)
+    encoding = SimpleNamespace(task="binary", threshold=0.5, forecast=None)
 
     def predict(self, columns: Any) -> Any:
         counts = np.array([text.split().count("good") for text in columns["review"]])

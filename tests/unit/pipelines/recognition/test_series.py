@@ -72,6 +72,7 @@ def test_a_number_of_each_series_is_forecast(suffix):
     }
     assert config.label.history == "load_past"
     assert config.evaluation.resample == "rows"
+    assert config.network.kind == "linear"
     assert "note: changes over time" in Path("configs/guess.yaml").read_text()
 
 
