@@ -18,6 +18,7 @@ from contracts.errors import DataError
 from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature
 from serving.errors import ServingError
 from serving.images import refused_image
+from serving.texts import artifact_limits, check_texts
 
 Array = np.ndarray[Any, Any]
 
@@ -48,16 +49,18 @@ class ArtifactServable:
         self.steady = (signature.name,) if model.steady else ()
         self.signatures: Mapping[str, Signature] = {signature.name: signature}
         self.metadata: Mapping[str, Any] = _metadata(signature)
+        self._text_limits = artifact_limits(model.artifact)
 
     def run(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Answers raw columns with what `serving_default` gives.
 
         Raises:
-          ServingError: There is no such signature, an image cannot be decoded, or the model was
-            unloaded.
+          ServingError: There is no such signature, an image cannot be decoded, a text cannot be
+            taken, or the model was unloaded.
         """
         if signature not in self.signatures:
             raise ServingError(404, f"Serving signature name: {signature!r} not found")
+        check_texts(inputs, self._text_limits)
         with self._lock:
             if self._model is None:
                 raise ServingError(503, "The model was unloaded")

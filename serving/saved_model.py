@@ -20,6 +20,7 @@ from serving.errors import ServingError
 from serving.images import image_error, limits_of
 from serving.packed_call import PackedCall, pack_signature
 from serving.steady import is_steady
+from serving.texts import check_texts, model_limits
 
 _SERVE = "serve"
 # How TensorFlow's status codes are answered over HTTP.
@@ -76,6 +77,7 @@ class SavedModelServable:
             name for name, call in self._calls.items() if _is_steady(call.graph)
         )
         self._image_limits = limits_of(self._model)
+        self._text_limits = model_limits(self._model)
         self._packed: dict[str, PackedCall] = {}
         if packed:
             self._pack()
@@ -86,6 +88,8 @@ class SavedModelServable:
         Raises:
           ServingError: if the model refuses the inputs.
         """
+        if self._text_limits:
+            check_texts(inputs, self._text_limits)
         try:
             call = self._packed.get(signature)
             if call is not None:

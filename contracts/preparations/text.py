@@ -76,6 +76,7 @@ class TextFeature(RawFeature):
       unknown: The id of a token that is not in the vocabulary.
       start: An id before the first token; None is none.
       end: An id after the last token; None is none.
+      max_bytes: The longest text that a server takes.
     """
 
     preparer = TextIds
@@ -93,6 +94,7 @@ class TextFeature(RawFeature):
     unknown: int
     start: int | None = None
     end: int | None = None
+    max_bytes: int = 1 << 18
 
     @property
     def rules(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from contracts.results.forecast import ForecastFacts
 from models.data.representation import parse_rows, raw_input_specs, raw_sizes
 from models.export.encoding import Halves, cut, describe, joined_widths, mean_row
 from models.export.image_inputs import add_image_inputs
+from models.export.text_inputs import add_text_inputs
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task
 
@@ -71,6 +72,7 @@ class _Saved(tf.Module):
         ).to_json()
         self.encoding = tf.function(lambda: tf.constant(text), input_signature=[], autograph=False)
         add_image_inputs(self, serving.problem)
+        add_text_inputs(self, serving.problem)
 
 
 def export(serving: Serving, folder: Path, sample: Mapping[str, tf.Tensor]) -> None:

@@ -51,10 +51,12 @@ class TextSpec(FeatureKind):
       min_count: How often train must show a token; rarer ones share one id.
       length: How many tokens are read.
       ngrams: Up to how many neighbouring words are a token of their own: 2 adds pairs.
+      max_bytes: The longest text that a request may have; of longer ones in the data, what
+        comes first is read.
       encoder: What turns the tokens into numbers, inside the network.
       pretrained: A folder with a BERT-like encoder: `config.json`, `vocab.txt` and
         `model.safetensors`. Its tokens, and the mean of their states, take the place of all keys
-        above but `length` and `markup`. It is frozen.
+        above but `length`, `markup` and `max_bytes`. It is frozen.
       sha256: The digest of these files, which is part of what the cache goes by.
     """
 
@@ -67,6 +69,7 @@ class TextSpec(FeatureKind):
     min_count: int = Field(2, ge=1)
     length: int = Field(128, ge=1, le=4096)
     ngrams: int = Field(1, ge=1, le=5)
+    max_bytes: int = Field(1 << 18, ge=1)
     encoder: TextEncoder = AverageSpec()
     pretrained: Path | None = None
     sha256: str = ""
@@ -166,6 +169,7 @@ class TextSpec(FeatureKind):
         return {
             "kind": "text",
             "length": self.length,
+            "max_bytes": self.max_bytes,
             "ngrams": self.ngrams,
             "words": self.text_rules(),
             "tokenizer": self.tokenizer,

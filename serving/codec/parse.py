@@ -21,6 +21,7 @@ _BOM = b"\xef\xbb\xbf"
 # An unfinished string ends with the body: no match can fail half-way, so this stays linear.
 _TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*\\?(?:"|\Z)'
 _STRING = re.compile(_TEXT, re.DOTALL)
+_KEY = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"\s*:', re.DOTALL)
 # What may stand where a value stands and is no JSON; a string is skipped as a whole.
 _SPECIAL = re.compile(b"(" + _TEXT + rb")|-?(?:NaN|Inf(?:inity)?)\b", re.DOTALL)
 # What might be read as infinite though it is written as a number.
@@ -131,9 +132,20 @@ def _parse_any(body: bytes, depth: int) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        _refuse_other_encodings(body)
         if b"NaN" not in body and b"Inf" not in body:
             raise _unreadable(error.msg, error.pos) from None
     return _parse_special(body, depth)
+
+
+def _refuse_other_encodings(body: bytes) -> None:
+    """Refuses a body that is not UTF-8, and says under which key."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        keys = [match.group(1) for match in _KEY.finditer(body, 0, error.start)]
+        under = f" in the value of {shown(keys[-1].decode(errors='replace'))}" if keys else ""
+        raise _unreadable(f"invalid UTF-8{under}", error.start) from None
 
 
 def _first_document(body: bytes) -> bytes:

@@ -34,6 +34,7 @@ from models.export.saved_model import (
     examples_input,
     from_serving_columns,
 )
+from models.export.text_inputs import add_text_inputs
 
 Array = np.ndarray[Any, Any]
 Tensors = dict[str, tf.Tensor]
@@ -211,6 +212,7 @@ def _save(opened: Opened, network: Any, folder: Path) -> None:
     function = signatures["examples"].get_concrete_function()
     saved = _Saved(serving, function.captured_inputs)
     add_image_inputs(saved, serving.problem)
+    add_text_inputs(saved, serving.problem)
     tf.saved_model.save(saved, str(folder), signatures=signatures)
 
 
