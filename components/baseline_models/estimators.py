@@ -131,6 +131,8 @@ def fit_linear(problem: Problem, splits: Splits) -> Outcome:
         return problem.kind.baseline_scores(says)
 
     settings |= {"columns": matrix.shape[1], "penalties_tried": len(tried)}
+    if design.rarities:
+        settings["tf_idf"] = sorted(design.rarities)
     return make_outcome(splits, predict, settings, (design.mean, design.deviation, best))
 
 

@@ -81,7 +81,7 @@ def _baseline(entry: BaselineEvidence, model: BaselineModel | None) -> Leader:
     verdict, tone = judge_difference(entry.difference)
     return Leader(
         name=_NAMES.get(entry.name, entry.name.replace("_", " ").capitalize()),
-        note=_NOTES.get(entry.name, "baseline model"),
+        note=_note(entry.name, model),
         metric=entry.metric,
         difference=entry.difference,
         p=entry.difference.p,
@@ -89,6 +89,11 @@ def _baseline(entry: BaselineEvidence, model: BaselineModel | None) -> Leader:
         verdict=verdict,
         tone=tone,
     )
+
+
+def _note(name: str, model: BaselineModel | None) -> str:
+    texts = ", texts by TF-IDF" if model is not None and model.settings.get("tf_idf") else ""
+    return _NOTES.get(name, "baseline model") + texts
 
 
 def _cost(model: BaselineModel | None) -> ModelCost:
