@@ -35,7 +35,7 @@ WORD_CHARACTERS = 100
 _DECIDED = (
     "tokenizer", "lowercase", "strip_accents", "max_vocabulary", "min_count", "ngrams", "encoder",
 )  # fmt: skip
-_FEWEST_BLANKS = 4
+_FEWEST_BLANKS = 6
 _FEWEST_DISTINCT = 0.5
 
 

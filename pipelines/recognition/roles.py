@@ -139,9 +139,13 @@ def _why_left_out(column: Column, profile: ColumnProfile) -> str:
     # Two values are a category, however few rows there are.
     if profile.kind != "text" or profile.distinct <= max(2, _NEARLY_ALL * profile.present):
         return ""
+    if any(kind.raw_values == "text" and kind.recognize(profile) for kind in KINDS.values()):
+        return ""
     spaces = pc.count_substring(column.values, " ")
     free = float(pc.mean(spaces).as_py()) >= _WORDS_OF_TEXT
-    return _nearly_numbers(column) or ("free text" if free else "nearly every value is another")
+    return _nearly_numbers(column) or (
+        "free text of few words" if free else "nearly every value is another"
+    )
 
 
 def _nearly_numbers(column: Column) -> str:

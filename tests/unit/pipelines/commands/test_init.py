@@ -70,6 +70,17 @@ def types(config: KelpConfig) -> dict[str, str]:
     return {name: spec.type for name, spec in config.features.items()}
 
 
+def test_texts_become_features_and_names_of_few_words_do_not() -> None:
+    table = people()[["age (years)", "class", "name", "label"]]
+    table["review"] = [f"{name}, said that the soup was not warm" for name in table["name"]]
+    table.to_csv("people.csv", index=False)
+    config = written("label")
+    assert types(config) == {"age (years)": "numeric", "class": "categorical", "review": "text"}
+    text = Path("configs/demo.yaml").read_text()
+    assert "review: {type: text}        # texts of 13 words, 400 of them distinct" in text
+    assert load_config(Path("configs/demo.yaml")).config.features["review"].length == 128
+
+
 def test_roles_of_csv_columns() -> None:
     people().to_csv("people.csv", index=False)
     config = written("label")
@@ -94,7 +105,7 @@ def test_roles_of_csv_columns() -> None:
     text = Path("configs/demo.yaml").read_text()
     for result in (
         '"person id": numbers the rows',
-        "name: free text",
+        "name: free text of few words",
         "seat: nearly every value is another",
         "constant: has one value only",
         "empty: has no value",
