@@ -57,6 +57,9 @@ class TextSpec(FeatureKind):
       pretrained: A folder with a BERT-like encoder: `config.json`, `vocab.txt` and
         `model.safetensors`. Its tokens, and the mean of their states, take the place of all keys
         above but `length`, `markup` and `max_bytes`. It is frozen.
+      pretrained_layers: How many layers of that encoder are read, from the first. The states of a
+        middle layer often say more of a text's tone than those of the last one, and cost less;
+        None reads them all.
       sha256: The digest of these files, which is part of what the cache goes by.
     """
 
@@ -72,6 +75,7 @@ class TextSpec(FeatureKind):
     max_bytes: int = Field(1 << 18, ge=1)
     encoder: TextEncoder = AverageSpec()
     pretrained: Path | None = None
+    pretrained_layers: int | None = Field(None, ge=1)
     sha256: str = ""
 
     raw_values = "text"
@@ -84,12 +88,17 @@ class TextSpec(FeatureKind):
     def _pretrained_is_there(cls, value: Any) -> Any:
         if not isinstance(value, Mapping) or not value.get("pretrained") or value.get("sha256"):
             return value
-        encoder = PretrainedText(Path(value["pretrained"]))
+        layers = value.get("pretrained_layers")
+        encoder = PretrainedText(
+            Path(value["pretrained"]), layers if isinstance(layers, int) else None
+        )
         encoder.check("pretrained")
         return {**value, "sha256": encoder.sha256()}
 
     @model_validator(mode="after")
     def _pretrained_decides(self) -> TextSpec:
+        if self.pretrained is None and self.pretrained_layers is not None:
+            raise ValueError("pretrained_layers are those of an encoder: name its folder")
         if self.pretrained is not None:
             for key in _DECIDED:
                 if getattr(self, key) != type(self).model_fields[key].default:

@@ -31,9 +31,11 @@ class PretrainedText:
 
     Attributes:
       folder: It has `config.json`, `vocab.txt` and `model.safetensors`.
+      layers: How many layers are read, from the first; None reads them all.
     """
 
     folder: Path
+    layers: int | None = None
 
     def check(self, where: str) -> None:
         """Checks that it is all there, and of a kind that is known.
@@ -63,6 +65,14 @@ class PretrainedText:
                 received=f"{kind}, {places} positions, {config.get('hidden_act')}",
                 fix="choose an encoder of BERT's kind, such as MiniLM",
             )
+        most = config["num_hidden_layers"]
+        if self.layers is not None and self.layers > most:
+            raise DataError(
+                "the pretrained encoder has fewer layers than are to be read",
+                where=f"{where}_layers",
+                expected=f"at most {most}",
+                received=str(self.layers),
+            )
         unknown = [mark for mark in _MARKS if mark not in self.tokens]
         if unknown or self.tokens[0] != _MARKS[0]:
             raise DataError(
@@ -77,6 +87,11 @@ class PretrainedText:
         """The encoder's sizes."""
         config: dict[str, Any] = json.loads((self.folder / CONFIG_FILE).read_text("utf-8"))
         return config
+
+    @property
+    def depth(self) -> int:
+        """How many layers are read."""
+        return self.layers or int(self.config["num_hidden_layers"])
 
     @cached_property
     def tokens(self) -> tuple[str, ...]:
@@ -150,7 +165,7 @@ def build_bert(pretrained: PretrainedText, keras_module: Any) -> Any:
     words = layers.Embedding(config["vocab_size"], width, name=_WORDS)(ids)
     positions = layers.Embedding(config["max_position_embeddings"], width, name=_PLACES)(places)
     states = _norm(config, "embeddings_norm", keras_module)(layers.Add()([words, positions]))
-    for index in range(config["num_hidden_layers"]):
+    for index in range(pretrained.depth):
         states = _block(states, there, config, f"block_{index}", keras_module)
     model = keras_module.Model([ids, places, there], states, name="bert")
     _assign(model, pretrained)
@@ -192,7 +207,7 @@ def _assign(model: Any, pretrained: PretrainedText) -> None:
     model.get_layer(_WORDS).set_weights([weights["embeddings.word_embeddings.weight"]])
     model.get_layer(_PLACES).set_weights([places + kind])
     norm("embeddings_norm", "embeddings")
-    for index in range(config["num_hidden_layers"]):
+    for index in range(pretrained.depth):
         source, block = f"encoder.layer.{index}", f"block_{index}"
         attention: list[Array] = []
         for part in ("query", "key", "value"):

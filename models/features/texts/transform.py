@@ -45,7 +45,7 @@ def text_vectors(name: str, spec: text.TextSpec, column: tf.Tensor) -> tf.Tensor
       float32 `[batch, width]`; 0 where the text is missing.
     """
     assert spec.pretrained is not None
-    pretrained = PretrainedText(spec.pretrained)
+    pretrained = PretrainedText(spec.pretrained, spec.pretrained_layers)
     pretrained.check_digest(spec.sha256)
     words = words_of(tf.squeeze(column, axis=1), spec.text_rules())
     tokens = [token.encode() for token in pretrained.tokens]

@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import re
 
+import keras
+import numpy as np
 import pytest
 from pydantic import ValidationError
+from safetensors.numpy import save_file
 
 from contracts.errors import DataError
+from models.encoders.texts.bert import PretrainedText, build_bert
 from models.features.text import TextSpec
 
-CONFIG = {"model_type": "bert", "hidden_act": "gelu", "hidden_size": 8}
+CONFIG = {
+    "model_type": "bert", "hidden_act": "gelu", "hidden_size": 8, "num_hidden_layers": 2,
+    "num_attention_heads": 2, "intermediate_size": 5, "vocab_size": 5, "layer_norm_eps": 1e-12,
+    "max_position_embeddings": 6,
+}  # fmt: skip
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good"]
 
 
@@ -63,3 +71,43 @@ def test_keys_that_the_encoder_decides_are_refused(folder):
         TextSpec(pretrained=folder, lowercase=False)
     with pytest.raises(ValidationError, match="reads words in order"):
         TextSpec(ngrams=2, encoder={"kind": "gru"})
+
+
+def _write_weights(folder):
+    generator = np.random.default_rng(0)
+
+    def tensor(*shape):
+        return generator.normal(size=shape).astype(np.float32)
+
+    weights = {"embeddings.word_embeddings.weight": tensor(5, 8)}
+    weights["embeddings.position_embeddings.weight"] = tensor(6, 8)
+    weights["embeddings.token_type_embeddings.weight"] = tensor(2, 8)
+    norms = ["embeddings"]
+    for layer in ("encoder.layer.0", "encoder.layer.1"):
+        dense = [f"attention.self.{part}" for part in ("query", "key", "value")]
+        shapes = dict.fromkeys([*dense, "attention.output.dense"], (8, 8))
+        for name, shape in {**shapes, "intermediate.dense": (5, 8), "output.dense": (8, 5)}.items():
+            weights[f"{layer}.{name}.weight"] = tensor(*shape)
+            weights[f"{layer}.{name}.bias"] = tensor(shape[0])
+        norms += [f"{layer}.attention.output", f"{layer}.output"]
+    for norm in norms:
+        weights[f"{norm}.LayerNorm.weight"] = tensor(8)
+        weights[f"{norm}.LayerNorm.bias"] = tensor(8)
+    save_file(weights, folder / "model.safetensors")
+
+
+def test_fewer_layers_give_the_states_of_a_middle_one(folder):
+    _write_weights(folder)
+    first = build_bert(PretrainedText(folder, layers=1), keras)
+    whole = build_bert(PretrainedText(folder), keras)
+    middle = keras.Model(whole.inputs, whole.get_layer("block_0_norm").output)
+    ids, places = np.array([[2, 4, 3, 0]]), np.arange(4)[None]
+    rows = [ids, places, (ids > 0)[:, None]]
+    np.testing.assert_allclose(first(rows), middle(rows), atol=1e-6)
+    assert np.abs(first(rows) - whole(rows)).max() > 0.1
+    assert TextSpec(pretrained=folder, pretrained_layers=2).pretrained_layers == 2
+    with pytest.raises(DataError, match="fewer layers") as caught:
+        TextSpec(pretrained=folder, pretrained_layers=3)
+    assert caught.value.expected == "at most 2"
+    with pytest.raises(ValidationError, match="name its folder"):
+        TextSpec(pretrained_layers=1)
