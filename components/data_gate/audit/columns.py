@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Hashes = NDArray[np.uint64]
 Array = np.ndarray[Any, Any]
+
+_LISTS_AT_ONCE = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def is_text(column: pa.ChunkedArray) -> bool:
 def numbers_of(column: pa.ChunkedArray) -> Floats:
     """A column of numbers, a list by its mean; what is missing is NaN."""
     if pa.types.is_fixed_size_list(column.type):
-        return known_means(lists_of(column))
+        return np.concatenate([known_means(part) for part in list_parts(column)])
     numbers: Floats = column.cast(pa.float64()).fill_null(np.nan).to_numpy()
     return numbers
 
@@ -72,6 +74,12 @@ def lists_of(column: pa.ChunkedArray) -> Floats:
     """A column of lists of numbers, `[rows, steps]`; what is missing is NaN."""
     lists: Floats = list_values("", column, column.type.list_size, len(column)).astype(np.float64)
     return lists
+
+
+def list_parts(column: pa.ChunkedArray) -> Iterator[Floats]:
+    """The same, some thousands of rows at a time: windows take much room."""
+    for start in range(0, max(1, len(column)), _LISTS_AT_ONCE):
+        yield lists_of(column.slice(start, _LISTS_AT_ONCE))
 
 
 def known_means(lists: Floats) -> Floats:

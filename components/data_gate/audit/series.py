@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from components.data_gate.audit.columns import Floats, labels_of, lists_of
+from components.data_gate.audit.columns import Floats, labels_of, list_parts, lists_of
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import TRAIN
 from components.example_gen.series.findings import Oddity, SeriesFindings, time_text
@@ -163,7 +163,7 @@ def _unknown_steps(data: AuditData) -> Iterator[Checked]:
     bound = data.spec.series.unknown
     for name in data.windows():
         tables = {split: table[name] for split, table in data.tables.items() if table.num_rows}
-        shares = {split: float(np.isnan(lists_of(one)).mean()) for split, one in tables.items()}
+        shares = {split: _share_unknown(one) for split, one in tables.items()}
         if not shares:
             continue
         split = max(shares, key=lambda one: shares[one])
@@ -180,6 +180,11 @@ def _unknown_steps(data: AuditData) -> Iterator[Checked]:
             received=", ".join(f"{one}: {share:.2%}" for one, share in shares.items()),
             fix="bring the values; until then they are filled as `fill` of the feature says",
         )
+
+
+def _share_unknown(column: pa.ChunkedArray) -> float:
+    steps = len(column) * int(column.type.list_size)
+    return sum(int(np.isnan(part).sum()) for part in list_parts(column)) / steps
 
 
 def _power(values: Floats, truth: Floats) -> float:

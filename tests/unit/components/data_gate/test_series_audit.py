@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from components.data_gate.audit import columns
 from components.data_gate.audit.cheap_model import columns_of
+from components.data_gate.audit.columns import numbers_of
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.series import check_series
 from components.data_gate.config import AuditSpec
@@ -116,3 +118,12 @@ def test_odd_steps_are_named_with_time_and_id():
     assert checks["series.duplicates", ""].outcome == "pass"
     spikes = checks["series.spikes", "load"]
     assert "1970-01-01 00:30:00 of meter 8" in spikes.received
+
+
+def test_many_windows_are_read_in_parts(monkeypatch):
+    window = np.arange(24.0).reshape(6, 4)
+    window[5, 1:] = np.nan
+    whole = numbers_of(pa.chunked_array([_lists(window)]))
+    monkeypatch.setattr(columns, "_LISTS_AT_ONCE", 4)
+    np.testing.assert_array_equal(numbers_of(pa.chunked_array([_lists(window)])), whole)
+    np.testing.assert_array_equal(whole, [1.5, 5.5, 9.5, 13.5, 17.5, 20])
