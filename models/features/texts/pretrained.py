@@ -19,8 +19,8 @@ _ROWS_AT_ONCE = 32
 def encode_frozen(ids: tf.Tensor, pretrained: PretrainedText) -> tf.Tensor:
     """Gives the mean of the states of the tokens, float32 `[batch, width]`.
 
-    Few rows at once bound the memory that attention takes, and each part is as long as its
-    longest text.
+    Few rows at once bound the memory that attention takes. Texts of about one length are together,
+    because each part is as long as its longest text.
 
     Args:
       ids: int64 `[batch, length]`, 0 after the last token.
@@ -30,7 +30,9 @@ def encode_frozen(ids: tf.Tensor, pretrained: PretrainedText) -> tf.Tensor:
     graph = _frozen_graph(pretrained)
     rows = tf.shape(ids)[0]
     parts = -(-rows // _ROWS_AT_ONCE)
-    whole = tf.pad(tf.cast(ids, tf.int32), [[0, parts * _ROWS_AT_ONCE - rows], [0, 0]])
+    order = tf.argsort(tf.reduce_sum(tf.cast(ids > 0, tf.int32), axis=1), stable=True)
+    ordered = tf.gather(tf.cast(ids, tf.int32), order)
+    whole = tf.pad(ordered, [[0, parts * _ROWS_AT_ONCE - rows], [0, 0]])
 
     def encode(part: tf.Tensor) -> tf.Tensor:
         longest = tf.maximum(1, tf.reduce_max(tf.reduce_sum(tf.cast(part > 0, tf.int32), axis=1)))
@@ -42,7 +44,8 @@ def encode_frozen(ids: tf.Tensor, pretrained: PretrainedText) -> tf.Tensor:
         fn_output_signature=tf.TensorSpec([_ROWS_AT_ONCE, width], tf.float32),
         parallel_iterations=1,
     )
-    return tf.ensure_shape(tf.reshape(states, [-1, width])[:rows], [None, width])
+    places = tf.math.invert_permutation(order)
+    return tf.ensure_shape(tf.gather(tf.reshape(states, [-1, width]), places), [None, width])
 
 
 def _mean_state(ids: tf.Tensor, graph: Any) -> tf.Tensor:

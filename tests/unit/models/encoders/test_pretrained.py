@@ -8,12 +8,14 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from pydantic import ValidationError
 from safetensors.numpy import save_file
 
 from contracts.errors import DataError
 from models.encoders.texts.bert import PretrainedText, build_bert
 from models.features.text import TextSpec
+from models.features.texts.pretrained import encode_frozen
 
 CONFIG = {
     "model_type": "bert", "hidden_act": "gelu", "hidden_size": 8, "num_hidden_layers": 2,
@@ -111,3 +113,17 @@ def test_fewer_layers_give_the_states_of_a_middle_one(folder):
     assert caught.value.expected == "at most 2"
     with pytest.raises(ValidationError, match="name its folder"):
         TextSpec(pretrained_layers=1)
+
+
+def test_many_texts_are_encoded_as_each_alone(folder):
+    _write_weights(folder)
+    pretrained = PretrainedText(folder)
+    encode = tf.function(lambda ids: encode_frozen(ids, pretrained), reduce_retracing=True)
+    generator = np.random.default_rng(1)
+    lengths = generator.integers(0, 7, 70)
+    ids = np.where(np.arange(6) < lengths[:, None], generator.integers(1, 5, (70, 6)), 0)
+    together = encode(tf.constant(ids, tf.int64)).numpy()
+    alone = [encode(tf.constant(row[None], tf.int64)).numpy()[0] for row in ids[:12]]
+    np.testing.assert_allclose(together[:12], alone, atol=1e-5)
+    assert not together[lengths == 0].any()
+    assert encode(tf.zeros([0, 6], tf.int64)).shape == (0, 8)
