@@ -64,7 +64,7 @@ class ImageSpec(FeatureKind):
 
     raw_values: ClassVar[RawValues] = "files"
     content_type = "models.content.images.content:ImageContent"
-    stresses = IMAGE_STRESSES
+    stresses = {"missing": True, **IMAGE_STRESSES}
 
     @classmethod
     def transform(cls, specs: Mapping[str, Any], raw: RawColumns) -> Tensors:

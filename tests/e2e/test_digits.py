@@ -87,6 +87,20 @@ def test_it_is_blessed_and_each_variant_is_pushed(folder: Path) -> None:
     report = (folder / "runs/digits/latest/report.html").read_text()
     assert len(report) < 8e6
     assert "\\x89PNG" not in report
+    assert report.count("data:image/png;base64,") > 60
+    for shown in ("Mean brightness", "Example errors", "Label errors", "image_noise"):
+        assert shown in report
+
+
+def test_an_image_is_explained_by_its_parts(folder: Path) -> None:
+    path = images(folder)[0]
+    row = json.dumps({"image": str(path)})
+    model = "serving_models/digits/1"
+    printed = Workplace(folder).printed("explain", model, "--row", row, "--html", "page.html")
+    assert "What each part of image adds" in printed
+    page = (folder / "page.html").read_text()
+    assert page.count("data:image/png;base64,") == 1
+    assert 'class="heat"' in page
 
 
 def test_an_image_by_rest_is_answered_as_in_process(folder: Path, server: ServerProcess) -> None:

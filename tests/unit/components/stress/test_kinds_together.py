@@ -136,6 +136,7 @@ def test_features_of_all_kinds_are_ranked_by_permutation(model: LoadedModel) -> 
             "stress": {
                 "dark": {"kind": "brightness", "factor": 0.1},
                 "cut": {"kind": "truncation"},
+                "gone": {"kind": "missing", "share": 0.5},
             },
         }
     )
@@ -145,9 +146,12 @@ def test_features_of_all_kinds_are_ranked_by_permutation(model: LoadedModel) -> 
     assert set(ranked) == set(PROBLEM.features)
     assert min(ranked["photo"].low, ranked["review"].low) > 0
     assert max(ranked["past"].value, ranked["price"].value) < 0.05
+    drops = {entry.name: entry.drop.value for entry in result.robustness}
+    assert drops["gone"] > 0.05
     assert {entry.name: entry.columns for entry in result.robustness} == {
         "dark": ["photo"],
         "cut": ["review"],
+        "gone": ["photo", "review", "past", "price"],
     }
 
 
