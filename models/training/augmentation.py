@@ -11,11 +11,12 @@ from models.networks import InputSpec
 class Augmentation:
     """Changes the features of a batch of training; val and the exported model see none of it."""
 
-    def __init__(self, inputs: Sequence[InputSpec]) -> None:
+    def __init__(self, inputs: Sequence[InputSpec], *, mixing: bool = True) -> None:
         """Makes what the kinds of features offer.
 
         Args:
           inputs: The network's inputs.
+          mixing: Whether rows may be mixed with others.
         """
         made = {
             port.name: port.encoding.augment()
@@ -23,9 +24,9 @@ class Augmentation:
             if port.encoding.augment is not None
         }
         # A batch has one share of labels: the first image that is mixed has it.
-        mixing = [name for name, augmenter in made.items() if augmenter.mixes]
+        mixed = [name for name, augmenter in made.items() if mixing and augmenter.mixes]
         self._augmenters = made
-        self._mixed = mixing[0] if mixing else None
+        self._mixed = mixed[0] if mixed else None
 
     @property
     def mixes(self) -> bool:

@@ -21,6 +21,7 @@ from models.networks import InputSpec, OutputSpec, build_network
 from models.tasks import find_task
 from models.tasks.label_scale import learned_error
 from models.tasks.task import Form
+from models.training.augmentation import Augmentation
 from models.training.config import StoppingSpec, TrainingSpec
 from models.training.fitting import MonitoredModel, fit
 from models.training.learning import predict
@@ -49,7 +50,9 @@ def distil(opened: Opened, teacher: Any, spec: DistilledSpec) -> tuple[Any, list
     student = build_network(network, student_inputs(opened.inputs, spec.scale), output, keras)
     training = _training(trainer.training, spec)
     steps = -(-train.rows // training.batch_size)
-    model = MonitoredModel(student)
+    # The teacher has answered for each row as it is: rows are changed, but not mixed.
+    augmentation = Augmentation(opened.inputs, mixing=False)
+    model = MonitoredModel(student, augmentation=augmentation)
     model.compile(
         optimizer=build_optimizer(training, steps, student),
         loss=DistillationLoss(find_task(problem.task).form, spec, output),

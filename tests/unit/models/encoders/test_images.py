@@ -110,6 +110,17 @@ def test_the_share_of_a_mixture_is_that_of_its_own_image(kind: str) -> None:
     assert 0.5 < float(tf.reduce_min(share)) < float(tf.reduce_max(share)) <= 1.0
 
 
+def test_rows_that_a_teacher_answered_for_are_changed_but_not_mixed() -> None:
+    augment = {"brightness": 0.5, "mixup": 1.0}
+    port = ImageSpec(height=9, width=12, augment=augment).value_port("photo", None)
+    assert Augmentation([port]).mixes
+    augmentation = Augmentation([port], mixing=False)
+    changed, share = augmentation({"photo": tf.constant(PIXELS)})
+    assert not augmentation.mixes
+    assert share is None
+    assert np.abs(changed["photo"].numpy() - PIXELS).max() > 0.01
+
+
 def test_only_one_mixture_can_be_chosen() -> None:
     with pytest.raises(ValidationError, match="choose one"):
         AugmentSpec(mixup=0.2, cutmix=1.0)
