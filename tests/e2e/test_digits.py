@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +67,18 @@ def server(folder: Path) -> Iterator[ServerProcess]:
 
 def images(folder: Path) -> list[Path]:
     return sorted((folder / "data/digits").glob("[0-9]/*.png"))[::40]
+
+
+def peak_mib(pid: int) -> float:
+    """The most memory that a process and those below it have had."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    own = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+    children = [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    return own + sum(map(peak_mib, children))
 
 
 def ask(server: ServerProcess, name: str, *contents: bytes) -> tuple[int, Any]:
@@ -135,13 +148,15 @@ def test_an_image_that_cannot_be_decoded_is_a_400_that_names_its_column(
     folder: Path, server: ServerProcess, name: str
 ) -> None:
     whole = images(folder)[0].read_bytes()
+    assert ask(server, name, whole)[0] == 200
+    before = peak_mib(server.process.pid)
     for content, what in ((bomb(60_000, 60_000), "60,000 x 60,000"), (whole[:80], "decoded")):
         status, answer = ask(server, name, whole, content)
         assert status == 400
         assert what in answer["error"]
         assert "'image'" in answer["error"]
-    status, _ = ask(server, name, whole)
-    assert status == 200
+    assert ask(server, name, whole)[0] == 200
+    assert peak_mib(server.process.pid) < before + 200
 
 
 def test_a_folder_of_images_is_predicted(folder: Path) -> None:
