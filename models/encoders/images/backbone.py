@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from models.encoders.images.cnn import CnnEncoder
-from models.encoders.images.kind import ImageEncoder, Scale, narrower
+from models.encoders.images.kind import NORM_MOMENTUM, ImageEncoder, Scale, narrower
 from models.encoders.pretrained import copy_weights, download_weights
 
 _IMAGENET = "imagenet"
@@ -169,6 +169,8 @@ def _plain_layers(backbone: Backbone, pixels: Any, prefix: str, keras_module: An
             # Under tf_keras `name` is a property.
             key = "_name" if isinstance(getattr(type(layer), "name", None), property) else "name"
             setattr(layer, key, f"{prefix}_{_fixed_name(layer)}")
+            if isinstance(layer, keras_module.layers.BatchNormalization):
+                layer.momentum = NORM_MOMENTUM
     return model.output
 
 

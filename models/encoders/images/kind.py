@@ -89,7 +89,7 @@ class ImageEncoder(Spec, ABC):
 
 # Of the statistics that predictions use: they follow those of the batches within tens of steps,
 # so that a small table with few steps an epoch is not predicted by what they began with.
-_NORM_MOMENTUM = 0.9
+NORM_MOMENTUM = 0.9
 
 
 def conv_block(
@@ -106,7 +106,7 @@ def conv_block(
 
 def batch_norm(tensor: Any, keras_module: Any, name: str) -> Any:
     """A normalisation whose statistics settle within tens of steps."""
-    return keras_module.layers.BatchNormalization(momentum=_NORM_MOMENTUM, name=name)(tensor)
+    return keras_module.layers.BatchNormalization(momentum=NORM_MOMENTUM, name=name)(tensor)
 
 
 def narrower(filters: tuple[int, ...], scale: float) -> tuple[int, ...]:
