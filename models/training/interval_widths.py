@@ -23,6 +23,7 @@ Array = np.ndarray[Any, Any]
 
 _LIMITS = (0.05, 20.0)
 _LEAST_WIDTH = 1e-9
+_BEYOND_REACH = 1e3  # times its distance, which is 0 or nearly so
 
 
 def calibrate_intervals(
@@ -76,8 +77,7 @@ def find_factors(
             (low - labels) / np.maximum(below, _LEAST_WIDTH),
             (labels - high) / np.maximum(above, _LEAST_WIDTH),
         )
-        rank = min(1.0, math.ceil(share * (beyond.size + 1)) / beyond.size)
-        factor = float(np.clip(np.quantile(beyond, rank), *_LIMITS))
+        factor = _factor(beyond, share)
         before = float((beyond <= 1).mean())
         low, high = low - factor * below, high + factor * above
         after = float(((labels >= low) & (labels <= high)).mean())
@@ -91,3 +91,23 @@ def find_factors(
             )
         )
     return scalings
+
+
+def _factor(beyond: Array, share: float) -> float:
+    """The factor by which `share` of the labels are covered.
+
+    No factor covers a label beyond a distance of 0. Where there are too many of those, the
+    share is that of the others: their intervals would grow without end.
+    """
+    factor = _quantile(beyond, share)
+    if factor > _LIMITS[1]:
+        factor = _quantile(beyond[beyond < _BEYOND_REACH], share)
+    return float(np.clip(factor, *_LIMITS))
+
+
+def _quantile(beyond: Array, share: float) -> float:
+    """The conformal quantile; 1 where there is nothing."""
+    if not beyond.size:
+        return 1.0
+    rank = min(1.0, math.ceil(share * (beyond.size + 1)) / beyond.size)
+    return float(np.quantile(beyond, rank))

@@ -28,6 +28,18 @@ def test_each_interval_covers_its_share():
     assert inner.factor * 0.1 == pytest.approx(0.6745, abs=0.02)
 
 
+def test_distances_of_zero_do_not_widen_the_others_without_end():
+    generator = np.random.default_rng(0)
+    labels = generator.normal(0, 1, (2000, HORIZON))
+    distances = np.full((2000, HORIZON), 0.5)
+    distances[:1000] = 0.0
+    predictions = np.concatenate([-distances, 0 * distances, distances], axis=1)
+    (scaling,) = find_factors((0.1, 0.5, 0.9), predictions, labels)
+    # Of a normal distribution 80 % lie within 1.2816.
+    assert scaling.factor * 0.5 == pytest.approx(1.2816, abs=0.05)
+    assert scaling.coverage_after == pytest.approx(0.4, abs=0.01)
+
+
 def test_the_network_gives_the_stretched_intervals():
     output = OutputSpec("forecast", horizon=HORIZON, quantiles=LEVELS)
     network = build_network(LinearSpec(kind="linear"), [InputSpec("x", "dense", 1)], output, keras)
