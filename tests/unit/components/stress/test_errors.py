@@ -88,3 +88,32 @@ def test_features_that_are_scalars_show_nothing() -> None:
     model: Any = _Model()
     columns = {"price": np.zeros(3, np.float32)}
     assert error_examples(model, columns, np.zeros(3), np.ones(3), problem) == []
+
+
+class _LastStep(_Model):
+    """Predicts the last known step of a window."""
+
+    encoding = SimpleNamespace(task="regression", threshold=None, forecast=None)
+
+    def predict(self, columns: Any) -> Any:
+        return np.nan_to_num(columns["load"])[:, -1]
+
+
+def test_the_largest_errors_on_windows_are_shown_with_the_weight_of_their_steps() -> None:
+    loads = np.arange(60, dtype=np.float32).reshape(20, 3)
+    labels = loads[:, -1].astype(np.float64)
+    labels[4] = 100.0
+    spec = {"type": "window", "steps": 3, "columns": ["load"]}
+    problem = FeaturesSpec.model_validate(
+        {"task": "regression", "label": {"name": "y"}, "features": {"past": spec}}
+    )
+    model: Any = _LastStep()
+    columns = {"load": loads}
+    found = error_examples(model, columns, labels, model.predict(columns), problem)
+    assert (found[0].row, found[0].actual, found[0].predicted) == (4, 100.0, 14.0)
+    view = found[0].views["past"]
+    assert view.heat is not None
+    assert view.heat.weights == [[0.0, 0.0, 14.0]]
+    assert view.png
+    forecast = np.zeros([20, 2])
+    assert error_examples(model, columns, forecast, forecast, problem) == []
