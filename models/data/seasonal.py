@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow_transform as tft
 
 from contracts.results.forecast import ForecastFacts
 from models.data.dataset import Split
+from models.data.transformed import input_specs
 from models.encoders.windows.encoding import WindowEncoding
 from models.features.ports import InputSpec
 from models.features.spec import FeaturesSpec
@@ -17,14 +19,13 @@ Array = np.ndarray[Any, Any]
 
 
 def forecast_facts(
-    problem: FeaturesSpec, inputs: Sequence[InputSpec], train: Split
+    problem: FeaturesSpec, graph: tft.TFTransformOutput, train: Split
 ) -> ForecastFacts | None:
     """What a model that forecasts says of itself; None for other tasks."""
     if not problem.quantiles:
         return None
-    return ForecastFacts(
-        quantiles=problem.quantiles, seasonal_error=_seasonal_error(problem, inputs, train)
-    )
+    error = _seasonal_error(problem, input_specs(problem, graph), train)
+    return ForecastFacts(quantiles=problem.quantiles, seasonal_error=error)
 
 
 def _seasonal_error(

@@ -273,6 +273,8 @@ def compile_model(
         steps_per_execution=_steps_per_execution(steps_per_epoch),
         jit_compile=False,
     )
+    # Where a first step creates the optimizer's variables, TensorFlow traces that step twice.
+    model.optimizer.build(model.trainable_weights)
     return model
 
 

@@ -25,7 +25,7 @@ from models.data.raw_table import read_table
 from models.data.seasonal import forecast_facts
 from models.data.targets import file_places
 from models.data.transform_layer import TransformLayer
-from models.data.transformed import input_specs, output_spec
+from models.data.transformed import output_spec
 from models.export.golden_answers import golden_rows, write_answers
 from models.export.saved_model import Serving, export
 from models.tasks import find_task
@@ -121,7 +121,7 @@ def train(job: Job) -> None:
             divide_scores(network, validation.calibration.temperature)
         stretch_intervals(network, validation.intervals)
     threshold = None if validation.point is None else validation.point.threshold
-    forecast = forecast_facts(spec.problem, input_specs(spec.problem, job.graph), splits["train"])
+    forecast = forecast_facts(spec.problem, job.graph, splits["train"])
     serving = Serving(spec.problem, job.schema, source.transform, network, threshold, forecast)
     write_answers(job.run_dir / "golden", golden_rows(job.val_files), serving)
     network.save(job.run_dir / NETWORK_FILE)

@@ -48,6 +48,18 @@ def test_one_iterator_trains_what_an_iterator_an_epoch_did(fitted, monkeypatch):
         np.testing.assert_array_equal(before, now)
 
 
+def test_a_step_is_traced_once(monkeypatch):
+    traces, step = [], fitting.MonitoredModel.train_step
+
+    def counted(model, data):
+        traces.append(data)
+        return step(model, data)
+
+    monkeypatch.setattr(fitting.MonitoredModel, "train_step", counted)
+    _fit(epochs=2)
+    assert len(traces) == 1
+
+
 def test_val_in_memory_gives_what_keras_evaluates(fitted):
     model, val, outcome, _ = fitted
     whole = model.evaluate(ordered_batches(val, packed=True), verbose=0, return_dict=True)
