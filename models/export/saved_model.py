@@ -10,6 +10,7 @@ models/export/loaded_model.py: `encode`, `head`, `score` and `encoding`. They sh
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import fingerprint_pb2
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from contracts.columns import MISSING_INT
@@ -83,8 +85,22 @@ def export(serving: Serving, folder: Path, sample: Mapping[str, tf.Tensor]) -> N
       folder: Where to write.
       sample: Transformed features of some rows: their mean is what explanations compare with.
     """
-    saved = _Saved(serving, sample)
-    tf.saved_model.save(saved, str(folder), signatures=_signatures(serving))
+    save_module(_Saved(serving, sample), folder, _signatures(serving))
+
+
+def save_module(module: tf.Module, folder: Path, signatures: Mapping[str, Any]) -> None:
+    """Writes a module as a SavedModel; in equal processes, equal modules give equal files."""
+    tf.saved_model.save(module, str(folder), signatures=dict(signatures))
+    derive_identifier(folder / "fingerprint.pb")
+
+
+def derive_identifier(path: Path) -> None:
+    """Makes a fingerprint's identifier, which is drawn at random, a digest of its hashes."""
+    fingerprint = fingerprint_pb2.FingerprintDef.FromString(path.read_bytes())
+    fingerprint.ClearField("uuid")
+    digest = hashlib.sha256(fingerprint.SerializeToString(deterministic=True)).hexdigest()
+    fingerprint.uuid = str(int(digest[:32], 16))
+    path.write_bytes(fingerprint.SerializeToString(deterministic=True))
 
 
 def answer(serving: Serving, features: Mapping[str, tf.Tensor]) -> Tensors:

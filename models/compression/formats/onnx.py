@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -28,12 +29,50 @@ def write_onnx(precision: str, opened: Opened, folder: Path) -> FileSignature:
         named = {one.tensor: tensor for one, tensor in zip(entries, tensors, strict=True)}
         return tf.identity(network(to_features(entries, named)), name=OUTPUT)
 
-    model, _ = tf2onnx.convert.from_function(
-        predict, input_signature=specs, opset=_OPSET, output_path=str(folder / MODEL_FILE)
-    )
+    model, _ = tf2onnx.convert.from_function(predict, input_signature=specs, opset=_OPSET)
+    name_constants(model.graph)
+    (folder / MODEL_FILE).write_bytes(model.SerializeToString(deterministic=True))
     # The order of the inputs is kept; their names get an ending.
     named = [
         one.model_copy(update={"tensor": port.name})
         for one, port in zip(entries, model.graph.input, strict=True)
     ]
     return FileSignature(named, model.graph.output[0].name)
+
+
+def name_constants(graph: Any) -> None:
+    """Names constants by their first use, and puts them into that order.
+
+    Of equal constants tf2onnx keeps one, and which one depends on Python's hashes of strings:
+    the same network would give another file in each process.
+    """
+    names: dict[str, str] = {}
+    constants = {constant.name: constant for constant in graph.initializer}
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name in constants:
+                names.setdefault(name, f"{node.name}/input_{place}")
+    if _has_inner_graphs(graph):
+        return
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+    for value in graph.value_info:
+        value.name = names.get(value.name, value.name)
+    unused = sorted(constants.keys() - names.keys())
+    ordered = []
+    for name in (*names, *unused):
+        constant = type(constants[name])()
+        constant.CopyFrom(constants[name])
+        constant.name = names.get(name, name)
+        ordered.append(constant)
+    del graph.initializer[:]
+    graph.initializer.extend(ordered)
+
+
+def _has_inner_graphs(graph: Any) -> bool:
+    """Whether a node has a graph of its own, which could use constants of this one."""
+    return any(
+        attribute.HasField("g") or attribute.graphs
+        for node in graph.node
+        for attribute in node.attribute
+    )

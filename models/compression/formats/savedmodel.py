@@ -33,6 +33,7 @@ from models.export.saved_model import (
     column_specs,
     examples_input,
     from_serving_columns,
+    save_module,
 )
 from models.export.text_inputs import add_text_inputs
 
@@ -213,7 +214,7 @@ def _save(opened: Opened, network: Any, folder: Path) -> None:
     saved = _Saved(serving, function.captured_inputs)
     add_image_inputs(saved, serving.problem)
     add_text_inputs(saved, serving.problem)
-    tf.saved_model.save(saved, str(folder), signatures=signatures)
+    save_module(saved, folder, signatures)
 
 
 def _signatures(serving: Serving) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""How a SavedModel names the classes."""
+"""How a SavedModel names the classes, and what its files hold."""
 
 import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import fingerprint_pb2
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from models.export.saved_model import served_classes
+from models.export.saved_model import derive_identifier, save_module, served_classes
 from models.features.spec import FeaturesSpec
 
 
@@ -27,3 +29,23 @@ def test_classes_are_of_the_labels_type_in_the_data(classes, kind, served):
     found = served_classes(problem, schema)
     assert found == served
     assert [type(value) for value in found] == [type(value) for value in served]
+
+
+def test_equal_content_has_an_equal_fingerprint(tmp_path):
+    module = tf.Module()
+    module.weight = tf.Variable(2.0)
+    serve = tf.function(lambda x: {"y": x * module.weight}, [tf.TensorSpec([None], tf.float32)])
+    save_module(module, tmp_path, {"serving_default": serve})
+    path = tmp_path / "fingerprint.pb"
+    written = path.read_bytes()
+    fingerprint = fingerprint_pb2.FingerprintDef.FromString(written)
+    fingerprint.uuid = "1"  # as drawn in another process
+    path.write_bytes(fingerprint.SerializeToString())
+    derive_identifier(path)
+    assert path.read_bytes() == written
+    fingerprint.checkpoint_hash += 1
+    path.write_bytes(fingerprint.SerializeToString())
+    derive_identifier(path)
+    other = fingerprint_pb2.FingerprintDef.FromString(path.read_bytes())
+    assert other.uuid not in ("1", fingerprint_pb2.FingerprintDef.FromString(written).uuid)
+    assert "serving_default" in tf.saved_model.load(str(tmp_path)).signatures
