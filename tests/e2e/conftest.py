@@ -76,6 +76,7 @@ class Workplace:
             "training.epochs=4",
             "training.batch_size=512",
             "training.early_stopping=null",
+            "training.teacher.rounds=40",
             "evaluation.bounds.roc_auc.min=0.6",
             # Four epochs on so few days may be worse than a linear model beyond chance.
             "evaluation.baselines.linear=warn",
