@@ -20,7 +20,8 @@ from models.compression.formats.table import find_format
 from models.compression.sizes import measured_bytes
 from models.compression.spec import VariantSpec, is_reference
 from models.compression.training_artifacts import TrainingArtifacts
-from models.compression.weights import GOLDEN_FOLDER, NETWORK_FILE, REPORT_FILE
+from models.compression.weights import GOLDEN_FOLDER, REPORT_FILE
+from models.export.network_file import NETWORK_FILE
 from models.training.config import TrainerSpec
 
 VARIANT_FILE = "variant.json"
@@ -54,7 +55,7 @@ def training_artifacts(
     point = read_result(run, TrainingReport).operating_point
     return TrainingArtifacts(
         trainer=TrainerSpec.model_validate_json(trainer),
-        network_path=str(run / "network.keras"),
+        network_path=str(run / NETWORK_FILE),
         threshold=None if point is None else point.threshold,
         train_files=tuple(split_files(examples, "train")),
         val_files=tuple(split_files(examples, "val")),

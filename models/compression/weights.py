@@ -15,11 +15,11 @@ from pydantic import TypeAdapter
 from models.compression.spec import OriginalSpec, WeightsSpec
 from models.compression.techniques.table import find_technique
 from models.compression.training_artifacts import Opened, TrainingArtifacts, open_artifacts
+from models.export.network_file import NETWORK_FILE, save_network
 from models.processes.isolated import call
 
 Array = np.ndarray[Any, Any]
 
-NETWORK_FILE = "network.keras"
 REPORT_FILE = "weights.json"
 GOLDEN_FOLDER = "golden"
 
@@ -72,7 +72,7 @@ def run(request: Mapping[str, Any]) -> dict[str, Any]:
         shutil.copyfile(opened.artifacts.network_path, target)
     else:
         _calibrate(opened, network)
-        network.save(target)
+        save_network(network, target)
     rows = golden_rows(opened.artifacts.val_files)
     write_answers(target.parent / GOLDEN_FOLDER, rows, opened.serving(network))
     return {"weights": spec.model_dump(mode="json"), "history": history, **describe(network)}

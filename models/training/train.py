@@ -27,6 +27,7 @@ from models.data.targets import file_places
 from models.data.transform_layer import TransformLayer
 from models.data.transformed import output_spec
 from models.export.golden_answers import golden_rows, write_answers
+from models.export.network_file import NETWORK_FILE, save_network
 from models.export.saved_model import Serving, export
 from models.tasks import find_task
 from models.training.calibration import divide_scores
@@ -47,8 +48,6 @@ from models.training.teacher import Teacher, fit_teacher
 _LOG = logging.getLogger(__name__)
 
 Array = np.ndarray[Any, Any]
-
-NETWORK_FILE = "network.keras"
 
 
 def run_fn(fn_args: Any) -> None:
@@ -124,7 +123,7 @@ def train(job: Job) -> None:
     forecast = forecast_facts(spec.problem, job.graph, splits["train"])
     serving = Serving(spec.problem, job.schema, source.transform, network, threshold, forecast)
     write_answers(job.run_dir / "golden", golden_rows(job.val_files), serving)
-    network.save(job.run_dir / NETWORK_FILE)
+    save_network(network, job.run_dir / NETWORK_FILE)
     sample, _ = next(iter(ordered_batches(splits["val"], packed=True)))
     export(serving, job.model_dir, splits["val"].features(sample))
     metrics = find_task(spec.problem.task).val_metrics(
