@@ -127,8 +127,17 @@ def rolling_rounds(
     rounds = []
     for fold in range(1, folds + 1):
         held = np.flatnonzero(stretches == fold)
-        rounds.append(Round(np.flatnonzero(ranks < ranks[held].min() - gap), held))
-    _whole(np.array([len(part.train) > 0 for part in rounds]), 1, "moments", where)
+        older = int(ranks[held].min())
+        train = np.flatnonzero(ranks < older - gap)
+        if not len(train):
+            raise ConfigError(
+                f"no row of train is older than fold {fold} by more than the gap",
+                where=where,
+                expected="rows to learn from before each fold",
+                received=f"{older} moments before it, and a gap of {gap}",
+                fix="set it to less, leave it out, or bring more data",
+            )
+        rounds.append(Round(train, held))
     return rounds
 
 

@@ -173,7 +173,7 @@ class LongTable:
         return last
 
     def _clock(self, rows: OrderedRows, is_moment: bool, spec: IngestSpec) -> Clock:
-        step = configured_step(self.series.step, is_moment)
+        step = configured_step(self.series, is_moment, spec.where)
         times = Times()
         times.add(rows.codes, rows.times, step)
         return learn_clock(times, step, spec.where)

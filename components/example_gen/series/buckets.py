@@ -100,12 +100,13 @@ def plan_buckets(rows: int, clock: Clock, series: SeriesSpec, width: int) -> Pla
     wanted = min(wanted, _MOST_BUCKETS)
     origin = int((clock.first - clock.phase) // clock.step)
     span = int((clock.last - clock.phase) // clock.step) + 1 - origin
-    shortest = 2 * series.context + series.horizon
+    context = series.context
+    shortest = 2 * context + series.horizon
     parts = max(1, min(wanted, span // shortest))
     groups = 1 if series.id is None else -(-wanted // parts)
     length = -(-span // parts)
-    # Twice the context: whether a gap lies before a window's first step is seen by the row before.
-    return Plan(groups, parts, length, origin, 2 * series.context, series.horizon)
+    # A context more on both sides: a row behind a gap tells whether the gap ends the series.
+    return Plan(groups, parts, length, origin, 2 * context, context + series.horizon)
 
 
 class BucketFiles:

@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.example_gen.histogram import Ints
+from components.example_gen.series.spec import SeriesSpec
 from contracts.duration import seconds_of
-from contracts.errors import DataError
+from contracts.errors import ConfigError, DataError
 
 _KEPT = 64
+# Irregular times have as many distances as rows: of more, the rarest are forgotten.
+_HELD = 1 << 16
 _TRIED = 4
 _MICROSECONDS = 1_000_000
 
@@ -77,12 +80,13 @@ class Times:
         order = np.lexsort((times, ids))
         ids, times = ids[order], times[order]
         steps = np.diff(times)[(np.diff(ids) == 0)]
-        self.distances.update(_counted(steps[steps > 0]))
+        self.distances = _bounded(self.distances + Counter(_counted(steps[steps > 0])))
         self.first = min(self.first, int(times.min()))
         self.last = max(self.last, int(times.max()))
         tried = [step] if step else [one for one, _ in self.distances.most_common(_TRIED)]
         for distance in tried:
-            self.phases.setdefault(distance, Counter()).update(_counted(times % distance))
+            phases = self.phases.get(distance, Counter()) + Counter(_counted(times % distance))
+            self.phases[distance] = _bounded(phases)
 
     def to_json(self) -> dict[str, Any]:
         """In a form that crosses processes."""
@@ -106,10 +110,22 @@ def merge_times(parts: Iterable[dict[str, Any]]) -> Times:
     return whole
 
 
-def configured_step(step: str | int | None, is_moment: bool) -> int | None:
-    """The configured step in units of the times; None where it is learned."""
+def configured_step(series: SeriesSpec, is_moment: bool, where: str) -> int | None:
+    """The configured step in units of the times; None where it is learned.
+
+    Raises:
+      ConfigError: A number without a unit is the step of dates.
+    """
+    step = series.step
     if isinstance(step, str):
         return seconds_of(step) * (_MICROSECONDS if is_moment else 1)
+    if step is not None and is_moment:
+        raise ConfigError(
+            f"step is {step}, and the time column {series.time!r} holds dates or times",
+            where=f"{where}: data.series.step",
+            expected="a number and its unit: s, m, h or d, such as 30m",
+            received=str(step),
+        )
     return step
 
 
@@ -132,6 +148,12 @@ def learn_clock(times: Times, step: int | None, where: str) -> Clock:
     phases = times.phases.get(step) or Counter({times.first % step: 1})
     phase = min(phases, key=lambda one: (-phases[one], one))
     return Clock(step, phase, times.first, times.last)
+
+
+def _bounded(counts: Counter[int]) -> Counter[int]:
+    if len(counts) <= _HELD:
+        return counts
+    return Counter(dict(counts.most_common(_HELD // 2)))
 
 
 def _counted(values: Sequence[int] | Ints) -> dict[int, int]:

@@ -87,7 +87,7 @@ def _count_clock(
     work: Path,
 ) -> Clock:
     series = series_of(spec)
-    step = configured_step(series.step, found[series.time] == kinds.TEXT)
+    step = configured_step(series, found[series.time] == kinds.TEXT, spec.where)
     times = run_pass(make, "times", units, partial(_times, spec=spec, found=found, step=step), work)
     return learn_clock(merge_times(map(json.loads, times)), step, spec.where)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -27,7 +27,8 @@ class SeriesSpec(Spec):
       context: How many steps a window looks back.
       horizon: How many steps are predicted.
       stride: Every how many steps a window starts, counted from 1970-01-01T00:00 or from 0.
-      step: The time between steps; None takes the one that comes most often.
+      step: The time between steps, a duration or, where times are whole numbers, one of them;
+        None takes the one that comes most often.
       gap: How many steps are left out between splits; None for as many as `horizon`.
       known: Columns that are known in advance, such as a calendar or a weather forecast.
       static: Columns that do not change over time.
@@ -38,7 +39,7 @@ class SeriesSpec(Spec):
     context: int = Field(ge=2, le=100_000)
     horizon: int = Field(ge=2, le=100_000)
     stride: int = Field(1, ge=1)
-    step: Duration | int | None = None
+    step: Duration | Annotated[int, Field(ge=1)] | None = None
     gap: int | None = Field(None, ge=1)
     known: tuple[str, ...] = ()
     static: tuple[str, ...] = ()

@@ -85,6 +85,13 @@ def test_too_few_of_them_is_an_error_that_says_so(make, what):
     assert error.value.where == "evaluation.cross_validation"
 
 
+@pytest.mark.parametrize("gap", [30, 95])
+def test_a_fold_without_older_rows_is_an_error_that_names_the_gap(gap):
+    with pytest.raises(ConfigError, match="no row of train is older than fold 1") as error:
+        rolling_rounds(pa.chunked_array([np.arange(100)]), 4, gap)
+    assert error.value.received == f"20 moments before it, and a gap of {gap}"
+
+
 def test_mean_and_spread_leave_out_what_a_fold_could_not_tell():
     mean, deviation = summarise([{"a": 1.0, "b": None}, {"a": 3.0, "b": 2.0}])
     assert mean == {"a": 2.0, "b": 2.0}

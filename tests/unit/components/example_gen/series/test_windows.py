@@ -10,16 +10,18 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from components.example_gen.config import IngestSpec, SharesSpec, SplitSpec
+from components.example_gen.series import clock
 from components.example_gen.series.buckets import plan_buckets
-from components.example_gen.series.clock import Clock, Times, learn_clock
+from components.example_gen.series.clock import Clock, Times, configured_step, learn_clock
 from components.example_gen.series.cut import Cutting, cut_bucket
 from components.example_gen.series.findings import SeriesFindings
 from components.example_gen.series.spec import SeriesSpec
 from components.example_gen.series.spread import ORDER, SERIES, TIME
 from components.example_gen.series.windows import Borders
-from contracts.errors import DataError
+from contracts.errors import ConfigError, DataError
 
 STEP = 10
 CLOCK = Clock(STEP, 0, 0, 100 * STEP)
@@ -60,15 +62,15 @@ def _table(steps, who="a", values=None):
     )
 
 
-def _windows(table, spec, borders, clock=CLOCK, parts=1):
+def _windows(table, spec, borders, parts=1):
     """All windows as rows, in the order of series and start, and what was found."""
-    plan = plan_buckets(table.num_rows, clock, spec.series, 1)
+    plan = plan_buckets(table.num_rows, CLOCK, spec.series, 1)
     if parts > 1:
-        span = int(clock.last // clock.step) + 1
+        span = int(CLOCK.last // CLOCK.step) + 1
         length = max(-(-span // parts), 2 * spec.series.context + spec.series.horizon)
         plan = plan.__class__(1, parts, length, plan.origin, plan.before, plan.after)
     findings, rows = SeriesFindings(), []
-    steps = clock.places(table[TIME].to_numpy())
+    steps = CLOCK.places(table[TIME].to_numpy())
     groups = np.zeros(table.num_rows, np.int64)
     held = {bucket.index: [] for bucket in plan.buckets()}
     for places, buckets in plan.places(steps, groups):
@@ -77,7 +79,7 @@ def _windows(table, spec, borders, clock=CLOCK, parts=1):
     for bucket in plan.buckets():
         if held[bucket.index]:
             part = pa.concat_tables(held[bucket.index]).unify_dictionaries()
-            for batch in cut_bucket(part, bucket, Cutting(spec, clock, borders, True), findings):
+            for batch in cut_bucket(part, bucket, Cutting(spec, CLOCK, borders, True), findings):
                 columns = {name: values.to_pylist() for name, values in batch.columns.items()}
                 for at, split in enumerate(batch.splits.tolist()):
                     rows.append(
@@ -184,14 +186,58 @@ def test_a_label_of_one_value_is_the_one_at_the_start():
     ]
 
 
+def test_a_gap_behind_the_last_start_of_a_bucket_ends_no_window():
+    spec = _spec()
+    spec = spec.model_copy(update={"lists": {"y_past": 3, "k_future": 2}})
+    # With two parts, the first bucket's last start is step 50.
+    table = _table([step for step in range(40, 66) if step not in (51, 52)])
+    whole, _ = _windows(table, spec, Borders(10_000, 10_001))
+    assert 50 in [row[4] // STEP for row in whole]
+    parted, _ = _windows(table, spec, Borders(10_000, 10_001), parts=2)
+    # Not as tuples: a missing step is no number, and differs from itself.
+    assert list(map(str, parted)) == list(map(str, whole))
+
+
+def test_a_sensor_that_is_stuck_from_the_end_of_a_bucket_on_is_found():
+    values = np.where(np.arange(30) < 20, np.arange(30), 20.0)
+    table = _table(range(31, 61), values=values)
+    for parts in (1, 2):
+        _, found = _windows(table, _spec(8), Borders(10_000, 10_001), parts=parts)
+        assert found.stuck["y"].examples == [(51 * STEP, "a")], parts
+    table = _table(range(30, 60), values=values)
+    _, found = _windows(table, _spec(8), Borders(10_000, 10_001), parts=2)
+    assert found.stuck["y"].examples == [(50 * STEP, "a")]
+
+
+def test_irregular_times_are_counted_within_bounds(monkeypatch):
+    monkeypatch.setattr(clock, "_HELD", 100)
+    times = Times()
+    for part in range(20):
+        irregular = np.cumsum(np.arange(1, 101)) + part * 10**6
+        times.add(np.zeros(100, np.int64), irregular, None)
+        times.add(np.zeros(50, np.int64), np.arange(50) * 7, None)
+    assert len(times.distances) <= 200
+    assert all(len(phases) <= 200 for phases in times.phases.values())
+    assert learn_clock(times, None, "x.yaml").step == 7
+
+
+def test_a_step_without_a_unit_is_no_step_of_dates():
+    with pytest.raises(ConfigError, match=r"step is 3600, and the time column 't' holds dates"):
+        configured_step(_spec(step=3600).series, True, "x")
+    assert configured_step(_spec(step=3600).series, False, "x") == 3600
+    assert configured_step(_spec(step="1h").series, True, "x") == 3600 * 10**6
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        _spec(step=0)
+
+
 def test_the_clock_is_the_commonest_distance_and_phase():
     times = Times()
     stamps = pd.date_range("2014-01-01 00:15", periods=9, freq="30min").astype("int64") // 1000
     stamps = np.append(stamps.to_numpy(), stamps[-1] + 1)
     times.add(np.zeros(10, np.int64), stamps, None)
-    clock = learn_clock(times, None, "x.yaml")
-    assert clock.step == 30 * 60 * 10**6
-    assert clock.phase == 15 * 60 * 10**6
-    assert clock.on_step(stamps).tolist() == [True] * 9 + [False]
+    learned = learn_clock(times, None, "x.yaml")
+    assert learned.step == 30 * 60 * 10**6
+    assert learned.phase == 15 * 60 * 10**6
+    assert learned.on_step(stamps).tolist() == [True] * 9 + [False]
     with pytest.raises(DataError, match="no series has two rows"):
         learn_clock(Times(), None, "x.yaml")
