@@ -30,10 +30,18 @@ def servable(tmp_path_factory: pytest.TempPathFactory) -> SavedModelServable:
     def serve(my_photo: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"means": tf.reduce_mean(decode_images(my_photo, form), axis=[1, 2, 3])}
 
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False
+    )
+    def parse(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        column = tf.io.FixedLenFeature([], tf.string)
+        return serve(tf.io.parse_example(examples, {"photo": column})["photo"])
+
     module = tf.Module()
     add_image_inputs(module, PROBLEM)
     folder = tmp_path_factory.mktemp("photos") / "1"
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
+    signatures = {"serving_default": serve, "examples": parse}
+    tf.saved_model.save(module, str(folder), signatures=signatures)
     return SavedModelServable(folder)
 
 
@@ -62,3 +70,14 @@ def test_an_image_that_cannot_be_decoded_is_a_400_that_names_its_column_and_row(
     assert caught.value.status == 400
     assert "column 'my_photo'" in str(caught.value)
     assert "row 2" in str(caught.value)
+
+
+def test_an_image_in_an_example_that_cannot_be_decoded_is_a_400(
+    servable: SavedModelServable,
+) -> None:
+    example = tf.train.Example()
+    example.features.feature["photo"].bytes_list.value.append(b"no image")
+    examples = np.array([example.SerializeToString(), None], object)[:-1]
+    with pytest.raises(ServingError) as caught:
+        servable.run("examples", {"examples": examples})
+    assert caught.value.status == 400

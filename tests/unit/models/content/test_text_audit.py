@@ -88,6 +88,46 @@ def test_exact_copies_across_splits_are_named(clean: Any) -> None:
     assert checked(found, "texts.near", "train, val").figure == 0.0
 
 
+def _drawn(values: list[str], rows: int, seed: int) -> Any:
+    rng = np.random.default_rng(seed)
+    return [values[place] for place in rng.integers(0, len(values), rows)], rng.integers(0, 2, rows)
+
+
+def test_values_that_come_again_in_train_are_no_copies(clean: Any) -> None:
+    names = [f"{text} Airways" for text in clean["test"][0][:15]]
+    found = audit({split: _drawn(names, rows, rows) for split, rows in ROWS.items()})
+    across = checked(found, "texts.across", "train, val")
+    assert (across.outcome, across.figure) == ("pass", 1.0)
+    assert "no leak: so are 100.0% of one quarter of train in another quarter" in across.what
+
+
+def test_templates_that_come_again_in_train_are_no_near_copies(clean: Any) -> None:
+    templates = clean["test"][0][:15]
+    values = {
+        split: ([f"{text} {split}{place}" for place, text in enumerate(drawn)], labels)
+        for split, (drawn, labels) in (
+            (split, _drawn(templates, rows, rows)) for split, rows in ROWS.items()
+        )
+    }
+    near = checked(audit(values), "texts.near", "train, val")
+    assert near.figure is not None
+    assert near.figure > 0.5
+    assert near.outcome == "pass"
+    assert "no leak" in near.what
+
+
+@pytest.mark.parametrize("copies", [2, 3])
+def test_rows_that_stand_several_times_in_the_data_are_copies(clean: Any, copies: int) -> None:
+    rows = np.random.default_rng(3).permutation(np.repeat(np.arange(600), copies))
+    parts = np.split(rows, [len(rows) - 400, len(rows) - 200])
+    texts_of, labels = clean["train"]
+    values = {
+        name: ([texts_of[row] for row in part], labels[part])
+        for name, part in zip(ROWS, parts, strict=True)
+    }
+    assert checked(audit(values), "texts.across", "train, val").outcome == "warn"
+
+
 def test_a_token_that_gives_the_label_away_is_named_with_count_and_precision(clean: Any) -> None:
     found, labels = clean["train"]
     leaking = [
