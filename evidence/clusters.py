@@ -49,7 +49,17 @@ def _blocks(column: pa.ChunkedArray, name: str, length: float) -> Array:
         )
     times = column.cast(pa.float64()).to_numpy()
     known = np.isfinite(times)
+    first, last = times[known].min(initial=np.inf), times[known].max(initial=-np.inf)
     blocks = np.full(len(times), -1.0)
-    blocks[known] = (times[known] - times[known].min(initial=np.inf)) // length
-    codes: Array = np.unique(blocks, return_inverse=True)[1]
-    return codes
+    blocks[known] = (times[known] - first) // length
+    distinct, codes = np.unique(blocks, return_inverse=True)
+    if len(distinct) == 1 and known.any():
+        # Each resample would be the rows themselves, and each interval as wide as a point.
+        raise ConfigError(
+            "the rows lie in one block of time: there is nothing to resample",
+            where="evaluation.block.length",
+            expected="several blocks in test, better ten or more",
+            received=f"{length:g} of {name!r} a block, and rows from {first:g} to {last:g}",
+            fix="make blocks shorter, or give test a larger share",
+        )
+    return np.asarray(codes)

@@ -1,8 +1,8 @@
 """The metrics of forecasts: functions of sums over rows, each row a window's horizon.
 
-MASE is the absolute error over that of the seasonal naive forecast on train (Hyndman and
-Koehler, 2006), the weighted quantile loss twice the pinball loss over the sum of the absolute
-values, averaged over the levels.
+MASE is the absolute error over the mean distance of train's values from those of the season
+before (Hyndman and Koehler, 2006), of all series together. The weighted quantile loss is twice
+the pinball loss over the sum of the absolute values, averaged over the levels.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ class ForecastFacts(Result):
 
     Attributes:
       quantiles: The levels that it gives for each step, in rising order.
-      seasonal_error: The mean absolute error of the seasonal naive forecast on train; None
-        where the config names no history and season.
+      seasonal_error: The mean absolute distance of train's values from those of the season
+        before; None where the config names no history and season.
     """
 
     quantiles: tuple[float, ...]

@@ -19,8 +19,6 @@ from models.tasks.task import Array, Metric, Task
 if TYPE_CHECKING:
     from models.tasks.output import OutputSpec
 
-_LEAST_SIZE = 1e-6
-
 
 class Forecast(Task):
     """See the module."""
@@ -206,5 +204,7 @@ def quantile_cube(scores: Array, horizon: int) -> Array:
 def symmetric_errors(labels: Array, points: Array) -> Array:
     """Each row's mean of 2 |error| / (|label| + |forecast|): 0 where both are 0."""
     size = (np.abs(labels) + np.abs(points)).astype(np.float64)
-    shares: Array = (2 * np.abs(points - labels) / np.maximum(size, _LEAST_SIZE)).mean(axis=1)
-    return shares
+    errors = np.abs(points - labels).astype(np.float64)
+    shares: Array = np.divide(2 * errors, size, out=np.zeros_like(size), where=size > 0)
+    rows: Array = shares.mean(axis=1)
+    return rows

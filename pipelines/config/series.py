@@ -46,11 +46,26 @@ def series_errors(config: KelpConfig) -> Iterator[KeyProblem]:
                 expected="columns that are known when the forecast is made",
                 fix=f"remove {label}",
             )
+    yield from _history_errors(config)
     for name, feature in config.features.items():
         if isinstance(feature, WindowSpec):
             yield from _window_errors(name, feature, series, label)
         else:
             yield from _scalar_errors(name, feature.raw_columns(name), config, series)
+
+
+def _history_errors(config: KelpConfig) -> Iterator[KeyProblem]:
+    """Naive forecasts, MASE and the network start from the first column of the history."""
+    label = config.label
+    feature = None if label.history is None else config.features.get(label.history)
+    past = f"{label.name}{PAST}"
+    if isinstance(feature, WindowSpec) and feature.raw_columns(label.history or "")[0] != past:
+        yield KeyProblem(
+            ("label", "history"),
+            f"the history {label.history!r} begins with another column than the label's past",
+            expected=f"{past} first",
+            received=", ".join(feature.raw_columns(label.history or "")),
+        )
 
 
 def _window_errors(

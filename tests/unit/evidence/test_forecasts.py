@@ -18,6 +18,7 @@ from evidence.prediction_table import (
     read_predictions,
     write_predictions,
 )
+from models.tasks.forecast import symmetric_errors
 
 LEVELS = (0.1, 0.5, 0.9)
 FACTS = ForecastFacts(quantiles=LEVELS, seasonal_error=2.0)
@@ -44,6 +45,13 @@ def test_each_metric_is_what_its_definition_says():
         error = LABELS - SCORES[:, 2 * place : 2 * place + 2]
         pinball += np.maximum(level * error, (level - 1) * error).sum() / 3
     assert value("weighted_quantile_loss") == pytest.approx(2 * pinball / LABELS.sum())
+
+
+def test_the_symmetric_error_knows_no_unit():
+    points = SCORES[:, 2:4]
+    small = symmetric_errors(LABELS * 1e-9, points * 1e-9)
+    np.testing.assert_allclose(small, symmetric_errors(LABELS, points))
+    np.testing.assert_array_equal(symmetric_errors(np.zeros([1, 2]), np.array([[0.0, 1.0]])), [1])
 
 
 @pytest.mark.parametrize("metric", ["coverage", "weighted_quantile_loss"])
@@ -75,6 +83,9 @@ def test_what_a_client_sees_goes_back_to_what_the_network_gave():
 def test_blocks_of_time_are_drawn_together():
     keys = pa.table({"day": [100, 101, 107, 108, 120], "name": list("abcde")})
     np.testing.assert_array_equal(clusters_of(keys, ["day"], 8.0), [0, 0, 0, 1, 2])
+    with pytest.raises(ConfigError, match="the rows lie in one block of time") as error:
+        clusters_of(keys, ["day"], 21.0)
+    assert error.value.received == "21 of 'day' a block, and rows from 100 to 120"
     with pytest.raises(ConfigError, match="no number that blocks of time"):
         clusters_of(keys, ["name"], 8.0)
 

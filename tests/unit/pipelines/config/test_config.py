@@ -52,6 +52,27 @@ def refused(path: Path, *overrides: str, text: str | None = None) -> ConfigError
     return caught.value
 
 
+SERIES = """\
+name: demo
+task: forecast
+label: {name: load, history: past, season: 24, quantiles: [0.1, 0.5, 0.9]}
+features:
+  past: {type: window, columns: [load_past, wind_past]}
+data:
+  path: data.csv
+  series: {time: at, context: 48, horizon: 24}
+"""
+
+
+def test_the_first_column_of_the_history_is_the_labels_own_past(tmp_path: Path) -> None:
+    path = tmp_path / "demo.yaml"
+    path.write_text(SERIES)
+    assert load_config(path).config.features["past"].raw_size() == 48
+    error = refused(path, text=SERIES.replace("load_past, wind_past", "wind_past, load_past"))
+    assert "the history 'past' begins with another column than the label's past" in error.what
+    assert (error.expected, error.received) == ("load_past first", "wind_past, load_past")
+
+
 def test_parts_of_the_config(config_file: Path) -> None:
     config = load_config(config_file).config
     ingest = config.ingest("demo.yaml")
