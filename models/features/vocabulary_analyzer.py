@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
-from tensorflow_transform import tf_utils
 from tensorflow_transform.beam.experimental import PTransformAnalyzer
 
+from models.features.line_table import LineTable
 from models.features.vocabularies import ESCAPED, ESCAPES, VOCABULARIES_FILE, head, to_lines
 
 Array = np.ndarray[Any, Any]
@@ -44,9 +44,9 @@ def learn_and_look_up(words: Sequence[tf.Tensor], min_counts: Sequence[int]) -> 
         name="vocabularies",
     )
     tft.annotate_asset(VOCABULARIES_FILE, VOCABULARIES_FILE)
-    table = _Table(file)
+    table = LineTable(file)
     heads = [head(number) for number in range(len(min_counts) + 1)]
-    places = table.look_up(tf.constant([*heads, ESCAPED]))
+    places = table.places(tf.constant([*heads, ESCAPED]))
     ids: list[tf.Tensor] = []
     start = 0
     for group in words:
@@ -54,32 +54,11 @@ def learn_and_look_up(words: Sequence[tf.Tensor], min_counts: Sequence[int]) -> 
         prefixes = [[line + b" " for line in heads[start:stop]]]
         texts = _escape_where(places[-1] >= 0, group)
         lines = tf.strings.join([tf.broadcast_to(prefixes, tf.shape(group)), texts])
-        found, firsts = table.look_up(lines), places[start:stop] + 1
+        found, firsts = table.places(lines), places[start:stop] + 1
         sizes = places[start + 1 : stop + 1] - firsts
         ids.append(tf.where(found < 0, sizes, found - firsts))
         start = stop
     return ids
-
-
-class _Table:
-    """The file as one look-up table: from a line to its place, -1 where there is none."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self._table: Any = None
-
-    def look_up(self, lines: tf.Tensor) -> tf.Tensor:
-        places, _ = tf_utils.construct_and_lookup_table(self._construct, self._file, lines)
-        return places
-
-    def _construct(self, file: Any) -> Any:
-        if self._table is None:
-            index = tf.lookup.TextFileIndex
-            initializer = tf.lookup.TextFileInitializer(
-                file, tf.string, index.WHOLE_LINE, tf.int64, index.LINE_NUMBER
-            )
-            self._table = tf.lookup.StaticHashTable(initializer, default_value=-1)
-        return self._table
 
 
 class _LearnVocabularies(PTransformAnalyzer):

@@ -7,14 +7,14 @@ one nearer to the median and a distance of at least 0 beyond it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.tasks.task import Array, Metric, Task
+from models.tasks.task import Array, Metric, Task, number_output
 
 if TYPE_CHECKING:
     from models.tasks.output import OutputSpec
@@ -58,16 +58,8 @@ class Forecast(Task):
 
     def output(self, classes: int, labels: Array) -> OutputSpec:
         """The horizon, and mean and deviation of the label on train."""
-        from models.tasks.output import OutputSpec
-
         del classes
-        deviation = float(np.std(labels, dtype=np.float64))
-        return OutputSpec(
-            self.name,
-            mean=float(np.mean(labels, dtype=np.float64)),
-            deviation=deviation if deviation > 0 and math.isfinite(deviation) else 1.0,
-            horizon=labels.shape[1],
-        )
+        return replace(number_output(self.name, labels), horizon=labels.shape[1])
 
     def head(self, output: OutputSpec, layers: Any) -> Callable[[Any], Any]:
         """A dense layer for the median and one for each level's distance from the next."""

@@ -181,6 +181,16 @@ class ClassTask(Task):
         return float(-(mass * logs).sum() / len(labels))
 
 
+def number_output(task: str, labels: Array) -> OutputSpec:
+    """The output of a task on numbers: mean and deviation of the label on train."""
+    deviation = float(np.std(labels, dtype=np.float64))
+    return OutputSpec(
+        task,
+        mean=float(np.mean(labels, dtype=np.float64)),
+        deviation=deviation if deviation > 0 and math.isfinite(deviation) else 1.0,
+    )
+
+
 class NumberTask(Task):
     """A task whose label is a number: regression, and what users derive from it."""
 
@@ -200,12 +210,7 @@ class NumberTask(Task):
     def output(self, classes: int, labels: Array) -> OutputSpec:
         """Mean and deviation of the label on train."""
         del classes
-        deviation = float(np.std(labels, dtype=np.float64))
-        return OutputSpec(
-            self.name,
-            mean=float(np.mean(labels, dtype=np.float64)),
-            deviation=deviation if deviation > 0 and math.isfinite(deviation) else 1.0,
-        )
+        return number_output(self.name, labels)
 
     def answer(self, predicted: Any, classes: Any, threshold: float | None) -> dict[str, Any]:
         """`predictions`."""

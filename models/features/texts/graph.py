@@ -9,10 +9,10 @@ from functools import lru_cache
 from itertools import chain
 
 import tensorflow as tf
-from tensorflow_transform import tf_utils
 
 from contracts.preparations.characters import POINTS, re2_class
 from contracts.preparations.text import CONTINUED, TextRules, plain_character
+from models.features.line_table import LineTable
 
 _REPLACEMENT = 0xFFFD
 
@@ -66,34 +66,8 @@ def _accented() -> tuple[list[int], list[bytes]]:
     return list(changed), list(changed.values())
 
 
-class WordIds:
-    """Ids of words by the file of a vocabulary, whose lines are the words in order.
-
-    Args:
-      file: The file; TF Transform may learn it only later.
-    """
-
-    def __init__(self, file: tf.Tensor) -> None:
-        self._file = file
-        self._table: tf.lookup.StaticHashTable | None = None
-
-    def places(self, words: tf.Tensor) -> tf.Tensor:
-        """The place of each word, -1 where the vocabulary has it not."""
-        places, _ = tf_utils.construct_and_lookup_table(self._construct, self._file, words)
-        return places
-
-    def _construct(self, file: tf.Tensor) -> tf.lookup.StaticHashTable:
-        if self._table is None:
-            index = tf.lookup.TextFileIndex
-            initializer = tf.lookup.TextFileInitializer(
-                file, tf.string, index.WHOLE_LINE, tf.int64, index.LINE_NUMBER
-            )
-            self._table = tf.lookup.StaticHashTable(initializer, default_value=-1)
-        return self._table
-
-
 def longest_pieces(
-    words: tf.Tensor, vocabulary: WordIds, longest: int, word_characters: int
+    words: tf.Tensor, vocabulary: LineTable, longest: int, word_characters: int
 ) -> tf.RaggedTensor:
     """Cuts words into the longest pieces that the vocabulary has, from the left.
 
@@ -124,7 +98,7 @@ def longest_pieces(
 
 
 def _longest_matches(
-    words: tf.Tensor, offset: tf.Tensor, left: tf.Tensor, vocabulary: WordIds, longest: int
+    words: tf.Tensor, offset: tf.Tensor, left: tf.Tensor, vocabulary: LineTable, longest: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """By character, the longest piece that begins there: its place, -1 for none, and length."""
     sizes = tf.range(longest, 0, -1)

@@ -11,7 +11,8 @@ from contracts.preparations.text import CONTINUED
 from models.encoders.texts.bert import PretrainedText
 from models.encoders.texts.kind import PADDING
 from models.features import text
-from models.features.texts.graph import WordIds, longest_pieces, words_of
+from models.features.line_table import LineTable
+from models.features.texts.graph import longest_pieces, words_of
 from models.features.texts.pretrained import encode_frozen
 from models.features.texts.vocabulary import learn_vocabulary
 
@@ -30,7 +31,7 @@ def text_ids(name: str, spec: text.TextSpec, column: tf.Tensor) -> tf.Tensor:
     words = words_of(tf.squeeze(column, axis=1), spec.text_rules())
     grams = tf.concat([each.flat_values for each in ngrams_of(spec, words)], axis=0)
     file = learn_vocabulary(grams, spec.learn, text.vocabulary_file(name), text.HEAD)
-    return padded_ids(spec, words, WordIds(file))
+    return padded_ids(spec, words, LineTable(file))
 
 
 def text_vectors(name: str, spec: text.TextSpec, column: tf.Tensor) -> tf.Tensor:
@@ -51,7 +52,9 @@ def text_vectors(name: str, spec: text.TextSpec, column: tf.Tensor) -> tf.Tensor
     tokens = [token.encode() for token in pretrained.tokens]
     given = partial(_known_tokens, tokens[1:])
     file = learn_vocabulary(words.flat_values, given, text.vocabulary_file(name), tokens[:1])
-    return encode_frozen(pretrained_ids(spec.length, pretrained, words, WordIds(file)), pretrained)
+    return encode_frozen(
+        pretrained_ids(spec.length, pretrained, words, LineTable(file)), pretrained
+    )
 
 
 def _known_tokens(tokens: list[bytes], counts: Counter[bytes]) -> list[bytes]:
@@ -60,7 +63,7 @@ def _known_tokens(tokens: list[bytes], counts: Counter[bytes]) -> list[bytes]:
 
 
 def pretrained_ids(
-    length: int, pretrained: PretrainedText, words: tf.RaggedTensor, vocabulary: WordIds
+    length: int, pretrained: PretrainedText, words: tf.RaggedTensor, vocabulary: LineTable
 ) -> tf.Tensor:
     """The ids that the pretrained encoder was trained on, int64 `[batch, length]`.
 
@@ -88,7 +91,7 @@ def pretrained_ids(
     return marked.to_tensor(marks["padding"], shape=[None, length])
 
 
-def padded_ids(spec: text.TextSpec, words: tf.RaggedTensor, vocabulary: WordIds) -> tf.Tensor:
+def padded_ids(spec: text.TextSpec, words: tf.RaggedTensor, vocabulary: LineTable) -> tf.Tensor:
     """The ids of the first tokens of each text and of their n-grams, int64 `[batch, ids]`.
 
     Args:
@@ -112,7 +115,7 @@ def ngrams_of(spec: text.TextSpec, words: tf.RaggedTensor) -> list[tf.RaggedTens
     return [read, *longer]
 
 
-def _piece_ids(words: tf.RaggedTensor, vocabulary: WordIds) -> tf.RaggedTensor:
+def _piece_ids(words: tf.RaggedTensor, vocabulary: LineTable) -> tf.RaggedTensor:
     distinct, places = tf.unique(words.flat_values)
     pieces = longest_pieces(distinct, vocabulary, text.PIECE_CHARACTERS, text.WORD_CHARACTERS)
     return words.with_flat_values(tf.gather(_ids(pieces), places)).merge_dims(1, 2)

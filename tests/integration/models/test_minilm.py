@@ -14,8 +14,9 @@ import pytest
 import tensorflow as tf
 
 from models.encoders.texts.bert import PretrainedText
+from models.features.line_table import LineTable
 from models.features.text import TextSpec
-from models.features.texts.graph import WordIds, words_of
+from models.features.texts.graph import words_of
 from models.features.texts.pretrained import encode_frozen
 from models.features.texts.transform import pretrained_ids
 
@@ -57,7 +58,7 @@ def test_golden_sentences_have_the_tokens_and_the_vectors_of_the_reference(minil
     spec = TextSpec(length=LENGTH, pretrained=minilm.folder)
     assert spec.sha256 == minilm.sha256()
     words = words_of(tf.constant([text.encode() for text in GOLDEN] + [b""]), spec.text_rules())
-    vocabulary = WordIds(str(minilm.folder / "vocab.txt"))
+    vocabulary = LineTable(str(minilm.folder / "vocab.txt"))
     ids = pretrained_ids(LENGTH, minilm, words, vocabulary)
     encode = tf.function(lambda batch: encode_frozen(batch, minilm), autograph=False)
     for row, (wanted, _) in zip(ids.numpy(), GOLDEN.values(), strict=False):

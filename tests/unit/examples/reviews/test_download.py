@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pandas as pd
 import pyarrow.csv as csv
 import pytest
@@ -24,9 +22,7 @@ def few_reviews(monkeypatch):
         assert package == "modeldata"
         return pd.DataFrame(tables[item], columns=["product", "review", "score"])
 
-    monkeypatch.setattr(
-        download.importlib, "import_module", lambda name: SimpleNamespace(data=data)
-    )
+    monkeypatch.setattr(download, "load_frame", data)
     monkeypatch.setattr(
         download, "PARTS", {"train": ("training_data", 2), "test": ("testing_data", 1)}
     )

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from contracts.preparation import Preparation, RowPreparation
 from contracts.preparations.table import raw_feature
 from models.features.kind import ColumnProfile
+from models.features.line_table import LineTable
 from models.features.registry import KINDS
 from models.features.text import FIRST, HEAD, UNKNOWN, TextSpec
-from models.features.texts.graph import WordIds, words_of
+from models.features.texts.graph import words_of
 from models.features.texts.pieces import learn_pieces
 from models.features.texts.transform import ngrams_of, padded_ids
 
@@ -62,7 +63,7 @@ class _Vocabulary:
         path = folder / "vocabulary"
         lines = (*HEAD, *self.tokens)
         path.write_bytes(b"".join(line + b"\n" for line in lines))
-        self.ids = WordIds(str(path))
+        self.ids = LineTable(str(path))
         self.learned = SimpleNamespace(lines=lambda asset: lines)
 
 
