@@ -93,7 +93,7 @@ def count_unit(
             groups, keys = group_and_key(columns, plan)
         except ValueError as error:
             at = int(error.args[0])
-            raise _no_time(piece, row + at, plan.columns[0], columns, at, spec) from error
+            raise no_time(piece, row + at, plan.columns[0], columns, at, spec) from error
         if len(np.unique(groups)) > _MAX_CLASSES or len(whole) > _MAX_CLASSES:
             raise DataError(
                 f"the label {spec.label!r} has more than {_MAX_CLASSES} classes",
@@ -172,9 +172,27 @@ def _canonical_typed(piece: Piece, row: int, name: str, values: pa.Array, kind: 
         ) from error
 
 
-def _no_time(
-    piece: Piece, row: int, name: str, columns: Columns, at: int, spec: IngestSpec
+def no_time(
+    piece: Piece,
+    row: int,
+    name: str,
+    columns: Columns,
+    at: int,
+    spec: IngestSpec,
+    *,
+    is_split: bool = True,
 ) -> DataError:
+    """Explains a value that is missing or no time.
+
+    Args:
+      piece: Where it lies.
+      row: The number of rows of the file before it.
+      name: Its column.
+      columns: A batch of rows.
+      at: Its place in the batch.
+      spec: How the file is written.
+      is_split: Whether the column splits the rows; otherwise it orders series.
+    """
     value = columns[name][at].as_py()
     text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
     where = (
@@ -184,11 +202,13 @@ def _no_time(
     )
     formats = [] if value is None else likely_formats(columns[name].cast(pa.string()))
     return DataError(
-        f"the split column {name!r} holds {'no value' if value is None else 'no time'}",
+        f"the {'split' if is_split else 'time'} column {name!r} holds "
+        f"{'no value' if value is None else 'no time'}",
         where=f"{where}, column {name}",
-        expected="a number, a date or an ISO time in every row, as data.split.by is 'time'",
+        expected="a number, a date or an ISO time in every row"
+        + (", as data.split.by is 'time'" if is_split else ""),
         received="a missing value" if value is None else repr(text),
         fix=f"add data.dates: {{{name}: {{format: {formats[0]!r}}}}}"
         if formats
-        else f"correct the row, or split another way in {spec.where}",
+        else "correct the row" + (f", or split another way in {spec.where}" if is_split else ""),
     )

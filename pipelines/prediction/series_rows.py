@@ -18,14 +18,21 @@ import pyarrow.compute as pc
 from components.example_gen import kinds
 from components.example_gen.config import IngestSpec, RawFormat, SplitSpec
 from components.example_gen.files import format_of
-from components.example_gen.rows import make_units, read_unit
+from components.example_gen.rows import Piece, make_units, no_time, read_unit
 from components.example_gen.scan import FileScan, merge_kinds, scan_file
-from components.example_gen.series.clock import Clock, Times, configured_step, learn_clock
+from components.example_gen.series.clock import (
+    Clock,
+    Times,
+    configured_step,
+    learn_clock,
+    refuse_fractions,
+)
+from components.example_gen.series.findings import time_text
 from components.example_gen.series.order import SeriesRows as OrderedRows
 from components.example_gen.series.order import in_order
 from components.example_gen.series.spec import FUTURE, PAST, SeriesSpec
-from components.example_gen.series.spread import keyed_batch
-from components.example_gen.series.windows import dropped_rows
+from components.example_gen.series.spread import Columns, keyed_batch
+from components.example_gen.series.windows import dropped_rows, float_values
 from contracts.errors import DataError
 from contracts.names import serving_name
 from contracts.text import some
@@ -37,6 +44,7 @@ _SERIES_AT_ONCE = 4096
 _TYPES = {"number": pa.float64(), "integer": pa.int64()}
 
 Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
+Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -88,11 +96,12 @@ class LongTable:
         spec = self._ingest_spec()
         scans = [scan_file(str(self.path), spec.format, spec)]
         found = merge_kinds(scans, spec)
+        time = self.series.time
+        refuse_fractions(found[time], time, f"{self.path}, column {time}")
         rows = in_order(self._newest(spec, scans, found))
         is_moment = found[self.series.time] == kinds.TEXT
         clock = self._clock(rows, is_moment, spec)
-        between, again = dropped_rows(rows.times, rows.codes, clock)
-        rows = rows.taken(np.flatnonzero(~between & ~again))
+        rows = self._at_steps(rows, clock, is_moment)
         starts = self._starts(rows, clock)
         for first in range(0, len(starts.steps), _SERIES_AT_ONCE):
             part = starts.part(first, first + _SERIES_AT_ONCE)
@@ -140,9 +149,8 @@ class LongTable:
         """All rows that the newest windows may need; older ones are forgotten on the way."""
         held: pa.Table | None = None
         for unit in make_units(scans, [0]):
-            for _, _, columns in read_unit(unit, spec, found):
-                batch = keyed_batch(columns, self.series.time, self.series.id)
-                table = pa.Table.from_batches([batch])
+            for piece, row, columns in read_unit(unit, spec, found):
+                table = pa.Table.from_batches([self._keyed(piece, row, columns, spec)])
                 held = (
                     table if held is None else pa.concat_tables([held, table]).unify_dictionaries()
                 )
@@ -156,6 +164,14 @@ class LongTable:
             )
         return held
 
+    def _keyed(self, piece: Piece, row: int, columns: Columns, spec: IngestSpec) -> pa.RecordBatch:
+        time = self.series.time
+        try:
+            return keyed_batch(columns, time, self.series.id)
+        except ValueError as error:
+            at = int(error.args[0])
+            raise no_time(piece, row + at, time, columns, at, spec, is_split=False) from error
+
     def _without_old(self, table: pa.Table) -> pa.Table:
         rows = in_order(table)
         last = self._last_measured(rows)
@@ -167,10 +183,24 @@ class LongTable:
         known = np.zeros(len(rows.codes), bool)
         for name in self._measured():
             known |= _known(rows.table[name])
-        last = np.full(len(rows.names), -1, np.int64)
-        places = np.flatnonzero(known)
-        last[rows.codes[places]] = places
-        return last
+        return _last_of_series(known, rows)
+
+    def _at_steps(self, rows: OrderedRows, clock: Clock, is_moment: bool) -> OrderedRows:
+        """The rows at steps, each step once, as windows of train had them."""
+        between, again = dropped_rows(rows.times, rows.codes, clock)
+        kept = rows.taken(np.flatnonzero(~between & ~again))
+        absent = np.setdiff1d(rows.codes, kept.codes)
+        if len(absent):
+            row = int(np.searchsorted(rows.codes, absent[0]))
+            time = time_text(int(rows.times[row]), is_moment)
+            raise DataError(
+                f"no row of the series {rows.name(row)!r} is at a step of the others",
+                where=f"{self.path}, column {self.series.time}",
+                expected=f"times at {time_text(clock.phase, is_moment)} and whole steps from there",
+                received=f"{time} and later; {len(absent):,} such series",
+                fix="correct the times, predict these series by themselves, or leave them out",
+            )
+        return kept
 
     def _clock(self, rows: OrderedRows, is_moment: bool, spec: IngestSpec) -> Clock:
         step = configured_step(self.series, is_moment, spec.where)
@@ -181,15 +211,14 @@ class LongTable:
     def _starts(self, rows: OrderedRows, clock: Clock) -> _Starts:
         """Where the newest window of each series starts, and the rows at its steps."""
         places, last = clock.places(rows.times), self._last_measured(rows)
-        newest = np.flatnonzero(np.append(rows.codes[1:] != rows.codes[:-1], True))
-        oldest = np.append(0, newest[:-1] + 1)
+        oldest = np.flatnonzero(np.append(True, rows.codes[1:] != rows.codes[:-1]))
         steps = np.where(last >= 0, places[last] + 1, places[oldest])
         context, length = self.series.context, self.series.context + self.series.horizon
         relative = places - steps[rows.codes] + context
         inside = np.flatnonzero((relative >= 0) & (relative < length))
         dense = np.full((len(steps), length), -1, np.int64)
         dense[rows.codes[inside], relative[inside]] = inside
-        return _Starts(steps, clock.phase + steps * clock.step, dense, newest)
+        return _Starts(steps, clock.phase + steps * clock.step, dense, np.arange(len(steps)))
 
     def _windows(self, rows: OrderedRows, starts: _Starts, is_moment: bool) -> pa.Table:
         columns: dict[str, pa.Array] = {}
@@ -202,16 +231,17 @@ class LongTable:
             elif source == self.series.time:
                 columns[name] = self._time(name, starts, is_moment)
             else:
-                columns[name] = self._scalar(source, rows.table[source], starts)
+                columns[name] = self._scalar(source, rows, starts)
             if name not in self.sizes:
-                columns[name] = columns[name].cast(_TYPES.get(kind, pa.string()))
+                # A number is rounded, as a transform rounds it; an integer or a text is exact.
+                wanted = _TYPES.get(kind, pa.string())
+                columns[name] = columns[name].cast(wanted, safe=kind != "number")
         return pa.table(columns)
 
     def _lists(self, name: str, column: pa.ChunkedArray, starts: _Starts) -> pa.Array:
         _, first, last = self.series.source(name, "")
         rows = starts.rows[:, self.series.context + first : self.series.context + last]
-        numbers = column.cast(pa.float64()).fill_null(np.nan).to_numpy().astype(np.float32)
-        lists = np.where(rows >= 0, numbers[rows], np.float32(np.nan))
+        lists = np.where(rows >= 0, float_values(column)[rows], np.float32(np.nan))
         return pa.FixedSizeListArray.from_arrays(pa.array(lists.ravel()), lists.shape[1])
 
     def _time(self, name: str, starts: _Starts, is_moment: bool) -> pa.Array:
@@ -221,19 +251,19 @@ class LongTable:
         part = self.raw.calendar()[name][1]
         return calendar_part(pa.array(starts.times, pa.int64()).cast(MOMENT), part)
 
-    def _scalar(self, source: str, column: pa.ChunkedArray, starts: _Starts) -> pa.Array:
+    def _scalar(self, source: str, rows: OrderedRows, starts: _Starts) -> pa.Array:
         """The value of the row at the start; where there is none, what the series has always."""
-        rows = starts.rows[:, self.series.context]
-        if source in self.series.known:
-            chosen = pa.array(rows, mask=rows < 0)
-        else:
-            chosen = pa.array(np.where(rows >= 0, rows, starts.newest))
-        return column.combine_chunks().take(chosen)
+        column, chosen = rows.table[source], starts.rows[:, self.series.context]
+        if source not in self.series.known:
+            known = np.append(_known(column), False)
+            last = _last_of_series(known[:-1], rows)[starts.series]
+            chosen = np.where(known[chosen], chosen, last)
+        return column.combine_chunks().take(pa.array(chosen, mask=chosen < 0))
 
     def _kept(self, rows: OrderedRows, starts: _Starts, is_moment: bool) -> pa.Table:
         kept = {self.series.time: _times(starts.times, is_moment)}
         if self.series.id is not None:
-            names = rows.names.take(pa.array(rows.codes[starts.newest]))
+            names = rows.names.take(pa.array(starts.series))
             kept = {self.series.id: names, **kept}
         return pa.table(kept)
 
@@ -246,18 +276,18 @@ class _Starts:
       steps: The step.
       times: The time.
       rows: By step of the window, its context first, the row; -1 where there is none.
-      newest: The last row of the series.
+      series: The place of the series among all.
     """
 
     steps: Ints
     times: Ints
     rows: np.ndarray[tuple[int, int], np.dtype[np.int64]]
-    newest: Ints
+    series: Ints
 
     def part(self, first: int, last: int) -> _Starts:
         """Those of some of the series."""
         part = slice(first, last)
-        return _Starts(self.steps[part], self.times[part], self.rows[part], self.newest[part])
+        return _Starts(self.steps[part], self.times[part], self.rows[part], self.series[part])
 
 
 def long_table(
@@ -289,11 +319,19 @@ def long_table(
     return LongTable(path, types, sizes, header, raw)
 
 
-def _known(column: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _last_of_series(flags: Flags, rows: OrderedRows) -> Ints:
+    """By series, the place of the last row that is flagged; -1 where none is."""
+    last = np.full(len(rows.names), -1, np.int64)
+    places = np.flatnonzero(flags)
+    last[rows.codes[places]] = places
+    return last
+
+
+def _known(column: pa.ChunkedArray) -> Flags:
     valid = column.is_valid()
     if pa.types.is_floating(column.type):
         valid = pc.and_(valid, pc.invert(pc.fill_null(pc.is_nan(column), True)))
-    known: np.ndarray[tuple[int], np.dtype[np.bool_]] = valid.to_numpy()
+    known: Flags = valid.to_numpy()
     return known
 
 

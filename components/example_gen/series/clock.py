@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from components.example_gen import kinds
 from components.example_gen.histogram import Ints
 from components.example_gen.series.spec import SeriesSpec
 from contracts.duration import seconds_of
@@ -127,6 +128,27 @@ def configured_step(series: SeriesSpec, is_moment: bool, where: str) -> int | No
             received=str(step),
         )
     return step
+
+
+def refuse_fractions(kind: str, time: str, where: str) -> None:
+    """Refuses times that are fractions.
+
+    Args:
+      kind: The kind of the column of times.
+      time: Its name.
+      where: What names it.
+
+    Raises:
+      DataError: They are.
+    """
+    if kind == kinds.FLOAT:
+        raise DataError(
+            f"the time column {time!r} holds fractions or missing values",
+            where=where,
+            expected="dates and times, or whole numbers, in every row",
+            received="numbers with a fraction, or numbers of which some are missing",
+            fix="write times as ISO text, or count steps in whole numbers",
+        )
 
 
 def learn_clock(times: Times, step: int | None, where: str) -> Clock:

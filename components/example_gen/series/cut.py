@@ -23,6 +23,7 @@ from components.example_gen.series.windows import (
     Floats,
     Segment,
     dropped_rows,
+    float_values,
     lists_of,
     segments,
     split_of_starts,
@@ -187,10 +188,7 @@ def _windows(
 def _numbers(table: pa.Table, spec: IngestSpec) -> dict[str, Floats]:
     """The columns that lists come from, NaN where a value is missing."""
     sources = {series_of(spec).source(name, spec.label)[0] for name in spec.lists}
-    return {
-        name: table[name].cast(pa.float64()).fill_null(np.nan).to_numpy().astype(np.float32)
-        for name in sources
-    }
+    return {name: float_values(table[name]) for name in sources}
 
 
 def _label_known(table: pa.Table, spec: IngestSpec) -> np.ndarray:

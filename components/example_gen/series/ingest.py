@@ -24,6 +24,7 @@ from components.example_gen.series.clock import (
     configured_step,
     learn_clock,
     merge_times,
+    refuse_fractions,
 )
 from components.example_gen.series.cut import Cutting, write_bucket
 from components.example_gen.series.findings import SeriesFindings, findings_from_json
@@ -31,7 +32,6 @@ from components.example_gen.series.long_table import long_table, series_of
 from components.example_gen.series.spread import count_times, spread_unit
 from components.example_gen.series.windows import Borders
 from components.example_gen.split import plan_split
-from contracts.errors import DataError
 
 
 def cut_windows(
@@ -58,7 +58,7 @@ def cut_windows(
     if not units:
         return [], scans, SeriesFindings()
     series = series_of(spec)
-    _refuse_fractions(found[series.time], spec)
+    refuse_fractions(found[series.time], series.time, f"{spec.where}: data.series.time")
     counts = count_pass(make, units, table, found, plan_split(table), work)
     borders = _borders(plan_split(table).with_histogram(counts).cuts)
     clock = _count_clock(make, units, spec, found, work)
@@ -95,18 +95,6 @@ def _count_clock(
 def _borders(cuts: Mapping[int, tuple[int, int, int]]) -> Borders:
     (shift, val, test) = cuts[0]
     return Borders(val << shift, test << shift)
-
-
-def _refuse_fractions(kind: str, spec: IngestSpec) -> None:
-    if kind == kinds.FLOAT:
-        time = series_of(spec).time
-        raise DataError(
-            f"the time column {time!r} holds fractions or missing values",
-            where=f"{spec.where}: data.series.time",
-            expected="dates and times, or whole numbers, in every row",
-            received="numbers with a fraction, or numbers of which some are missing",
-            fix="write times as ISO text, or count steps in whole numbers",
-        )
 
 
 def _times(unit: Unit, spec: IngestSpec, found: Mapping[str, str], step: int | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from components.example_gen.histogram import Ints
@@ -117,6 +118,13 @@ def lists_of(values: Floats, segment: Segment, starts: Ints, first: int, last: i
     rows = segment.rows[starts[:, None] + np.arange(first, last)]
     lists: Floats = np.where(rows >= 0, values[rows], np.float32(np.nan))
     return lists
+
+
+def float_values(column: pa.ChunkedArray) -> Floats:
+    """Numbers of a long table as float32, NaN where one is missing."""
+    wide = column.cast(pa.float64(), safe=False)
+    values: Floats = wide.fill_null(np.nan).to_numpy().astype(np.float32)
+    return values
 
 
 def dropped_rows(times: Ints, ids: Ints, clock: Clock) -> tuple[Flags, Flags]:

@@ -105,6 +105,46 @@ def test_a_file_of_windows_is_read_as_it_is_and_one_without_times_is_refused(
     assert lacking.missing == ["site"]
 
 
+def test_a_static_column_that_later_rows_lack_is_that_of_the_rows_before(tmp_path: Path) -> None:
+    frame = _frame()
+    frame.loc[frame["the load"].isna(), "site"] = None
+    assert _rows(_write(tmp_path, frame))[0]["site"] == ["roof", "roof"]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+@pytest.mark.parametrize("raw", [RAW, RawFormat(series=RAW.series)])
+def test_a_row_without_a_time_is_named(tmp_path: Path, suffix: str, raw: RawFormat) -> None:
+    frame = _frame()
+    frame.iloc[3, 0] = None
+    types = {name: kind for name, kind in TYPES.items() if name != "at_hour"}
+    rows = long_table(_write(tmp_path, frame, suffix), types, SIZES, raw)
+    assert rows is not None
+    with pytest.raises(DataError, match="the time column 'at' holds no value") as caught:
+        next(rows.tables_and_kept())
+    assert caught.value.where == f"{tmp_path / 'rows'}.{suffix}, row 4, column at"
+
+
+def test_times_with_fractions_and_a_series_beside_the_steps_are_refused(tmp_path: Path) -> None:
+    frame = _frame()
+    frame.loc[frame["meter"] == "b", "at"] += pd.Timedelta("15min")
+    with pytest.raises(DataError, match="no row of the series 'b' is at a step") as caught:
+        _rows(_write(tmp_path, frame))
+    assert caught.value.received == "2024-05-01 00:15:00 and later; 1 such series"
+    frame["at"] = np.arange(len(frame)) / 2
+    types = {name: kind for name, kind in TYPES.items() if name != "at_hour"}
+    rows = long_table(_write(tmp_path, frame), types, SIZES, RawFormat(series=RAW.series))
+    assert rows is not None
+    with pytest.raises(DataError, match="holds fractions"):
+        next(rows.tables_and_kept())
+
+
+def test_a_whole_number_of_more_than_53_bits_is_rounded(tmp_path: Path) -> None:
+    frame = _frame()
+    frame["wind"] = 2**60 + np.arange(len(frame))
+    windows, _ = _rows(_write(tmp_path, frame))
+    np.testing.assert_allclose(windows["wind_future"], 2.0**60)
+
+
 class _Mean:
     types, sizes = TYPES, SIZES
 
