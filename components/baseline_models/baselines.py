@@ -59,15 +59,7 @@ def fit_baselines(
     splits = {name: _read(spec, name, files[name], source, rows[name], inputs) for name in SPLITS}
     ports = [port for port in inputs if port.encoding.design is not None]
     left_out = [port.name for port in inputs if port.encoding.design is None]
-    about = Problem(
-        problem.task,
-        len(problem.label_classes()),
-        ports,
-        spec.seed,
-        history_of(problem, inputs),
-        problem.label.season or 0,
-        problem.label.steps or 0,
-    )
+    about = _described(spec, inputs, ports)
     outcomes: dict[str, Outcome] = {}
     models: dict[str, BaselineModel] = {}
     for name, fit in estimators_of(about).items():
@@ -83,9 +75,6 @@ def fit_baselines(
             settings=dict(outcome.settings),
         )
     used = {name: len(split.labels) for name, split in splits.items()}
-    missing = [
-        NotMeasured(what="baseline models", features=left_out, reason="not measured for this kind")
-    ]
     scores = {name: outcome.scores["test"] for name, outcome in outcomes.items()}
     return scores, BaselineReport(
         models=models,
@@ -93,13 +82,33 @@ def fit_baselines(
         train_rows=rows["train"],
         seed=spec.seed,
         learning_curve=_learning_curve(spec, about, splits, outcomes),
-        not_measured=missing if left_out else [],
+        not_measured=_not_measured(left_out),
         sampled=[
             line
             for name in SPLITS
             for line in sampled_rows(f"baseline models, {name}", used[name], rows[name])
         ],
     )
+
+
+def _described(spec: BaselineFitSpec, inputs: list[InputSpec], ports: list[InputSpec]) -> Problem:
+    problem = spec.problem
+    return Problem(
+        problem.task,
+        len(problem.label_classes()),
+        ports,
+        spec.seed,
+        history_of(problem, inputs),
+        problem.label.season or 0,
+        problem.label.steps or 0,
+    )
+
+
+def _not_measured(features: list[str]) -> list[NotMeasured]:
+    if not features:
+        return []
+    reason = "not measured for this kind"
+    return [NotMeasured(what="baseline models", features=features, reason=reason)]
 
 
 def _learning_curve(

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from report import render as render_module
 from report.render import REPORT_FILE, write_report
 from tests.fixtures.report_run import Run, full_run, summary_of, write_statistics
 
@@ -347,47 +346,6 @@ def test_half_a_page_is_never_left(
         write_report(tmp_path, run.typed(), run.folders)
     assert [path.name for path in tmp_path.iterdir()] == [REPORT_FILE]
     assert (tmp_path / REPORT_FILE).read_text() == "the last one"
-
-
-def test_colours_can_be_read() -> None:
-    style = (Path(render_module.__file__).parent / "templates" / "report.css").read_text()
-    light, dark = style.split("@media")[0], style.split(':root[data-theme="dark"]')[1]
-    for part in (light, dark.split("}")[0]):
-        colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", part))
-        for over, under in (
-            ("ink", "bg"),
-            ("ink", "surface"),
-            ("muted", "bg"),
-            ("muted", "surface"),
-            ("muted", "raised"),
-            ("accent", "surface"),
-            ("good", "good-bg"),
-            ("warn", "warn-bg"),
-            ("bad", "bad-bg"),
-        ):
-            assert contrast(colours[over], colours[under]) >= 4.5, (over, under)
-        for line in ("first", "second", "third", "fourth", "fifth"):
-            assert contrast(colours[line], colours["surface"]) >= 3, line
-
-
-def test_both_dark_themes_are_the_same() -> None:
-    style = (Path(render_module.__file__).parent / "templates" / "report.css").read_text()
-    blocks = re.findall(r":root[^{]*\{([^}]*--bg: #0e[^}]*)\}", style)
-    assert len(blocks) == 2
-    assert blocks[0].split() == blocks[1].split()
-
-
-def contrast(one: str, other: str) -> float:
-    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def luminance(colour: str) -> float:
-    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    linear = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def test_needs_no_tensorflow(tmp_path: Path, run: Run) -> None:
