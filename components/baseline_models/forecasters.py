@@ -199,24 +199,25 @@ def _starts(problem: Problem, columns: Columns, rows: int, horizon: int) -> Arra
 def _step_matrix(problem: Problem, columns: Columns, step: int) -> Array:
     """What is seen of windows at one step of the horizon.
 
-    Of a window as long as the horizon, its value at that step: it is known ahead. Of a longer
-    one its last values, its mean, and its value one season and seven before that step. Numbers
-    and ids as they are.
+    Of a window as long as the horizon that is not the label's own past, its value at that step:
+    it is known ahead. Of another one its last values, its mean, and its value one season and
+    seven before that step. Numbers and ids as they are.
     """
     rows = len(next(iter(columns.values())))
     parts = [np.full([rows, 1], step, np.float32)]
     for port in problem.ports:
         values = columns[port.name]
         if isinstance(port.own, WindowEncoding):
-            parts += _seen(values, step, problem)
+            is_past = problem.history is not None and port.name == problem.history.name
+            parts += _seen(values, step, problem, is_past=is_past)
         else:
             parts.append(values.astype(np.float32))
     return np.concatenate(parts, axis=1)
 
 
-def _seen(window: Array, step: int, problem: Problem) -> list[Array]:
+def _seen(window: Array, step: int, problem: Problem, *, is_past: bool) -> list[Array]:
     steps = window.shape[1]
-    if steps == problem.horizon:
+    if steps == problem.horizon and not is_past:
         return [window[:, step, :]]
     parts = [window[:, -_FEW_LAGS:, :].reshape(len(window), -1), window.mean(axis=1)]
     seasons = (problem.season, _LONGER_SEASON * problem.season)

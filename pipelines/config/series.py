@@ -46,6 +46,14 @@ def series_errors(config: KelpConfig) -> Iterator[KeyProblem]:
                 expected="columns that are known when the forecast is made",
                 fix=f"remove {label}",
             )
+    if config.label.steps not in (None, series.horizon):
+        yield KeyProblem(
+            ("label", "steps"),
+            "the label has another length than the series gives",
+            expected=str(series.horizon),
+            received=str(config.label.steps),
+            fix="remove the key, or change data.series.horizon",
+        )
     yield from _history_errors(config)
     for name, feature in config.features.items():
         if isinstance(feature, WindowSpec):

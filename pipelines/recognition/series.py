@@ -178,12 +178,7 @@ def _apart(roles: Sequence[Role]) -> list[Role]:
 
 def _times(column: Column) -> Ints | None:
     """The times of a column as numbers: microseconds, or whole numbers named as times are."""
-    is_count = column.kind == kinds.INT and column.name.lower() in (
-        "time",
-        "step",
-        "t",
-        "timestamp",
-    )
+    is_count = column.kind == kinds.INT and column.name.lower() in _COUNTS
     if column.missing or not (column.kind == TIME or is_count):
         return None
     return time_keys(column.values)

@@ -59,6 +59,31 @@ def test_naive_forecasts_repeat_the_season(problem, splits):
     np.testing.assert_allclose(last, np.repeat(past[:, -1:], HORIZON, axis=1), rtol=1e-5)
 
 
+def test_a_history_as_long_as_the_horizon_is_the_past():
+    """Its last steps tell where a series goes that swings on."""
+    generator = np.random.default_rng(0)
+    series = np.zeros(900)
+    for step in range(2, len(series)):
+        series[step] = 1.6 * series[step - 1] - 0.9 * series[step - 2] + generator.normal()
+    port = window_port("past", HORIZON, LinearEncoder())
+    starts = np.arange(HORIZON, len(series) - HORIZON)
+
+    def rows(part):
+        past = series[part[:, None] + np.arange(-HORIZON, 0)][:, :, None]
+        return Rows({"past": past.astype(np.float32)}, series[part[:, None] + np.arange(HORIZON)])
+
+    train, val, test = map(rows, np.split(starts, [600, 740]))
+    splits = {"train": train, "val": val, "test": test}
+    problem = Problem("forecast", 0, [port], 1, port, 0, HORIZON)
+    fits = estimators_of(problem)
+    first = {
+        name: np.abs(fits[name](problem, splits).scores["test"] - test.labels)[:, 0].mean()
+        for name in ("last_value", "linear", "trees")
+    }
+    assert first["linear"] < 0.6 * first["last_value"]
+    assert first["trees"] < 0.7 * first["last_value"]
+
+
 def test_what_is_known_ahead_is_used(errors):
     # Season and known column explain all; the season before alone has the noise of two days.
     assert errors["seasonal_naive_8"] < errors["majority"]

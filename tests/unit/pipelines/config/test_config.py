@@ -73,6 +73,15 @@ def test_the_first_column_of_the_history_is_the_labels_own_past(tmp_path: Path) 
     assert (error.expected, error.received) == ("load_past first", "wind_past, load_past")
 
 
+def test_the_steps_of_a_series_label_are_the_horizon(tmp_path: Path) -> None:
+    path = tmp_path / "demo.yaml"
+    path.write_text(SERIES)
+    assert load_config(path).config.label.steps == 24
+    error = refused(path, "label.steps=12")
+    assert "the label has another length than the series gives" in error.what
+    assert (error.expected, error.received) == ("24", "12")
+
+
 def test_parts_of_the_config(config_file: Path) -> None:
     config = load_config(config_file).config
     ingest = config.ingest("demo.yaml")
