@@ -101,13 +101,13 @@ def cut_bucket(
     kept = ordered.taken(np.flatnonzero(~between & ~again))
     steps = cutting.clock.places(kept.times)
     known, values = _label_known(kept.table, cutting.spec), _numbers(kept.table, cutting.spec)
-    context = series_of(cutting.spec).context
+    series = series_of(cutting.spec)
     ends = np.flatnonzero(np.append(kept.codes[1:] != kept.codes[:-1], bool(len(kept.codes)))) + 1
     for start, end in zip([0, *ends[:-1]], ends, strict=False):
         part = slice(int(start), int(end))
         _count_gaps(steps[part], kept.name(int(start)), bucket, cutting, findings)
-        _look_at_sensors(kept, values, part, _is_own(steps[part], bucket), context, findings)
-        for segment in segments(steps[part], np.arange(start, end), context):
+        _look_at_sensors(kept, values, part, _is_own(steps[part], bucket), series.context, findings)
+        for segment in segments(steps[part], np.arange(start, end), series):
             yield from _windows(segment, kept.table, values, known, bucket, cutting)
 
 

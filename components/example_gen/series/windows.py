@@ -43,21 +43,28 @@ class Borders:
     test: int
 
 
-def segments(places: Ints, rows: Ints, context: int) -> Iterator[Segment]:
+def segments(places: Ints, rows: Ints, series: SeriesSpec) -> Iterator[Segment]:
     """Cuts a series where more steps are missing than a context holds.
+
+    Parts that are too short for a window are passed over, all at once: rows that are far apart
+    would be a part each.
 
     Args:
       places: The step of each row, rising and each once.
       rows: The row's number.
-      context: The length of a context.
+      series: Context and horizon.
     """
     if not len(places):
         return
-    cuts = np.flatnonzero(np.diff(places) > context) + 1
-    for part, numbers in zip(np.split(places, cuts), np.split(rows, cuts), strict=True):
-        dense = np.full(int(part[-1] - part[0]) + 1, -1, np.int64)
-        dense[part - part[0]] = numbers
-        yield Segment(int(part[0]), dense)
+    cuts = np.flatnonzero(np.diff(places) > series.context) + 1
+    starts, ends = np.append(0, cuts), np.append(cuts, len(places))
+    lengths = places[ends - 1] - places[starts] + 1
+    for part in np.flatnonzero(lengths >= series.context + series.horizon):
+        inside = slice(int(starts[part]), int(ends[part]))
+        first = int(places[inside.start])
+        dense = np.full(int(lengths[part]), -1, np.int64)
+        dense[places[inside] - first] = rows[inside]
+        yield Segment(first, dense)
 
 
 def starts_of(segment: Segment, known: Flags, series: SeriesSpec, label_steps: int) -> Ints:

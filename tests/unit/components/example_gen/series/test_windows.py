@@ -20,7 +20,7 @@ from components.example_gen.series.cut import Cutting, cut_bucket
 from components.example_gen.series.findings import SeriesFindings
 from components.example_gen.series.spec import SeriesSpec
 from components.example_gen.series.spread import ORDER, SERIES, TIME
-from components.example_gen.series.windows import Borders
+from components.example_gen.series.windows import Borders, segments
 from contracts.errors import ConfigError, DataError
 
 STEP = 10
@@ -207,6 +207,12 @@ def test_a_sensor_that_is_stuck_from_the_end_of_a_bucket_on_is_found():
     table = _table(range(30, 60), values=values)
     _, found = _windows(table, _spec(8), Borders(10_000, 10_001), parts=2)
     assert found.stuck["y"].examples == [(50 * STEP, "a")]
+
+
+def test_rows_far_apart_are_passed_over_at_once():
+    steps = np.concatenate([np.arange(1000) * 7, 10_000 + np.arange(5), 20_000 + np.arange(4)])
+    (segment,) = segments(steps, np.arange(len(steps)), _spec().series)
+    assert (segment.first, segment.rows.tolist()) == (10_000, list(range(1000, 1005)))
 
 
 def test_irregular_times_are_counted_within_bounds(monkeypatch):
