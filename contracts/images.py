@@ -16,9 +16,23 @@ MAX_PIXELS = 1 << 26
 GRAY_WEIGHTS = (0.299, 0.587, 0.114)
 """Red, green and blue in gray, by ITU-R BT.601."""
 
+MOST_BLOCKS = 1024
+"""How many blocks of a JPEG or GIF are read for its size: more are no image, but an attack."""
+
+BMP_HEADER = 40
+"""The fewest bytes of the second header of a BMP that can be decoded."""
+
+BMP_BITS = (8, 24, 32)
+"""How many bits a pixel of a BMP may have, without compression."""
+
+BMP_COMPRESSIONS = (0, 3)
+"""Pixels as they are, or with masks."""
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION = 0x0112
 _NO_SIZE = frozenset({0xC4, 0xC8, 0xCC})
+# These markers have no length behind them.
+_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 
 
 def is_image_name(path: PurePath) -> bool:
@@ -29,16 +43,17 @@ def is_image_name(path: PurePath) -> bool:
 def image_size(content: bytes) -> tuple[int, int] | None:
     """Gives width and height from the header, without decoding; None where there is none.
 
+    Of a GIF, these are those of the first frame, which is what is decoded.
+
     Args:
       content: An encoded PNG, JPEG, BMP or GIF.
     """
     if content.startswith(_PNG):
         return _unpacked(">II", content, 16)
     if content.startswith((b"GIF87a", b"GIF89a")):
-        return _unpacked("<HH", content, 6)
+        return _gif_size(content)
     if content.startswith(b"BM"):
-        size = _unpacked("<ii", content, 18)
-        return None if size is None else (abs(size[0]), abs(size[1]))
+        return _bmp_size(content)
     return _jpeg_size(content) if content.startswith(b"\xff\xd8") else None
 
 
@@ -47,6 +62,34 @@ def _unpacked(form: str, content: bytes, start: int) -> tuple[int, int] | None:
         return None
     width, height = struct.unpack_from(form, content, start)
     return width, height
+
+
+def _bmp_size(content: bytes) -> tuple[int, int] | None:
+    if len(content) < 14 + BMP_HEADER:
+        return None
+    header, width, height, _, bits, compression = struct.unpack_from("<IiiHHI", content, 14)
+    known = bits in BMP_BITS and compression in BMP_COMPRESSIONS and header >= BMP_HEADER
+    return (width, abs(height)) if known else None
+
+
+def _gif_size(content: bytes) -> tuple[int, int] | None:
+    place = 13 + _gif_colours(content, 10)
+    left = MOST_BLOCKS
+    while content[place : place + 1] == b"!":
+        place += 2
+        while left and (size := int.from_bytes(content[place : place + 1], "big")):
+            place, left = place + 1 + size, left - 1
+        place, left = place + 1, left - 1
+        if left <= 0:
+            return None
+    is_frame = content[place : place + 1] == b","
+    return _unpacked("<HH", content, place + 5) if is_frame else None
+
+
+def _gif_colours(content: bytes, place: int) -> int:
+    """How many bytes a table of colours has, by its flags."""
+    flags = int.from_bytes(content[place : place + 1], "big")
+    return 6 << (flags & 7) if flags & 0x80 else 0
 
 
 def jpeg_orientation(content: bytes) -> int:
@@ -61,11 +104,18 @@ def jpeg_orientation(content: bytes) -> int:
 def _jpeg_segments(content: bytes) -> Iterator[tuple[int, int]]:
     """The markers before the first scan, each with its place."""
     place = 2
-    while place + 9 < len(content) and content[place] == 0xFF and content[place + 1] != 0xDA:
+    for _ in range(MOST_BLOCKS):
+        if place + 9 >= len(content) or content[place] != 0xFF:
+            return
         marker = content[place + 1]
+        if marker in (0x00, 0xDA):
+            return
         yield marker, place
-        length = 2 + int.from_bytes(content[place + 2 : place + 4], "big")
-        place += 1 if marker == 0xFF else length
+        if marker == 0xFF:
+            place += 1
+        else:
+            length = int.from_bytes(content[place + 2 : place + 4], "big")
+            place += 2 if marker in _BARE else 2 + length
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int] | None:

@@ -14,9 +14,10 @@ from contracts.preparations.raw_feature import Array, RawFeature
 
 _ROWS_AT_ONCE = 256
 _IN_WORDS = (
-    "image: decode the PNG, JPEG, BMP or GIF (first frame), turn it as EXIF says (JPEG), and "
-    "drop alpha. Scale it by one factor, bilinearly (when it shrinks, with the triangle kernel "
-    "as wide as the factor), so that it covers height x width (`crop`) or fits into it (`pad`), "
+    "image: decode the PNG, JPEG, BMP or GIF (the first frame alone, without the screen around "
+    "it, transparent pixels black), turn it as EXIF says (JPEG), and drop alpha. Scale it by one "
+    "factor, bilinearly (when it shrinks, with the triangle kernel as wide as the factor), so that "
+    "it covers height x width (`crop`) or fits into it (`pad`), "
     "its centre in the centre; the rest is 0. Gray of colour is 0.299 R + 0.587 G + 0.114 B; "
     "colour of gray repeats it. Then subtract `offset` and divide by `scale`. A missing image is "
     "all zeros before that."
@@ -95,8 +96,8 @@ def decode_image(content: bytes, column: str, max_pixels: int, row: int = 1) -> 
     check_size(content, column, max_pixels, where)
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "BMP", "GIF")) as image:
-            pixels = _plain(image)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+            pixels = _first_frame(image) if image.format == "GIF" else _plain(image)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise DataError(
             f"column {column!r} holds an image that cannot be decoded",
             where=where,
@@ -175,6 +176,13 @@ def _plain(image: Any) -> Array:
     return np.asarray(
         image.convert("RGBA").convert("RGB") if image.mode == "P" else image.convert("RGB")
     )
+
+
+def _first_frame(image: Any) -> Array:
+    """The first frame of a GIF without the screen around it; what is transparent is black."""
+    extents = image.tile[0].extents
+    pixels = np.asarray(image.convert("RGBA").crop(extents))
+    return np.where(pixels[..., 3:] > 0, pixels[..., :3], 0).astype(np.uint8)
 
 
 def _upright(image: Array, orientation: int) -> Array:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from contracts.images import image_size
+
 Array = np.ndarray[Any, Any]
 Fault = Literal["", "missing", "no image", "cut short", "broken", "too large"]
 
@@ -45,6 +47,9 @@ def decode_image(encoded: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(encoded), formats=FORMATS)
         if image.width * image.height > MOST_PIXELS:
             raise UndecodableImage("too large")
+        # The header of some images that Pillow decodes is none for the transform graph.
+        if image_size(encoded) is None:
+            raise UndecodableImage("no image")
         image.load()
         return ImageOps.exif_transpose(image).convert("RGB")
     except Image.DecompressionBombError as error:

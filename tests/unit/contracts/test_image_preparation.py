@@ -1,6 +1,8 @@
 """Numpy prepares images as the graph does: to the last bit where nothing is resized."""
 
 import io
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,15 @@ from contracts.errors import DataError
 from contracts.preparation import Preparation, RowPreparation
 from models.features.image import ImageSpec
 from models.features.pixels import PixelForm, decode_images
-from tests.fixtures.pictures import CASES, COLOUR, GRAY, bomb, encoded
+from tests.fixtures.pictures import (
+    CASES,
+    COLOUR,
+    GRAY,
+    behind_marker,
+    bomb,
+    encoded,
+    on_screen,
+)
 
 # Between levels of 0 to 255, in float32 and another order of summation.
 TOLERANCE = 1e-3
@@ -26,12 +36,16 @@ def _prepared(contents: list[bytes], spec: ImageSpec) -> np.ndarray:
 
 def _in_graph(contents: list[bytes], spec: ImageSpec) -> np.ndarray:
     form = PixelForm(*spec.shape, spec.fit, spec.max_pixels)
-    function = tf.function(
+    return _decoder(form)(tf.constant(contents, tf.string)).numpy() / 255.0
+
+
+@cache
+def _decoder(form: PixelForm) -> Any:
+    return tf.function(
         lambda column: decode_images(column, form),
         input_signature=[tf.TensorSpec([None], tf.string)],
         autograph=False,
     )
-    return function(tf.constant(contents, tf.string)).numpy() / 255.0
 
 
 def _odd_images() -> list[bytes]:
@@ -46,6 +60,9 @@ def _odd_images() -> list[bytes]:
         exif[0x0112] = orientation
         images.append(encoded(COLOUR, "JPEG", exif=exif.tobytes()))
     images.append(encoded(COLOUR, "JPEG", exif=exif.tobytes()[:15]))
+    images.append(behind_marker(images[-1]))
+    gif = encoded(COLOUR, "GIF", "P", transparency=3)
+    images += [gif, on_screen(gif, 40, 28), on_screen(gif, 10, 10), encoded(GRAY, "GIF")]
     return [*images, *(encoded(COLOUR, form, mode) for form, mode in CASES)]
 
 
@@ -84,9 +101,18 @@ def test_gray_of_sixteen_bits_keeps_its_upper_byte() -> None:
         (encoded(COLOUR, "JPEG")[:500], "cannot be decoded"),
         (b"no image", "holds no image"),
         (bomb(0, 5), "0 x 5 pixels"),
+        (encoded(COLOUR, "BMP", "1"), "holds no image"),
     ],
 )
 def test_what_cannot_be_decoded_is_refused_by_the_name_of_its_column(content, what) -> None:
     with pytest.raises(DataError, match=what) as caught:
         _prepared([content], ImageSpec(height=20, width=30))
     assert "photo" in caught.value.what
+
+
+def test_an_image_that_pillow_takes_for_an_attack_is_refused() -> None:
+    spec = ImageSpec(height=20, width=30, max_pixels=1 << 40)
+    started = bomb(60_000, 60_000) + b"\0\0\0\x04IDAT" + bytes(8)
+    with pytest.raises(DataError, match="cannot be decoded") as caught:
+        _prepared([started], spec)
+    assert "decompression bomb" in str(caught.value.received)

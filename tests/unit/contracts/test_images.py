@@ -25,6 +25,19 @@ def test_the_size_of_a_jpeg_is_found_behind_other_segments() -> None:
     assert image_size(plain[:2] + comment + plain[2:]) == (23, 17)
 
 
+def test_the_size_of_a_gif_is_that_of_its_first_frame() -> None:
+    gif = encoded("GIF")
+    assert image_size(gif[:6] + struct.pack("<HH", 1, 1) + gif[10:]) == (23, 17)
+    comment = b"!\xfe" + b"\x01x" * 1100 + b"\0"
+    table = 13 + (6 << (gif[10] & 7))
+    assert image_size(gif[:table] + comment[:200] + b"\0" + gif[table:]) == (23, 17)
+    assert image_size(gif[:table] + comment + gif[table:]) is None
+
+
+def test_text_that_begins_as_a_bmp_does_is_no_image() -> None:
+    assert image_size(b"BMW/front/a long name of a photograph, with a number 000123.png") is None
+
+
 def test_what_is_no_image_or_is_cut_in_its_header_has_no_size() -> None:
     assert image_size(b"") is None
     assert image_size(b"no image") is None
@@ -34,6 +47,6 @@ def test_what_is_no_image_or_is_cut_in_its_header_has_no_size() -> None:
 
 def test_random_bytes_never_fail() -> None:
     generator = np.random.default_rng(0)
-    for start in (b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM"):
-        for length in range(40):
+    for start in (b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"GIF89a1234\0\0\0!", b"BM"):
+        for length in range(60):
             image_size(start + generator.bytes(length))

@@ -58,6 +58,13 @@ def test_what_is_no_image_is_named(clean: Any) -> None:
     assert found.outcome == "block"
 
 
+def test_what_the_transform_graph_cannot_decode_is_named(clean: Any) -> None:
+    buffer = io.BytesIO()
+    Image.new("1", (20, 30)).save(buffer, "BMP")
+    found = checked(audit(planted(clean, "val", 0, buffer.getvalue())), "images.unreadable", "val")
+    assert "1 no image" in found.what
+
+
 def test_a_missing_image_is_not_unreadable(clean: Any) -> None:
     found = checked(audit(planted(clean, "val", 0, b"")), "images.unreadable", "val")
     assert found.outcome == "pass"

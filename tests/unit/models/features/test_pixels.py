@@ -1,5 +1,6 @@
 import io
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from models.features.pixels import PixelForm, decode_images
-from tests.fixtures.pictures import CASES, COLOUR, GRAY, bomb, encoded
+from models.features.pixels import PixelForm, decode_images, gif_frame
+from tests.fixtures.pictures import (
+    CASES,
+    COLOUR,
+    GRAY,
+    behind_comments,
+    behind_marker,
+    bomb,
+    encoded,
+    on_screen,
+)
 
 
 def form(**changes: Any) -> PixelForm:
@@ -16,13 +26,17 @@ def form(**changes: Any) -> PixelForm:
     return PixelForm(**{**fields, **changes})
 
 
-def decoded(contents: Sequence[bytes], wanted: PixelForm) -> np.ndarray:
-    function = tf.function(
+@cache
+def decoder(wanted: PixelForm) -> Any:
+    return tf.function(
         lambda column: decode_images(column, wanted),
         input_signature=[tf.TensorSpec([None], tf.string)],
         autograph=False,
     )
-    return function(tf.constant(list(contents), tf.string)).numpy()
+
+
+def decoded(contents: Sequence[bytes], wanted: PixelForm) -> np.ndarray:
+    return decoder(wanted)(tf.constant(list(contents), tf.string)).numpy()
 
 
 def test_every_format_and_mode_is_decoded_as_pillow_decodes_it() -> None:
@@ -87,6 +101,8 @@ def test_the_aspect_is_kept_by_cropping_or_by_black_bars() -> None:
         bomb(2**31 - 1, 2**31 - 1),
         encoded(COLOUR, "PNG")[:200],
         encoded(COLOUR, "JPEG")[:200],
+        encoded(COLOUR, "BMP", "1"),
+        behind_comments(encoded(COLOUR, "JPEG"), 1100),
         b"no image",
         b"\xff\xd8",
     ],
@@ -97,8 +113,29 @@ def test_what_cannot_be_decoded_ends_the_call(content: bytes) -> None:
 
 
 def test_an_image_of_too_many_pixels_is_not_decoded() -> None:
-    for image_format in ("PNG", "JPEG", "BMP", "GIF"):
-        content = encoded(COLOUR, image_format)
+    contents = [encoded(COLOUR, image_format) for image_format in ("PNG", "JPEG", "BMP", "GIF")]
+    # What the header shows first is not what is decoded.
+    contents += [on_screen(contents[-1], 1, 1), behind_marker(contents[1])]
+    for content in contents:
         decoded([content], form(max_pixels=600))
         with pytest.raises(tf.errors.InvalidArgumentError):
             decoded([content], form(max_pixels=599))
+
+
+def test_of_a_gif_the_first_frame_alone_is_decoded() -> None:
+    frames = [Image.fromarray(GRAY), Image.fromarray(255 - GRAY)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], comment=b"x" * 700)
+    content = file.getvalue()
+    height, width, end = gif_frame(tf.io.decode_raw(content, tf.uint8))
+    alone = content[: int(end)] + b";"
+    assert (int(height), int(width)) == GRAY.shape
+    assert Image.open(io.BytesIO(content)).n_frames == 2
+    assert Image.open(io.BytesIO(alone)).n_frames == 1
+    np.testing.assert_array_equal(decoded([content], form()), decoded([alone], form()))
+
+
+def test_a_jpeg_may_have_many_segments() -> None:
+    jpeg = encoded(COLOUR, "JPEG")
+    pixels = decoded([jpeg, behind_comments(jpeg, 300), behind_marker(jpeg)], form())
+    np.testing.assert_array_equal(pixels[1:], np.stack([pixels[0]] * 2))
