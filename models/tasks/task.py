@@ -29,7 +29,8 @@ class Metric:
     """A metric that is computed with intervals, for every slice.
 
     Attributes:
-      higher_is_better: None marks one that is best at 1, so that only a bound makes sense.
+      higher_is_better: None marks one that is best at some value, such as 1, so that only a
+        bound makes sense.
       rows: From labels and scores to a value a row, whose mean is the metric; None for the
         metrics that evidence/measures.py computes by their names.
     """

@@ -20,6 +20,7 @@ from contracts.results.evidence import (
 )
 from contracts.results.forecast import ForecastEvidence
 from evidence.metric_names import direction_of
+from report.formats import percent
 from report.sections.leaderboard import judge_difference, leaderboard_of
 from report.sources import Sources
 from report.view import Metric, Model, Part, Rival
@@ -67,7 +68,7 @@ def _metrics(sources: Sources) -> Part[list[Metric]]:
     evidence, candidate = sources.evidence, sources.summary.candidate
     if evidence is not None and evidence.metrics:
         metrics = [
-            Metric(name, name == evidence.metric, _better(name), figures)
+            Metric(name, name == evidence.metric, _better(name, evidence.forecast), figures)
             for name, figures in evidence.metrics.items()
         ]
         return Part(sorted(metrics, key=lambda metric: not metric.main))
@@ -89,7 +90,9 @@ def _alone(candidate: float, baseline: float | None) -> MetricEvidence:
     return MetricEvidence(candidate=Interval(value=candidate), baseline=other)
 
 
-def _better(name: str) -> str:
+def _better(name: str, forecast: ForecastEvidence | None = None) -> str:
+    if name == "coverage" and forecast is not None:
+        return f"{percent(forecast.quantiles[-1] - forecast.quantiles[0], 0)} is best"
     return _BETTER[direction_of(name)]
 
 

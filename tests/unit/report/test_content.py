@@ -224,6 +224,20 @@ def test_a_change_is_good_in_the_metrics_own_sense(
     assert tile.tone == tone
 
 
+def test_coverage_is_best_at_the_share_that_the_quantiles_ask_for(run: Run) -> None:
+    evidence = run.read("evidence", "evidence.json")
+    figures = {"candidate": {"value": 0.77}}
+    evidence["metrics"] = {"coverage": figures, "calibration": figures, "mae": figures}
+    evidence["forecast"] = {"quantiles": [0.05, 0.5, 0.95], "steps": []}
+    run.change("evidence", "evidence.json", evidence)
+    metrics = report_of(run).model.metrics.content or []
+    assert {one.name: one.better for one in metrics} == {
+        "coverage": "90 % is best",
+        "calibration": "1 is best",
+        "mae": "lower is better",
+    }
+
+
 def test_slices_worst_first_and_thin_ones_last(run: Run) -> None:
     slices = report_of(run).model.slices.content or []
     gaps = [one.gap.value for one in slices if one.gap is not None]
