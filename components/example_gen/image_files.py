@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from components.example_gen import kinds
 from components.example_gen.config import IngestSpec
-from contracts.errors import ConfigError, DataError
+from contracts.errors import ConfigError, DataError, EnvironmentProblem
 from contracts.images import IMAGE_SUFFIXES, is_image_name
 from contracts.storage.location import is_remote
 from contracts.storage.objects import open_stream
@@ -28,7 +28,7 @@ _UNKNOWN_BYTES = 1 << 20  # of a file in a bucket, until it is read
 
 def holds_images(folder: Path) -> bool:
     """Whether a folder has image files in it or below."""
-    return next(_image_files(folder), None) is not None
+    return folder.is_dir() and next(_image_files(str(folder)), None) is not None
 
 
 def class_files(folder: str) -> list[tuple[str | None, str]]:
@@ -36,8 +36,10 @@ def class_files(folder: str) -> list[tuple[str | None, str]]:
 
     An image that is in no class folder has no class.
     """
-    relative = sorted(path.relative_to(folder).as_posix() for path in _image_files(Path(folder)))
-    return [(path.partition("/")[0] if "/" in path else None, path) for path in relative]
+    return [
+        (path.partition("/")[0] if "/" in path else None, path)
+        for path in sorted(_image_files(folder))
+    ]
 
 
 def folder_kinds(folder: str, spec: IngestSpec) -> tuple[dict[str, str], int]:
@@ -139,12 +141,12 @@ def file_contents(values: pa.Array, table: str, first_row: int, name: str) -> pa
     for row, path in enumerate(values.to_pylist(), first_row + 1):
         try:
             contents.append(_content(place_of(path, table)) if path else None)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # no path may hold a NUL
             raise DataError(
                 f"the image {path} cannot be read",
                 where=f"{table}, row {row}, column {name}",
                 expected=f"a file below {_folder(table)}, or an absolute path",
-                received=error.strerror or str(error),
+                received=getattr(error, "strerror", None) or str(error),
                 fix="correct the path, bring the file, or leave the row out",
             ) from error
     return pa.array(contents, pa.binary())
@@ -174,12 +176,23 @@ def refuse_lone_images(paths: Sequence[str], where: str) -> None:
         )
 
 
-def _image_files(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
-        for name in names:
-            if not name.startswith((".", "_")) and name.lower().endswith(IMAGE_SUFFIXES):
-                yield Path(parent, name)
+def _image_files(
+    folder: str, below: str = "", above: frozenset[str] = frozenset()
+) -> Iterator[str]:
+    """Gives paths below a folder; follows links to folders, but never back to where they are."""
+    place = os.path.realpath(folder)
+    if place in above:
+        return
+    try:
+        with os.scandir(folder) as entries:
+            shown = [entry for entry in entries if not entry.name.startswith((".", "_"))]
+    except OSError as error:
+        raise EnvironmentProblem(f"cannot read {folder}: {error.strerror}", where=folder) from error
+    for entry in shown:
+        if entry.is_dir():
+            yield from _image_files(entry.path, f"{below}{entry.name}/", above | {place})
+        elif entry.name.lower().endswith(IMAGE_SUFFIXES):
+            yield below + entry.name
 
 
 def _sizes(values: pa.Array, table: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -195,7 +208,7 @@ def _size(place: str) -> int:
         return _UNKNOWN_BYTES
     try:
         return Path(place).stat().st_size
-    except OSError:  # reported, with its row, where the file is read
+    except (OSError, ValueError):  # reported, with its row, where the file is read
         return 0
 
 

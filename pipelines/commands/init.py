@@ -20,12 +20,11 @@ from components.example_gen.image_files import PATH_COLUMN
 from contracts.columns import indicator_name
 from contracts.errors import ConfigError
 from contracts.files import write_atomically
-from contracts.images import image_size
 from contracts.names import serving_name
 from contracts.text import count, did_you_mean, nearest, some
 from models.features.registry import KINDS
 from pipelines.config.problem import load_config
-from pipelines.recognition.images import holds_images, image_role
+from pipelines.recognition.images import holds_files, holds_images, image_role
 from pipelines.recognition.labels import LabelPlan, plan_label
 from pipelines.recognition.raw_formats import FormatGuess, guess_text, guess_values, with_parts
 from pipelines.recognition.roles import Role, calendar_roles, first_time, role_of, tells_label
@@ -248,9 +247,7 @@ def _roles(sample: Sample, label: Column, plan: LabelPlan, selection: Selection)
 
 def _as_read(column: Column, selection: Selection) -> pa.Array:
     """Paths as text: a column's canonical form has them as bytes."""
-    paths = selection.format != "parquet" or not any(
-        image_size(value) for value in column.values.drop_null()[:1].to_pylist()
-    )
+    paths = selection.format != "parquet" or not holds_files(column.values)
     return column.values.cast(pa.string()) if paths else column.values
 
 

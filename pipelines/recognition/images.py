@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.example_gen.image_files import file_contents, holds_paths
 from contracts.images import image_size, is_image_name
@@ -37,10 +38,12 @@ def image_role(name: str, values: pa.Array, table: str) -> Role:
     Raises:
       DataError: A file cannot be read.
     """
-    known = values.drop_null()
+    known = np.flatnonzero(pc.fill_null(pc.greater(pc.binary_length(values), 0), False))
     places = np.unique(np.linspace(0, len(known) - 1, min(_LOOKED_AT, len(known))).astype(int))
-    chosen = known.take(pa.array(places))
-    contents = file_contents(chosen, table, 0, name).to_pylist()
+    contents = [
+        file_contents(values.slice(row, 1), table, row, name)[0].as_py()
+        for row in known[places].tolist()
+    ]
     sizes = [size for size in map(image_size, contents) if size is not None]
     width, height = np.median(sizes or [(64, 64)], axis=0).astype(int).tolist()
     scale = min(1.0, _LONGEST_SIDE / max(width, height))
@@ -49,6 +52,12 @@ def image_role(name: str, values: pa.Array, table: str) -> Role:
     alike = "all" if len(set(sizes)) == 1 else "about"
     note = f"images, {alike} {width} x {height} pixels, {'gray' if channels == 1 else 'in colour'}"
     return Role(name, {"type": "image", **form, "channels": channels}, note)
+
+
+def holds_files(values: pa.Array) -> bool:
+    """Whether the values of a column of images are images, as opposed to paths."""
+    known = values.drop_null()[:_LOOKED_AT].to_pylist()
+    return any(image_size(value) for value in known)
 
 
 def _is_image(value: bytes | str) -> bool:
@@ -64,5 +73,6 @@ def _is_gray(content: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(content)) as image:
             return image.mode in ("1", "L", "LA") or image.mode.startswith("I")
-    except UnidentifiedImageError:  # the run's data audit names it
+    # The run's data audit names it.
+    except (UnidentifiedImageError, Image.DecompressionBombError):
         return True

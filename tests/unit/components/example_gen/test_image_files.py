@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from components.example_gen.files import select_files
 from components.example_gen.fingerprint import fingerprint
 from components.example_gen.rows import make_units, read_unit
 from components.example_gen.scan import merge_kinds, scan_file
-from contracts.errors import ConfigError, DataError, KelpError
+from contracts.errors import ConfigError, DataError, EnvironmentProblem, KelpError
 from tests.fixtures.ingest import ingest_spec
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -97,6 +98,38 @@ def test_a_file_that_is_missing_is_named_with_its_row(folder: Path) -> None:
         rows_of(image_spec(table))
     assert "photos/cat/lost.png" in caught.value.what
     assert caught.value.where == f"{table}, row 2, column photo"
+
+
+def test_a_path_that_no_file_can_have_is_named_with_its_row() -> None:
+    with pytest.raises(DataError) as caught:
+        image_files.file_contents(pa.array(["a\0.png"]), "table.csv", 6, "photo")
+    assert caught.value.where == "table.csv, row 7, column photo"
+    batch = pa.record_batch([pa.array(["a\0.png"])], names=["photo"])
+    assert len(list(image_files.small_batches(batch, "table.csv", ["photo"]))) == 1
+
+
+def test_class_folders_may_be_links(folder: Path, tmp_path: Path) -> None:
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "cat").symlink_to(folder / "cat")
+    (linked / "dog").symlink_to(folder / "dog")
+    (folder / "cat" / "again").symlink_to(linked)
+    assert [path for _, path in image_files.class_files(str(linked))] == sorted(PATHS)
+
+
+def test_a_class_folder_that_cannot_be_read_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if path.endswith("dog"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(EnvironmentProblem, match="dog: Permission denied"):
+        image_files.class_files(str(folder))
 
 
 def test_the_fingerprint_sees_an_image_that_a_table_lists(folder: Path) -> None:

@@ -5,8 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from contracts.errors import DataError
 from pipelines.commands.init import write_config
 from pipelines.config.problem import load_config
+from pipelines.recognition.images import image_role
 from tests.fixtures.pictures import encoded
 
 GENERATOR = np.random.default_rng(5)
@@ -60,3 +62,28 @@ def test_small_gray_images_keep_their_size(tmp_path: Path, monkeypatch) -> None:
         path.write_bytes(encoded(pixels, "PNG"))
     config = load_config(write_config("marks", "marks", "image")).config
     assert config.features["picture"].shape == (9, 7, 1)
+
+
+def test_a_few_missing_or_broken_images_do_not_matter(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pixels = GENERATOR.integers(0, 256, [50, 9, 7], np.uint8)
+    files = [encoded(image, "PNG") for image in pixels]
+    for number, content in enumerate(files):
+        (tmp_path / f"{number}.png").write_bytes(content)
+    paths = ["", *(f"{number}.png" for number in range(1, 50))]
+    for name, column in (("paths", pa.array(paths)), ("bytes", pa.array([b"\xff", *files[1:]]))):
+        labels = [number % 2 for number in range(50)]
+        pq.write_table(pa.table({"photo": column, "mark": labels}), tmp_path / f"{name}.parquet")
+        config = load_config(write_config(name, f"{name}.parquet", "mark")).config
+        assert config.features["photo"].shape == (9, 7, 1)
+
+
+def test_an_image_that_is_not_there_is_named_by_its_row(tmp_path: Path) -> None:
+    for number in range(300):
+        (tmp_path / f"{number}.png").write_bytes(encoded(np.zeros([9, 7], np.uint8), "PNG"))
+    (tmp_path / "299.png").unlink()
+    paths = pa.array([None, *(f"{number}.png" for number in range(1, 300))])
+    with pytest.raises(DataError) as caught:
+        image_role("photo", paths, str(tmp_path / "table.csv"))
+    assert "299.png" in caught.value.what
+    assert "row 300," in caught.value.where
