@@ -51,8 +51,10 @@ def variant_nodes(
             timeout_s=_VARIANT_TIMEOUT_S,
             source_digest=code_digest("components.compressor.component", loaded, "network", own),
         ).with_id(f"Compressor.{variant.name}")
-    made = {one.name: nodes[f"Compressor.{one.name}"].outputs["variant"] for one in variants}
-    (reference,) = (made[one.name] for one in variants if is_reference(one))
+    made = {
+        variant.name: nodes[f"Compressor.{variant.name}"].outputs["variant"] for variant in variants
+    }
+    (reference,) = (made[variant.name] for variant in variants if is_reference(variant))
     for variant in variants:
         own = f"variants.{variant.name}"
         nodes[f"VariantEvaluator.{variant.name}"] = VariantEvaluator(
@@ -68,7 +70,9 @@ def variant_nodes(
             timeout_s=_VARIANT_TIMEOUT_S,
             source_digest=code_digest("components.variant_evaluator.component", loaded, own),
         ).with_id(f"VariantEvaluator.{variant.name}")
-    verdicts = [nodes[f"VariantEvaluator.{one.name}"].outputs["verdict"] for one in variants]
+    verdicts = [
+        nodes[f"VariantEvaluator.{variant.name}"].outputs["verdict"] for variant in variants
+    ]
     nodes["VariantPusher"] = VariantPusher(
         variants=union(list(made.values())),
         verdicts=union(verdicts),

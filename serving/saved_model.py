@@ -98,9 +98,9 @@ class SavedModelServable:
                     return call(columns)
             return self._plain(signature, inputs)
         except tf.errors.OpError as error:
-            found = image_error(inputs, self._image_limits)
-            if found is not None:
-                raise found from error
+            refusal = image_error(inputs, self._image_limits)
+            if refusal is not None:
+                raise refusal from error
             raise ServingError(_STATUSES.get(error.error_code, 500), _reason(error)) from error
         except (TypeError, ValueError) as error:
             raise ServingError(400, f"The model refuses its inputs: {_reason(error)}") from error

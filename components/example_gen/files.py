@@ -71,16 +71,16 @@ def select_files(spec: IngestSpec) -> Selection:
             received=spec.path,
         )
     matching = _match(spec.path, images_only=spec.format == "images")
-    found = _newest_versions([one for one in matching if _fits(one, spec)])
-    if not found:
+    existing = _newest_versions([source for source in matching if _fits(source, spec)])
+    if not existing:
         raise _nothing_found(spec)
-    wanted = choose_spans({source.span for source in found}, spec.spans)
-    sources = tuple(source for source in found if source.span in wanted)
+    wanted = choose_spans({source.span for source in existing}, spec.spans)
+    sources = tuple(source for source in existing if source.span in wanted)
     if not sources:
         raise DataError(
             f"no span matches data.spans {spec.spans!r}",
             where=f"{spec.where}: data.spans",
-            expected="spans " + _ranges({source.span for source in found}),
+            expected="spans " + _ranges({source.span for source in existing}),
             received=spec.spans,
         )
     refuse_lone_images([source.path for source in sources], spec.where)
@@ -106,7 +106,7 @@ def _match(pattern: str, images_only: bool) -> list[Source]:
     if literal.exists():
         return [Source(path) for path in _expand(literal, images_only)]
     regex = re.compile(_to_regex(pattern))
-    found = []
+    sources = []
     # Path.glob takes no absolute pattern.
     for path in sorted(glob.glob(_PLACEHOLDER.sub("*", pattern), recursive=True)):  # noqa: PTH207
         hit = regex.fullmatch(path.rstrip("/"))
@@ -114,8 +114,8 @@ def _match(pattern: str, images_only: bool) -> list[Source]:
             continue
         groups = hit.groupdict()
         span, version = int(groups.get("SPAN") or 0), int(groups.get("VERSION") or 0)
-        found += [Source(file, span, version) for file in _expand(Path(path), images_only)]
-    unique = {source.path: source for source in found}
+        sources += [Source(file, span, version) for file in _expand(Path(path), images_only)]
+    unique = {source.path: source for source in sources}
     return sorted(unique.values(), key=lambda source: (source.span, source.path))
 
 
@@ -174,12 +174,12 @@ def _expand(path: Path, images_only: bool) -> list[str]:
     if path.is_file():
         return [str(path)]
     tables = () if images_only else path.rglob("*")
-    found = sorted(
+    paths = sorted(
         str(file)
         for file in tables
         if _format_of_name(file) and file.is_file() and not _hidden(file.relative_to(path))
     )
-    return found or ([str(path)] if holds_images(path) else [])
+    return paths or ([str(path)] if holds_images(path) else [])
 
 
 def _hidden(path: PurePath, marks: tuple[str, ...] = (".", "_")) -> bool:

@@ -50,12 +50,12 @@ def folder_kinds(folder: str, spec: IngestSpec) -> tuple[dict[str, str], int]:
     """
     files = class_files(folder)
     names = pa.array([name for name, _ in files], pa.string())
-    found = {
+    column_kinds = {
         image_column(spec): kinds.TEXT,
         spec.label: kinds.kind_of_text(names),
         PATH_COLUMN: kinds.TEXT,
     }
-    return found, len(files)
+    return column_kinds, len(files)
 
 
 def image_column(spec: IngestSpec) -> str:

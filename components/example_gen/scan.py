@@ -107,12 +107,12 @@ def merge_kinds(scans: Sequence[FileScan], spec: IngestSpec) -> dict[str, str]:
 
 def _scan_folder(path: str, spec: IngestSpec) -> FileScan:
     """A folder of class folders; a piece is some of its files."""
-    found, rows = folder_kinds(path, spec)
-    _require_columns(path, list(found), spec)
+    column_kinds, rows = folder_kinds(path, spec)
+    _require_columns(path, list(column_kinds), spec)
     sizes = [min(PIECE_FILES, rows - first) for first in range(0, rows, PIECE_FILES)]
     pieces = tuple((piece,) for piece in range(len(sizes)))
-    wanted = {name: found[name] for name in columns_to_read(spec)}
-    return FileScan(path, tuple(found), wanted, rows, pieces, tuple(sizes), is_folder=True)
+    wanted = {name: column_kinds[name] for name in columns_to_read(spec)}
+    return FileScan(path, tuple(column_kinds), wanted, rows, pieces, tuple(sizes), is_folder=True)
 
 
 def _scan_csv(path: str, spec: IngestSpec) -> FileScan:

@@ -63,8 +63,8 @@ def error_examples(
     worst = set(sorted(chosen, key=lambda row: -sureness[row])[:_EXPLAINED])
     examples = []
     for row in map(int, chosen):
-        one = {name: column[row : row + 1] for name, column in columns.items()}
-        views = _views(model, one, contents, _target(predicted, row), row in worst)
+        single_row = {name: column[row : row + 1] for name, column in columns.items()}
+        views = _views(model, single_row, contents, _target(predicted, row), row in worst)
         examples.append(_example(problem, labels, predicted, row, model.encoding.threshold, views))
     return examples
 

@@ -46,8 +46,8 @@ def with_targets(split: Split, targets: Array) -> Split:
     ranked = numbers[order]
 
     def find(rows: Array) -> Array:
-        found: Array = targets[order[np.searchsorted(ranked, rows[:, 0])]]
-        return found
+        chosen: Array = targets[order[np.searchsorted(ranked, rows[:, 0])]]
+        return chosen
 
     def add(matrices: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         values = tf.numpy_function(find, [matrices[ROW_NUMBERS]], tf.float32)

@@ -247,14 +247,14 @@ def _jpeg_header(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         is_exif = tf.equal(marker, 0xE1) & tf.reduce_all(
             tf.equal(_bytes(data, place + 4, 6), tf.constant(_EXIF))
         )
-        found = tf.cond(is_exif, lambda: _orientation(data, place + 10), lambda: orientation)
+        turned = tf.cond(is_exif, lambda: _orientation(data, place + 10), lambda: orientation)
         # Such markers have no length behind them.
         is_bare = tf.equal(marker, 0x01) | ((marker >= 0xD0) & (marker <= 0xD7))
         length = tf.where(is_bare, 0, _number(data, place + 2, 2))
         after = tf.where(tf.equal(marker, 0xFF), 1, 2 + length)
         return (
             place + after,
-            found,
+            turned,
             tf.where(is_frame, _number(data, place + 5, 2), height),
             tf.where(is_frame, _number(data, place + 7, 2), width),
         )
@@ -275,8 +275,8 @@ def _orientation(data: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     count = tf.clip_by_value(count, 0, (tf.size(data) - first - 2) // 12)
     places = first + 2 + 12 * tf.range(count)
     tags, values = (_number_of(data, places + skip, 2, little) for skip in (0, 8))
-    found = tf.reduce_max(tf.where(tf.equal(tags, _ORIENTATION), values, 0))
-    return tf.where((found >= 1) & (found <= 8), found, 1)
+    orientation = tf.reduce_max(tf.where(tf.equal(tags, _ORIENTATION), values, 0))
+    return tf.where((orientation >= 1) & (orientation <= 8), orientation, 1)
 
 
 def _number_of(data: tf.Tensor, place: tf.Tensor, size: int, little: tf.Tensor) -> tf.Tensor:

@@ -86,13 +86,13 @@ class Teacher:
 
     def _of_folds(self, matrix: Array, folds: Array) -> Array:
         every = folds == _EVERY_FOLD
-        found: Array = np.zeros([len(matrix), max(self.classes, 1)])
+        scores: Array = np.zeros([len(matrix), max(self.classes, 1)])
         for fold, model in enumerate(self.models):
             rows = every | (folds == fold)
             if rows.any():
-                found[rows] += _scores(model, matrix[rows], self.classes)
-        found[every] /= len(self.models)
-        return self.task.baseline_scores(found if self.classes else found[:, 0])
+                scores[rows] += _scores(model, matrix[rows], self.classes)
+        scores[every] /= len(self.models)
+        return self.task.baseline_scores(scores if self.classes else scores[:, 0])
 
 
 def fit_teacher(

@@ -126,16 +126,16 @@ def require_same_data(recording: Recording) -> None:
     from components.example_gen.fingerprint import fingerprint
 
     ingest = recording.config.ingest(str(recording.folder / CONFIG_TEXT))
-    found, recorded = (
+    received, recorded = (
         fingerprint(select_files(ingest), ingest),
         recording.summary.digests.data or "none",
     )
-    if found != recorded:
+    if received != recorded:
         raise DataError(
             "the data are not those of the run: digests.data differs",
             where=recording.config.data.path,
             expected=recorded,
-            received=found,
+            received=received,
             fix="bring the data of that time back; with these, `kelp run` gives a run of its own",
         )
 

@@ -95,11 +95,11 @@ class LongTable:
         """
         spec = self._ingest_spec()
         scans = [scan_file(str(self.path), spec.format, spec)]
-        found = merge_kinds(scans, spec)
+        column_kinds = merge_kinds(scans, spec)
         time = self.series.time
-        refuse_fractions(found[time], time, f"{self.path}, column {time}")
-        rows = in_order(self._newest(spec, scans, found))
-        is_moment = found[self.series.time] == kinds.TEXT
+        refuse_fractions(column_kinds[time], time, f"{self.path}, column {time}")
+        rows = in_order(self._newest(spec, scans, column_kinds))
+        is_moment = column_kinds[self.series.time] == kinds.TEXT
         clock = self._clock(rows, is_moment, spec)
         rows = self._at_steps(rows, clock, is_moment)
         starts = self._starts(rows, clock)
@@ -144,12 +144,12 @@ class LongTable:
         )
 
     def _newest(
-        self, spec: IngestSpec, scans: Sequence[FileScan], found: Mapping[str, str]
+        self, spec: IngestSpec, scans: Sequence[FileScan], column_kinds: Mapping[str, str]
     ) -> pa.Table:
         """All rows that the newest windows may need; older ones are forgotten on the way."""
         held: pa.Table | None = None
         for unit in make_units(scans, [0]):
-            for piece, row, columns in read_unit(unit, spec, found):
+            for piece, row, columns in read_unit(unit, spec, column_kinds):
                 table = pa.Table.from_batches([self._keyed(piece, row, columns, spec)])
                 held = (
                     table if held is None else pa.concat_tables([held, table]).unify_dictionaries()

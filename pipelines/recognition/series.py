@@ -160,7 +160,7 @@ def is_static(sample: Sample, column: Column, plan: SeriesPlan) -> bool:
     """Whether a column has one value in each of several series."""
     if plan.id is None or plan.series < 2:
         return False
-    ids = next(one.values for one in sample.columns if one.name == plan.id)
+    ids = next(other.values for other in sample.columns if other.name == plan.id)
     pairs = pa.table({"id": ids, "value": column.values}).group_by(["id", "value"]).aggregate([])
     return int(pairs.num_rows) == count_distinct(ids)
 
@@ -193,12 +193,12 @@ def _ids(others: Sequence[Column], time: str, keys: Ints) -> Iterator[tuple[str 
     if len(np.unique(keys)) == rows:
         yield None, np.zeros(rows, np.int64)
         return
-    found = [
+    candidates = [
         (count_distinct(column.values), column)
         for column in others
         if column.kind in (kinds.TEXT, kinds.INT) and not column.missing and column.name != time
     ]
-    for distinct, column in sorted(found, key=lambda entry: entry[0]):
+    for distinct, column in sorted(candidates, key=lambda entry: entry[0]):
         if 2 <= distinct <= rows / _FEWEST_STEPS:
             codes = column.values.dictionary_encode().indices.to_numpy(zero_copy_only=False)
             yield column.name, codes.astype(np.int64)

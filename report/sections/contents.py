@@ -62,8 +62,8 @@ class ContentView:
 
 def contents_of(sources: Sources, budget: PictureBudget) -> list[ContentView]:
     """The features whose values are no scalars; there may be none."""
-    found = (sources.audit.details.contents if sources.audit else None) or {}
-    return [_content(feature, details, budget) for feature, details in found.items()]
+    contents = (sources.audit.details.contents if sources.audit else None) or {}
+    return [_content(feature, details, budget) for feature, details in contents.items()]
 
 
 def errors_of(sources: Sources, budget: PictureBudget) -> list[ErrorExample]:
@@ -93,7 +93,8 @@ def _content(feature: str, details: ContentDetails, budget: PictureBudget) -> Co
         rows=[(split, list(of_split.values())) for split, of_split in figures.items()],
         commonest=[(str(word), int(times)) for word, times in train.get("commonest", [])],
         groups=[
-            (label, list(group)) for label, group in groupby(samples, key=lambda one: one.label)
+            (label, list(group))
+            for label, group in groupby(samples, key=lambda sample: sample.label)
         ],
     )
 

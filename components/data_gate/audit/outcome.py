@@ -88,8 +88,8 @@ class AuditData:
     def contents(self) -> dict[str, Content]:
         """The raw columns whose values are no scalars."""
         kinds = self.problem.raw_columns()
-        found = {name: kinds[name].content() for name in self.columns()}
-        return {name: content for name, content in found.items() if content is not None}
+        contents = {name: kinds[name].content() for name in self.columns()}
+        return {name: content for name, content in contents.items() if content is not None}
 
     def facts_of(self, name: str) -> Mapping[str, Any]:
         """By split, what the content of a raw column kept of its values."""

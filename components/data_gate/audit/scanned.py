@@ -13,10 +13,10 @@ from models.features.spec import FeaturesSpec
 
 def scanned_contents(problem: FeaturesSpec) -> dict[str, Content]:
     """The raw columns whose values are not kept, with what reads them."""
-    found = {name: kind.content() for name, kind in problem.raw_columns().items()}
+    contents = {name: kind.content() for name, kind in problem.raw_columns().items()}
     return {
         name: content
-        for name, content in found.items()
+        for name, content in contents.items()
         if content is not None and not content.keeps_values
     }
 

@@ -46,24 +46,24 @@ def check_series(data: AuditData) -> Part:
     return part
 
 
-def _steps(data: AuditData, found: SeriesFindings) -> Iterator[Checked]:
-    steps = max(1, found.rows + found.missing.count)
+def _steps(data: AuditData, findings: SeriesFindings) -> Iterator[Checked]:
+    steps = max(1, findings.rows + findings.missing.count)
     for name, words in _WORDS.items():
         bound: ShareSpec = getattr(data.spec.series, name)
-        oddity: Oddity = getattr(found, name)
+        oddity: Oddity = getattr(findings, name)
         extra = ""
-        if name == "missing" and found.gaps:
-            extra = f", in {found.gaps:,} gaps of up to {found.longest_gap:,}"
+        if name == "missing" and findings.gaps:
+            extra = f", in {findings.gaps:,} gaps of up to {findings.longest_gap:,}"
         yield _share(data, f"series.{name}", "", bound, oddity, steps, words + extra)
 
 
-def _sensors(data: AuditData, found: SeriesFindings) -> Iterator[Checked]:
+def _sensors(data: AuditData, findings: SeriesFindings) -> Iterator[Checked]:
     words = {"stuck": "times does not change for a whole context", "spikes": "single values jump"}
     for name, what in words.items():
         bound: ShareSpec = getattr(data.spec.series, name)
-        for column, oddity in sorted(getattr(found, name).items()):
+        for column, oddity in sorted(getattr(findings, name).items()):
             text = f"{what} in {column!r}"
-            yield _share(data, f"series.{name}", column, bound, oddity, max(1, found.rows), text)
+            yield _share(data, f"series.{name}", column, bound, oddity, max(1, findings.rows), text)
 
 
 def _share(
@@ -96,9 +96,9 @@ def _share(
     )
 
 
-def _examples(found: SeriesFindings, oddity: Oddity) -> str:
+def _examples(findings: SeriesFindings, oddity: Oddity) -> str:
     return ", ".join(
-        time_text(time, found.moments) + (f" of {series}" if series else "")
+        time_text(time, findings.moments) + (f" of {series}" if series else "")
         for time, series in oddity.examples
     )
 

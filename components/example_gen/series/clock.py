@@ -84,7 +84,7 @@ class Times:
         self.distances = _bounded(self.distances + Counter(_counted(steps[steps > 0])))
         self.first = min(self.first, int(times.min()))
         self.last = max(self.last, int(times.max()))
-        tried = [step] if step else [one for one, _ in self.distances.most_common(_TRIED)]
+        tried = [step] if step else [distance for distance, _ in self.distances.most_common(_TRIED)]
         for distance in tried:
             phases = self.phases.get(distance, Counter()) + Counter(_counted(times % distance))
             self.phases[distance] = _bounded(phases)
@@ -166,9 +166,9 @@ def learn_clock(times: Times, step: int | None, where: str) -> Clock:
                 received="one row for each id",
                 fix="correct data.series.id or data.series.time, or set data.series.step",
             )
-        step = min(times.distances, key=lambda one: (-times.distances[one], one))
+        step = min(times.distances, key=lambda value: (-times.distances[value], value))
     phases = times.phases.get(step) or Counter({times.first % step: 1})
-    phase = min(phases, key=lambda one: (-phases[one], one))
+    phase = min(phases, key=lambda value: (-phases[value], value))
     return Clock(step, phase, times.first, times.last)
 
 

@@ -53,19 +53,21 @@ def cut_windows(
     """
     table = long_table(spec)
     scans = scan_pass(make, selection, table, work)
-    found = merge_kinds(scans, table)
+    column_kinds = merge_kinds(scans, table)
     units = make_units(scans, [0] * len(scans))
     if not units:
         return [], scans, SeriesFindings()
     series = series_of(spec)
-    refuse_fractions(found[series.time], series.time, f"{spec.where}: data.series.time")
-    counts = count_pass(make, units, table, found, plan_split(table), work)
+    refuse_fractions(column_kinds[series.time], series.time, f"{spec.where}: data.series.time")
+    counts = count_pass(make, units, table, column_kinds, plan_split(table), work)
     borders = _borders(plan_split(table).with_histogram(counts).cuts)
-    clock = _count_clock(make, units, spec, found, work)
+    clock = _count_clock(make, units, spec, column_kinds, work)
     width = len(spec.columns) + sum(spec.lists.values())
     plan = plan_buckets(sum(scan.rows for scan in scans), clock, series, width)
-    spread = partial(_spread, spec=spec, found=found, clock=clock, plan=plan, folder=work)
-    findings = SeriesFindings(step=clock.step, moments=found[series.time] == kinds.TEXT)
+    spread = partial(
+        _spread, spec=spec, column_kinds=column_kinds, clock=clock, plan=plan, folder=work
+    )
+    findings = SeriesFindings(step=clock.step, moments=column_kinds[series.time] == kinds.TEXT)
     for text in run_pass(make, "spread", units, spread, work):
         findings.add(findings_from_json(text))
     cutting = Cutting(spec, clock, borders, findings.moments)
@@ -83,12 +85,14 @@ def _count_clock(
     make: MakePipeline,
     units: Sequence[Unit],
     spec: IngestSpec,
-    found: Mapping[str, str],
+    column_kinds: Mapping[str, str],
     work: Path,
 ) -> Clock:
     series = series_of(spec)
-    step = configured_step(series, found[series.time] == kinds.TEXT, spec.where)
-    times = run_pass(make, "times", units, partial(_times, spec=spec, found=found, step=step), work)
+    step = configured_step(series, column_kinds[series.time] == kinds.TEXT, spec.where)
+    times = run_pass(
+        make, "times", units, partial(_times, spec=spec, column_kinds=column_kinds, step=step), work
+    )
     return learn_clock(merge_times(map(json.loads, times)), step, spec.where)
 
 
@@ -97,19 +101,19 @@ def _borders(cuts: Mapping[int, tuple[int, int, int]]) -> Borders:
     return Borders(val << shift, test << shift)
 
 
-def _times(unit: Unit, spec: IngestSpec, found: Mapping[str, str], step: int | None) -> str:
-    return json.dumps(count_times(unit, spec, found, step).to_json())
+def _times(unit: Unit, spec: IngestSpec, column_kinds: Mapping[str, str], step: int | None) -> str:
+    return json.dumps(count_times(unit, spec, column_kinds, step).to_json())
 
 
 def _spread(
     unit: Unit,
     spec: IngestSpec,
-    found: Mapping[str, str],
+    column_kinds: Mapping[str, str],
     clock: Clock,
     plan: Plan,
     folder: Path,
 ) -> str:
-    return spread_unit(unit, spec, found, clock, plan, folder).to_json()
+    return spread_unit(unit, spec, column_kinds, clock, plan, folder).to_json()
 
 
 def _cut(bucket: Bucket, cutting: Cutting, folder: Path, units: Sequence[int]) -> str:

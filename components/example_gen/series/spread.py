@@ -23,17 +23,19 @@ TIME, SERIES, ORDER = "__time__", "__series__", "__order__"
 Columns = Mapping[str, pa.Array]
 
 
-def count_times(unit: Unit, spec: IngestSpec, found: Mapping[str, str], step: int | None) -> Times:
+def count_times(
+    unit: Unit, spec: IngestSpec, column_kinds: Mapping[str, str], step: int | None
+) -> Times:
     """Counts distances between the times of a unit's rows.
 
     Args:
       unit: Rows of the long table.
       spec: Of the windows.
-      found: The kind of each column of the long table.
+      column_kinds: The kind of each column of the long table.
       step: The step in units of the times, where it is configured.
     """
     series, times = series_of(spec), Times()
-    wanted = {name: found[name] for name in (series.time, series.id) if name is not None}
+    wanted = {name: column_kinds[name] for name in (series.time, series.id) if name is not None}
     for _, _, columns in read_unit(unit, long_table(spec), wanted):
         keys = time_keys(columns[series.time])
         ids = _ids(columns, series.id)
@@ -45,7 +47,7 @@ def count_times(unit: Unit, spec: IngestSpec, found: Mapping[str, str], step: in
 def spread_unit(
     unit: Unit,
     spec: IngestSpec,
-    found: Mapping[str, str],
+    column_kinds: Mapping[str, str],
     clock: Clock,
     plan: Plan,
     folder: Path,
@@ -54,7 +56,7 @@ def spread_unit(
     series, findings = series_of(spec), SeriesFindings()
     latest: dict[str, int] = {}
     with BucketFiles(folder, unit.index) as files:
-        for _, _, columns in read_unit(unit, long_table(spec), found):
+        for _, _, columns in read_unit(unit, long_table(spec), column_kinds):
             batch = keyed_batch(columns, series.time, series.id)
             times = batch.column(TIME).to_numpy()
             findings.rows += batch.num_rows

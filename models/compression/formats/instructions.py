@@ -131,7 +131,7 @@ def _filled_values(value: Any, spec: Any) -> list[Any]:
     """What the parser gives of a raw value, or of a list of them."""
     size = int(spec.shape[0])
     values = value if isinstance(value, list) else [value] * size
-    return [_filled(one, spec.dtype) for one in values]
+    return [_filled(element, spec.dtype) for element in values]
 
 
 def _plain(value: bytes | float) -> dict[str, str] | str | int | float | None:

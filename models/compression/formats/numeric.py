@@ -35,8 +35,8 @@ def network_function(opened: Opened, network: Any) -> Any:
     entries = ports(opened)
     body = plain_network(opened, network)
     specs = {
-        one.tensor: tf.TensorSpec([None, *one.row_shape], one.dtype, name=one.tensor)
-        for one in entries
+        entry.tensor: tf.TensorSpec([None, *entry.row_shape], entry.dtype, name=entry.tensor)
+        for entry in entries
     }
 
     @tf.function(input_signature=[specs], autograph=False)

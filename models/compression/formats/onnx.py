@@ -22,11 +22,13 @@ def write_onnx(precision: str, opened: Opened, folder: Path) -> FileSignature:
 
     entries = ports(opened)
     network = plain_network(opened, opened.network())
-    specs = [tf.TensorSpec([None, *one.row_shape], one.dtype, name=one.tensor) for one in entries]
+    specs = [
+        tf.TensorSpec([None, *entry.row_shape], entry.dtype, name=entry.tensor) for entry in entries
+    ]
 
     @tf.function(input_signature=specs, autograph=False)
     def predict(*tensors: tf.Tensor) -> tf.Tensor:
-        named = {one.tensor: tensor for one, tensor in zip(entries, tensors, strict=True)}
+        named = {entry.tensor: tensor for entry, tensor in zip(entries, tensors, strict=True)}
         return tf.identity(network(to_features(entries, named)), name=OUTPUT)
 
     model, _ = tf2onnx.convert.from_function(predict, input_signature=specs, opset=_OPSET)
@@ -34,8 +36,8 @@ def write_onnx(precision: str, opened: Opened, folder: Path) -> FileSignature:
     (folder / MODEL_FILE).write_bytes(model.SerializeToString(deterministic=True))
     # The order of the inputs is kept; their names get an ending.
     named = [
-        one.model_copy(update={"tensor": port.name})
-        for one, port in zip(entries, model.graph.input, strict=True)
+        entry.model_copy(update={"tensor": port.name})
+        for entry, port in zip(entries, model.graph.input, strict=True)
     ]
     return FileSignature(named, model.graph.output[0].name)
 

@@ -73,13 +73,13 @@ def find_near_images(earlier: Array, later: Array) -> NearPairs:
     cut = len(earlier)
     best = np.zeros(len(later))
     original = np.full(len(later), -1)
-    for one, other in _candidates(records["hash"], cut):
-        likeness = _likeness(records["pixels"], one, other)
-        for first, second, alike in zip(one, other - cut, likeness, strict=True):
+    for sources, copies in _candidates(records["hash"], cut):
+        likeness = _likeness(records["pixels"], sources, copies)
+        for first, second, alike in zip(sources, copies - cut, likeness, strict=True):
             if alike > best[second]:
                 best[second], original[second] = alike, first
-    found = np.flatnonzero(best >= ALIKE)
-    return NearPairs(original[found], found, best[found])
+    near = np.flatnonzero(best >= ALIKE)
+    return NearPairs(original[near], near, best[near])
 
 
 def _candidates(hashes: Array, cut: int) -> Iterator[tuple[Array, Array]]:
@@ -89,11 +89,11 @@ def _candidates(hashes: Array, cut: int) -> Iterator[tuple[Array, Array]]:
         rotated = hashes if not rotation else (hashes << turn) | (hashes >> (np.uint64(64) - turn))
         order = np.argsort(rotated, kind="stable")
         for step in range(1, min(_NEIGHBOURS, len(order) - 1) + 1):
-            one, other = order[:-step], order[step:]
-            across = (one < cut) != (other < cut)
-            near = across & (_bits_apart(hashes[one], hashes[other]) <= _MOST_BITS)
+            left, right = order[:-step], order[step:]
+            across = (left < cut) != (right < cut)
+            near = across & (_bits_apart(hashes[left], hashes[right]) <= _MOST_BITS)
             if near.any():
-                ends = np.sort(np.stack([one[near], other[near]]), axis=0)
+                ends = np.sort(np.stack([left[near], right[near]]), axis=0)
                 yield ends[0], ends[1]
 
 
@@ -103,12 +103,12 @@ def _bits_apart(first: Array, second: Array) -> Array:
     return counts
 
 
-def _likeness(pixels: Array, one: Array, other: Array) -> Array:
+def _likeness(pixels: Array, left: Array, right: Array) -> Array:
     """The correlation of brightness; of flat images, none."""
     parts = []
-    for start in range(0, len(one), _BATCH):
+    for start in range(0, len(left), _BATCH):
         first, second = (
-            _standardised(pixels[places[start : start + _BATCH]]) for places in (one, other)
+            _standardised(pixels[places[start : start + _BATCH]]) for places in (left, right)
         )
         parts.append((first * second).mean(axis=1))
     return np.concatenate(parts)

@@ -68,7 +68,7 @@ def _of_splits(
 def _across_splits(
     splits: ContentSplits, bounds: TextsAuditSpec, words: Mapping[str, Words]
 ) -> Iterator[Checked]:
-    signed = {split: signatures(found) for split, found in words.items()}
+    signed = {split: signatures(split_words) for split, split_words in words.items()}
     fix = "keep the texts of one origin in one split: set data.split.by to key, with the column "
     fix += "that names the origin, or remove the copies"
     for earlier, later in combinations(splits.facts, 2):
@@ -128,23 +128,25 @@ def _quarters(count: int) -> tuple[Array, Array]:
 
 def _common_share(texts: pa.ChunkedArray, word_counts: Array) -> float:
     """The share of a quarter of some texts that is also in another quarter."""
-    one, other = _quarters(len(texts))
-    if not len(other):
+    reference, asked = _quarters(len(texts))
+    if not len(asked):
         return 0.0
-    copies = _is_copy(texts.take(pa.array(other)), texts.take(pa.array(one)), word_counts[other])
+    copies = _is_copy(
+        texts.take(pa.array(asked)), texts.take(pa.array(reference)), word_counts[asked]
+    )
     return float(copies.mean())
 
 
 def _common_near_share(texts: pa.ChunkedArray, signed: Array) -> float:
     """The share of a quarter of some texts that is nearly, but not quite, in another quarter."""
-    one, other = _quarters(len(texts))
-    if not len(other):
+    reference, asked = _quarters(len(texts))
+    if not len(asked):
         return 0.0
-    pairs = find_near_texts(signed[one], signed[other])
+    pairs = find_near_texts(signed[reference], signed[asked])
     counted = pc.value_counts(texts).flatten()
     repeated = counted[0].filter(pc.greater(counted[1], 1))
-    equal = pc.is_in(texts.take(pa.array(other)), repeated).to_numpy()
-    return float((~equal[pairs.later]).sum() / len(other))
+    equal = pc.is_in(texts.take(pa.array(asked)), repeated).to_numpy()
+    return float((~equal[pairs.later]).sum() / len(asked))
 
 
 def _token(

@@ -104,15 +104,15 @@ def find_near_texts(earlier: Array, later: Array) -> NearTexts:
     best, original = np.zeros(len(later)), np.full(len(later), -1)
     known = np.flatnonzero(earlier[:, 0] != np.iinfo(np.uint64).max)
     asked = np.flatnonzero(later[:, 0] != np.iinfo(np.uint64).max)
-    for one, other in _candidates(earlier[known], later[asked]):
-        first, second = known[one], asked[other]
+    for sources, copies in _candidates(earlier[known], later[asked]):
+        first, second = known[sources], asked[copies]
         likeness = (earlier[first] == later[second]).mean(axis=1)
         better = np.flatnonzero(likeness > best[second])
         # The last of equal places wins: the likest one, if they come in that order.
         better = better[np.argsort(likeness[better], kind="stable")]
         best[second[better]], original[second[better]] = likeness[better], first[better]
-    found = np.flatnonzero(best >= ALIKE)
-    return NearTexts(original[found], found, best[found])
+    near = np.flatnonzero(best >= ALIKE)
+    return NearTexts(original[near], near, best[near])
 
 
 def _candidates(earlier: Array, later: Array) -> Iterator[tuple[Array, Array]]:

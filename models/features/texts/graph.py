@@ -115,8 +115,8 @@ def _longest_matches(
     pieces = tf.where(fits, tf.strings.join([tf.broadcast_to(marks, shape), pieces]), "")
     places = tf.reshape(vocabulary.places(tf.reshape(pieces, [-1])), shape)
     best = tf.argmax(tf.cast(places >= 0, tf.int32), axis=1, output_type=tf.int32)
-    found = tf.gather(places, best, batch_dims=1)
-    return found, tf.where(found >= 0, tf.gather(sizes, best), 0)
+    matched = tf.gather(places, best, batch_dims=1)
+    return matched, tf.where(matched >= 0, tf.gather(sizes, best), 0)
 
 
 def _walk(first: tf.Tensor, sizes: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
