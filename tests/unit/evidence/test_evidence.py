@@ -32,6 +32,7 @@ KEYS = {
     "slices",
     "curves",
     "confusion",
+    "forecast",
     "decisions",
     "calibration",
     "baselines",
