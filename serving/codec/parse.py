@@ -21,7 +21,7 @@ _BOM = b"\xef\xbb\xbf"
 # An unfinished string ends with the body: no match can fail half-way, so this stays linear.
 _TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*\\?(?:"|\Z)'
 _STRING = re.compile(_TEXT, re.DOTALL)
-_KEY = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"\s*:', re.DOTALL)
+_COLON = re.compile(rb"\s*:")
 # What may stand where a value stands and is no JSON; a string is skipped as a whole.
 _SPECIAL = re.compile(b"(" + _TEXT + rb")|-?(?:NaN|Inf(?:inity)?)\b", re.DOTALL)
 # What might be read as infinite though it is written as a number.
@@ -143,9 +143,18 @@ def _refuse_other_encodings(body: bytes) -> None:
     try:
         body.decode()
     except UnicodeDecodeError as error:
-        keys = [match.group(1) for match in _KEY.finditer(body, 0, error.start)]
-        under = f" in the value of {shown(keys[-1].decode(errors='replace'))}" if keys else ""
+        key = _last_key(body, error.start)
+        under = "" if key is None else f" in the value of {shown(key.decode(errors='replace'))}"
         raise _unreadable(f"invalid UTF-8{under}", error.start) from None
+
+
+def _last_key(body: bytes, end: int) -> bytes | None:
+    """The last key of an object before some place, without its quotes."""
+    key = None
+    for match in _STRING.finditer(body, 0, end):
+        if _COLON.match(body, match.end(), end):
+            key = match.group()[1:-1]
+    return key
 
 
 def _first_document(body: bytes) -> bytes:

@@ -65,3 +65,9 @@ def test_what_is_no_text_or_too_long_is_a_400_that_names_its_column(servable, bo
         _answer(servable, body)
     assert caught.value.status == 400
     assert "my_review" in str(caught.value)
+
+
+def test_many_quotes_before_what_is_not_utf8_cost_no_time(servable):
+    body = _body("good").replace(b"good", b'\\"' * 400_000 + b"\xff")
+    with pytest.raises(ServingError, match='invalid UTF-8 in the value of "my_review"'):
+        _answer(servable, body)
