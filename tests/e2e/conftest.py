@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ import yaml
 
 from tests.decoys import write_decoys
 from tests.fixtures.forked import fork_server
+from tests.integration.serving.served import ServerProcess
 
 REPOSITORY = Path(__file__).parents[2]
+NO_GATE = "gates: {max_drop: 1, max_slice_drop: 1}"
 KELP = str(Path(sys.executable).with_name("kelp"))
 ODD_NAMES = {
     "carrier": "(type)",
@@ -166,3 +169,12 @@ def _renamed(content: Any) -> Any:
     if isinstance(content, list):
         return [_renamed(value) for value in content]
     return ODD_NAMES.get(content, content)
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[ServerProcess]:
+    """The server of all that was pushed from the `folder` of a test module."""
+    roots = {"models_root": "serving_models", "artifacts": "artifacts"}
+    process = ServerProcess(folder, {"workers": 1, **roots}).ready()
+    yield process
+    assert process.stop() == 0

@@ -7,7 +7,6 @@ import csv
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,16 @@ import numpy as np
 import pytest
 
 from tests.decoys import write_decoys
-from tests.e2e.conftest import REPOSITORY, Workplace
+from tests.e2e.conftest import NO_GATE, REPOSITORY, Workplace
 from tests.fixtures.pictures import bomb
 from tests.integration.serving.served import ServerProcess
 
 _A_DIGIT = 40
-_NO_GATE = "gates: {max_drop: 1, max_slice_drop: 1}"
 _VARIANTS = (
     "{float32: {format: savedmodel_float32}, "
-    f"int8: {{format: savedmodel_int8, {_NO_GATE}}}, "
-    f"tflite_full_int8: {{format: tflite_int8_full, {_NO_GATE}}}, "
-    f"onnx: {{format: onnx_float32, {_NO_GATE}}}}}"
+    f"int8: {{format: savedmodel_int8, {NO_GATE}}}, "
+    f"tflite_full_int8: {{format: tflite_int8_full, {NO_GATE}}}, "
+    f"onnx: {{format: onnx_float32, {NO_GATE}}}}}"
 )
 _SMALL = (
     f"variants={_VARIANTS}",
@@ -55,14 +53,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = Workplace(folder).kelp("run", "configs/digits.yaml", *_SMALL)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[ServerProcess]:
-    roots = {"models_root": "serving_models", "artifacts": "artifacts"}
-    server = ServerProcess(folder, {"workers": 1, **roots}).ready()
-    yield server
-    assert server.stop() == 0
 
 
 def images(folder: Path) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.decoys import write_decoys
-from tests.e2e.conftest import REPOSITORY, Workplace
+from tests.e2e.conftest import NO_GATE, REPOSITORY, Workplace
 from tests.integration.serving.served import ServerProcess
 
 _ROWS = 4000
 _CONTEXT, _HORIZON, _LEVELS = 96, 12, 3
-_NO_GATE = "gates: {max_drop: 1, max_slice_drop: 1}"
 _VARIANTS = (
     "{float32: {format: savedmodel_float32}, "
-    f"int8: {{format: savedmodel_int8, {_NO_GATE}}}, "
-    f"tflite_full_int8: {{format: tflite_int8_full, {_NO_GATE}}}, "
-    f"onnx: {{format: onnx_float32, {_NO_GATE}}}}}"
+    f"int8: {{format: savedmodel_int8, {NO_GATE}}}, "
+    f"tflite_full_int8: {{format: tflite_int8_full, {NO_GATE}}}, "
+    f"onnx: {{format: onnx_float32, {NO_GATE}}}}}"
 )
 _SMALL = (
     "data.series={time: time, context: 96, horizon: 12, stride: 5, known: [temperature, workday]}",
@@ -55,14 +53,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = Workplace(folder).kelp("run", "configs/electricity.yaml", *_SMALL)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[ServerProcess]:
-    roots = {"models_root": "serving_models", "artifacts": "artifacts"}
-    server = ServerProcess(folder, {"workers": 1, **roots}).ready()
-    yield server
-    assert server.stop() == 0
 
 
 @pytest.fixture(scope="module")

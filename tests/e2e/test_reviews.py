@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,14 @@ import pytest
 from pyarrow import csv as arrow_csv
 
 from tests.decoys import write_decoys
-from tests.e2e.conftest import REPOSITORY, Workplace
+from tests.e2e.conftest import NO_GATE, REPOSITORY, Workplace
 from tests.integration.serving.served import ServerProcess
 
 _TRAIN, _TEST = 500, 150
-_NO_GATE = "gates: {max_drop: 1, max_slice_drop: 1}"
 _VARIANTS = (
     "{float32: {format: savedmodel_float32}, "
-    f"tflite_full_int8: {{format: tflite_int8_full, {_NO_GATE}}}, "
-    f"onnx: {{format: onnx_float32, {_NO_GATE}}}}}"
+    f"tflite_full_int8: {{format: tflite_int8_full, {NO_GATE}}}, "
+    f"onnx: {{format: onnx_float32, {NO_GATE}}}}}"
 )
 _SMALL = (
     f"variants={_VARIANTS}",
@@ -58,14 +56,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = Workplace(folder).kelp("run", "configs/reviews.yaml", *_SMALL)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[ServerProcess]:
-    roots = {"models_root": "serving_models", "artifacts": "artifacts"}
-    server = ServerProcess(folder, {"workers": 1, **roots}).ready()
-    yield server
-    assert server.stop() == 0
 
 
 def ask(server: ServerProcess, name: str, *texts: Any) -> tuple[int, Any]:
