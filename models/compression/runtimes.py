@@ -104,7 +104,7 @@ class _SavedModel:
         self._ports = {
             name: RawInput(spec.dtype.name, tuple(spec.shape[1:])) for name, spec in specs
         }
-        from models.export.image_inputs import image_limits
+        from models.export.input_limits import image_limits
 
         images = image_limits(self._module)
         self.types: Mapping[str, str] = {

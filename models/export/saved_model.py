@@ -26,8 +26,7 @@ from contracts.names import serving_name
 from contracts.results.forecast import ForecastFacts
 from models.data.representation import parse_rows, raw_input_specs, raw_sizes
 from models.export.encoding import Halves, cut, describe, joined_widths, mean_row
-from models.export.image_inputs import add_image_inputs
-from models.export.text_inputs import add_text_inputs
+from models.export.input_limits import add_input_limits
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task
 
@@ -73,8 +72,7 @@ class _Saved(tf.Module):
             serving.problem, widths, reference, serving.threshold, serving.forecast
         ).to_json()
         self.encoding = tf.function(lambda: tf.constant(text), input_signature=[], autograph=False)
-        add_image_inputs(self, serving.problem)
-        add_text_inputs(self, serving.problem)
+        add_input_limits(self, serving.problem)
 
 
 def export(serving: Serving, folder: Path, sample: Mapping[str, tf.Tensor]) -> None:

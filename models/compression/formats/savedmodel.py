@@ -26,7 +26,7 @@ from models.compression.formats.numeric import (
 )
 from models.compression.training_artifacts import Opened
 from models.data.representation import parse_rows, raw_input_specs
-from models.export.image_inputs import add_image_inputs
+from models.export.input_limits import add_input_limits
 from models.export.saved_model import (
     Serving,
     answer,
@@ -35,7 +35,6 @@ from models.export.saved_model import (
     from_serving_columns,
     save_module,
 )
-from models.export.text_inputs import add_text_inputs
 
 Array = np.ndarray[Any, Any]
 Tensors = dict[str, tf.Tensor]
@@ -212,8 +211,7 @@ def _save(opened: Opened, network: Any, folder: Path) -> None:
     signatures = _signatures(serving)
     function = signatures["examples"].get_concrete_function()
     saved = _Saved(serving, function.captured_inputs)
-    add_image_inputs(saved, serving.problem)
-    add_text_inputs(saved, serving.problem)
+    add_input_limits(saved, serving.problem)
     save_module(saved, folder, signatures)
 
 

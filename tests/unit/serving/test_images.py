@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.export.image_inputs import add_image_inputs
+from models.export.input_limits import add_input_limits
 from models.features.pixels import PixelForm, decode_images
 from models.features.spec import FeaturesSpec
 from serving.errors import ServingError
@@ -38,7 +38,7 @@ def servable(tmp_path_factory: pytest.TempPathFactory) -> SavedModelServable:
         return serve(tf.io.parse_example(examples, {"photo": column})["photo"])
 
     module = tf.Module()
-    add_image_inputs(module, PROBLEM)
+    add_input_limits(module, PROBLEM)
     folder = tmp_path_factory.mktemp("photos") / "1"
     signatures = {"serving_default": serve, "examples": parse}
     tf.saved_model.save(module, str(folder), signatures=signatures)

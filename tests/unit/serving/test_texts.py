@@ -8,7 +8,7 @@ import json
 import pytest
 import tensorflow as tf
 
-from models.export.text_inputs import add_text_inputs
+from models.export.input_limits import add_input_limits
 from models.features.spec import FeaturesSpec
 from serving.codec.answers import encode_rows
 from serving.codec.requests import Decoder
@@ -31,7 +31,7 @@ def servable(tmp_path_factory):
         return {"lengths": tf.strings.length(my_review, unit="UTF8_CHAR")}
 
     module = tf.Module()
-    add_text_inputs(module, PROBLEM)
+    add_input_limits(module, PROBLEM)
     folder = tmp_path_factory.mktemp("texts") / "1"
     tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
     return SavedModelServable(folder)
