@@ -297,5 +297,5 @@ def _number(
 def _bytes(data: tf.Tensor, place: tf.Tensor | int, size: int) -> tf.Tensor:
     places = tf.convert_to_tensor(place)[..., None] + tf.range(size)
     inside = (places >= 0) & (places < tf.size(data))
-    found = tf.gather(data, tf.where(inside, places, 0))
-    return tf.where(inside, tf.cast(found, tf.int32), 0)
+    values = tf.gather(data, tf.where(inside, places, 0))
+    return tf.where(inside, tf.cast(values, tf.int32), 0)

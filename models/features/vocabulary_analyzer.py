@@ -54,9 +54,9 @@ def learn_and_look_up(words: Sequence[tf.Tensor], min_counts: Sequence[int]) -> 
         prefixes = [[line + b" " for line in heads[start:stop]]]
         texts = _escape_where(places[-1] >= 0, group)
         lines = tf.strings.join([tf.broadcast_to(prefixes, tf.shape(group)), texts])
-        found, firsts = table.places(lines), places[start:stop] + 1
+        matched, firsts = table.places(lines), places[start:stop] + 1
         sizes = places[start + 1 : stop + 1] - firsts
-        ids.append(tf.where(found < 0, sizes, found - firsts))
+        ids.append(tf.where(matched < 0, sizes, matched - firsts))
         start = stop
     return ids
 

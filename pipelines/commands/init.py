@@ -111,7 +111,7 @@ def propose(data: str, label: str, command: str, *, with_series: bool = False) -
     spec, sample, more = _sample(label, spec, selection)
     everywhere = distinct_values(label, spec, selection)
     labelled = next(column for column in sample.columns if column.name == label)
-    found = tuple(guesses + more)
+    all_guesses = tuple(guesses + more)
     if with_series and labelled.missing < sample.rows:
         # A series may lack values of its label: they are what is filled, or not predicted.
         known = replace(labelled, values=labelled.values.drop_null())
@@ -119,10 +119,10 @@ def propose(data: str, label: str, command: str, *, with_series: bool = False) -
         series = recognise_series(sample, label, plan.task == "regression")
         if series is not None:
             roles = series_roles(sample, labelled, series)
-            return Proposal(spec, found, sample, labelled, plan, tuple(roles), series)
+            return Proposal(spec, all_guesses, sample, labelled, plan, tuple(roles), series)
     plan = plan_label(labelled, everywhere, selection.sources[0].path)
     roles = _roles(sample, labelled, plan, selection)
-    return Proposal(spec, found, sample, labelled, plan, tuple(roles))
+    return Proposal(spec, all_guesses, sample, labelled, plan, tuple(roles))
 
 
 @dataclass(frozen=True)

@@ -162,22 +162,22 @@ def _unknown_steps(data: AuditData) -> Iterator[Checked]:
     """The steps of windows that have no value, in the split that lacks most of them."""
     bound = data.spec.series.unknown
     for name in data.windows():
-        tables = {split: table[name] for split, table in data.tables.items() if table.num_rows}
-        shares = {split: _share_unknown(one) for split, one in tables.items()}
+        columns = {split: table[name] for split, table in data.tables.items() if table.num_rows}
+        shares = {split: _share_unknown(column) for split, column in columns.items()}
         if not shares:
             continue
-        split = max(shares, key=lambda one: shares[one])
+        worst = max(shares, key=lambda split: shares[split])
         yield Checked(
             check="series.unknown",
             feature=name,
-            split=split,
+            split=worst,
             severity=bound.severity,
-            figure=shares[split],
+            figure=shares[worst],
             bound=bound.max_share,
-            outcome=outcome_of(bound.severity, shares[split] > bound.max_share),
-            what=f"{shares[split]:.2%} of the steps of {name!r} have no value.",
+            outcome=outcome_of(bound.severity, shares[worst] > bound.max_share),
+            what=f"{shares[worst]:.2%} of the steps of {name!r} have no value.",
             expected=f"at most {bound.max_share:.2%}",
-            received=", ".join(f"{one}: {share:.2%}" for one, share in shares.items()),
+            received=", ".join(f"{split}: {share:.2%}" for split, share in shares.items()),
             fix="bring the values; until then they are filled as `fill` of the feature says",
         )
 
