@@ -23,6 +23,8 @@ from contracts.text import did_you_mean
 ARTIFACT_FILE = "artifact.json"
 
 _ROWS_AT_ONCE = 1024
+# Of prepared rows: an image of a few bytes may become megabytes of pixels.
+_BYTES_AT_ONCE = 1 << 26
 
 
 class TensorInput(BaseModel):
@@ -184,7 +186,8 @@ class ArtifactModel:
     @property
     def steady(self) -> bool:
         """Whether the shapes of the inputs alone decide how long a call takes."""
-        return self._loaded.steady
+        features = self.artifact.preparation.features
+        return self._loaded.steady and all(feature.is_steady for feature in features)
 
     def tensors(self, columns: Mapping[str, Array]) -> dict[str, Array]:
         """Prepares raw columns.
@@ -198,6 +201,23 @@ class ArtifactModel:
             entry.tensor: features[entry.feature].astype(entry.dtype, copy=False)
             for entry in self.artifact.inputs
         }
+
+    def predict(self, columns: Mapping[str, Array]) -> Array:
+        """Prepares raw columns and gives their `scores`, few rows at once where these are large.
+
+        Args:
+          columns: As `tensors` takes them.
+        """
+        rows = len(next(iter(columns.values())))
+        row_bytes = sum(
+            entry.width * np.dtype(entry.dtype).itemsize for entry in self.artifact.inputs
+        )
+        size = min(_ROWS_AT_ONCE, max(1, _BYTES_AT_ONCE // row_bytes))
+        parts = []
+        for start in range(0, max(1, rows), size):
+            part = {name: each[start : start + size] for name, each in columns.items()}
+            parts.append(self.scores(self.tensors(part)))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def scores(self, tensors: Mapping[str, Array]) -> Array:
         """Gives P(second class) `[n]`, class probabilities `[n, classes]` or predictions `[n]`.

@@ -17,7 +17,7 @@ from contracts.columns import MISSING_INT, MISSING_TEXT
 from contracts.errors import DataError
 from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature
 from serving.errors import ServingError
-from serving.images import refused_image
+from serving.images import artifact_image_limits, image_error, refused_image
 from serving.texts import artifact_limits, check_texts
 
 Array = np.ndarray[Any, Any]
@@ -50,6 +50,7 @@ class ArtifactServable:
         self.signatures: Mapping[str, Signature] = {signature.name: signature}
         self.metadata: Mapping[str, Any] = _metadata(signature)
         self._text_limits = artifact_limits(model.artifact)
+        self._image_limits = artifact_image_limits(model.artifact)
 
     def run(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Answers raw columns with what `serving_default` gives.
@@ -65,10 +66,11 @@ class ArtifactServable:
             if self._model is None:
                 raise ServingError(503, "The model was unloaded")
             try:
-                tensors = self._model.tensors(inputs)
+                return self._model.answers(self._model.predict(inputs))
             except DataError as error:
-                raise refused_image(error) from error
-            return self._model.answers(self._model.scores(tensors))
+                # The error counts rows from the part that was being prepared.
+                found = image_error(inputs, self._image_limits)
+                raise found or refused_image(error) from error
 
     def warm_up(self) -> int:
         """Runs a row in which everything is missing; no requests travel with such a file."""

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from contracts.artifact import Artifact
 from contracts.errors import DataError
+from contracts.preparations.images import ImageFeature, decode_image
 from serving.errors import ServingError
 
 
@@ -18,6 +20,16 @@ def limits_of(model: Any) -> dict[str, int]:
     return {} if function is None else dict(json.loads(function().numpy()))
 
 
+def artifact_image_limits(artifact: Artifact) -> dict[str, int]:
+    """By input of a model file that takes images, how many pixels these may have."""
+    return {
+        name: feature.max_pixels
+        for feature in artifact.preparation.features
+        if isinstance(feature, ImageFeature)
+        for name in feature.inputs
+    }
+
+
 def image_error(inputs: Mapping[str, np.ndarray], limits: Mapping[str, int]) -> ServingError | None:
     """Finds the first image that cannot be decoded, after a model has refused its inputs.
 
@@ -25,8 +37,6 @@ def image_error(inputs: Mapping[str, np.ndarray], limits: Mapping[str, int]) -> 
       inputs: What the model was given.
       limits: What `limits_of` gave.
     """
-    from contracts.preparations.images import decode_image
-
     # Signatures of serialised examples have no input of images.
     for name, most in [item for item in limits.items() if item[0] in inputs]:
         for row, content in enumerate(np.ravel(inputs[name]), 1):

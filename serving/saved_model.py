@@ -15,6 +15,7 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from contracts.errors import ModelError
 from serving.codec.layout import Columns
+from serving.codec.requests import is_mergeable
 from serving.codec.signature import PREDICT, Port, Signature
 from serving.errors import ServingError
 from serving.images import image_error, limits_of
@@ -39,6 +40,8 @@ _STATUSES = {
     tf.errors.ABORTED: 409,
 }
 _VALUES: Mapping[str, Any] = {"string": b"a", "bool": True, "float32": 0.5, "float64": 0.5}
+# Of a few bytes each, they may become megabytes of pixels.
+_IMAGES_AT_ONCE = 64
 # What TensorFlow puts around the sentence that says what is wrong.
 _TRACES = ("Graph execution error", "Detected at", "<stack traces", "File ", "[[")
 _OPERATION = re.compile(r"\s*\[Op:[^\]]*\]")
@@ -91,12 +94,7 @@ class SavedModelServable:
         if self._text_limits:
             check_texts(inputs, self._text_limits)
         try:
-            call = self._packed.get(signature)
-            if call is not None:
-                columns = inputs if isinstance(inputs, Columns) else call.layout.pack(inputs)
-                if columns is not None:
-                    return call(columns)
-            return self._plain(signature, inputs)
+            return self._run(signature, inputs)
         except tf.errors.OpError as error:
             refusal = image_error(inputs, self._image_limits)
             if refusal is not None:
@@ -104,6 +102,24 @@ class SavedModelServable:
             raise ServingError(_STATUSES.get(error.error_code, 500), _reason(error)) from error
         except (TypeError, ValueError) as error:
             raise ServingError(400, f"The model refuses its inputs: {_reason(error)}") from error
+
+    def _run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        rows = len(next(iter(inputs.values()), ())) if self._image_limits else 0
+        if rows > _IMAGES_AT_ONCE and is_mergeable(self.signatures[signature]):
+            parts = [
+                self._run(
+                    signature,
+                    {name: each[start : start + _IMAGES_AT_ONCE] for name, each in inputs.items()},
+                )
+                for start in range(0, rows, _IMAGES_AT_ONCE)
+            ]
+            return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        call = self._packed.get(signature)
+        if call is not None:
+            columns = inputs if isinstance(inputs, Columns) else call.layout.pack(inputs)
+            if columns is not None:
+                return call(columns)
+        return self._plain(signature, inputs)
 
     def warm_up(self) -> int:
         """Answers the requests that travel with the model; gives how many records there were.

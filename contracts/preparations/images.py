@@ -61,6 +61,8 @@ class ImageFeature(RawFeature):
     """
 
     preparer = ImagePixels
+    # A few bytes may hold very many pixels.
+    is_steady = False
 
     kind: Literal["image"]
     raw: Literal["string"]

@@ -29,11 +29,13 @@ class RawFeature(BaseModel):
       missing_indicator: Whether a second feature says that the value is missing.
       preparer: The class of a `Preparer`: it is made of all features whose kinds name it, so
         that these are prepared together.
+      is_steady: Whether the sizes of its values alone decide how long they take.
     """
 
     model_config = ConfigDict(frozen=True)
 
     preparer: ClassVar[type[Any]]
+    is_steady: ClassVar[bool] = True
 
     column: str
     kind: str
