@@ -87,7 +87,9 @@ class LabelSpec(Spec):
     @model_validator(mode="after")
     def _season_of_history(self) -> LabelSpec:
         if self.season is not None and self.history is None:
-            raise ValueError("season needs history, the feature that holds the label's past")
+            raise ValueError(
+                "Invalid season. Expected: history, the feature of the label's past, beside it"
+            )
         return self
 
     @model_validator(mode="after")

@@ -98,7 +98,9 @@ class TextSpec(FeatureKind):
     @model_validator(mode="after")
     def _pretrained_decides(self) -> TextSpec:
         if self.pretrained is None and self.pretrained_layers is not None:
-            raise ValueError("pretrained_layers are those of an encoder: name its folder")
+            raise ValueError(
+                "Invalid pretrained_layers. Expected: pretrained, the folder of an encoder, too"
+            )
         if self.pretrained is not None:
             for key in _DECIDED:
                 if getattr(self, key) != type(self).model_fields[key].default:
@@ -108,9 +110,15 @@ class TextSpec(FeatureKind):
     @model_validator(mode="after")
     def _ngrams_fit(self) -> TextSpec:
         if self.ngrams > 1 and self.tokenizer != "words":
-            raise ValueError(f"ngrams are of words, and tokenizer is {self.tokenizer}")
+            raise ValueError(
+                f"Invalid ngrams. Expected: 1, or tokenizer: words. "
+                f"Received: {self.ngrams}, and tokenizer: {self.tokenizer}"
+            )
         if self.ngrams > 1 and not self.encoder.takes_ngrams:
-            raise ValueError(f"the encoder {self.encoder.kind} reads words in order: ngrams is 1")
+            raise ValueError(
+                f"Invalid ngrams: the encoder {self.encoder.kind} reads words in order. "
+                f"Expected: 1. Received: {self.ngrams}"
+            )
         return self
 
     def text_rules(self) -> TextRules:

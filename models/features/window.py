@@ -49,7 +49,9 @@ class WindowSpec(FeatureKind):
     @model_validator(mode="after")
     def _distinct(self) -> WindowSpec:
         if len(set(self.columns)) < len(self.columns):
-            raise ValueError("columns names a column twice")
+            raise ValueError(
+                "Invalid columns. Expected: each column once. Received: " + ", ".join(self.columns)
+            )
         return self
 
     def raw_columns(self, name: str) -> tuple[str, ...]:

@@ -52,7 +52,9 @@ class SeriesSpec(Spec):
                 "is predicted in one split is no part of another"
             )
         if self.id is not None and self.id == self.time:
-            raise ValueError(f"time and id are both {self.id!r}")
+            raise ValueError(
+                f"Invalid id. Expected: another column than time. Received: {self.id!r}"
+            )
         return self
 
     @property

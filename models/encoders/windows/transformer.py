@@ -28,7 +28,9 @@ class TransformerEncoder(WindowEncoder):
     @model_validator(mode="after")
     def _heads_share(self) -> TransformerEncoder:
         if self.width % self.heads:
-            raise ValueError(f"width {self.width} is not divisible by {self.heads} heads")
+            raise ValueError(
+                f"Invalid width. Expected: a multiple of {self.heads} heads. Received: {self.width}"
+            )
         return self
 
     def encode(self, window: Any, keras_module: Any) -> Any:

@@ -111,7 +111,7 @@ def test_fewer_layers_give_the_states_of_a_middle_one(folder):
     with pytest.raises(DataError, match="fewer layers") as caught:
         TextSpec(pretrained=folder, pretrained_layers=3)
     assert caught.value.expected == "at most 2"
-    with pytest.raises(ValidationError, match="name its folder"):
+    with pytest.raises(ValidationError, match="Invalid pretrained_layers"):
         TextSpec(pretrained_layers=1)
 
 
