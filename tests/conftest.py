@@ -1,5 +1,7 @@
 """One object store for all tests of a process, and one fork server."""
 
+from hypothesis import settings
+
 from contracts.spared_imports import spare_imports
 from models.processes import isolated
 from pipelines.execution import worker
@@ -13,6 +15,10 @@ def pytest_configure() -> None:
 
     Python has one fork server for a process, whose imports the first who starts it chooses:
     here, other than in a run, both nodes and conversions may.
+
+    An example of a property may take long: on a busy machine any of them does.
     """
+    settings.register_profile("kelp", deadline=None)
+    settings.load_profile("kelp")
     spare_imports()
     isolated._IMPORTED = worker._PRELOADED = (*worker._PRELOADED, *isolated._IMPORTED)
