@@ -15,6 +15,20 @@ from contracts.preparations.text import CONTINUED, TextRules, plain_character
 from models.features.line_table import LineTable
 
 _REPLACEMENT = 0xFFFD
+# TensorFlow's operator follows the rules of Turkish, Azeri and Lithuanian for these where the
+# machine's locale is theirs: a model must not depend on it.
+_LOCAL_CAPITALS = {
+    capital: capital.lower()
+    for capital in (
+        "I",
+        "J",
+        "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}",
+        "\N{LATIN CAPITAL LETTER I WITH OGONEK}",
+        "\N{LATIN CAPITAL LETTER I WITH GRAVE}",
+        "\N{LATIN CAPITAL LETTER I WITH ACUTE}",
+        "\N{LATIN CAPITAL LETTER I WITH TILDE}",
+    )
+}
 
 
 def words_of(texts: tf.Tensor, rules: TextRules) -> tf.RaggedTensor:
@@ -37,11 +51,17 @@ def words_of(texts: tf.Tensor, rules: TextRules) -> tf.RaggedTensor:
     # Before the lower case: TensorFlow's operator stops at a NUL, which is a blank.
     known = tf.strings.regex_replace(known, re2_class(rules.blanks), " ")
     if rules.lowercase:
-        known = tf.strings.lower(known, encoding="utf-8")
+        known = _lower_case(known)
     if rules.strip_accents:
         known = _strip_accents(known)
     known = tf.strings.regex_replace(known, f"({re2_class(rules.isolated)})", r" \1 ")
     return tf.strings.split(known)
+
+
+def _lower_case(texts: tf.Tensor) -> tf.Tensor:
+    for capital, small in _LOCAL_CAPITALS.items():
+        texts = tf.strings.regex_replace(texts, capital, small)
+    return tf.strings.lower(texts, encoding="utf-8")
 
 
 def _strip_accents(texts: tf.Tensor) -> tf.Tensor:

@@ -124,6 +124,19 @@ def test_words_are_lower_case_and_punctuation_stands_alone():
     assert words == [b"don", b"'", b"t", b"stop", b"now", b".", b".", b"."]
 
 
+def test_letters_are_lower_case_alike_in_every_locale(monkeypatch):
+    lower = tf.strings.lower
+
+    def in_turkey(texts, encoding):
+        return lower(
+            tf.strings.regex_replace(texts, "I", "\N{LATIN SMALL LETTER DOTLESS I}"), encoding
+        )
+
+    monkeypatch.setattr(tf.strings, "lower", in_turkey)
+    (words,) = words_of(tf.constant(["TITLE İ".encode()]), TextSpec().text_rules()).to_list()
+    assert [word.decode() for word in words] == ["title", "i\N{COMBINING DOT ABOVE}"]
+
+
 def test_rare_words_share_an_id_and_the_commonest_come_first():
     spec = TextSpec(min_count=2, max_vocabulary=2)
     assert spec.learn(Counter({b"a": 3, b"b": 5, b"c": 2, b"d": 1})) == [b"b", b"a"]
