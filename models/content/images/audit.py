@@ -53,14 +53,18 @@ def _unreadable(
     splits: ContentSplits, split: str, records: Array, bounds: ImagesAuditSpec
 ) -> Checked:
     missing = FAULTS.index("missing")
-    bad = np.flatnonzero((records["fault"] > 0) & (records["fault"] != missing))
-    counts = np.bincount(records["fault"][bad], minlength=len(FAULTS))
+    pixels = records["width"].astype(np.int64) * records["height"]
+    refused = pixels > splits.settings.get("max_pixels", np.inf)
+    faults = np.where(refused, FAULTS.index("too large"), records["fault"])
+    bad = np.flatnonzero((faults > 0) & (faults != missing))
+    counts = np.bincount(faults[bad], minlength=len(FAULTS))
     kinds = ", ".join(f"{count:,} {FAULTS[at]}" for at, count in enumerate(counts) if count)
     wording = Wording(
         f"images of split {split} cannot be decoded" + (f" ({kinds})" if kinds else ""),
-        "replace the files by whole ones (PNG, JPEG, BMP or GIF), or remove them from the data",
+        "replace the files by whole ones (PNG, JPEG, BMP or GIF) of at most the feature's "
+        "max_pixels, or remove them from the data",
     )
-    present = int((records["fault"] != missing).sum())
+    present = int((faults != missing).sum())
     return splits.share_check("images.unreadable", split, bounds.unreadable, bad, present, wording)
 
 

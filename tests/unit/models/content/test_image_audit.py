@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,15 @@ def test_what_the_transform_graph_cannot_decode_is_named(clean: Any) -> None:
     Image.new("1", (20, 30)).save(buffer, "BMP")
     found = checked(audit(planted(clean, "val", 0, buffer.getvalue())), "images.unreadable", "val")
     assert "1 no image" in found.what
+
+
+def test_an_image_of_more_pixels_than_the_feature_takes_is_named(clean: Any) -> None:
+    content = ImageContent()
+    large = encode(np.zeros((40, 40, 3)))
+    splits = content_splits(content, planted(clean, "val", 2, large), CLASSES)
+    splits = replace(splits, settings={"max_pixels": 1000})
+    found = checked(content.audit(splits, ImagesAuditSpec()), "images.unreadable", "val")
+    assert "1 of 60 images of split val cannot be decoded (1 too large): row 3" in found.what
 
 
 def test_a_missing_image_is_not_unreadable(clean: Any) -> None:
