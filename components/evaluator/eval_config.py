@@ -45,6 +45,9 @@ def build_eval_config(
       functions: The user's own code that the metrics run.
     """
     task = find_task(problem.task)
+    # The examples have no figures of images, texts and windows: the evidence slices by these.
+    figures = problem.slice_figures().keys()
+    slices = [keys for keys in evaluation.slices if figures.isdisjoint(keys)]
     return EvalConfig(
         model_specs=[_model_spec(problem)],
         metrics_specs=[
@@ -57,7 +60,7 @@ def build_eval_config(
         ],
         slicing_specs=[
             SlicingSpec(),
-            *(SlicingSpec(feature_keys=list(keys)) for keys in evaluation.slices),
+            *(SlicingSpec(feature_keys=list(keys)) for keys in slices),
         ],
     )
 

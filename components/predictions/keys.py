@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from contracts.spec import Spec
+from models.features.spec import FeaturesSpec
 
 
 class KeysSpec(Spec):
@@ -38,6 +39,35 @@ def slice_keys(table: pa.Table, spec: KeysSpec) -> pa.Table:
         or (spec.search and name not in spec.left_out and _makes_slices(table[name], spec.min_rows))
     ]
     return table.select(kept)
+
+
+def add_figures(table: pa.Table, problem: FeaturesSpec, spec: KeysSpec) -> pa.Table:
+    """Puts the figures of images, texts and windows in the place of these.
+
+    Of the figures, those are computed that the config names, and all where slices are searched
+    for. A raw column that is named is kept.
+    """
+    kinds, figures = problem.raw_columns(), problem.slice_figures()
+    added: dict[str, pa.Array] = {}
+    for column in dict.fromkeys(figures.values()):
+        wanted = {
+            name
+            for name, source in figures.items()
+            if source == column and name not in table.column_names
+        }
+        if not spec.search:
+            wanted &= set(spec.named)
+        if wanted:
+            values = kinds[column].figures(table[column])
+            named = {f"{column}_{figure}": given for figure, given in values.items()}
+            added |= {name: given for name, given in named.items() if name in wanted}
+    dropped = [
+        name for name in spec.left_out if name in table.column_names and name not in spec.named
+    ]
+    table = table.drop_columns(dropped)
+    for name, given in added.items():
+        table = table.append_column(name, given)
+    return table
 
 
 def _makes_slices(column: pa.ChunkedArray, min_rows: int) -> bool:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.predictions.keys import KeysSpec, slice_keys
+from components.predictions.keys import KeysSpec, add_figures, slice_keys
 from components.row_sample import RowSample, drawn_batches
 from contracts.errors import ModelError
 from evidence.prediction_table import PredictionTable
@@ -50,10 +50,12 @@ def predict(
     parts: dict[str, list[Array]] = {name: [] for name in models}
     tables: list[pa.Table] = []
     for records, table in drawn_batches(files, schema, sample):
-        tables.append(table)
+        tables.append(add_figures(table, problem, keys))
         for name, scorer in scorers.items():
             parts[name].append(scorer.examples([records]))
-    columns = pa.concat_tables(tables) if tables else read_table(files, schema)
+    if not tables:
+        tables.append(add_figures(read_table(files, schema), problem, keys))
+    columns = pa.concat_tables(tables)
     scores = {name: _joined(arrays) for name, arrays in parts.items()}
     for name, values in scores.items():
         _check(name, values)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from contracts.results.preview import HeatMap, Preview
 from models.content.kind import Occlusion
@@ -51,6 +52,22 @@ def occlude_steps(value: Any) -> Occlusion | None:
         return plain.model_copy(update={"heat": heat, "note": f"{plain.note}; {named}"})
 
     return Occlusion(covered, show)
+
+
+def window_figures(values: pa.ChunkedArray) -> dict[str, pa.Array]:
+    """The mean of each window's steps, and the share of them that is missing.
+
+    Args:
+      values: Lists of one length, NaN where a step is missing.
+    """
+    lists = values.combine_chunks()
+    steps = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+    steps = steps.reshape(len(lists), lists.type.list_size)
+    known = np.isfinite(steps)
+    counts = known.sum(axis=1)
+    means = np.where(known, steps, 0.0).sum(axis=1) / np.maximum(counts, 1)
+    missing = 1.0 - counts / max(1, steps.shape[1])
+    return {"mean": pa.array(means, mask=counts == 0), "missing": pa.array(missing)}
 
 
 def _named(part: Array) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+import pyarrow as pa
 from pydantic import Field, model_validator
 
 from contracts.images import MAX_PIXELS
@@ -65,6 +66,7 @@ class ImageSpec(FeatureKind):
     raw_values: ClassVar[RawValues] = "files"
     content_type = "models.content.images.content:ImageContent"
     stresses = {"missing": True, **IMAGE_STRESSES}
+    slice_figures = ("brightness", "orientation", "pixels")
 
     @classmethod
     def transform(cls, specs: Mapping[str, Any], raw: RawColumns) -> Tensors:
@@ -104,6 +106,13 @@ class ImageSpec(FeatureKind):
                 student,
             ),
         )
+
+    @classmethod
+    def figures(cls, values: pa.ChunkedArray) -> dict[str, pa.Array]:
+        """The mean brightness from 0 to 255, and what the size says."""
+        from models.content.images.figures import image_figures
+
+        return image_figures(values)
 
     def preparation(self, name: str, learned: Learned) -> dict[str, Any]:
         """What decodes and scales an image."""

@@ -90,6 +90,8 @@ class FeatureKind(OpenChoice):
       content_type: The import path of its `models.content.kind.Content`, where the values are
         images, texts or the like.
       slice_key: Whether rows may be sliced by the raw columns.
+      slice_figures: The names of what `figures` gives of a raw column: rows may be sliced by
+        these.
       few_values: Whether the raw column has few values, so that `kelp init` slices by it.
       new_values: Whether values that train never showed are no anomaly.
     """
@@ -101,6 +103,7 @@ class FeatureKind(OpenChoice):
     stresses: ClassVar[Mapping[str, bool]] = {}
     content_type: ClassVar[str] = ""
     slice_key: ClassVar[bool] = False
+    slice_figures: ClassVar[tuple[str, ...]] = ()
     few_values: ClassVar[bool] = False
     new_values: ClassVar[bool] = False
 
@@ -188,6 +191,12 @@ class FeatureKind(OpenChoice):
         return content
 
     @classmethod
+    def figures(cls, values: pa.ChunkedArray) -> dict[str, pa.Array]:
+        """What rows may be sliced by, of values that are no scalars: see `slice_figures`."""
+        del values
+        return {}
+
+    @classmethod
     def preview_value(cls, value: Any) -> Preview | None:
         """A small view of a raw value; None where the kind's values are scalars."""
         content = cls.content()
@@ -204,7 +213,7 @@ class FeatureKind(OpenChoice):
         offered = {
             "data audit": self.audit_checks is not None or bool(self.content_type),
             "stress": bool(self.stresses),
-            "slices": self.slice_key,
+            "slices": self.slice_key or bool(self.slice_figures),
             "TFLite and ONNX variants": self.is_prepared,
         }
         return tuple(what for what, is_offered in offered.items() if not is_offered)

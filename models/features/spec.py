@@ -215,6 +215,20 @@ class FeaturesSpec(Spec):
         columns = self.raw_columns().items()
         return tuple(name for name, spec in columns if spec.raw_values == "files")
 
+    def slice_figures(self) -> dict[str, str]:
+        """The names of figures that rows may be sliced by, each with its raw column.
+
+        A raw column or a label of that name stands for itself.
+        """
+        columns = self.raw_columns()
+        figures = {
+            f"{column}_{figure}": column
+            for column, kind in columns.items()
+            for figure in kind.slice_figures
+        }
+        taken = {self.label.name, *columns}
+        return {name: column for name, column in figures.items() if name not in taken}
+
     def not_offered(self) -> dict[str, tuple[str, ...]]:
         """What the kinds of some features do not offer: it is not measured for these."""
         missing: dict[str, list[str]] = {}

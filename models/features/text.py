@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
@@ -80,6 +81,7 @@ class TextSpec(FeatureKind):
 
     raw_values = "text"
     stresses = {"missing": True, **TEXT_STRESSES}
+    slice_figures = ("words",)
     content_type = "models.content.texts.content:TextContent"
     new_values = True
 
@@ -177,6 +179,13 @@ class TextSpec(FeatureKind):
     def is_prepared(self) -> bool:
         """A pretrained encoder runs in TensorFlow alone."""
         return self.pretrained is None
+
+    @classmethod
+    def figures(cls, values: pa.ChunkedArray) -> dict[str, pa.Array]:
+        """How many words a text has; a missing one has none."""
+        from models.content.texts.words import split_words
+
+        return {"words": pa.array(split_words(values).counts)}
 
     def preparation(self, name: str, learned: Learned) -> dict[str, Any] | None:
         """How a text is normalised, cut and looked up."""

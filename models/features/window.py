@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+import pyarrow as pa
 from pydantic import Field, model_validator
 
 from models.encoders.windows.encoding import window_port
@@ -45,6 +46,7 @@ class WindowSpec(FeatureKind):
     raw_values = "numbers"
     audit_checks = frozenset()
     stresses = {"missing": True, **WINDOW_STRESSES}
+    slice_figures = ("mean", "missing")
 
     @model_validator(mode="after")
     def _distinct(self) -> WindowSpec:
@@ -92,6 +94,13 @@ class WindowSpec(FeatureKind):
         from models.content.windows import occlude_steps
 
         return occlude_steps(value)
+
+    @classmethod
+    def figures(cls, values: pa.ChunkedArray) -> dict[str, pa.Array]:
+        """The mean of the steps, and the share of them that is missing."""
+        from models.content.windows import window_figures
+
+        return window_figures(values)
 
     def preparation(self, name: str, learned: Learned) -> dict[str, Any]:
         """The raw columns, how they are filled, and their moments."""

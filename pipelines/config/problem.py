@@ -138,7 +138,10 @@ class KelpConfig(Spec):
 
     def columns(self) -> tuple[str, ...]:
         """Every raw column that a run needs, once, in a fixed order."""
-        sliced = (column for group in self.evaluation.slices for column in group)
+        figures = self.declared_problem().slice_figures()
+        sliced = (
+            column for group in self.evaluation.slices for column in group if column not in figures
+        )
         data, sensitive = self.data, self.evaluation.fairness.sensitive
         names = (
             *self.declared_problem().raw_columns(),

@@ -76,6 +76,7 @@ def test_it_is_blessed_and_each_variant_is_pushed(folder: Path) -> None:
     report = (folder / "runs/reviews/latest/report.html").read_text()
     assert len(report) < 8e6
     assert "TF-IDF" in report
+    assert "review_words" in report
 
 
 def test_a_review_by_rest_is_answered_as_in_process(folder: Path, server: ServerProcess) -> None:

@@ -29,3 +29,13 @@ def test_metrics_of_ours_carry_the_digest_of_their_source(task: str) -> None:
     assert ours
     for metric in ours:
         assert json.loads(metric.config)["source"] == source_digest(metric.module)
+
+
+def test_tfma_slices_by_raw_columns_and_not_by_figures_of_texts() -> None:
+    features = {"review": {"type": "text"}, "shop": {"type": "categorical"}}
+    problem = FeaturesSpec.model_validate(
+        {"task": "binary", "label": LABELS["binary"], "features": features}
+    )
+    slices = (("shop",), ("review_words",), ("shop", "review_words"))
+    asked = eval_config.build_eval_config(EvaluationSpec(slices=slices), problem)
+    assert [list(spec.feature_keys) for spec in asked.slicing_specs] == [[], ["shop"]]

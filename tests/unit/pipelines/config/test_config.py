@@ -73,6 +73,15 @@ def test_the_first_column_of_the_history_is_the_labels_own_past(tmp_path: Path) 
     assert (error.expected, error.received) == ("load_past first", "wind_past, load_past")
 
 
+def test_figures_that_slices_name_are_no_columns_of_the_data(tmp_path: Path) -> None:
+    path = tmp_path / "demo.yaml"
+    path.write_text(SERIES + "evaluation: {slices: [[load_past_mean], [site]]}\n")
+    config = load_config(path).config
+    assert {"load_past_mean", "site"} <= set(config.slice_keys().named)
+    assert {"load_past", "site"} <= set(config.columns())
+    assert "load_past_mean" not in config.columns()
+
+
 def test_the_steps_of_a_series_label_are_the_horizon(tmp_path: Path) -> None:
     path = tmp_path / "demo.yaml"
     path.write_text(SERIES)
