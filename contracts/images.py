@@ -10,6 +10,9 @@ from typing import Literal
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 """The names of files that hold images which a model can decode."""
 
+OTHER_SUFFIXES = (".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl")
+"""The names of files that hold images which no model can decode."""
+
 MAX_PIXELS = 1 << 26
 """How many pixels an image may have where the config does not say."""
 

@@ -2,7 +2,8 @@
 
 MASE is the absolute error over the mean distance of train's values from those of the season
 before (Hyndman and Koehler, 2006), of all series together. The weighted quantile loss is twice
-the pinball loss over the sum of the absolute values, averaged over the levels.
+the pinball loss over the sum of the absolute values, averaged over the levels. Where a baseline
+model gives points alone, the point is its forecast at each level.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def forecast_figure(
         scale = None if facts is None else facts.seasonal_error
         return mean(errors / scale) if scale else _unknown(len(labels))
     levels = () if facts is None else facts.quantiles
-    if len(levels) < 2 or scores.shape[1] != len(levels) * labels.shape[1]:
+    only_points = scores.shape[1] == labels.shape[1]
+    if len(levels) < 2 or (only_points and metric == "coverage"):
         return _unknown(len(labels))
     cube = quantile_cube(scores, labels.shape[1]).astype(np.float64)
     if metric == "coverage":

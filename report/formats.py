@@ -115,9 +115,13 @@ def chance(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`0.04 s`, `75 s`, `2 min 28 s`."""
+    """`0.04 s`, `75 s`, `2 min 28 s`; a line never ends within it."""
     if seconds is None:
         return NOT_AVAILABLE
+    return _duration(seconds).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _duration(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds:.2f} s"
     if seconds < 120:

@@ -18,10 +18,11 @@ from components.row_sample import drawn_flags, sample_of, sampled_rows
 from contracts.results.advice import LearningCurve
 from contracts.results.baselines import BaselineModel, BaselineReport
 from contracts.results.evidence import NotMeasured
+from contracts.results.forecast import ForecastFacts
 from contracts.results.training import OperatingPoint
 from models.data.dataset import Source, load_columns
 from models.data.labels import check_labels
-from models.data.seasonal import history_of
+from models.data.seasonal import history_of, seasonal_errors
 from models.data.transform_layer import TransformLayer
 from models.data.transformed import input_specs
 from models.networks import InputSpec
@@ -125,8 +126,20 @@ def _learning_curve(
         return None if point is None else point.threshold
 
     metric = spec.metric or problem.kind.main_metric
-    setting = CurveSetting(metric, spec.confidence, threshold)
+    facts = _forecast_facts(spec, problem, splits["train"])
+    setting = CurveSetting(metric, spec.confidence, threshold, facts)
     return learning_curve(problem, splits, outcomes, setting)
+
+
+def _forecast_facts(spec: BaselineFitSpec, problem: Problem, train: Rows) -> ForecastFacts | None:
+    """What MASE and the weighted quantile loss are measured by; None for other tasks."""
+    levels, error = spec.problem.quantiles, None
+    if not levels:
+        return None
+    if problem.history is not None and problem.season and len(train.labels):
+        errors = seasonal_errors(problem.history, train.columns, train.labels, problem.season)
+        error = float(errors.mean(dtype=np.float64))
+    return ForecastFacts(quantiles=levels, seasonal_error=error)
 
 
 def _read(

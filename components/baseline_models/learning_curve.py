@@ -12,6 +12,7 @@ import numpy as np
 from components.baseline_models.estimators import Outcome, Problem, Rows, Splits
 from components.baseline_models.every import estimators_of
 from contracts.results.advice import LearningCurve
+from contracts.results.forecast import ForecastFacts
 from evidence import measures
 from evidence.bootstrap import Draws, bootstrap
 from evidence.groups import whole
@@ -44,11 +45,13 @@ class CurveSetting:
       confidence: Of intervals and band.
       threshold: Gives the operating threshold of a fitted model by the labels of val; binary
         only.
+      forecast: What metrics of forecasts are measured by; None for other tasks.
     """
 
     metric: str
     confidence: float
     threshold: Threshold
+    forecast: ForecastFacts | None = None
 
 
 def learning_curve(
@@ -79,19 +82,24 @@ def learning_curve(
             train = _draw(splits["train"], rows, generator)
             fitted = estimators_of(problem)[name](problem, {"train": train, **held})
             threshold = setting.threshold(fitted, held["val"].labels)
-            fits[rows].append(_said(problem, fitted, held["test"], threshold))
+            fits[rows].append(_said(problem, fitted, held["test"], threshold, setting.forecast))
     threshold = setting.threshold(outcomes[name], splits["val"].labels)
-    fits[train_rows] = [_said(problem, outcomes[name], held["test"], threshold)]
+    fits[train_rows] = [_said(problem, outcomes[name], held["test"], threshold, setting.forecast)]
     measured = _measured(problem, name, fits, setting, generator)
     seconds = time.monotonic() - started
     return extrapolate(measured, train_rows, setting.confidence, seconds)
 
 
 def _said(
-    problem: Problem, outcome: Outcome, rows: Rows, threshold: float | None
+    problem: Problem,
+    outcome: Outcome,
+    rows: Rows,
+    threshold: float | None,
+    forecast: ForecastFacts | None,
 ) -> measures.Outcome:
     """What a fitted model says of some rows, for the metrics of `evidence`."""
-    return measures.Outcome(problem.task, rows.labels, outcome.predict(rows.columns), threshold)
+    scores = outcome.predict(rows.columns)
+    return measures.Outcome(problem.task, rows.labels, scores, threshold, forecast)
 
 
 def _better_on_val(
@@ -101,7 +109,8 @@ def _better_on_val(
 
     def value(name: str) -> float:
         outcome = outcomes[name]
-        said = _said(problem, outcome, val, setting.threshold(outcome, val.labels))
+        threshold = setting.threshold(outcome, val.labels)
+        said = _said(problem, outcome, val, threshold, setting.forecast)
         figure = sign * float(measures.values(setting.metric, said, whole(len(val.labels)))[0])
         return figure if np.isfinite(figure) else -np.inf
 

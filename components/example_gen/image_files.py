@@ -16,9 +16,10 @@ import pyarrow as pa
 from components.example_gen import kinds
 from components.example_gen.config import IngestSpec
 from contracts.errors import ConfigError, DataError, EnvironmentProblem
-from contracts.images import IMAGE_SUFFIXES, is_image_name
+from contracts.images import IMAGE_SUFFIXES, OTHER_SUFFIXES, is_image_name
 from contracts.storage.location import is_remote
 from contracts.storage.objects import open_stream
+from contracts.text import some
 
 PATH_COLUMN = "path"
 PIECE_FILES = 512
@@ -35,11 +36,22 @@ def class_files(folder: str) -> list[tuple[str | None, str]]:
     """Gives the images of a folder of class folders: the class, and the path below the folder.
 
     An image that is in no class folder has no class.
+
+    Raises:
+      DataError: Some are of a format that no model can decode: left out, their rows would be
+        missing without a word.
     """
-    return [
-        (path.partition("/")[0] if "/" in path else None, path)
-        for path in sorted(_image_files(folder))
-    ]
+    paths = sorted(_image_files(folder))
+    others = [path for path in paths if path.lower().endswith(OTHER_SUFFIXES)]
+    if others:
+        raise DataError(
+            f"{len(others):,} of {len(paths):,} images are in formats that a model cannot decode",
+            where=folder,
+            expected=f"files named *{', *'.join(IMAGE_SUFFIXES)}",
+            received=some(others),
+            fix="convert them to PNG or JPEG, or move them out of the folder",
+        )
+    return [(path.partition("/")[0] if "/" in path else None, path) for path in paths]
 
 
 def folder_kinds(folder: str, spec: IngestSpec) -> tuple[dict[str, str], int]:
@@ -191,7 +203,7 @@ def _image_files(
     for entry in shown:
         if entry.is_dir():
             yield from _image_files(entry.path, f"{below}{entry.name}/", above | {place})
-        elif entry.name.lower().endswith(IMAGE_SUFFIXES):
+        elif entry.name.lower().endswith(IMAGE_SUFFIXES + OTHER_SUFFIXES):
             yield below + entry.name
 
 

@@ -37,12 +37,22 @@ def _seasonal_error(
     season = problem.label.season
     total = count = 0.0
     for chunk in train.chunks.as_numpy_iterator():
-        # A step has its own season before it only in the first one of a longer horizon.
-        labels = chunk[train.label][:, :season]
-        errors = labels - seasonal_naive(history, chunk, season, labels.shape[1])
-        total += float(np.abs(errors).sum(dtype=np.float64))
+        errors = seasonal_errors(history, chunk, chunk[train.label], season)
+        total += float(errors.sum(dtype=np.float64))
         count += errors.size
     return total / count if count else None
+
+
+def seasonal_errors(
+    history: InputSpec, columns: Mapping[str, Array], labels: Array, season: int
+) -> Array:
+    """How far the steps of the first season of each horizon are from those of the one before.
+
+    A later step has no own season before it.
+    """
+    first = labels[:, :season]
+    errors: Array = np.abs(first - seasonal_naive(history, columns, season, first.shape[1]))
+    return errors
 
 
 def history_of(problem: FeaturesSpec, inputs: Sequence[InputSpec]) -> InputSpec | None:

@@ -53,12 +53,12 @@ def _content(name: str, value: Any) -> bytes | None:
         raise _unreadable(name, value, shorten(value))
     try:
         return Path(value).read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # no path may hold a NUL
         raise DataError(
             f"the file of {name!r} cannot be read",
-            where=value,
+            where=shorten(value),
             expected="the path of an image",
-            received=error.strerror or str(error),
+            received=getattr(error, "strerror", None) or str(error),
             fix="correct the path: it is relative to the folder in which you call kelp",
         ) from error
 

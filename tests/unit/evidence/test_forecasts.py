@@ -54,10 +54,13 @@ def test_the_symmetric_error_knows_no_unit():
     np.testing.assert_array_equal(symmetric_errors(np.zeros([1, 2]), np.array([[0.0, 1.0]])), [1])
 
 
-@pytest.mark.parametrize("metric", ["coverage", "weighted_quantile_loss"])
-def test_points_alone_have_no_quantiles_to_measure(metric):
+def test_points_alone_cover_nothing_and_stand_for_each_level():
     points = SCORES[:, 2:4]
-    assert np.isnan(value(metric, points))
+    assert np.isnan(value("coverage", points))
+    at_each_level = value("weighted_quantile_loss", np.tile(points, len(LEVELS)))
+    assert value("weighted_quantile_loss", points) == pytest.approx(at_each_level)
+    # Of levels that lie evenly around the median, this is the absolute error.
+    assert at_each_level == pytest.approx(np.abs(points - LABELS).sum() / LABELS.sum())
     assert value("mae", points) == value("mae")
     assert np.isnan(value("mase", points, ForecastFacts(quantiles=LEVELS)))
 

@@ -55,7 +55,7 @@ def test_other_kinds() -> None:
     [(0.04, "0.04 s"), (75.2, "75 s"), (148.0, "2 min 28 s"), (7384, "2 h 3 min"), (None, "n/a")],
 )
 def test_duration(seconds: float | None, written: str) -> None:
-    assert formats.duration(seconds) == written
+    assert formats.duration(seconds) == written.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def test_moment() -> None:

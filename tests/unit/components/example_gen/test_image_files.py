@@ -51,6 +51,20 @@ def test_a_folder_of_class_folders_gives_images_classes_and_paths(folder: Path) 
     assert rows["photo"] == [PNG + path.encode() for path in sorted(PATHS)]
 
 
+@pytest.mark.parametrize("kept", [PATHS, ()])
+def test_images_that_no_model_can_decode_are_refused_by_name(
+    folder: Path, kept: tuple[str, ...]
+) -> None:
+    for name in ("cat/x.webp", "dog/y.TIFF"):
+        (folder / name).write_bytes(b"RIFF")
+    for path in set(PATHS) - set(kept):
+        (folder / path).unlink()
+    assert image_files.holds_images(folder)
+    with pytest.raises(DataError, match=f"2 of {len(kept) + 2} images are in formats") as caught:
+        image_files.class_files(str(folder))
+    assert caught.value.received == "cat/x.webp, dog/y.TIFF"
+
+
 def test_class_folders_with_numbers_as_names_are_numbers(tmp_path: Path) -> None:
     for digit in ("0", "1"):
         (tmp_path / digit).mkdir()

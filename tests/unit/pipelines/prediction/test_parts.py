@@ -79,7 +79,13 @@ def test_files_are_read_from_paths_and_from_base64(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "kind"), [("none.png", DataError), ({"b64": "%"}, ConfigError), (3, ConfigError)]
+    ("value", "kind"),
+    [
+        ("none.png", DataError),
+        ("no\0.png", DataError),
+        ({"b64": "%"}, ConfigError),
+        (3, ConfigError),
+    ],
 )
 def test_a_file_that_cannot_be_read_is_named(value: Any, kind: type[Exception]) -> None:
     with pytest.raises(kind, match="photo"):
