@@ -32,11 +32,15 @@ class Bucket:
       index: Its number.
       first: The first step at which its windows start.
       last: One past the last one.
+      is_first: Whether no part of the time comes before.
+      is_last: Whether none comes after.
     """
 
     index: int
     first: int
     last: int
+    is_first: bool = True
+    is_last: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Plan:
                 group * self.parts + part,
                 self.origin + part * self.length,
                 self.origin + (part + 1) * self.length,
+                part == 0,
+                part == self.parts - 1,
             )
             for group in range(self.groups)
             for part in range(self.parts)
@@ -106,7 +112,12 @@ def plan_buckets(rows: int, clock: Clock, series: SeriesSpec, width: int) -> Pla
     groups = 1 if series.id is None else -(-wanted // parts)
     length = -(-span // parts)
     # A context more on both sides: a row behind a gap tells whether the gap ends the series.
-    return Plan(groups, parts, length, origin, 2 * context, context + series.horizon)
+    return Plan(groups, parts, length, origin, steps_before(series), context + series.horizon)
+
+
+def steps_before(series: SeriesSpec) -> int:
+    """How many steps before its own part of the time a bucket holds."""
+    return 2 * series.context
 
 
 class BucketFiles:

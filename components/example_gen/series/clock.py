@@ -46,6 +46,10 @@ class Clock:
         places: Ints = (times - self.phase) // self.step
         return places
 
+    def time_of(self, step: int) -> int:
+        """The time of a step."""
+        return self.phase + step * self.step
+
     def on_step(self, times: Ints) -> NDArray[np.bool_]:
         """Whether each time is that of a step."""
         exact: NDArray[np.bool_] = (times - self.phase) % self.step == 0

@@ -12,7 +12,7 @@ import pyarrow as pa
 from components.example_gen.config import IngestSpec
 from components.example_gen.encode import encode
 from components.example_gen.histogram import Ints
-from components.example_gen.series.buckets import Bucket, read_bucket
+from components.example_gen.series.buckets import Bucket, read_bucket, steps_before
 from components.example_gen.series.clock import Clock
 from components.example_gen.series.findings import Oddity, SeriesFindings
 from components.example_gen.series.long_table import series_of
@@ -143,16 +143,36 @@ def _count_gaps(
     steps: Ints, name: str, bucket: Bucket, cutting: Cutting, findings: SeriesFindings
 ) -> None:
     own = _is_own(steps, bucket)
-    findings.series += int(own[0])  # elsewhere, the series began in an earlier part
+    _count_series(steps, own, name, bucket, cutting, findings)
     missing = np.diff(steps) - 1
     after = np.flatnonzero((missing > 0) & own[1:])
     if not len(after):
         return
-    clock = cutting.clock
-    examples = [(int(clock.phase + (steps[at] + 1) * clock.step), name) for at in after[:3]]
-    findings.missing.add(int(missing[after].sum()), examples)
-    findings.gaps += len(after)
-    findings.longest_gap = max(findings.longest_gap, int(missing[after].max()))
+    examples = [(cutting.clock.time_of(int(steps[at]) + 1), name) for at in after[:3]]
+    longest = int(missing[after].max())
+    findings.add_gaps(int(missing[after].sum()), len(after), longest, examples)
+
+
+def _count_series(
+    steps: Ints,
+    own: np.ndarray,
+    name: str,
+    bucket: Bucket,
+    cutting: Cutting,
+    findings: SeriesFindings,
+) -> None:
+    """Counts a series that begins, or says where it does: it may have begun in an earlier part."""
+    places = np.flatnonzero(own)
+    if not len(places):
+        return
+    if own[0] and bucket.is_first:
+        findings.series += 1
+    elif own[0]:
+        findings.begins.append((name, int(steps[0])))
+    last = int(places[-1])
+    after = steps[last + 1] - steps[last] if last + 1 < len(steps) else None
+    if not bucket.is_last and (after is None or after > steps_before(series_of(cutting.spec))):
+        findings.ends.append((name, int(steps[last])))
 
 
 def _windows(

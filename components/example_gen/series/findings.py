@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
+
+from components.example_gen.series.clock import Clock
 
 _EXAMPLES = 3
 _ODDITIES = ("unordered", "duplicates", "between", "missing")
@@ -49,6 +52,8 @@ class SeriesFindings:
       spikes: By column, single values far from both neighbours.
       gaps: Runs of such steps.
       longest_gap: The longest run.
+      begins: Of series whose rows begin within a later part of the time, the name and the step.
+      ends: Of series after whose rows an earlier part shows none, the same of the last row.
     """
 
     rows: int = 0
@@ -64,6 +69,30 @@ class SeriesFindings:
     spikes: dict[str, Oddity] = field(default_factory=dict)
     gaps: int = 0
     longest_gap: int = 0
+    begins: list[tuple[str, int]] = field(default_factory=list)
+    ends: list[tuple[str, int]] = field(default_factory=list)
+
+    def join_parts(self, clock: Clock) -> None:
+        """Counts the gaps that no part of the time shows whole, and the series that begin late."""
+        ends: dict[str, list[int]] = {}
+        for name, step in sorted(self.ends):
+            ends.setdefault(name, []).append(step)
+        for name, step in sorted(self.begins):
+            earlier = bisect_left(ends.get(name, []), step)
+            if not earlier:
+                self.series += 1
+                continue
+            last = ends[name][earlier - 1]
+            self.add_gaps(step - last - 1, 1, step - last - 1, [(clock.time_of(last + 1), name)])
+        self.begins, self.ends = [], []
+
+    def add_gaps(
+        self, missing: int, gaps: int, longest: int, examples: Iterable[tuple[int, str]]
+    ) -> None:
+        """Counts some more steps without a row."""
+        self.missing.add(missing, examples)
+        self.gaps += gaps
+        self.longest_gap = max(self.longest_gap, longest)
 
     def add(self, other: SeriesFindings) -> None:
         """Adds what was found in other rows."""
@@ -72,6 +101,8 @@ class SeriesFindings:
         self.windows += other.windows
         self.gaps += other.gaps
         self.longest_gap = max(self.longest_gap, other.longest_gap)
+        self.begins += other.begins
+        self.ends += other.ends
         for name in _ODDITIES:
             theirs: Oddity = getattr(other, name)
             getattr(self, name).add(theirs.count, theirs.examples)
@@ -99,6 +130,8 @@ def findings_from_json(text: str) -> SeriesFindings:
         fields[name] = _oddity(fields[name])
     for name in _OF_COLUMNS:
         fields[name] = {column: _oddity(held) for column, held in fields[name].items()}
+    for name in ("begins", "ends"):
+        fields[name] = [(str(series), int(step)) for series, step in fields.get(name, [])]
     return SeriesFindings(**fields)
 
 

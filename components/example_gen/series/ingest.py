@@ -78,6 +78,7 @@ def cut_windows(
         result = json.loads(text)
         written.append(result["rows"])
         findings.add(findings_from_json(result["findings"]))
+    findings.join_parts(clock)
     return written, scans, findings
 
 

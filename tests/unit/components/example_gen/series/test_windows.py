@@ -17,7 +17,7 @@ from components.example_gen.series import clock
 from components.example_gen.series.buckets import plan_buckets
 from components.example_gen.series.clock import Clock, Times, configured_step, learn_clock
 from components.example_gen.series.cut import Cutting, cut_bucket
-from components.example_gen.series.findings import SeriesFindings
+from components.example_gen.series.findings import SeriesFindings, findings_from_json
 from components.example_gen.series.spec import SeriesSpec
 from components.example_gen.series.spread import ORDER, SERIES, TIME
 from components.example_gen.series.windows import Borders, segments
@@ -93,6 +93,7 @@ def _windows(table, spec, borders, parts=1):
                             ),
                         )
                     )
+    findings.join_parts(CLOCK)
     return sorted(rows, key=lambda row: (row[5], row[4])), findings
 
 
@@ -124,7 +125,12 @@ def test_every_start_is_one_window_within_one_split_whatever_the_buckets(
     borders = Borders(val * STEP, (val + test) * STEP)
     ordered = sorted(steps)
     shuffled = np.random.default_rng(seed).permutation(ordered)
-    rows, _ = _windows(_table(shuffled), spec, borders, parts=parts)
+    rows, found = _windows(_table(shuffled), spec, borders, parts=parts)
+    gaps = [after - before - 1 for before, after in itertools.pairwise(ordered)]
+    gaps = [missing for missing in gaps if missing]
+    assert found.series == 1
+    assert (found.missing.count, found.gaps) == (sum(gaps), len(gaps))
+    assert found.longest_gap == max(gaps, default=0)
 
     present, gap = set(ordered), spec.series.steps_between
     expected = []
@@ -196,6 +202,16 @@ def test_a_gap_behind_the_last_start_of_a_bucket_ends_no_window():
     parted, _ = _windows(table, spec, Borders(10_000, 10_001), parts=2)
     # Not as tuples: a missing step is no number, and differs from itself.
     assert list(map(str, parted)) == list(map(str, whole))
+
+
+def test_a_gap_over_several_parts_of_the_time_is_one_gap_and_its_series_one_series():
+    a, late = _table([0, 1, 55, 56]), _table([40, 41], "late")
+    table = pa.concat_tables([a, late]).unify_dictionaries()
+    for parts in (1, 2, 5):
+        _, found = _windows(table, _spec(), Borders(10_000, 10_001), parts=parts)
+        assert (found.series, found.gaps, found.longest_gap) == (2, 1, 53), parts
+        assert (found.missing.count, found.missing.examples) == (53, [(2 * STEP, "a")])
+        assert findings_from_json(found.to_json()) == found
 
 
 def test_a_sensor_that_is_stuck_from_the_end_of_a_bucket_on_is_found():
