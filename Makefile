@@ -40,9 +40,7 @@ test: setup ## Run all tests, with coverage
 	@$(PYTHON) scripts/promtool.py
 	@$(PYTHON) scripts/schedulers.py
 	@$(PYTHON) scripts/postgresql.py
-	@$(BIN)/coverage erase
-	$(BIN)/coverage run $(PYTEST) tests/e2e tests/integration tests/unit
-	@$(BIN)/coverage combine --quiet
+	$(BIN)/python -m scripts.line_coverage $(PYTEST) tests/e2e tests/integration tests/unit
 	$(BIN)/coverage report
 
 test-quick: setup ## Run the unit tests, without coverage
