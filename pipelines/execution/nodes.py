@@ -32,6 +32,7 @@ from components.artifacts import PushedVariants, TrackedRun
 from contracts.errors import EnvironmentProblem
 from contracts.storage.staging import is_there
 from pipelines.beam.checks import require_beam
+from pipelines.beam.construction import quicken_construction
 from pipelines.beam.options import batch_by_size, beam_args
 from pipelines.beam.spec import BeamSpec, LocalBeam
 from pipelines.execution.bucket_files import register_bucket_files
@@ -298,6 +299,7 @@ def _launcher(
     if place is not None and isinstance(executor, executable_spec_pb2.BeamExecutableSpec):
         require_beam(place.spec, place.runs)
         _set_beam_args(executor, place.spec)
+        quicken_construction()
     return launcher.Launcher(
         pipeline_node=node,
         mlmd_connection=store,
