@@ -308,6 +308,7 @@ def diff(before: str, after: str, as_json: bool) -> int:
 @click.option(
     "--keep", multiple=True, metavar="COLUMN", help="Write this column of FILE too; repeatable."
 )
+@click.option("--all-starts", is_flag=True, help="Of series: each window, not only the newest.")
 def predict(
     artifact: str | None,
     data: Path,
@@ -315,9 +316,7 @@ def predict(
     rows: int | None,
     delimiter: str | None,
     config: Path | None,
-    allow_missing: bool,
-    keep: tuple[str, ...],
-    **server: Any,
+    **others: Any,
 ) -> int:
     """Print, or write, what ARTIFACT predicts for the raw rows of a file.
 
@@ -330,13 +329,15 @@ def predict(
     """
     from functools import partial
 
+    from pipelines.commands.predict import RowOptions
     from pipelines.commands.predict import predict as predict_any
 
-    predict_file = partial(predict_any, config=config, allow_missing=allow_missing, keep=keep)
-    if server["url"] is not None:
+    server, authorities = others.pop("url"), others.pop("ca")
+    predict_file = partial(predict_any, config=config, options=RowOptions(**others))
+    if server is not None:
         from pipelines.commands.serve import asking
 
-        with asking(server["url"], artifact, server["ca"]) as answering:
+        with asking(server, artifact, authorities) as answering:
             missing = predict_file(answering, data, out, rows, delimiter)
     elif artifact is None:
         raise click.UsageError("it takes an ARTIFACT, or --url of a server")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -45,6 +46,24 @@ class Answering(Protocol):
         """Gives the outputs, by name."""
 
 
+@dataclass(frozen=True)
+class RowOptions:
+    """What is taken of a file, and written of it.
+
+    Attributes:
+      allow_missing: Takes a column that the file lacks as missing in every row.
+      keep: Columns of the file to write before the answers, such as a key.
+      all_starts: Of a long table of series, predicts each window instead of the newest.
+    """
+
+    allow_missing: bool = False
+    keep: Sequence[str] = ()
+    all_starts: bool = False
+
+
+_PLAIN = RowOptions()
+
+
 def predict(
     artifact: str | Answering,
     data: Path,
@@ -53,8 +72,7 @@ def predict(
     delimiter: str | None = None,
     *,
     config: Path | None = None,
-    allow_missing: bool = False,
-    keep: Sequence[str] = (),
+    options: RowOptions = _PLAIN,
 ) -> list[str]:
     """Predicts the rows of a file.
 
@@ -68,8 +86,7 @@ def predict(
       delimiter: Of a CSV file; None for that of the model's training data.
       config: A config whose `data` tell how the file is written; None for what the artifact
         says about its training data.
-      allow_missing: Takes a column that the file lacks as missing in every row.
-      keep: Columns of the file to write before the answers, such as a key.
+      options: What is taken of the file, and written of it.
 
     Returns:
       The columns that the file lacks.
@@ -77,7 +94,7 @@ def predict(
     Raises:
       KelpError: the artifact or the file cannot be read, or does not fit the other.
     """
-    _require_other_names(keep)
+    _require_other_names(options.keep)
     source = address_or_path(data)
     if out is not None and is_remote(out):
         raise ConfigError(
@@ -97,8 +114,8 @@ def predict(
         folder = found if isinstance(found, Path) else None
         raw = raw_format(folder, config, delimiter)
         with format_explained(source, known=(folder or config) is not None):
-            rows = _open(source, predictor, raw, keep)
-            if not allow_missing:
+            rows = _open(source, predictor, raw, options)
+            if not options.allow_missing:
                 require_columns(rows)
             for part, kept in _parts(rows, limit):
                 with captured(log):
@@ -108,23 +125,29 @@ def predict(
 
 
 def _open(
-    source: Path | str, predictor: Answering, raw: RawFormat, keep: Sequence[str]
+    source: Path | str, predictor: Answering, raw: RawFormat, options: RowOptions
 ) -> ModelRows:
-    """The rows of a file, or the newest windows of the series in a long table."""
-    if raw.series is None:
-        return open_rows(source, predictor.types, raw, keep, predictor.sizes)
+    """The rows of a file, or the windows of the series in a long table."""
     from pipelines.prediction.series_rows import long_table
 
-    series = long_table(source, predictor.types, predictor.sizes, raw)
+    series = long_table(source, predictor.types, predictor.sizes, raw, options.all_starts)
     if series is None:
-        return open_rows(source, predictor.types, raw, keep, predictor.sizes)
+        if options.all_starts:
+            raise ConfigError(
+                "only a long table of series has starts to choose from",
+                where="--all-starts",
+                expected="a model of data.series, and a table with a row for each step",
+                received=str(source),
+                fix="leave the option out: each row is predicted",
+            )
+        return open_rows(source, predictor.types, raw, options.keep, predictor.sizes)
     _require_other_names(series.kept)
-    if set(keep) - set(series.kept):
+    if set(options.keep) - set(series.kept):
         raise DataError(
             "a window has no row of its own to keep columns of",
             where="--keep",
             expected=f"nothing: {some(series.kept)} are kept in any case",
-            received=some(keep),
+            received=some(options.keep),
         )
     return series
 

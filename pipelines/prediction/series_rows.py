@@ -1,7 +1,8 @@
 """The newest window of each series in a long table: what is to be predicted next.
 
 A window starts one step after the last row in which something is measured. Later rows may tell
-what is known in advance.
+what is known in advance. Where every start is asked for, windows also start at each step before
+that with a whole context behind it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +42,7 @@ from models.data.dates import MOMENT, calendar_part, iso_text
 from pipelines.prediction.raw_rows import is_file, read_header
 
 _MOST_ROWS = 1 << 20
-_SERIES_AT_ONCE = 4096
+_WINDOWS_AT_ONCE = 4096
 _TYPES = {"number": pa.float64(), "integer": pa.int64()}
 
 Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -57,6 +59,7 @@ class LongTable:
       sizes: By the model's column whose rows hold lists of numbers, how long these are.
       header: All columns of the file.
       raw: How the file writes what it holds, with the series.
+      all_starts: Whether to give each window of a series, instead of the newest.
     """
 
     path: Path | str
@@ -64,6 +67,7 @@ class LongTable:
     sizes: Mapping[str, int]
     header: Sequence[str]
     raw: RawFormat
+    all_starts: bool = False
 
     @property
     def missing(self) -> list[str]:
@@ -88,7 +92,7 @@ class LongTable:
         return self.raw.series
 
     def tables_and_kept(self) -> Iterator[tuple[pa.Table, pa.Table]]:
-        """Gives one row for each series, with its id and the time at which its window starts.
+        """Gives a row for each window, with the id of its series and the time at which it starts.
 
         Raises:
           DataError: the file is broken, or has no times that are usable.
@@ -102,10 +106,11 @@ class LongTable:
         is_moment = column_kinds[self.series.time] == kinds.TEXT
         clock = self._clock(rows, is_moment, spec)
         rows = self._at_steps(rows, clock, is_moment)
-        starts = self._starts(rows, clock)
-        for first in range(0, len(starts.steps), _SERIES_AT_ONCE):
-            part = starts.part(first, first + _SERIES_AT_ONCE)
-            yield self._windows(rows, part, is_moment), self._kept(rows, part, is_moment)
+        series, steps = self._starts(rows, clock)
+        for first in range(0, len(steps), _WINDOWS_AT_ONCE):
+            part = slice(first, first + _WINDOWS_AT_ONCE)
+            starts = self._rows_of(series[part], steps[part], rows, clock)
+            yield self._windows(rows, starts, is_moment), self._kept(rows, starts, is_moment)
 
     @cached_property
     def _by_served(self) -> dict[str, str]:
@@ -146,7 +151,7 @@ class LongTable:
     def _newest(
         self, spec: IngestSpec, scans: Sequence[FileScan], column_kinds: Mapping[str, str]
     ) -> pa.Table:
-        """All rows that the newest windows may need; older ones are forgotten on the way."""
+        """All rows that the windows may need; those too old for the newest are forgotten."""
         held: pa.Table | None = None
         for unit in make_units(scans, [0]):
             for piece, row, columns in read_unit(unit, spec, column_kinds):
@@ -154,7 +159,7 @@ class LongTable:
                 held = (
                     table if held is None else pa.concat_tables([held, table]).unify_dictionaries()
                 )
-                if held.num_rows > _MOST_ROWS:
+                if held.num_rows > _MOST_ROWS and not self.all_starts:
                     held = self._without_old(held)
         if held is None or not held.num_rows:
             raise DataError(
@@ -208,17 +213,34 @@ class LongTable:
         times.add(rows.codes, rows.times, step)
         return learn_clock(times, step, spec.where)
 
-    def _starts(self, rows: OrderedRows, clock: Clock) -> _Starts:
-        """Where the newest window of each series starts, and the rows at its steps."""
+    def _starts(self, rows: OrderedRows, clock: Clock) -> tuple[Ints, Ints]:
+        """By window, the place of its series and the step at which it starts."""
         places, last = clock.places(rows.times), self._last_measured(rows)
-        oldest = np.flatnonzero(np.append(True, rows.codes[1:] != rows.codes[:-1]))
-        steps = np.where(last >= 0, places[last] + 1, places[oldest])
+        oldest = places[np.flatnonzero(np.append(True, rows.codes[1:] != rows.codes[:-1]))]
+        newest = np.where(last >= 0, places[last] + 1, oldest)
+        if not self.all_starts:
+            return np.arange(len(newest)), newest
+        counts = np.maximum(newest - oldest - self.series.context, 0) + 1
+        series = np.repeat(np.arange(len(newest)), counts)
+        steps = newest[series] - (np.cumsum(counts)[series] - 1 - np.arange(len(series)))
+        # Behind a long gap lie steps of whose context there is no row.
+        before = _places_of(series, steps - 1, rows.codes, places, side="right")
+        lowest = _places_of(series, steps - self.series.context, rows.codes, places)
+        known = (before > lowest) | (steps == newest[series])
+        return series[known], steps[known]
+
+    def _rows_of(self, series: Ints, steps: Ints, rows: OrderedRows, clock: Clock) -> _Starts:
+        """Windows with the rows at their steps."""
+        places = clock.places(rows.times)
         context, length = self.series.context, self.series.context + self.series.horizon
-        relative = places - steps[rows.codes] + context
-        inside = np.flatnonzero((relative >= 0) & (relative < length))
+        first = _places_of(series, steps - context, rows.codes, places)
+        end = _places_of(series, steps - context + length - 1, rows.codes, places, side="right")
+        counts = end - first
+        window = np.repeat(np.arange(len(steps)), counts)
+        inside = np.arange(counts.sum()) - (np.cumsum(counts) - counts - first)[window]
         dense = np.full((len(steps), length), -1, np.int64)
-        dense[rows.codes[inside], relative[inside]] = inside
-        return _Starts(steps, clock.phase + steps * clock.step, dense, np.arange(len(steps)))
+        dense[window, places[inside] - steps[window] + context] = inside
+        return _Starts(clock.phase + steps * clock.step, dense, series)
 
     def _windows(self, rows: OrderedRows, starts: _Starts, is_moment: bool) -> pa.Table:
         columns: dict[str, pa.Array] = {}
@@ -270,24 +292,27 @@ class LongTable:
 
 @dataclass(frozen=True)
 class _Starts:
-    """Where the windows of some series start.
+    """Where some windows start.
 
     Attributes:
-      steps: The step.
       times: The time.
       rows: By step of the window, its context first, the row; -1 where there is none.
       series: The place of the series among all.
     """
 
-    steps: Ints
     times: Ints
     rows: np.ndarray[tuple[int, int], np.dtype[np.int64]]
     series: Ints
 
-    def part(self, first: int, last: int) -> _Starts:
-        """Those of some of the series."""
-        part = slice(first, last)
-        return _Starts(self.steps[part], self.times[part], self.rows[part], self.series[part])
+
+def _places_of(
+    series: Ints, steps: Ints, codes: Ints, places: Ints, side: Literal["left", "right"] = "left"
+) -> Ints:
+    """Where rows of these series and steps stand, or would, among rows in that order."""
+    low = min(int(places.min()), int(steps.min(initial=0)))
+    span = max(int(places.max()), int(steps.max(initial=0))) - low + 1
+    keys = codes * span + (places - low)
+    return np.searchsorted(keys, series * span + (steps - low), side=side)
 
 
 def long_table(
@@ -295,8 +320,16 @@ def long_table(
     types: Mapping[str, str],
     sizes: Mapping[str, int],
     raw: RawFormat,
+    all_starts: bool = False,
 ) -> LongTable | None:
     """Gives the long table that a file is; None where it holds windows, or no series.
+
+    Args:
+      path: The file.
+      types: By the model's column, what its values must be.
+      sizes: By the model's column whose rows hold lists of numbers, how long these are.
+      raw: How the file writes what it holds.
+      all_starts: Whether each window of a series is given, instead of the newest.
 
     Raises:
       DataError: The file is broken, or has neither the windows nor the series.
@@ -316,7 +349,7 @@ def long_table(
             expected="the columns of data.series.time and id, or the windows of the model",
             received=some(list(header), 40),
         )
-    return LongTable(path, types, sizes, header, raw)
+    return LongTable(path, types, sizes, header, raw, all_starts)
 
 
 def _last_of_series(flags: Flags, rows: OrderedRows) -> Ints:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from components.example_gen.config import RawFormat
 from contracts.errors import ConfigError, DataError
 from pipelines import cli
-from pipelines.commands.predict import find_artifact, predict
+from pipelines.commands.predict import RowOptions, find_artifact, predict
 from pipelines.prediction.answers import AnswerFile, answer_table
 from pipelines.prediction.model_rows import require_columns
 from pipelines.prediction.raw_rows import nth_row, open_rows
@@ -193,7 +193,11 @@ def test_kept_columns_are_written_before_the_answers(tmp_path):
     pq.write_table(rows, tmp_path / "rows.parquet")
     for name in ("a.csv", "a.jsonl", "a.parquet"):
         predict(
-            _Doubling(), tmp_path / "rows.parquet", tmp_path / name, 2, keep=("key", "when", "n")
+            _Doubling(),
+            tmp_path / "rows.parquet",
+            tmp_path / name,
+            2,
+            options=RowOptions(keep=("key", "when", "n")),
         )
     wanted = [
         {"key": "a", "when": 1, "n": 0.5, "predictions": 1.0},
@@ -209,7 +213,7 @@ def test_kept_columns_are_written_before_the_answers(tmp_path):
 def test_a_column_that_cannot_be_kept_is_an_error(tmp_path, name, error):
     path = _write(tmp_path / "a.csv", "n,key,classes\n1,a,b\n")
     with pytest.raises(error) as caught:
-        predict(_Doubling(), path, tmp_path / "out.csv", None, keep=(name,))
+        predict(_Doubling(), path, tmp_path / "out.csv", None, options=RowOptions(keep=(name,)))
     assert caught.value.where == "--keep"
     assert not (tmp_path / "out.csv").exists()
 

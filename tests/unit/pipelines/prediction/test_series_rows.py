@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from components.example_gen.config import RawFormat
-from contracts.errors import DataError
-from pipelines.commands.predict import predict
+from contracts.errors import ConfigError, DataError
+from pipelines.commands.predict import RowOptions, predict
 from pipelines.prediction import series_rows
 from pipelines.prediction.series_rows import long_table
 
@@ -78,6 +79,43 @@ def test_the_newest_window_begins_after_the_last_measured_value(
     assert windows["at_hour"] == [8, 6]
     assert windows["site"] == ["roof", "roof"]
     assert windows["wind"] == [0.8, 0.6]
+
+
+@pytest.mark.parametrize("at_once", [4096, 3])
+def test_every_start_with_a_whole_context_is_a_window_where_all_are_asked_for(
+    tmp_path: Path, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(series_rows, "_MOST_ROWS", 3)
+    monkeypatch.setattr(series_rows, "_WINDOWS_AT_ONCE", at_once)
+    rows = long_table(_write(tmp_path, _frame()), TYPES, SIZES, RAW, all_starts=True)
+    parts = list(rows.tables_and_kept())
+    kept = pa.concat_tables([part for _, part in parts]).to_pydict()
+    windows = pa.concat_tables([part for part, _ in parts]).to_pydict()
+    hours = [*(4, 5, 6, 7, 8), *(4, 5, 6)]
+    assert kept["meter"] == ["a"] * 5 + ["b"] * 3
+    assert kept["at"] == [f"2024-05-01 {hour:02d}:00:00" for hour in hours]
+    assert windows["at_hour"] == hours
+    np.testing.assert_array_equal(windows["the load_past"][1], [1, 2, 3, 4])
+    np.testing.assert_array_equal(windows["the load_past"][-1], [102, 103, NAN, 105])
+    np.testing.assert_allclose(windows["wind_future"][-3], [NAN, 0.5], rtol=1e-6)
+
+
+def test_steps_behind_a_long_gap_without_a_row_in_their_context_are_no_windows(
+    tmp_path: Path,
+) -> None:
+    frame = _frame()
+    frame = frame[frame["meter"] == "a"]
+    far = frame[frame["the load"].notna()]
+    far = far.assign(at=far["at"] + pd.Timedelta("30h"))
+    path = _write(tmp_path, pd.concat([frame, far]))
+    rows = long_table(path, TYPES, SIZES, RAW, all_starts=True)
+    assert rows is not None
+    ((_, kept),) = rows.tables_and_kept()
+    # Rows lie at hours 0 to 9 and 30 to 37.
+    starts = [*range(4, 14), *range(31, 39)]
+    first = pd.Timestamp("2024-05-01")
+    times = pd.to_datetime(kept["at"].to_pylist())
+    assert ((times - first) // pd.Timedelta("1h")).tolist() == starts
 
 
 def test_what_is_known_ahead_is_missing_where_no_row_tells_it(tmp_path: Path) -> None:
@@ -168,4 +206,9 @@ def test_predictions_stand_beside_the_id_and_the_time(
     assert answers["at"] == ["2024-05-01 08:00:00", "2024-05-01 06:00:00"]
     np.testing.assert_allclose(answers["predictions"], [5.5, 310 / 3])
     with pytest.raises(DataError, match="no row of its own"):
-        predict(_Mean(), path, out, None, keep=["wind"])
+        predict(_Mean(), path, out, None, options=RowOptions(keep=["wind"]))
+    predict(_Mean(), path, out, None, options=RowOptions(all_starts=True))
+    assert pq.read_metadata(out).num_rows == 8
+    monkeypatch.setattr("pipelines.commands.predict.raw_format", lambda *_: RawFormat())
+    with pytest.raises(ConfigError, match="only a long table of series has starts"):
+        predict(_Mean(), path, out, None, options=RowOptions(all_starts=True))
