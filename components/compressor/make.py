@@ -163,5 +163,5 @@ def _lean_bytes(artifacts: TrainingArtifacts, timeout_s: float) -> dict[str, int
 
 def failure_of(error: KelpError) -> dict[str, Any]:
     """What `variant.json` says of a variant that could not be made."""
-    text = " ".join([error.what, error.received])[:_SHORTEST].strip()
+    text = ": ".join(filter(None, [error.what, error.received]))[:_SHORTEST].strip()
     return {"status": "failed", "reason": text}

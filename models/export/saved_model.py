@@ -86,9 +86,20 @@ def export(serving: Serving, folder: Path, sample: Mapping[str, tf.Tensor]) -> N
     save_module(_Saved(serving, sample), folder, _signatures(serving))
 
 
-def save_module(module: tf.Module, folder: Path, signatures: Mapping[str, Any]) -> None:
-    """Writes a module as a SavedModel; in equal processes, equal modules give equal files."""
-    tf.saved_model.save(module, str(folder), signatures=dict(signatures))
+def save_module(
+    module: tf.Module, folder: Path, signatures: Mapping[str, Any], gradients: bool = True
+) -> None:
+    """Writes a module as a SavedModel; in equal processes, equal modules give equal files.
+
+    Args:
+      module: What is tracked.
+      folder: Where to.
+      signatures: By name.
+      gradients: Whether functions with a gradient of their own, such as silu, keep it. Graphs
+        that another tool has written have lost it, and cannot be saved with it.
+    """
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=gradients)
+    tf.saved_model.save(module, str(folder), signatures=dict(signatures), options=options)
     derive_identifier(folder / "fingerprint.pb")
 
 

@@ -16,6 +16,7 @@ import importlib
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +35,8 @@ from models.user_code import explain_user_error
 
 _FAILED = 3
 _TAIL_LINES = 3
+# What TensorFlow's libraries print as they start: it hides what a process died of.
+_GREETING = re.compile(r"[EIW]0000 00:00:|WARNING: All log messages before absl")
 # What a job imports first; none of it starts a thread of TensorFlow's, or a fork would hang.
 _IMPORTED = (
     "models.processes.fork_server",
@@ -200,7 +203,7 @@ def _too_slow(what: str, timeout_s: float, log: str) -> ModelError:
 
 
 def _crashed(what: str, status: int, log: str) -> ModelError:
-    end = f"signal {-status}" if status < 0 else f"exit status {status}"
+    end = f"signal {-status}, a crash of a library" if status < 0 else f"exit status {status}"
     return ModelError(
         f"{what} failed in its process",
         received=f"{end}: {_tail(log)}",
@@ -210,6 +213,7 @@ def _crashed(what: str, status: int, log: str) -> ModelError:
 
 def _tail(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
+    lines = [line for line in lines if not _GREETING.match(line)]
     return " / ".join(lines[-_TAIL_LINES:]) or "nothing was printed"
 
 

@@ -212,7 +212,7 @@ def _save(opened: Opened, network: Any, folder: Path) -> None:
     function = signatures["examples"].get_concrete_function()
     saved = _Saved(serving, function.captured_inputs)
     add_input_limits(saved, serving.problem)
-    save_module(saved, folder, signatures)
+    save_module(saved, folder, signatures, gradients=False)
 
 
 def _signatures(serving: Serving) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def test_a_converter_that_fails_is_reported(
 
     monkeypatch.setattr(make, "convert", fail)
     facts = _make(tmp_path, {"weights": "none"}, "tflite_float32")
-    assert (facts["status"], facts["reason"]) == ("failed", "the conversion crashed signal 11")
+    assert (facts["status"], facts["reason"]) == ("failed", "the conversion crashed: signal 11")
     assert not (tmp_path / "variant/model").exists()
 
 

@@ -3,6 +3,7 @@
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import fingerprint_pb2
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from models.export.saved_model import derive_identifier, save_module, served_classes
@@ -49,3 +50,15 @@ def test_equal_content_has_an_equal_fingerprint(tmp_path):
     other = fingerprint_pb2.FingerprintDef.FromString(path.read_bytes())
     assert other.uuid not in ("1", fingerprint_pb2.FingerprintDef.FromString(written).uuid)
     assert "serving_default" in tf.saved_model.load(str(tmp_path)).signatures
+
+
+def test_a_graph_without_its_gradients_is_saved_without_them(tmp_path):
+    # As TensorFlow's quantiser writes a network with silu, which has a gradient of its own.
+    silu = tf.function(tf.nn.silu, [tf.TensorSpec([None], tf.float32)]).get_concrete_function()
+    frozen = convert_variables_to_constants_v2(silu)
+    serve = tf.function(lambda x: {"y": frozen(x)[0]}, [tf.TensorSpec([None], tf.float32)])
+    with pytest.raises(ValueError, match="gradient"):
+        save_module(tf.Module(), tmp_path / "with", {"serving_default": serve})
+    save_module(tf.Module(), tmp_path / "without", {"serving_default": serve}, gradients=False)
+    served = tf.saved_model.load(str(tmp_path / "without")).signatures["serving_default"]
+    assert served(tf.constant([0.0, 20.0]))["y"].numpy().tolist() == [0.0, 20.0]
