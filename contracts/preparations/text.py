@@ -125,7 +125,7 @@ _IDS = (
     "read, joined by a blank, follow at the place `length`, those of 3 at twice that, and so on. "
     "Where there are `start` and `end`, they stand before the first token and after "
     "the last one; tokens are left out at the end until all fit into `length`. The rest is "
-    "`padding`. A missing text is `padding` throughout."
+    "`padding`. A missing text, or one without a token, is `padding` throughout."
 )
 
 
@@ -188,8 +188,9 @@ class _Tokenizer:
         ids = np.full(shape, feature.padding, np.int64)
         fill = self._fill_words if feature.tokenizer == "words" else self._fill_pieces
         for row, text in zip(ids, texts, strict=True):
-            if text:
-                fill(row, [word for word in self._splitter.words(text) if word])
+            words = [word for word in self._splitter.words(text) if word]
+            if words:
+                fill(row, words)
         return ids
 
     def _fill_words(self, row: Array, words: list[str]) -> None:

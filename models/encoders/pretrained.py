@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from contracts.errors import ConfigError, ModelError
+
+Array = np.ndarray[Any, Any]
 
 _KERAS_ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 _CACHE = "models"
@@ -20,7 +24,8 @@ class Pretrained:
     """How the layers of an encoder start, and how they go on.
 
     Attributes:
-      start: Puts the weights into a network, and gives the layers that got some.
+      start: Puts the weights into a network, and gives the layers that are tuned; other layers
+        that got weights are set to be not trainable.
       frozen_epochs: How many epochs the layers stay as they are.
       rate: Then, their learning rate as a share of that of all others.
     """
@@ -127,15 +132,21 @@ def start_from_network(path: str, prefix: str, network: Any) -> list[Any]:
 
     mark = prefix[prefix.rindex("_") :] + "_"
     other = keras.models.load_model(path, compile=False)
-    known = {layer.name.partition(mark)[2]: layer for layer in other.layers if mark in layer.name}
+    known = {
+        layer.name.partition(mark)[2]: layer.get_weights()
+        for layer in other.layers
+        if mark in layer.name
+    }
     return copy_weights(known, path, prefix, network)
 
 
-def copy_weights(known: Mapping[str, Any], path: str, prefix: str, network: Any) -> list[Any]:
+def copy_weights(
+    known: Mapping[str, Sequence[Array]], path: str, prefix: str, network: Any
+) -> list[Any]:
     """Copies weights to the layers of an encoder.
 
     Args:
-      known: The layers to copy from, by what follows the prefix in the names of the encoder's.
+      known: The weights of each layer, by what follows the prefix in the names of the encoder's.
       path: Where they come from.
       prefix: Of the names of the encoder's layers.
       network: Gets the weights.
@@ -152,15 +163,15 @@ def copy_weights(known: Mapping[str, Any], path: str, prefix: str, network: Any)
             continue
         source = known.get(layer.name.removeprefix(f"{prefix}_"))
         shapes = [tuple(weight.shape) for weight in layer.weights]
-        given = [] if source is None else [tuple(weight.shape) for weight in source.weights]
+        given = [] if source is None else [weight.shape for weight in source]
         if source is None or given != shapes:
             raise ModelError(
                 f"the weights in {path} do not fit the encoder",
-                where=f"encoder.weights of an image; layer {layer.name}",
+                where=f"encoder.weights; layer {layer.name}",
                 expected=f"weights of the shapes {shapes}",
                 received="no such layer" if source is None else str(given),
                 fix="configure the encoder as in the run that the weights come from",
             )
-        layer.set_weights(source.get_weights())
+        layer.set_weights(source)
         started.append(layer)
     return started

@@ -14,9 +14,9 @@ from pydantic import Field, model_validator
 
 from contracts.names import serving_name
 from contracts.preparations.text import MARKUP, TextRules
-from models.encoders.texts import AverageSpec, TextEncoder
+from models.encoders.texts import AverageSpec, BertSpec, TextEncoder
 from models.encoders.texts.bert import PretrainedText
-from models.encoders.texts.kind import PADDING
+from models.encoders.texts.kind import PADDING, TextEncoderKind
 from models.features.kind import ColumnProfile, FeatureKind, Recognition
 from models.features.ports import Encoding, InputSpec
 from models.stresses.texts import TEXT_STRESSES
@@ -33,9 +33,8 @@ FIRST = len(HEAD)
 _CHARACTERS_A_TOKEN = 64
 PIECE_CHARACTERS = 20
 WORD_CHARACTERS = 100
-_DECIDED = (
-    "tokenizer", "lowercase", "strip_accents", "max_vocabulary", "min_count", "ngrams", "encoder",
-)  # fmt: skip
+_LENGTH = 128
+_DECIDED = ("tokenizer", "lowercase", "strip_accents", "max_vocabulary", "min_count", "ngrams")
 _FEWEST_BLANKS = 6
 _FEWEST_DISTINCT = 0.5
 
@@ -54,10 +53,11 @@ class TextSpec(FeatureKind):
       ngrams: Up to how many neighbouring words are a token of their own: 2 adds pairs.
       max_bytes: The longest text that a request may have; of longer ones in the data, what
         comes first is read.
-      encoder: What turns the tokens into numbers, inside the network.
+      encoder: What turns the tokens into numbers, inside the network. One of the kind `bert`
+        starts from the weights of another training, and has tokens of its own.
       pretrained: A folder with a BERT-like encoder: `config.json`, `vocab.txt` and
         `model.safetensors`. Its tokens, and the mean of their states, take the place of all keys
-        above but `length`, `markup` and `max_bytes`. It is frozen.
+        above but `length`, `markup` and `max_bytes`. It is frozen, and part of the transform.
       pretrained_layers: How many layers of that encoder are read, from the first. The states of a
         middle layer often say more of a text's tone than those of the last one, and cost less;
         None reads them all.
@@ -71,7 +71,7 @@ class TextSpec(FeatureKind):
     markup: Literal["remove", "keep"] = "remove"
     max_vocabulary: int = Field(50_000, ge=1, le=1_000_000)
     min_count: int = Field(2, ge=1)
-    length: int = Field(128, ge=1, le=4096)
+    length: int = Field(_LENGTH, ge=1, le=4096)
     ngrams: int = Field(1, ge=1, le=5)
     max_bytes: int = Field(1 << 18, ge=1)
     encoder: TextEncoder = AverageSpec()
@@ -88,14 +88,16 @@ class TextSpec(FeatureKind):
     @model_validator(mode="before")
     @classmethod
     def _pretrained_is_there(cls, value: Any) -> Any:
-        if not isinstance(value, Mapping) or not value.get("pretrained") or value.get("sha256"):
+        if not isinstance(value, Mapping):
             return value
-        layers = value.get("pretrained_layers")
-        encoder = PretrainedText(
-            Path(value["pretrained"]), layers if isinstance(layers, int) else None
-        )
-        encoder.check("pretrained")
-        return {**value, "sha256": encoder.sha256()}
+        length, encoder = value.get("length", _LENGTH), value.get("encoder")
+        if value.get("pretrained"):
+            keys = ("pretrained", "pretrained_layers")
+            return {**value, **_with_digest(value, keys, length, "")}
+        if isinstance(encoder, Mapping) and encoder.get("kind") == "bert":
+            keys = ("weights", "layers")
+            return {**value, "encoder": _with_digest(encoder, keys, length, "encoder.")}
+        return value
 
     @model_validator(mode="after")
     def _pretrained_decides(self) -> TextSpec:
@@ -103,10 +105,12 @@ class TextSpec(FeatureKind):
             raise ValueError(
                 "Invalid pretrained_layers. Expected: pretrained, the folder of an encoder, too"
             )
-        if self.pretrained is not None:
-            for key in _DECIDED:
-                if getattr(self, key) != type(self).model_fields[key].default:
-                    raise ValueError(f"pretrained decides {key}: remove the key")
+        if self.pretrained_text is None:
+            return self
+        by = "encoder.weights" if self.pretrained is None else "pretrained"
+        for key in (*_DECIDED, *(("encoder",) if self.pretrained is not None else ())):
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{by} decides {key}: remove the key")
         return self
 
     @model_validator(mode="after")
@@ -123,35 +127,39 @@ class TextSpec(FeatureKind):
             )
         return self
 
+    @property
+    def pretrained_text(self) -> PretrainedText | None:
+        """The pretrained encoder whose tokens are read, frozen or not."""
+        if self.pretrained is not None:
+            return PretrainedText(self.pretrained, self.pretrained_layers)
+        return self.encoder.folder if isinstance(self.encoder, BertSpec) else None
+
+    @property
+    def pretrained_sha256(self) -> str:
+        """The digest of its files."""
+        return self.encoder.sha256 if isinstance(self.encoder, BertSpec) else self.sha256
+
     def text_rules(self) -> TextRules:
         """How a text becomes words."""
         from contracts.preparations import characters
 
-        if self.pretrained is not None:
-            return self._pretrained_rules()
-        return TextRules(
-            characters=_CHARACTERS_A_TOKEN * self.length,
-            markup=MARKUP if self.markup == "remove" else None,
-            lowercase=self.lowercase,
-            strip_accents=self.strip_accents,
-            blanks=characters.blanks(),
-            invisible=characters.invisible(),
-            isolated=characters.isolated(),
-        )
-
-    def _pretrained_rules(self) -> TextRules:
-        from contracts.preparations import characters
-
-        assert self.pretrained is not None
-        lowercase = PretrainedText(self.pretrained).lowercase
+        pretrained = self.pretrained_text
+        if pretrained is not None:
+            lowercase = strip_accents = pretrained.lowercase
+            blanks, invisible = characters.bert_blanks(), characters.bert_invisible()
+            isolated = characters.bert_isolated()
+        else:
+            lowercase, strip_accents = self.lowercase, self.strip_accents
+            blanks, invisible = characters.blanks(), characters.invisible()
+            isolated = characters.isolated()
         return TextRules(
             characters=_CHARACTERS_A_TOKEN * self.length,
             markup=MARKUP if self.markup == "remove" else None,
             lowercase=lowercase,
-            strip_accents=lowercase,
-            blanks=characters.bert_blanks(),
-            invisible=characters.bert_invisible(),
-            isolated=characters.bert_isolated(),
+            strip_accents=strip_accents,
+            blanks=blanks,
+            invisible=invisible,
+            isolated=isolated,
         )
 
     @classmethod
@@ -172,12 +180,18 @@ class TextSpec(FeatureKind):
             (width,) = learned.shape(name)
             return InputSpec(name, "dense", width)
         size = len(learned.lines(vocabulary_file(name)))
-        own = Encoding("int64", partial(_encode, self), "bag")
+        own = Encoding(
+            "int64",
+            partial(_encode, self.encoder),
+            "bag",
+            pretrained=self.encoder.pretrained(name, self.length),
+            student=lambda share: partial(_encode, self.encoder.student(share)),
+        )
         return InputSpec(name, "text", size, shape=(self.ngrams * self.length,), own=own)
 
     @property
     def is_prepared(self) -> bool:
-        """A pretrained encoder runs in TensorFlow alone."""
+        """A frozen encoder is part of the transform, which runs in TensorFlow alone."""
         return self.pretrained is None
 
     @classmethod
@@ -191,19 +205,20 @@ class TextSpec(FeatureKind):
         """How a text is normalised, cut and looked up."""
         if self.pretrained is not None:
             return None
-        vocabulary = learned.lines(vocabulary_file(name))[FIRST:]
+        lines = learned.lines(vocabulary_file(name))
+        pretrained = self.pretrained_text
+        ids = _learned_ids() if pretrained is None else _pretrained_ids(pretrained)
+        is_wordpiece = pretrained is not None or self.tokenizer == "wordpiece"
         return {
             "kind": "text",
             "length": self.length,
             "max_bytes": self.max_bytes,
             "ngrams": self.ngrams,
             "words": self.text_rules(),
-            "tokenizer": self.tokenizer,
-            "word_characters": WORD_CHARACTERS if self.tokenizer == "wordpiece" else None,
-            "vocabulary": tuple(token.decode() for token in vocabulary),
-            "first_id": FIRST,
-            "padding": PADDING,
-            "unknown": UNKNOWN,
+            "tokenizer": "wordpiece" if is_wordpiece else self.tokenizer,
+            "word_characters": WORD_CHARACTERS if is_wordpiece else None,
+            "vocabulary": tuple(token.decode() for token in lines[ids["first_id"] :]),
+            **ids,
         }
 
     def learn(self, counts: Counter[bytes]) -> list[bytes]:
@@ -238,5 +253,34 @@ def vocabulary_file(name: str) -> str:
     return f"text_{serving_name(name)}"
 
 
-def _encode(spec: TextSpec, port: InputSpec, ids: Any, keras_module: Any) -> Any:
-    return spec.encoder.encode(port, ids, keras_module)
+def _with_digest(
+    value: Mapping[str, Any], keys: tuple[str, str], length: Any, where: str
+) -> Mapping[str, Any]:
+    """Adds the digest of a pretrained encoder's files, where it is not there.
+
+    Args:
+      value: The keys of a feature or of its encoder.
+      keys: Those that name the folder, and how many layers are read.
+      length: How many tokens are read.
+      where: Where these keys are, for the reader.
+    """
+    folder, layers = (value.get(key) for key in keys)
+    if value.get("sha256") or not isinstance(folder, (str, Path)):
+        return value
+    encoder = PretrainedText(Path(folder), layers if isinstance(layers, int) else None)
+    tokens = length if isinstance(length, int) else _LENGTH
+    encoder.check(where + keys[0], where + keys[1], tokens)
+    return {**value, "sha256": encoder.sha256()}
+
+
+def _learned_ids() -> dict[str, int]:
+    return {"first_id": FIRST, "padding": PADDING, "unknown": UNKNOWN}
+
+
+def _pretrained_ids(pretrained: PretrainedText) -> dict[str, int]:
+    """Its vocabulary has all marks, that of padding first."""
+    return {"first_id": PADDING, **pretrained.marks}
+
+
+def _encode(encoder: TextEncoderKind, port: InputSpec, ids: Any, keras_module: Any) -> Any:
+    return encoder.encode(port, ids, keras_module)

@@ -82,7 +82,7 @@ def test_a_block_of_a_config_loads(
     weights = tmp_path / "weights.h5"
     weights.touch()
     monkeypatch.setattr(backbone, "download_weights", lambda file, digest: str(weights))
-    monkeypatch.setattr(PretrainedText, "check", lambda self, key: None)
+    monkeypatch.setattr(PretrainedText, "check", lambda self, *keys: None)
     monkeypatch.setattr(PretrainedText, "sha256", lambda self: "0" * 64)
     path = tmp_path / "demo.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")

@@ -146,7 +146,7 @@ class BackboneEncoder(ImageEncoder):
             return super().start(path, prefix, network)
         backbone = BACKBONES[self.backbone]
         source = _load_published(backbone, path)
-        known = {_fixed_name(layer): layer for layer in source.layers}
+        known = {_fixed_name(layer): layer.get_weights() for layer in source.layers}
         return copy_weights(known, path, prefix, network)
 
     def student(self, scale: float) -> CnnEncoder:

@@ -1,4 +1,4 @@
-"""BERT-like encoders from a local folder, in layers of Keras."""
+"""BERT-like encoders in a local folder; models/encoders/texts/bert_layers.py has their layers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ _TOKENIZER_FILE = "tokenizer_config.json"
 _FILES = (CONFIG_FILE, VOCABULARY_FILE, WEIGHTS_FILE)
 # The encoder pads with 0: its vocabulary begins with that token.
 _MARKS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
-_ACTIVATIONS = {"gelu": "gelu", "relu": "relu"}
+_ACTIVATIONS = ("gelu", "relu")
 _PREFIX = "bert."
-_WORDS, _PLACES = "word_embeddings", "place_embeddings"
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,13 @@ class PretrainedText:
     folder: Path
     layers: int | None = None
 
-    def check(self, where: str) -> None:
-        """Checks that it is all there, and of a kind that is known.
+    def check(self, where: str, layers_key: str, length: int) -> None:
+        """Checks that it is all there, of a kind that is known, and takes texts of a length.
 
         Args:
           where: The key of the config that names it.
+          layers_key: The one that says how many layers are read.
+          length: How many tokens are read.
 
         Raises:
           DataError: it is not.
@@ -69,9 +70,16 @@ class PretrainedText:
         if self.layers is not None and self.layers > most:
             raise DataError(
                 "the pretrained encoder has fewer layers than are to be read",
-                where=f"{where}_layers",
+                where=layers_key,
                 expected=f"at most {most}",
                 received=str(self.layers),
+            )
+        if length > config["max_position_embeddings"]:
+            raise DataError(
+                "the pretrained encoder takes shorter texts than are to be read",
+                where="length",
+                expected=f"at most {config['max_position_embeddings']}",
+                received=str(length),
             )
         unknown = [mark for mark in _MARKS if mark not in self.tokens]
         if unknown or self.tokens[0] != _MARKS[0]:
@@ -144,79 +152,3 @@ class PretrainedText:
 
         tensors: dict[str, Array] = load_file(self.folder / WEIGHTS_FILE)
         return {name.removeprefix(_PREFIX): value for name, value in tensors.items()}
-
-
-def build_bert(pretrained: PretrainedText, keras_module: Any) -> Any:
-    """Builds the encoder with its weights.
-
-    Args:
-      pretrained: The folder.
-      keras_module: `keras` or `tf_keras`.
-
-    Returns:
-      A model from ids, places (both int `[batch, tokens]`) and what may be attended to (bool
-      `[batch, 1, tokens]`) to the tokens' states `[batch, tokens, width]`.
-    """
-    config, layers = pretrained.config, keras_module.layers
-    width = config["hidden_size"]
-    ids = keras_module.Input([None], dtype="int32", name="ids")
-    places = keras_module.Input([None], dtype="int32", name="places")
-    there = keras_module.Input([1, None], dtype="bool", name="there")
-    words = layers.Embedding(config["vocab_size"], width, name=_WORDS)(ids)
-    positions = layers.Embedding(config["max_position_embeddings"], width, name=_PLACES)(places)
-    states = _norm(config, "embeddings_norm", keras_module)(layers.Add()([words, positions]))
-    for index in range(pretrained.depth):
-        states = _block(states, there, config, f"block_{index}", keras_module)
-    model = keras_module.Model([ids, places, there], states, name="bert")
-    _assign(model, pretrained)
-    return model
-
-
-def _block(states: Any, there: Any, config: dict[str, Any], name: str, keras_module: Any) -> Any:
-    """Attention and a hidden layer, each added to what came in and normalised after."""
-    layers = keras_module.layers
-    heads, width = config["num_attention_heads"], config["hidden_size"]
-    attention = layers.MultiHeadAttention(heads, width // heads, name=f"{name}_attention")
-    attended = attention(states, states, attention_mask=there)
-    states = _norm(config, f"{name}_attention_norm", keras_module)(layers.Add()([states, attended]))
-    hidden = layers.Dense(config["intermediate_size"], name=f"{name}_hidden")(states)
-    hidden = layers.Activation(_ACTIVATIONS[config["hidden_act"]])(hidden)
-    hidden = layers.Dense(width, name=f"{name}_out")(hidden)
-    return _norm(config, f"{name}_norm", keras_module)(layers.Add()([states, hidden]))
-
-
-def _norm(config: dict[str, Any], name: str, keras_module: Any) -> Any:
-    return keras_module.layers.LayerNormalization(epsilon=config["layer_norm_eps"], name=name)
-
-
-def _assign(model: Any, pretrained: PretrainedText) -> None:
-    """Gives the layers their weights; those of dense layers are stored the other way round."""
-    weights, config = pretrained.weights(), pretrained.config
-    heads = config["num_attention_heads"]
-
-    def norm(layer: str, name: str) -> None:
-        pair = [weights[f"{name}.LayerNorm.weight"], weights[f"{name}.LayerNorm.bias"]]
-        model.get_layer(layer).set_weights(pair)
-
-    def dense(name: str) -> list[Array]:
-        return [weights[f"{name}.weight"].T, weights[f"{name}.bias"]]
-
-    # All tokens are of the first of the two kinds: its embedding joins that of the place.
-    places = weights["embeddings.position_embeddings.weight"]
-    kind = weights["embeddings.token_type_embeddings.weight"][0]
-    model.get_layer(_WORDS).set_weights([weights["embeddings.word_embeddings.weight"]])
-    model.get_layer(_PLACES).set_weights([places + kind])
-    norm("embeddings_norm", "embeddings")
-    for index in range(pretrained.depth):
-        source, block = f"encoder.layer.{index}", f"block_{index}"
-        attention: list[Array] = []
-        for part in ("query", "key", "value"):
-            kernel, bias = dense(f"{source}.attention.self.{part}")
-            attention += [kernel.reshape(len(kernel), heads, -1), bias.reshape(heads, -1)]
-        kernel, bias = dense(f"{source}.attention.output.dense")
-        attention += [kernel.reshape(heads, -1, kernel.shape[-1]), bias]
-        model.get_layer(f"{block}_attention").set_weights(attention)
-        norm(f"{block}_attention_norm", f"{source}.attention.output")
-        model.get_layer(f"{block}_hidden").set_weights(dense(f"{source}.intermediate.dense"))
-        model.get_layer(f"{block}_out").set_weights(dense(f"{source}.output.dense"))
-        norm(f"{block}_norm", f"{source}.output")

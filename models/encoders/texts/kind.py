@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from contracts.spec import Spec
+from models.encoders.pretrained import Pretrained
 from models.features.ports import InputSpec
 
 PADDING = 0
@@ -35,6 +36,21 @@ class TextEncoderKind(Spec, ABC):
           `[batch, width]`.
         """
 
+    def pretrained(self, name: str, length: int) -> Pretrained | None:
+        """The weights that the layers start from; None where they start at random.
+
+        Args:
+          name: The feature.
+          length: How many tokens a text has.
+        """
+        del name, length
+        return None
+
+    def student(self, share: float) -> TextEncoderKind:
+        """An encoder to be taught by this one, of which `share` of the width is left."""
+        del share
+        return self
+
 
 def embedded(ids: Any, size: int, width: int, token_dropout: float, keras_module: Any) -> Any:
     """Embeds ids `[batch, length]`; in training whole tokens are left out."""
@@ -45,7 +61,7 @@ def embedded(ids: Any, size: int, width: int, token_dropout: float, keras_module
     return tokens
 
 
-def masked_layer(name: str, keras_module: Any, **keywords: Any) -> Any:
+def masked_layer(name: str, keras_module: Any, /, **keywords: Any) -> Any:
     """A layer of models/encoders/texts/layers.py."""
     from models.features.layers import layer_classes
 

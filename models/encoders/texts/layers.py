@@ -51,18 +51,35 @@ class _TokenMean:
 
 
 class _TokenPlaces:
-    """Adds to each token an embedding of its place."""
+    """Adds to each token an embedding of its place.
+
+    Args:
+      places: How many places have one; None is the length of the texts.
+    """
+
+    def __init__(self, places: int | None = None, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.place_count = places
 
     def build(self, input_shape: Any) -> None:
         """Makes the embeddings."""
+        _, length, width = input_shape
         self.places = self.add_weight(  # type: ignore[attr-defined]
-            name="places", shape=tuple(input_shape[1:]), initializer="random_uniform"
+            name="places", shape=(self.place_count or length, width), initializer="random_uniform"
         )
         super().build(input_shape)  # type: ignore[misc]
 
     def call(self, inputs: Any) -> Any:
         """Turns `[batch, length, width]` into the same shape."""
-        return inputs + tf.cast(self.places, inputs.dtype)
+        places = tf.cast(self.places, inputs.dtype)
+        if inputs.shape[1] != places.shape[0]:
+            places = places[: tf.shape(inputs)[1]]
+        return inputs + places
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, for saving."""
+        config: dict[str, Any] = super().get_config()  # type: ignore[misc]
+        return {**config, "places": self.place_count}
 
 
 class _TokenAttention:
@@ -87,6 +104,8 @@ class _TokenAttention:
         """
         queries, keys, ids = inputs
         width = int(queries.shape[-1]) // self.heads
+        # Scores of padding are then 0 before they get theirs off, however large others are.
+        keys = keys * tf.cast(ids > 0, keys.dtype)[:, :, None]
         queries, keys = (_by_head(value, self.heads) for value in (queries, keys))
         scores = tf.matmul(queries * width**-0.5, keys, transpose_b=True)
         absent = tf.cast(ids <= 0, scores.dtype)[:, None, None, :]
@@ -105,14 +124,20 @@ class _TokenMix:
         """Turns shares `[batch, heads, length, length]` and `[batch, length, width]` into such."""
         shares, tokens = inputs
         mixed = tf.matmul(shares, _by_head(tokens, int(shares.shape[1])))
-        return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, *tokens.shape[1:]])
+        shape = [-1, _length(tokens), tokens.shape[2]]
+        return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), shape)
 
 
 def _by_head(tokens: Any, heads: int) -> Any:
     """Turns `[batch, length, width]` into `[batch, heads, length, width / heads]`."""
-    length, width = tokens.shape[1:]
-    parts = tf.reshape(tokens, [-1, length, heads, width // heads])
+    parts = tf.reshape(tokens, [-1, _length(tokens), heads, tokens.shape[2] // heads])
     return tf.transpose(parts, [0, 2, 1, 3])
+
+
+def _length(tokens: Any) -> Any:
+    """How many tokens a text has: a constant where it is known, as converters like it."""
+    known = tokens.shape[1]
+    return tf.shape(tokens)[1] if known is None else known
 
 
 TEXT_LAYERS = {

@@ -11,9 +11,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from models.encoders.texts.bert import PretrainedText, build_bert
+from models.encoders.pretrained import copy_weights
+from models.encoders.texts.bert import WEIGHTS_FILE, PretrainedText
+from models.encoders.texts.bert_layers import bert_states, bert_weights
 
 _ROWS_AT_ONCE = 32
+_PREFIX = "bert"
 
 
 def encode_frozen(ids: tf.Tensor, pretrained: PretrainedText) -> tf.Tensor:
@@ -27,7 +30,7 @@ def encode_frozen(ids: tf.Tensor, pretrained: PretrainedText) -> tf.Tensor:
       pretrained: The encoder.
     """
     length, width = int(ids.shape[1]), int(pretrained.config["hidden_size"])
-    graph = _frozen_graph(pretrained)
+    graph = _frozen_graph(pretrained, length)
     rows = tf.shape(ids)[0]
     parts = -(-rows // _ROWS_AT_ONCE)
     order = tf.argsort(tf.reduce_sum(tf.cast(ids > 0, tf.int32), axis=1), stable=True)
@@ -50,42 +53,37 @@ def encode_frozen(ids: tf.Tensor, pretrained: PretrainedText) -> tf.Tensor:
 
 def _mean_state(ids: tf.Tensor, graph: Any) -> tf.Tensor:
     """The mean of the states of the tokens; 0 where there are none."""
-    there = ids > 0
-    places = tf.broadcast_to(tf.range(tf.shape(ids)[1])[None, :], tf.shape(ids))
     (states,) = tf.graph_util.import_graph_def(
-        graph,
-        input_map={"ids": ids, "places": places, "there": there[:, None, :]},
-        return_elements=["states:0"],
-        name="bert",
+        graph, input_map={"ids": ids}, return_elements=["states:0"], name=_PREFIX
     )
-    counted = tf.cast(there, tf.float32)
+    counted = tf.cast(ids > 0, tf.float32)
     total = tf.reduce_sum(states * counted[:, :, None], axis=1)
     return total / tf.maximum(1.0, tf.reduce_sum(counted, axis=1, keepdims=True))
 
 
-def _frozen_graph(pretrained: PretrainedText) -> Any:
+def _frozen_graph(pretrained: PretrainedText, length: int) -> Any:
     """The encoder's graph with its weights as constants: transforms know no variables."""
     # A thread of its own is outside of the graph that is being traced, where Keras may not
     # make variables.
     with ThreadPoolExecutor(1) as outside:
-        return outside.submit(_freeze, pretrained).result()
+        return outside.submit(_freeze, pretrained, length).result()
 
 
-def _freeze(pretrained: PretrainedText) -> Any:
+def _freeze(pretrained: PretrainedText, length: int) -> Any:
     import keras
     from tensorflow.python.framework.convert_to_constants import (
         convert_variables_to_constants_v2,
     )
 
-    model = build_bert(pretrained, keras)
-    specs = [
-        tf.TensorSpec([None, None], tf.int32, name="ids"),
-        tf.TensorSpec([None, None], tf.int32, name="places"),
-        tf.TensorSpec([None, 1, None], tf.bool, name="there"),
-    ]
+    entry = keras.Input([None], dtype="int32")
+    model = keras.Model(entry, bert_states(pretrained, length, entry, _PREFIX, keras))
+    path = str(pretrained.folder / WEIGHTS_FILE)
+    copy_weights(bert_weights(pretrained, length), path, _PREFIX, model)
 
-    @tf.function(input_signature=specs, autograph=False)
-    def states(ids: tf.Tensor, places: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
-        return tf.identity(model([ids, places, there], training=False), name="states")
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None], tf.int32, name="ids")], autograph=False
+    )
+    def states(ids: tf.Tensor) -> tf.Tensor:
+        return tf.identity(model(ids, training=False), name="states")
 
     return convert_variables_to_constants_v2(states.get_concrete_function()).graph.as_graph_def()

@@ -18,7 +18,7 @@ from models.features.texts.vocabulary import learn_vocabulary
 
 
 def text_ids(name: str, spec: text.TextSpec, column: tf.Tensor) -> tf.Tensor:
-    """Learns a vocabulary and looks tokens up.
+    """Learns a vocabulary, or takes that of a pretrained encoder, and looks tokens up.
 
     Args:
       name: The feature.
@@ -29,13 +29,20 @@ def text_ids(name: str, spec: text.TextSpec, column: tf.Tensor) -> tf.Tensor:
       int64 `[batch, length]`.
     """
     words = words_of(tf.squeeze(column, axis=1), spec.text_rules())
-    grams = tf.concat([each.flat_values for each in ngrams_of(spec, words)], axis=0)
-    file = learn_vocabulary(grams, spec.learn, text.vocabulary_file(name), text.HEAD)
-    return padded_ids(spec, words, LineTable(file))
+    pretrained = spec.pretrained_text
+    if pretrained is None:
+        grams = tf.concat([each.flat_values for each in ngrams_of(spec, words)], axis=0)
+        file = learn_vocabulary(grams, spec.learn, text.vocabulary_file(name), text.HEAD)
+        return padded_ids(spec, words, LineTable(file))
+    pretrained.check_digest(spec.pretrained_sha256)
+    tokens = [token.encode() for token in pretrained.tokens]
+    given = partial(_known_tokens, tokens[1:])
+    file = learn_vocabulary(words.flat_values, given, text.vocabulary_file(name), tokens[:1])
+    return pretrained_ids(spec.length, pretrained, words, LineTable(file))
 
 
 def text_vectors(name: str, spec: text.TextSpec, column: tf.Tensor) -> tf.Tensor:
-    """Encodes texts by the pretrained encoder of the feature.
+    """Encodes texts by the frozen encoder of the feature.
 
     Args:
       name: The feature.
@@ -45,16 +52,9 @@ def text_vectors(name: str, spec: text.TextSpec, column: tf.Tensor) -> tf.Tensor
     Returns:
       float32 `[batch, width]`; 0 where the text is missing.
     """
-    assert spec.pretrained is not None
-    pretrained = PretrainedText(spec.pretrained, spec.pretrained_layers)
-    pretrained.check_digest(spec.sha256)
-    words = words_of(tf.squeeze(column, axis=1), spec.text_rules())
-    tokens = [token.encode() for token in pretrained.tokens]
-    given = partial(_known_tokens, tokens[1:])
-    file = learn_vocabulary(words.flat_values, given, text.vocabulary_file(name), tokens[:1])
-    return encode_frozen(
-        pretrained_ids(spec.length, pretrained, words, LineTable(file)), pretrained
-    )
+    pretrained = spec.pretrained_text
+    assert pretrained is not None
+    return encode_frozen(text_ids(name, spec, column), pretrained)
 
 
 def _known_tokens(tokens: list[bytes], counts: Counter[bytes]) -> list[bytes]:
@@ -88,7 +88,8 @@ def pretrained_ids(
         for mark in ("start", "end")
     )
     marked = tf.concat([start, ids, end], axis=1)
-    return marked.to_tensor(marks["padding"], shape=[None, length])
+    padded = marked.to_tensor(marks["padding"], shape=[None, length])
+    return tf.ensure_shape(padded, [None, length])
 
 
 def padded_ids(spec: text.TextSpec, words: tf.RaggedTensor, vocabulary: LineTable) -> tf.Tensor:
