@@ -90,9 +90,7 @@ def bert_weights(pretrained: PretrainedText, length: int) -> dict[str, list[Arra
     return weights
 
 
-def _block_weights(
-    tensors: _Tensors, source: str, block: str
-) -> Iterator[tuple[str, list[Array]]]:
+def _block_weights(tensors: _Tensors, source: str, block: str) -> Iterator[tuple[str, list[Array]]]:
     for part in ("query", "key", "value"):
         yield f"{block}_{part}", tensors.dense(f"{source}.attention.self.{part}")
     yield f"{block}_mixed", tensors.dense(f"{source}.attention.output.dense")

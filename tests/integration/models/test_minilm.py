@@ -9,12 +9,14 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from models.encoders.texts.bert import PretrainedText
 from models.features.line_table import LineTable
+from models.features.ports import InputSpec
 from models.features.text import TextSpec
 from models.features.texts.graph import words_of
 from models.features.texts.pretrained import encode_frozen
@@ -69,3 +71,14 @@ def test_golden_sentences_have_the_tokens_and_the_vectors_of_the_reference(minil
     wanted = [vector for _, vector in GOLDEN.values()]
     np.testing.assert_allclose(vectors[:-1, :4], wanted, atol=2e-6)
     assert not vectors[-1].any()
+
+    # As part of the network, the layers give the same before they are tuned.
+    tuned = TextSpec.model_validate(
+        {"length": LENGTH, "encoder": {"kind": "bert", "weights": str(minilm.folder)}}
+    )
+    entry = keras.Input([LENGTH], dtype="int64")
+    encoder = tuned.encoder
+    encoded = encoder.encode(InputSpec("review", "text", 1), entry, keras)
+    network = keras.Model(entry, encoded)
+    encoder.pretrained("review", LENGTH).start(network)
+    np.testing.assert_allclose(network(ids), vectors, atol=2e-6)

@@ -49,6 +49,10 @@ def test_the_artifact_describes_how_texts_become_ids(converted):
     features = {one.column: one for one in read_artifact(folder).preparation.features}
     assert features["title"].ngrams == 2
     assert "délicieux" in features["title"].vocabulary
+    remark = features["remark"]
+    assert (remark.first_id, remark.start, remark.end, remark.unknown) == (0, 2, 3, 1)
+    assert remark.vocabulary[4:7] == ("good", "bad", "gr")
+    assert remark.words.strip_accents
     empty = {name: np.array([b""], object) for name in features if name != "number"}
     tensors = ArtifactModel(folder).tensors({**empty, "number": np.zeros(1, np.float32)})
     assert [value.shape for value in tensors.values()][:2] == [(1, 24), (1, 12)]

@@ -20,7 +20,8 @@ from models.features.registry import KINDS
 from models.features.text import FIRST, HEAD, UNKNOWN, TextSpec
 from models.features.texts.graph import words_of
 from models.features.texts.pieces import learn_pieces
-from models.features.texts.transform import ngrams_of, padded_ids
+from models.features.texts.transform import ngrams_of, padded_ids, pretrained_ids
+from tests.fixtures.tiny_bert import TOKENS, write_bert
 
 LENGTH = 12
 READ = [
@@ -38,6 +39,8 @@ SPECS = {
         length=LENGTH, min_count=1, tokenizer="wordpiece", max_vocabulary=60, strip_accents=True
     ),
 }
+PRETRAINED = "pretrained"
+PIECES = (*TOKENS, "a", "##a", "b", "##b", "e", "##e", "cafe", "##cl", "日", "\u03c3", "##\u03c2")
 GOLDEN = [
     b"",
     b" ",
@@ -57,27 +60,47 @@ class _Vocabulary:
     """A text's vocabulary as the graph would have learned it from `READ`."""
 
     def __init__(self, spec, folder):
+        if spec.pretrained_text is not None:
+            self._keep(folder, tuple(token.encode() for token in spec.pretrained_text.tokens))
+            return
         words = words_of(tf.constant([text.encode() for text in READ]), spec.text_rules())
         tokens = [token for each in ngrams_of(spec, words) for token in each.flat_values.numpy()]
         self.tokens = spec.learn(Counter(tokens))
+        self._keep(folder, (*HEAD, *self.tokens))
+
+    def _keep(self, folder, lines):
         path = folder / "vocabulary"
-        lines = (*HEAD, *self.tokens)
         path.write_bytes(b"".join(line + b"\n" for line in lines))
         self.ids = LineTable(str(path))
         self.learned = SimpleNamespace(lines=lambda asset: lines)
 
 
-@pytest.fixture(scope="module", params=SPECS)
+def _spec(name, folder):
+    if name != PRETRAINED:
+        return SPECS[name]
+    encoder = {"kind": "bert", "weights": str(write_bert(folder / "bert", PIECES))}
+    return TextSpec.model_validate({"length": LENGTH, "encoder": encoder})
+
+
+def _ids(spec, texts, vocabulary):
+    words = words_of(texts, spec.text_rules())
+    if spec.pretrained_text is not None:
+        return pretrained_ids(spec.length, spec.pretrained_text, words, vocabulary.ids)
+    return padded_ids(spec, words, vocabulary.ids)
+
+
+@pytest.fixture(scope="module", params=[*SPECS, PRETRAINED])
 def prepared(request, tmp_path_factory):
     """By both, texts to ids."""
-    spec = SPECS[request.param]
-    vocabulary = _Vocabulary(spec, tmp_path_factory.mktemp("text"))
+    folder = tmp_path_factory.mktemp("text")
+    spec = _spec(request.param, folder)
+    vocabulary = _Vocabulary(spec, folder)
     constants = spec.preparation("review", vocabulary.learned)
     feature = raw_feature(column="review", raw="string", **constants)
     again = Preparation.model_validate_json(Preparation(features=(feature,)).model_dump_json())
     in_numpy = RowPreparation(again)
     in_graph = tf.function(
-        lambda texts: padded_ids(spec, words_of(texts, spec.text_rules()), vocabulary.ids),
+        lambda texts: _ids(spec, texts, vocabulary),
         input_signature=[tf.TensorSpec([None], tf.string)],
         autograph=False,
     )
@@ -116,6 +139,20 @@ def test_golden_texts_are_cut_and_looked_up_alike(prepared):
 def test_any_text_is_cut_and_looked_up_alike(prepared, texts):
     in_numpy, in_graph = prepared
     np.testing.assert_array_equal(in_numpy(texts), in_graph(texts))
+
+
+def test_the_tokens_of_a_pretrained_encoder_stand_between_its_marks(tmp_path):
+    spec = _spec(PRETRAINED, tmp_path)
+    lines = [token.encode() for token in PIECES]
+    constants = spec.preparation("review", SimpleNamespace(lines=lambda asset: lines))
+    feature = raw_feature(column="review", raw="string", **constants)
+    texts = np.array(["GOOD Café! aab".encode(), b"b " * 20, b"\t", b""], object)
+    ids = RowPreparation(Preparation(features=(feature,)))({"review": texts})["review"]
+    known = [[PIECES[place] for place in row] for row in ids[:2]]
+    unknown = ["[UNK]", "a", "##a", "##b"]
+    assert known[0] == ["[CLS]", "good", "cafe", *unknown, "[SEP]", *["[PAD]"] * 4]
+    assert known[1] == ["[CLS]", *["b"] * 10, "[SEP]"]
+    assert not ids[2:].any()
 
 
 def test_words_are_lower_case_and_punctuation_stands_alone():
