@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from models.compression.formats.numeric import OUTPUT, plain_network, ports, to_features
@@ -31,7 +32,12 @@ def write_onnx(precision: str, opened: Opened, folder: Path) -> FileSignature:
         named = {entry.tensor: tensor for entry, tensor in zip(entries, tensors, strict=True)}
         return tf.identity(network(to_features(entries, named)), name=OUTPUT)
 
-    model, _ = tf2onnx.convert.from_function(predict, input_signature=specs, opset=_OPSET)
+    model, _ = tf2onnx.convert.from_function(
+        predict,
+        input_signature=specs,
+        opset=_OPSET,
+        custom_op_handlers={"Erfc": (_write_erfc, [])},
+    )
     name_constants(model.graph)
     (folder / MODEL_FILE).write_bytes(model.SerializeToString(deterministic=True))
     # The order of the inputs is kept; their names get an ending.
@@ -40,6 +46,15 @@ def write_onnx(precision: str, opened: Opened, folder: Path) -> FileSignature:
         for entry, port in zip(entries, model.graph.input, strict=True)
     ]
     return FileSignature(named, model.graph.output[0].name)
+
+
+def _write_erfc(graph: Any, node: Any, name: str, arguments: Any) -> None:
+    """Writes 1 - erf(x): tf2onnx knows no erfc, which is TensorFlow's part of GELU."""
+    del arguments
+    error = graph.make_node("Erf", [node.input[0]])
+    one = graph.make_const(f"{name}__one", np.array(1, np.float32))
+    node.type = "Sub"
+    graph.replace_inputs(node, [one.output[0], error.output[0]])
 
 
 def name_constants(graph: Any) -> None:
