@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def open_bench(opened: Opened, network: Any) -> Bench:
     train, val = opened.split("train"), opened.split("val")
     output = output_spec(trainer.problem, train.labels)
     model = build_network(trainer.network, opened.inputs, output, tf_keras)
-    model.set_weights(network.get_weights())
+    copy_weights(network, model)
     check_equal(network, model, val)
     teacher = trainer.training.teacher
     if teacher is not None:
@@ -82,6 +83,28 @@ def open_bench(opened: Opened, network: Any) -> Bench:
         train = _with_answers(train, network, output, teacher.weight)
         val = _with_answers(val, network, output, 0.0)
     return Bench(opened, model, train, val, output)
+
+
+def copy_weights(network: Any, model: Any) -> None:
+    """Gives a rebuilt model the weights of the network, by their order.
+
+    Raises:
+      ModelError: one has other weights than the other.
+    """
+    weights = network.get_weights()
+    wanted = [tuple(weight.shape) for weight in weights]
+    received = [tuple(weight.shape) for weight in model.get_weights()]
+    if wanted == received:
+        model.set_weights(weights)
+        return
+    pairs = enumerate(zip_longest(wanted, received), 1)
+    place, (own, other) = next((at, pair) for at, pair in pairs if pair[0] != pair[1])
+    raise ModelError(
+        "the network has other weights under tf_keras than in Keras 3",
+        expected=f"weight {place} of shape {own}",
+        received=f"shape {other} as weight {place}",
+        fix="use techniques and formats that need no tf_keras: none, distilled",
+    )
 
 
 def _with_answers(split: Split, network: Any, output: OutputSpec, weight: float) -> Split:
