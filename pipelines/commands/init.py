@@ -228,7 +228,7 @@ def _free_image_name(label: str) -> str:
 
 def _roles(sample: Sample, label: Column, plan: LabelPlan, selection: Selection) -> list[Role]:
     names = [column.name for column in sample.columns]
-    place = selection.sources[0].path
+    places = [source.path for source in selection.sources]
     roles = []
     for column in sample.columns:
         if column.name == label.name:
@@ -236,7 +236,7 @@ def _roles(sample: Sample, label: Column, plan: LabelPlan, selection: Selection)
         if selection.format == "images" and column.name == PATH_COLUMN:
             roles.append(Role(column.name, {}, "where the image is"))
         elif column.kind == kinds.TEXT and holds_images(column.values):
-            roles.append(image_role(column.name, _as_read(column, selection), place))
+            roles.append(image_role(column.name, _as_read(column, selection), places))
         elif plan.task != "regression" and tells_label(column, label, sample.rows):
             roles.append(Role(column.name, {}, "tells the label, value by value"))
         else:

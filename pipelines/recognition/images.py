@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from pathlib import PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.example_gen.image_files import file_contents, holds_paths
+from components.example_gen.image_files import file_contents, holds_paths, place_of
 from contracts.images import image_size, is_image_name
 from pipelines.recognition.roles import Role
 
@@ -27,13 +28,13 @@ def holds_images(values: pa.Array) -> bool:
     return bool(known) and float(np.mean(list(map(_is_image, known)))) >= _NEARLY_ALL
 
 
-def image_role(name: str, values: pa.Array, table: str) -> Role:
+def image_role(name: str, values: pa.Array, tables: Sequence[str]) -> Role:
     """Gives the role of a column of images, by a look at some of them.
 
     Args:
       name: The column.
       values: Paths or bytes, as the table has them.
-      table: The file that they come from, or the folder of class folders.
+      tables: The files that they come from, or the folder of class folders.
 
     Raises:
       DataError: A file cannot be read.
@@ -41,8 +42,9 @@ def image_role(name: str, values: pa.Array, table: str) -> Role:
     known = np.flatnonzero(pc.fill_null(pc.greater(pc.binary_length(values), 0), False))
     places = np.unique(np.linspace(0, len(known) - 1, min(_LOOKED_AT, len(known))).astype(int))
     contents = [
-        file_contents(values.slice(row, 1), table, row, name)[0].as_py()
+        file_contents(part, _table_of(part, tables), row, name)[0].as_py()
         for row in known[places].tolist()
+        for part in [values.slice(row, 1)]
     ]
     sizes = [size for size in map(image_size, contents) if size is not None]
     width, height = np.median(sizes or [(64, 64)], axis=0).astype(int).tolist()
@@ -52,6 +54,14 @@ def image_role(name: str, values: pa.Array, table: str) -> Role:
     alike = "all" if len(set(sizes)) == 1 else "about"
     note = f"images, {alike} {width} x {height} pixels, {'gray' if channels == 1 else 'in colour'}"
     return Role(name, {"type": "image", **form, "channels": channels}, note)
+
+
+def _table_of(path: pa.Array, tables: Sequence[str]) -> str:
+    """The first table beside which the file lies that a row names; the first of all otherwise."""
+    if len(tables) == 1 or not holds_paths(path.type):
+        return tables[0]
+    value = path[0].as_py()
+    return next((name for name in tables if Path(place_of(value, name)).is_file()), tables[0])
 
 
 def holds_files(values: pa.Array) -> bool:

@@ -53,6 +53,21 @@ def test_a_column_of_paths_or_of_bytes_is_an_image(folder: Path) -> None:
         assert config.features["photo"].channels == 3
 
 
+def test_each_of_several_tables_names_images_beside_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(60):
+        path = tmp_path / f"shop{number % 3}/{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(encoded(GENERATOR.integers(0, 256, [9, 7], np.uint8), "PNG"))
+    for shop in range(3):
+        numbers = range(shop, 60, 3)
+        rows = {"photo": [f"{number}.png" for number in numbers]}
+        rows["mark"] = [number % 2 for number in numbers]
+        pq.write_table(pa.table(rows), tmp_path / f"shop{shop}/rows.parquet")
+    config = load_config(write_config("shops", "shop*/rows.parquet", "mark")).config
+    assert config.features["photo"].shape == (9, 7, 1)
+
+
 def test_small_gray_images_keep_their_size(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     for number in range(40):
@@ -84,6 +99,6 @@ def test_an_image_that_is_not_there_is_named_by_its_row(tmp_path: Path) -> None:
     (tmp_path / "299.png").unlink()
     paths = pa.array([None, *(f"{number}.png" for number in range(1, 300))])
     with pytest.raises(DataError) as caught:
-        image_role("photo", paths, str(tmp_path / "table.csv"))
+        image_role("photo", paths, [str(tmp_path / "table.csv")])
     assert "299.png" in caught.value.what
     assert "row 300," in caught.value.where
