@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/flights.yaml
 # The data that `kelp data` can write, and that of CONFIG.
-EXAMPLES := flights digits reviews electricity
+EXAMPLES := flights digits reviews electricity mixed
 EXAMPLE := $(basename $(notdir $(CONFIG)))
 # Test workers: a file of tests stays on one, and the longest files begin. One more than there
 # are cores, since tests wait for servers and for processes that they have ended.

@@ -76,5 +76,16 @@ def reviews(out: Path, force: bool) -> int:
     return 0
 
 
+@data.command()
+@_output("data/mixed")
+def mixed(out: Path, force: bool) -> int:
+    """Write 50,000 flights, each with its weather of a day and the name of its airline."""
+    from examples.mixed.download import write_mixed
+
+    report = write_mixed(out, force)
+    click.echo(f"{_verb(report.written)} {report.rows:,} flights in {report.out}")
+    return 0
+
+
 def _verb(written: bool) -> str:
     return "wrote" if written else "already there:"
