@@ -1,5 +1,9 @@
-"""One object store for all tests of a process, and one fork server."""
+"""One object store for all tests of a process, one fork server, and one folder of all tests."""
 
+import os
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 from contracts.spared_imports import spare_imports
@@ -21,4 +25,11 @@ def pytest_configure() -> None:
     settings.register_profile("kelp", deadline=None)
     settings.load_profile("kelp")
     spare_imports()
-    isolated._IMPORTED = worker._PRELOADED = (*worker._PRELOADED, *isolated._IMPORTED)
+    isolated.IMPORTED = worker._PRELOADED = (*worker._PRELOADED, *isolated.IMPORTED)
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all test processes of this session."""
+    folder = tmp_path_factory.getbasetemp()
+    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "shared"

@@ -28,8 +28,9 @@ class BenchmarkTask:
       rows: A Parquet file with raw rows.
       answers: Where the scores of `rows` are written, as `.npy`.
       tolerance: How far the golden answers may be apart.
-      repeats: How many single rows, and how many batches, are timed.
-      reference: A SavedModel that is timed after it, in the same minute.
+      repeats: How many single rows, and how many batches, are timed at most.
+      reference: A SavedModel that is timed after it, in the same minute; not where it is
+        the artifact itself.
     """
 
     name: str
@@ -86,7 +87,9 @@ def run(request: Mapping[str, Any]) -> dict[str, Any]:
     """Does it in this process; see `run_benchmark`."""
     timing = runtimes.run_measure(request)
     reference = None
-    if not runtimes.has_model_file(Path(request["folder"])):
+    if request["folder"] == request["reference"]:
+        reference = timing
+    elif not runtimes.has_model_file(Path(request["folder"])):
         reference = runtimes.run_measure({**request, "folder": request["reference"]})
     runtimes.run_predict(request)
     return {"timing": timing, "reference": reference, "parity": parity.run(request)}

@@ -2,7 +2,7 @@
 
 The process is forked from one that has imported TensorFlow and done nothing with it: an
 import costs more than most of what is done here. That is this process itself where it has
-not started TensorFlow yet, as in the nodes of a run, and a fork server otherwise. A function
+not started TensorFlow yet, as in most nodes of a run, and a fork server otherwise. A function
 that must do without TensorFlow gets a process that is started anew, on this module, with the
 arguments MODULE:FUNCTION REQUEST REPLY. All take a request, a JSON object, from a file, and
 write the object that the function returns; arrays travel as files whose paths stand in the
@@ -30,7 +30,13 @@ from typing import Any
 from contracts.errors import KelpError, ModelError, error_from_json
 from contracts.spared_imports import spare_imports
 from models.processes.child_process import module_command, safe_path
-from models.processes.lifetime import PARENT_VARIABLE, end_with_parent, end_with_starter
+from models.processes.lifetime import (
+    PARENT_VARIABLE,
+    end_with_parent,
+    end_with_process,
+    end_with_starter,
+)
+from models.processes.shared_server import has_inherited_server
 from models.user_code import explain_user_error
 
 _FAILED = 3
@@ -38,7 +44,7 @@ _TAIL_LINES = 3
 # What TensorFlow's libraries print as they start: it hides what a process died of.
 _GREETING = re.compile(r"[EIW]0000 00:00:|WARNING: All log messages before absl")
 # What a job imports first; none of it starts a thread of TensorFlow's, or a fork would hang.
-_IMPORTED = (
+IMPORTED = (
     "models.processes.fork_server",
     "tensorflow",
     "keras",
@@ -122,10 +128,11 @@ def _fork(
 def _process(arguments: list[str], log: str, environment: dict[str, str]) -> BaseProcess:
     given = (arguments, log, environment)
     if "tensorflow" in sys.modules and may_fork():
-        return get_context("fork").Process(target=_forked, args=(*given, os.getpid()))
+        return get_context("fork").Process(target=_forked, args=(*given, os.getpid(), None))
     context = get_context("forkserver")
-    context.set_forkserver_preload(list(_IMPORTED))
-    return context.Process(target=_forked, args=(*given, None))
+    context.set_forkserver_preload(list(IMPORTED))
+    asker = os.getpid() if has_inherited_server() else None
+    return context.Process(target=_forked, args=(*given, None, asker))
 
 
 def may_fork() -> bool:
@@ -150,14 +157,27 @@ def _kill(pid: int | None) -> None:
 
 
 def _forked(
-    arguments: Sequence[str], log: str, environment: Mapping[str, str], asker: int | None
+    arguments: Sequence[str],
+    log: str,
+    environment: Mapping[str, str],
+    parent: int | None,
+    asker: int | None,
 ) -> None:
     """What the forked process does: its output goes to the log.
 
-    A fork server ends with the process that it serves, and what it forked ends with it.
+    A fork server ends with the process that started it, and what it forked ends with it.
+
+    Args:
+      arguments: Those of `main`.
+      log: Where output goes.
+      environment: The environment of the process that asked.
+      parent: The process that asked, where that was forked itself.
+      asker: The process that asked, where its fork server outlives it.
     """
-    end_with_parent(os.getppid() if asker is None else asker)
+    end_with_parent(os.getppid() if parent is None else parent)
     os.setsid()
+    if asker is not None:
+        end_with_process(asker)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(output, 1)

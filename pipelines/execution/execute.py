@@ -10,6 +10,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.processes.isolated import IMPORTED, may_fork
+from models.processes.shared_server import start_shared_server
 from pipelines.execution.capture import captured
 from pipelines.execution.interruption import Interruption
 from pipelines.execution.progress import Progress
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from pipelines.execution.nodes import NodeExecution, NodeResult, NodeStore
 
 _POLL_S = 0.1
+# They read rows by TensorFlow before they ask for a process that measures a variant.
+_FORK_LATE = "VariantEvaluator."
 
 
 class NodeFailed(Exception):
@@ -135,6 +139,8 @@ class Execution:
             execution.prepare()
             if execution.result is None:
                 self._registered(execution)
+                if step.name.startswith(_FORK_LATE) and may_fork():
+                    start_shared_server(IMPORTED)
         self._waiting.remove(step)
         if execution.result is not None:
             self._end(step, execution.result, began, 0.0)

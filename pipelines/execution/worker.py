@@ -27,6 +27,7 @@ from contracts.errors import EnvironmentProblem, GateError, KelpError
 from models.processes.child_process import safe_path
 from models.processes.isolated import may_fork
 from models.processes.lifetime import end_with_parent
+from models.processes.shared_server import inherit_server
 from pipelines.execution.capture import peak_memory_mib, redirect
 from pipelines.execution.failures import explain_failure
 
@@ -187,6 +188,8 @@ def _new_process(task: _Task, sender: Connection) -> BaseProcess:
 def _work(task: _Task, sender: Connection) -> None:
     """What the process does."""
     end_with_parent(os.getppid() if task.parent is None else task.parent)
+    if task.parent is not None:
+        inherit_server()
     os.setsid()
     signal.signal(signal.SIGTERM, _interrupt_once)
     os.environ.update(task.environment)

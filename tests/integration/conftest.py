@@ -1,18 +1,10 @@
 """Small trained problems, of which every test process uses the same."""
 
 import functools
-import os
 
 import pytest
 
 from tests.fixtures.build_once import build_once
-
-
-@pytest.fixture(scope="session")
-def shared_folder(tmp_path_factory):
-    """A folder of all test processes of this session."""
-    folder = tmp_path_factory.getbasetemp()
-    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "shared"
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,47 @@
+"""How often an artifact is timed, and how often its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.compression import benchmark, runtimes
+
+
+@pytest.mark.parametrize(
+    ("seconds", "calls"), [(0.0, 300), (0.001, 300), (0.01, 100), (0.02, 50), (1.0, 30)]
+)
+def test_a_slow_artifact_is_timed_less_often(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, calls: int
+) -> None:
+    clock = SimpleNamespace(now=0.0)
+
+    def act() -> None:
+        clock.now += seconds
+
+    monkeypatch.setattr(runtimes, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    times = runtimes._times(act, 300)
+    assert len(times) == pytest.approx(calls, abs=1)
+    np.testing.assert_allclose(times, seconds * 1e3, atol=1e-6)
+
+
+@pytest.mark.parametrize(("folder", "timed"), [("float32", 1), ("int8", 2)])
+def test_the_reference_is_not_timed_twice(
+    monkeypatch: pytest.MonkeyPatch, folder: str, timed: int
+) -> None:
+    measured = []
+
+    def measure(request: Mapping[str, Any]) -> dict[str, float]:
+        measured.append(request["folder"])
+        return {"p50_ms": float(len(measured))}
+
+    monkeypatch.setattr(runtimes, "run_measure", measure)
+    monkeypatch.setattr(runtimes, "run_predict", lambda _: {})
+    monkeypatch.setattr(benchmark.parity, "run", lambda _: {})
+    answer = benchmark.run({"folder": folder, "reference": "float32"})
+    assert len(measured) == timed
+    assert answer["reference"] == {"p50_ms": float(timed)}
