@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from contracts.errors import ModelError
+from models.compression.formats.added_constants import subtract_constants
 from models.compression.formats.numeric import (
     OUTPUT,
     SIGNATURE,
@@ -161,6 +162,7 @@ def _is_variable(one: Any) -> bool:
 
 def _quantised(opened: Opened, network: Any, scratch: Path) -> Any:
     save_network(opened, network, scratch / "float")
+    subtract_constants(scratch / "float")
     quantization = tf.quantization.experimental
     options = quantization.QuantizationOptions(
         quantization_method=quantization.QuantizationMethod(
