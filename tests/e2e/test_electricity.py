@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +11,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.decoys import write_decoys
-from tests.e2e.conftest import NO_GATE, REPOSITORY, Workplace
+from tests.e2e.conftest import run_small, variants_of
 from tests.integration.serving.served import ServerProcess
 
 _ROWS = 4000
 _CONTEXT, _HORIZON, _LEVELS = 96, 12, 3
-_VARIANTS = (
-    "{float32: {format: savedmodel_float32}, "
-    f"int8: {{format: savedmodel_int8, {NO_GATE}}}, "
-    f"tflite_full_int8: {{format: tflite_int8_full, {NO_GATE}}}, "
-    f"onnx: {{format: onnx_float32, {NO_GATE}}}}}"
-)
 _SMALL = (
     "data.series={time: time, context: 96, horizon: 12, stride: 5, known: [temperature, workday]}",
-    f"variants={_VARIANTS}",
+    variants_of(int8="savedmodel_int8", tflite_full_int8="tflite_int8_full", onnx="onnx_float32"),
     "network.units=[16]",
     "training.epochs=6",
-    "training.batch_size=32",
     "training.optimizer.learning_rate=0.005",
     "evaluation.bounds={mae: {max: 0.5}, coverage: {min: 0.5}}",
-    "evaluation.baselines={linear: warn, naive: warn, trees: 'off', learning_curve: false}",
-    "evaluation.importance.enabled=false",
-    "evaluation.found_slices.enabled=false",
+    "evaluation.baselines.naive=warn",
     "evaluation.block.length=2",
-    "tracking.enabled=false",
 )
 
 
@@ -49,10 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_electricity(data, force=False)
     (path,) = data.iterdir()
     pq.write_table(pq.read_table(path).slice(0, _ROWS), path)
-    shutil.copytree(REPOSITORY / "configs", folder / "configs")
-    done = Workplace(folder).kelp("run", "configs/electricity.yaml", *_SMALL)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return run_small(folder, "electricity", *_SMALL)
 
 
 @pytest.fixture(scope="module")

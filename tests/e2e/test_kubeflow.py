@@ -33,6 +33,7 @@ SMALL = (
     "network.units=[8]",
     "network.members=1",
     "training.epochs=1",
+    "training.teacher=null",
     "variants={}",
     "tracking.enabled=false",
     "evaluation.stress={}",

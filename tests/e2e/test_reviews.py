@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +13,16 @@ import pytest
 from pyarrow import csv as arrow_csv
 
 from tests.decoys import write_decoys
-from tests.e2e.conftest import NO_GATE, REPOSITORY, Workplace
+from tests.e2e.conftest import Workplace, run_small, variants_of
 from tests.integration.serving.served import ServerProcess
 
 _TRAIN, _TEST = 500, 150
-_VARIANTS = (
-    "{float32: {format: savedmodel_float32}, "
-    f"tflite_full_int8: {{format: tflite_int8_full, {NO_GATE}}}, "
-    f"onnx: {{format: onnx_float32, {NO_GATE}}}}}"
-)
 _SMALL = (
-    f"variants={_VARIANTS}",
+    variants_of(tflite_full_int8="tflite_int8_full", onnx="onnx_float32"),
     "training.epochs=4",
-    "training.batch_size=32",
     "training.optimizer.learning_rate=0.005",
     "evaluation.bounds.roc_auc.min=0.6",
-    "evaluation.baselines={linear: warn, learning_curve: false}",
     "evaluation.stress={}",
-    "evaluation.importance.enabled=false",
-    "tracking.enabled=false",
 )
 _REVIEWS = (
     "Delicious! My kids love these, and I'll buy them again.",
@@ -52,10 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = pa.concat_tables([whole.slice(0, _TRAIN), whole.slice(4000, _TEST)])
     (folder / "data/reviews").mkdir(parents=True)
     arrow_csv.write_csv(table, folder / "data/reviews/reviews.csv")
-    shutil.copytree(REPOSITORY / "configs", folder / "configs")
-    done = Workplace(folder).kelp("run", "configs/reviews.yaml", *_SMALL)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return run_small(folder, "reviews", *_SMALL)
 
 
 def ask(server: ServerProcess, name: str, *texts: Any) -> tuple[int, Any]:
