@@ -125,9 +125,7 @@ def _worker_pool(logs: Path) -> Iterator[str]:
     """Starts a process for each worker that a task manager asks for."""
     (port,) = free_ports(1)
     worker = Path(sys.executable).with_name("kelp-beam-worker")
-    module = "apache_beam.runners.worker.worker_pool_main"
-    command = [sys.executable, "-m", module, f"--service_port={port}"]
-    with running([*command, f"--container_executable={worker}"], logs / "pool.log"):
+    with running([str(worker), f"--pool={port}"], logs / "pool.log"):
         yield f"127.0.0.1:{port}"
 
 

@@ -7,14 +7,21 @@ run wants the cluster's slots back: here both end with the pipeline, the job fir
 
 from __future__ import annotations
 
+import copy
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any
 
 import grpc
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, PortableOptions
+from apache_beam.portability import python_urns
 from apache_beam.runners.portability import flink_runner, portable_runner, spark_runner
 from apache_beam.runners.portability.job_server import JavaJarJobServer
+from apache_beam.runners.worker import sdk_worker_main
+from apache_beam.transforms import environments
+
+from pipelines.beam.pool import WorkerPool
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,6 +66,29 @@ class _EndsWithPipeline(portable_runner.PortableRunner):
     def __init__(self) -> None:
         super().__init__()
         self._server: JavaJarJobServer | None = None
+
+    @staticmethod
+    def start_and_replace_loopback_environments(
+        pipeline: Any, options: PipelineOptions
+    ) -> list[Callable[[], None]]:
+        """Starts the workers of this process as Beam does, from a pool of ours."""
+        portable = copy.deepcopy(options.view_as(PortableOptions))
+        experiments = options.view_as(DebugOptions).experiments or []
+        ends: list[Callable[[], None]] = []
+        for place in pipeline.components.environments.values():
+            if place.urn != python_urns.EMBEDDED_PYTHON_LOOPBACK:
+                continue
+            portable.environment_type = "EXTERNAL"
+            portable.environment_config, server = WorkerPool.start(
+                state_cache_size=sdk_worker_main._get_state_cache_size_bytes(options=options),
+                data_buffer_time_limit_ms=sdk_worker_main._get_data_buffer_time_limit_ms(
+                    experiments
+                ),
+            )
+            external = environments.ExternalEnvironment.from_options(portable).to_runner_api(None)
+            place.urn, place.payload = external.urn, external.payload
+            ends.append(functools.partial(server.stop, 1))
+        return ends
 
     def default_job_server(self, options: PipelineOptions) -> JavaJarJobServer:
         """Gives a job server of this pipeline's own."""

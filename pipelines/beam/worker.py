@@ -24,8 +24,13 @@ _TIMEOUT_S = 60.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Works until the runner needs no worker any more."""
+    """Works, or starts workers, until the runner needs none any more."""
     named = _parse(arguments)
+    if named.pool is not None:
+        from pipelines.beam.pool import serve_pool
+
+        serve_pool(named.pool, sys.argv[0])
+        return 0
     # A pool of workers reads nothing of what they print, and a full pipe would stop them.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     # Beam reads it when it is imported.
@@ -44,8 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="kelp-beam-worker", description=__doc__)
-    parser.add_argument("--id", required=True)
-    parser.add_argument("--provision_endpoint", required=True)
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--id")
+    how.add_argument("--pool", type=int, metavar="PORT", help="start workers that are asked for")
+    parser.add_argument("--provision_endpoint", default="")
     parser.add_argument("--logging_endpoint", default="")
     parser.add_argument("--control_endpoint", default="")
     # Runners pass more, such as where to stage files, of which there are none.
