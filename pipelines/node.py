@@ -204,9 +204,9 @@ def _join(loaded: LoadedConfig, root: Path, run_id: str) -> RunState:
 
 
 def _attempt(state: RunState, compiled: pipeline_pb2.Pipeline, node: str, console: Console) -> int:
-    before, begun = read_record(state.folder, node), begin_record(state.folder, node)
     if node == SHARED_NODE:
         forget_work(state.folder)  # of an attempt that was killed
+    before, begun = read_record(state.folder, node), begin_record(state.folder, node)
     began = time.monotonic()
     with interruptible() as interruption:
         try:

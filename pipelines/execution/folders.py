@@ -147,7 +147,7 @@ def only_attempt(folder: Path, node: str) -> Iterator[None]:
     Raises:
       EnvironmentProblem: another attempt is under way.
     """
-    lock = FileLock(folder / NODES_FOLDER / f".{node}.lock", timeout=_PATIENCE_S)
+    lock = FileLock(_attempt_lock(folder, node), timeout=_PATIENCE_S)
     try:
         (folder / NODES_FOLDER).mkdir(exist_ok=True)
         lock.acquire()
@@ -163,3 +163,18 @@ def only_attempt(folder: Path, node: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_under_way(folder: Path, node: str) -> bool:
+    """Whether a process attempts a node of a run."""
+    lock = FileLock(_attempt_lock(folder, node), blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _attempt_lock(folder: Path, node: str) -> Path:
+    return folder / NODES_FOLDER / f".{node}.lock"

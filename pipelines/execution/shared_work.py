@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 from contracts.errors import ConfigError, EnvironmentProblem
 from contracts.files import read_json, write_json
 from contracts.storage.location import is_remote
+from contracts.storage.staging import remote_place
 from models.training.cluster import CLUSTER_VARIABLE, Cluster, find_cluster
-from pipelines.execution.folders import NODES_FOLDER
+from pipelines.execution.folders import NODES_FOLDER, is_under_way
 from pipelines.execution.interruption import Interruption
 from pipelines.execution.worker import GRACE_S, Outcome, Worker
-from pipelines.runs.node_record import read_record
+from pipelines.runs.node_record import NodeRecord, read_record
 
 if TYPE_CHECKING:
     from pipelines.execution.nodes import NodeWork
@@ -31,6 +32,8 @@ SHARED_NODE = "Trainer"
 WAIT_VARIABLE = "KELP_CLUSTER_WAIT_S"
 _WAIT_S = 1800.0
 _POLL_S = 0.5
+# A chief that ended before the others were started is given time to be started again.
+_RESTART_S = 60.0
 
 
 def refuse_cluster() -> None:
@@ -58,14 +61,17 @@ def helping_machine(node: str, root: Path) -> Cluster | None:
     cluster = find_cluster()
     if cluster is None:
         return None
-    if node == SHARED_NODE and not is_remote(str(root)):
+    place = remote_place(root)
+    if node == SHARED_NODE and not is_remote(place):
         return None if cluster.is_chief else cluster
     raise ConfigError(
         f"{node} does not run on several machines.",
         where=f"environment variable {CLUSTER_VARIABLE}",
         expected=f"{SHARED_NODE}, with runs in a folder that all machines share",
-        received=f"{node}, with runs in {root}",
-        fix=f"unset {CLUSTER_VARIABLE} for this node",
+        received=f"{node}, with runs in {place}",
+        fix=f"unset {CLUSTER_VARIABLE} for this node"
+        if node != SHARED_NODE
+        else "set runs to a folder that all machines mount",
     )
 
 
@@ -103,7 +109,7 @@ def help_with_work(state: RunState, interruption: Interruption) -> Outcome | Non
       interruption: Ends the waiting and the work.
 
     Raises:
-      EnvironmentProblem: The chief has not begun.
+      EnvironmentProblem: The chief has not begun, or has failed.
     """
     work = _await_work(state, interruption)
     if work is None:
@@ -113,6 +119,7 @@ def help_with_work(state: RunState, interruption: Interruption) -> Outcome | Non
     try:
         while not worker.is_done:
             interruption.check()
+            _require_chief(state)
             time.sleep(_POLL_S)
     except BaseException:
         worker.ask_to_stop()
@@ -123,13 +130,16 @@ def help_with_work(state: RunState, interruption: Interruption) -> Outcome | Non
 
 def _await_work(state: RunState, interruption: Interruption) -> tuple[bytes, bytes] | None:
     seconds = float(os.environ.get(WAIT_VARIABLE, _WAIT_S))
-    deadline = time.monotonic() + seconds
-    path = _path(state.folder)
-    while not path.is_file():
+    began = time.monotonic()
+    deadline = began + seconds
+    path, before = _path(state.folder), _ended_attempt(state.folder)
+    # What an attempt that was killed has shared is there until the next one begins.
+    while not path.is_file() or _ended_attempt(state.folder) is not None:
         interruption.check()
         record = read_record(state.folder, SHARED_NODE)
         if record is not None and record.status == "succeeded":
             return None
+        _require_chief(state, before if time.monotonic() < began + _RESTART_S else None)
         if time.monotonic() > deadline:
             raise EnvironmentProblem(
                 f"The chief of the cluster has not begun {SHARED_NODE}.",
@@ -142,6 +152,34 @@ def _await_work(state: RunState, interruption: Interruption) -> tuple[bytes, byt
     content = read_json(path)
     pipeline, invocation = (base64.b64decode(content[name]) for name in _PARTS)
     return pipeline, invocation
+
+
+def _require_chief(state: RunState, known: NodeRecord | None = None) -> None:
+    """Refuses to go on where the chief's attempt has ended, unless it is the one `known`."""
+    ended = _ended_attempt(state.folder)
+    if ended is not None and ended != known:
+        raise EnvironmentProblem(
+            f"The chief of the cluster has not finished {SHARED_NODE}.",
+            where=f"run {state.run_id}",
+            expected="the chief at work",
+            received=(ended.error or ["it was killed"])[0],
+            fix="correct what the chief reports, then start the node on all machines again",
+        )
+
+
+def _ended_attempt(folder: Path) -> NodeRecord | None:
+    """Gives the record of the chief's last attempt where that ended without success.
+
+    An attempt that was killed has left the record of one that runs, and not its lock.
+    """
+    record = read_record(folder, SHARED_NODE)
+    if record is None or record.status == "succeeded":
+        return None
+    if record.status == "running" and (
+        is_under_way(folder, SHARED_NODE) or read_record(folder, SHARED_NODE) != record
+    ):
+        return None
+    return record
 
 
 def _execute_for_chief(work: tuple[bytes, bytes]) -> bytes:

@@ -11,7 +11,9 @@ import pytest
 
 from contracts.errors import ConfigError, EnvironmentProblem
 from contracts.files import write_json
+from contracts.storage.staging import local_place
 from pipelines.execution import shared_work
+from pipelines.execution.folders import is_under_way, only_attempt
 from pipelines.execution.interruption import Interruption
 from pipelines.execution.shared_work import (
     WAIT_VARIABLE,
@@ -55,6 +57,9 @@ def test_only_the_trainer_is_shared(machine: Any, tmp_path: Path) -> None:
     assert cluster.place == 1
     with pytest.raises(ConfigError, match="ExampleGen does not run on several machines"):
         helping_machine("ExampleGen", tmp_path)
+    with pytest.raises(ConfigError, match="Trainer does not run on several machines") as raised:
+        helping_machine("Trainer", local_place("s3://bucket/runs").resolve() / "small")
+    assert "runs in s3://bucket/runs/small" in "\n".join(raised.value.lines())
     with pytest.raises(ConfigError, match="share a whole run"):
         refuse_cluster()
 
@@ -101,6 +106,80 @@ def test_of_a_trainer_that_has_succeeded_nothing_is_left_to_do(
     record = NodeRecord(node="Trainer", status="succeeded", attempt=1, started="now")
     write_json(tmp_path / "nodes" / "Trainer.json", record.model_dump(mode="json"))
     assert help_with_work(state, Interruption()) is None
+
+
+def _record(folder: Path, status: str, **fields: Any) -> None:
+    record = NodeRecord(node="Trainer", status=status, attempt=1, started="now", **fields)
+    write_json(folder / "nodes" / "Trainer.json", record.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "reported"),
+    [
+        ("failed", ["error: No rows.", "  where: ..."], "received: error: No rows."),
+        ("running", None, "received: it was killed"),
+    ],
+)
+def test_nobody_waits_for_a_chief_that_ended(
+    machine: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    status: str,
+    error: list[str] | None,
+    reported: str,
+) -> None:
+    state = _state(tmp_path)
+    _record(tmp_path, status, error=error)
+    machine(0)
+    share_work(tmp_path, WORK)  # as a chief that was killed leaves it
+    machine(1)
+    with pytest.raises(EnvironmentProblem, match="has not begun"):  # it may be started again
+        help_with_work(state, Interruption())
+    monkeypatch.setenv(WAIT_VARIABLE, "60")
+    monkeypatch.setattr(shared_work, "_RESTART_S", 0.0)
+    with pytest.raises(EnvironmentProblem, match="has not finished Trainer") as raised:
+        help_with_work(state, Interruption())
+    assert reported in "\n".join(raised.value.lines())
+    assert len(raised.value.lines()) <= 8
+
+
+def test_work_ends_with_the_chief(
+    machine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, calls = _state(tmp_path), []
+
+    class Endless:
+        is_done = False
+
+        def __init__(self, *_: Any) -> None:
+            _record(tmp_path, "running")
+
+        def kill(self) -> None: ...
+
+        def ask_to_stop(self) -> None:
+            calls.append("asked")
+
+        def stop(self, deadline: float) -> None:
+            calls.append("stopped")
+
+    state.log = lambda name: tmp_path / name
+    monkeypatch.setattr(shared_work, "Worker", Endless)
+    monkeypatch.setattr(shared_work, "_POLL_S", 0.001)
+    machine(0)
+    share_work(tmp_path, WORK)
+    machine(1)
+    with pytest.raises(EnvironmentProblem, match="has not finished Trainer"):
+        help_with_work(state, Interruption())
+    assert calls == ["asked", "stopped"]
+
+
+def test_an_attempt_is_under_way_as_long_as_it_lasts(tmp_path: Path) -> None:
+    with only_attempt(tmp_path, "Trainer"):
+        assert is_under_way(tmp_path, "Trainer")
+        _record(tmp_path, "running")
+        assert shared_work._ended_attempt(tmp_path) is None
+    assert not is_under_way(tmp_path, "Trainer")
+    assert shared_work._ended_attempt(tmp_path) is not None
 
 
 def test_what_a_helping_machine_writes_goes_below_a_folder_of_its_own(tmp_path: Path) -> None:
