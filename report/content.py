@@ -118,10 +118,14 @@ def _stretched(scaling: IntervalScaling) -> str:
 def _teacher(report: TeacherReport) -> str:
     name, value = next(iter(report.metrics.items()))
     kept = "" if report.by in ("row", "stratified") else f" by {report.by}"
+    trees = f"boosted trees of {count(report.rounds)} rounds"
+    fitted = {0.0: "a linear model", 1.0: trees}.get(
+        report.tree_share, f"{trees} ({percent(report.tree_share, 0)}) and a linear model"
+    )
     return (
-        f"boosted trees, {report.folds} folds of train{kept}, {report.rounds} rounds on "
-        f"{count(report.rows)} rows, {duration(report.seconds)}; {name} {number(value)} on the "
-        f"rows left out; {number(report.weight)} of what the network learned is their prediction"
+        f"{fitted}, {report.folds} folds of train{kept}, {count(report.rows)} rows, "
+        f"{duration(report.seconds)}; {name} {number(value)} on the rows left out; "
+        f"{number(report.weight)} of what the network learned is this prediction"
     )
 
 

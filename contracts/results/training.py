@@ -99,20 +99,21 @@ class Refit(Result):
 
 
 class TeacherReport(Result):
-    """The trees whose predictions of train were mixed with the labels that were learned.
+    """The models whose predictions of train were mixed with the labels that were learned.
 
     Attributes:
       kind: What was fitted.
       weight: The share of the predictions in what was learned.
       folds: How many fits there were, each without one part of train.
       by: What the folds kept together, as the split.
-      rounds: Of boosting.
+      rounds: Of boosting, that were kept; 0 without trees.
+      tree_share: The trees' share in a prediction; the rest is a linear model's.
       learning_rate: Of each round.
       leaves: The most that a tree may have.
       rows: Of train, that the fits drew from.
       seconds: Of the fits and the predictions.
       digest: Of the predictions, in the order of the rows in their files.
-      metrics: Of the predictions, by the labels: no row was predicted by trees that saw it.
+      metrics: Of the predictions, by the labels: no row was predicted by a model that saw it.
     """
 
     kind: str
@@ -120,6 +121,7 @@ class TeacherReport(Result):
     folds: int
     by: str
     rounds: int
+    tree_share: float = 1.0
     learning_rate: float
     leaves: int
     rows: int

@@ -72,6 +72,27 @@ def _quantile_points(labels: Array) -> tuple[tuple[float, ...], tuple[float, ...
     )
 
 
+def to_learned(output: OutputSpec, labels: Array) -> Array:
+    """Gives labels in the unit that is learned."""
+    numbers = labels.astype(np.float64)
+    learned: Array = numbers
+    if output.scale == "log1p":
+        learned = np.log1p(numbers)
+    if output.scale == "quantile":
+        learned = np.interp(numbers, output.values, output.scores)
+    return learned
+
+
+def to_label(output: OutputSpec, learned: Array) -> Array:
+    """Gives numbers of the learned unit in the label's own, within the network's bounds."""
+    numbers: Array = learned
+    if output.scale == "log1p":
+        numbers = np.expm1(np.clip(learned, output.low, output.high))
+    if output.scale == "quantile":
+        numbers = np.interp(learned, output.scores, output.values)
+    return numbers
+
+
 def undo_scale(output: OutputSpec, layers: Any, learned: Any) -> Any:
     """The last layers of a network: from units of the deviation to the label's own."""
     if output.scale == "standard":

@@ -147,21 +147,23 @@ class CurriculumSpec(Spec):
 
 
 class TeacherSpec(Spec):
-    """Trees whose predictions of train are mixed with the labels that the network learns.
+    """Models whose predictions of train are mixed with the labels that the network learns.
 
-    No row is predicted by trees that saw it, or a row that the split keeps together with it.
+    No row is predicted by a model that saw it, or a row that the split keeps together with it.
 
     Attributes:
-      kind: What is fitted: scikit-learn's histogram-based gradient boosting.
+      kind: What is fitted: scikit-learn's histogram-based gradient boosting; a linear model
+        (logistic or ridge regression); or a `blend` of both, each as much as the rows left out
+        like best, the trees of as many rounds as these like best.
       weight: The share of the prediction in what is learned; the rest is the label.
       folds: As many fits, each without one part of train, whose rows it predicts.
-      rounds: Of boosting.
+      rounds: Of boosting; at most so many in a blend.
       learning_rate: Of each round.
       leaves: The most that a tree may have.
       sample_rows: About as many of more rows of train are fitted; all rows are predicted.
     """
 
-    kind: Literal["boosted_trees"] = "boosted_trees"
+    kind: Literal["boosted_trees", "linear", "blend"] = "boosted_trees"
     weight: float = Field(0.7, gt=0, le=1)
     folds: int = Field(3, ge=2, le=20)
     rounds: int = Field(100, ge=1)
@@ -260,11 +262,5 @@ def teacher_conflict(training: TrainingSpec, problem: FeaturesSpec) -> tuple[str
         return (
             "training.teacher softens the labels already, and training.loss would do so again",
             "remove training.loss or training.teacher",
-        )
-    scale = problem.label.scale
-    if scale != "standard":
-        return (
-            f"training.teacher predicts the label itself, and the network learns its {scale}",
-            "set label.scale to standard, or remove training.teacher",
         )
     return None

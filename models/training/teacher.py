@@ -1,4 +1,4 @@
-"""A teacher: boosted trees whose predictions of train are mixed with the labels to learn.
+"""A teacher: simpler models whose predictions of train are mixed with the labels to learn.
 
 A label of two classes says little about how likely a row was to have it; trees that were fitted
 on other rows say more. A network that learns from both follows the trees where they are right,
@@ -20,18 +20,27 @@ import numpy as np
 import pyarrow as pa
 import tensorflow_transform as tft
 
-from contracts.errors import ConfigError, ModelError
+from contracts.errors import ConfigError
 from contracts.results.training import TeacherReport
 from models.data.dataset import Split
-from models.data.design import TreeDesign, all_classes, learn_trees
+from models.data.design import Columns
 from models.data.folds import deal_folds
 from models.data.targets import column_chunks, with_targets
-from models.data.transformed import input_specs
-from models.networks import InputSpec
+from models.data.transformed import input_specs, output_spec
+from models.networks import InputSpec, OutputSpec
 from models.tasks import Task, find_task
+from models.tasks.label_scale import to_label, to_learned
 from models.training.cluster import find_cluster
 from models.training.config import TeacherSpec, TrainerSpec
 from models.training.operating_point import choose_threshold
+from models.training.teacher_models import (
+    EVERY_FOLD,
+    FoldModels,
+    FoldRows,
+    best_share,
+    fit_linear,
+    fit_trees,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,28 +48,25 @@ Array = np.ndarray[Any, Any]
 Keys = Callable[[Sequence[str]], pa.Table]
 
 WHERE = "training.teacher"
-_EVERY_FOLD = -1
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """Fitted trees, one model a fold.
+    """Fitted models.
 
     Attributes:
       task: The task.
+      output: What the network learns: a label's scale is the models', too.
       weight: The share of a prediction in what is learned.
-      design: Makes their matrix.
-      models: By fold, that which did not see it.
+      parts: The models, each with its share in a prediction.
       folds: The fold of each row of train, in the order of the files.
-      classes: How many classes the label has; 0 for numbers.
     """
 
     task: Task
+    output: OutputSpec
     weight: float
-    design: TreeDesign
-    models: Sequence[Any]
+    parts: Sequence[tuple[float, FoldModels]]
     folds: Array
-    classes: int
 
     def predict(self, rows: Split, places: Array) -> Array:
         """Predicts each row by the model that did not see it; rows beyond train by all of them.
@@ -69,14 +75,14 @@ class Teacher:
           rows: Train, or train and more rows after it.
           places: Of each row in the order of the files.
         """
-        beyond = np.full(len(places) - len(self.folds), _EVERY_FOLD)
+        beyond = np.full(len(places) - len(self.folds), EVERY_FOLD)
         folds = np.concatenate([self.folds, beyond])[places]
-        parts, start = [], 0
+        found, start = [], 0
         for columns in column_chunks(rows):
-            matrix = self.design.matrix(columns)
-            parts.append(self._of_folds(matrix, folds[start : start + len(matrix)]))
-            start += len(matrix)
-        return np.concatenate(parts)
+            end = start + len(next(iter(columns.values())))
+            found.append(self._predict_chunk(columns, folds[start:end]))
+            start = end
+        return np.concatenate(found)
 
     def teach(self, rows: Split, places: Array, predicted: Array | None = None) -> Split:
         """Gives the rows with what is to be learned of them; see `predict`."""
@@ -84,15 +90,13 @@ class Teacher:
             predicted = self.predict(rows, places)
         return with_targets(rows, self.task.mixed_targets(rows.labels, predicted, self.weight))
 
-    def _of_folds(self, matrix: Array, folds: Array) -> Array:
-        every = folds == _EVERY_FOLD
-        scores: Array = np.zeros([len(matrix), max(self.classes, 1)])
-        for fold, model in enumerate(self.models):
-            rows = every | (folds == fold)
-            if rows.any():
-                scores[rows] += _scores(model, matrix[rows], self.classes)
-        scores[every] /= len(self.models)
-        return self.task.baseline_scores(scores if self.classes else scores[:, 0])
+    def _predict_chunk(self, columns: Columns, folds: Array) -> Array:
+        scores: Array = np.sum(
+            [share * models.scores(columns, folds) for share, models in self.parts], axis=0
+        )
+        if not self.task.has_classes:
+            scores = to_label(self.output, scores[:, 0])
+        return self.task.baseline_scores(scores)
 
 
 def fit_teacher(
@@ -103,7 +107,7 @@ def fit_teacher(
     keys: Keys,
     weights: Sequence[float] | None,
 ) -> tuple[Teacher, Split, TeacherReport]:
-    """Fits trees on all folds but one, for each of them, and gives train with what they say.
+    """Fits models on all folds but one, for each of them, and gives train with what they say.
 
     Args:
       spec: What the Trainer gets, with a teacher.
@@ -129,20 +133,25 @@ def fit_teacher(
     strata = labels if task.has_classes else np.zeros(len(labels))
     folds = deal_folds(spec.fold_rule, strata, keys, settings.folds, spec.seed, f"{WHERE}.folds")
     sample = _sample(len(labels), settings.sample_rows, spec.seed)[places]
-    design, matrix = _design(_ports(spec, graph), train, sample)
-    known, apart = train.labels[sample], folds[places][sample]
-    row_weights = None if weights is None else np.asarray(weights)[known.astype(np.int64)]
-    fit = _Fit(settings, spec.seed, design.categorical(), task.has_classes)
-    models = [fit(matrix, known, apart != fold, row_weights) for fold in range(settings.folds)]
-    teacher = Teacher(
-        task, settings.weight, design, models, folds, len(spec.problem.label_classes())
+    output, known = output_spec(spec.problem, train.labels), train.labels[sample]
+    ports = _ports(spec, graph)
+    rows = FoldRows(
+        _drawn(ports, train, sample),
+        known.astype(np.int64) if task.has_classes else to_learned(output, known),
+        folds[places][sample],
+        None if weights is None else np.asarray(weights)[known.astype(np.int64)],
+        len(spec.problem.label_classes()),
     )
+    parts = _fit_parts(rows, ports, settings, spec.seed)
+    teacher = Teacher(task, output, settings.weight, parts, folds)
     predicted = teacher.predict(train, places)
     taught = teacher.teach(train, places, predicted)
     report = TeacherReport(
-        **settings.model_dump(exclude={"sample_rows"}),
+        **settings.model_dump(exclude={"sample_rows", "rounds"}),
+        rounds=int(parts[0][1].settings.get("rounds", 0)),
+        tree_share=sum(share for share, models in parts if "rounds" in models.settings),
         by=spec.fold_rule.by,
-        rows=len(matrix),
+        rows=len(rows.targets),
         seconds=time.monotonic() - started,
         digest=_digest(predicted, places),
         metrics=_metrics(spec, train.labels, predicted),
@@ -160,52 +169,28 @@ def describe_teacher(report: TeacherReport, metric: str) -> str:
     """
     value = report.metrics.get(metric)
     measured = "" if value is None else f", {metric} {value:.4f} on the rows left out"
+    trees = f"{report.rounds} rounds of boosting"
+    fitted = {0.0: "a linear model", 1.0: trees}.get(
+        report.tree_share, f"{trees} ({report.tree_share:.0%}) and of a linear model"
+    )
     return (
-        f"{report.folds} fits of {report.rounds} rounds on {report.rows:,} rows, each without one "
+        f"{report.folds} fits of {fitted} on {report.rows:,} rows, each without one "
         f"part of train{measured}; weight {report.weight:g}"
     )
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """How one model is fitted."""
-
-    settings: TeacherSpec
-    seed: int
-    categorical: Array
-    has_classes: bool
-
-    def __call__(self, matrix: Array, labels: Array, kept: Array, weights: Array | None) -> Any:
-        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-        from threadpoolctl import threadpool_limits
-
-        if self.has_classes and len(np.unique(labels[kept])) < 2:
-            raise ModelError(
-                "Invalid folds for the teacher: the others leave rows of one class.",
-                where=f"{WHERE}.folds",
-                expected="rows of two classes or more in every fit",
-                received=f"{int(kept.sum())} rows of one class",
-                fix="lower training.teacher.folds, or remove training.teacher",
-            )
-        kind = HistGradientBoostingClassifier if self.has_classes else HistGradientBoostingRegressor
-        model = kind(
-            learning_rate=self.settings.learning_rate,
-            max_iter=self.settings.rounds,
-            max_leaf_nodes=self.settings.leaves,
-            categorical_features=self.categorical,
-            early_stopping=False,
-            random_state=self.seed,
-        )
-        # One thread: see components/baseline_models/estimators.py.
-        with threadpool_limits(1):
-            return model.fit(matrix[kept], labels[kept], None if weights is None else weights[kept])
-
-
-def _scores(model: Any, matrix: Array, classes: int) -> Array:
-    if not classes:
-        number: Array = model.predict(matrix)[:, None]
-        return number
-    return all_classes(model.predict_proba(matrix), model.classes_, classes)
+def _fit_parts(
+    rows: FoldRows, ports: Sequence[InputSpec], settings: TeacherSpec, seed: int
+) -> list[tuple[float, FoldModels]]:
+    """The models with their shares; those without one are left out."""
+    if settings.kind == "linear":
+        return [(1.0, fit_linear(rows, ports))]
+    trees = fit_trees(rows, ports, settings, seed, choose_rounds=settings.kind == "blend")
+    if settings.kind == "boosted_trees":
+        return [(1.0, trees)]
+    linear = fit_linear(rows, ports)
+    share = best_share(rows, trees, linear)
+    return [(part, models) for part, models in ((share, trees), (1 - share, linear)) if part > 0]
 
 
 def _refuse_cluster() -> None:
@@ -243,8 +228,8 @@ def _sample(rows: int, most: int, seed: int) -> Array:
     return flags
 
 
-def _design(ports: list[InputSpec], train: Split, sample: Array) -> tuple[TreeDesign, Array]:
-    """Gives the design and the matrix of the rows that are fitted."""
+def _drawn(ports: Sequence[InputSpec], train: Split, sample: Array) -> dict[str, Array]:
+    """The columns of the rows that are fitted."""
     parts: dict[str, list[Array]] = {port.name: [] for port in ports}
     start = 0
     for columns in column_chunks(train):
@@ -252,9 +237,7 @@ def _design(ports: list[InputSpec], train: Split, sample: Array) -> tuple[TreeDe
         start += len(kept)
         for name, values in parts.items():
             values.append(columns[name][kept])
-    drawn = {name: np.concatenate(values) for name, values in parts.items()}
-    design = learn_trees(ports, drawn)
-    return design, design.matrix(drawn)
+    return {name: np.concatenate(values) for name, values in parts.items()}
 
 
 def _metrics(spec: TrainerSpec, labels: Array, predicted: Array) -> dict[str, float | None]:

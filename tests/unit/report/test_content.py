@@ -378,5 +378,11 @@ def test_a_teacher_is_named_with_its_metric_on_the_rows_left_out(run: Run) -> No
     content = report_of(run).training.content
     assert content is not None
     said = dict(content.facts)["Teacher"]
-    assert said.startswith("boosted trees, 2 folds of train by key, 150 rounds on 1,200 rows")
+    assert said.startswith("boosted trees of 150 rounds, 2 folds of train by key, 1,200 rows")
     assert "roc_auc 0.7632 on the rows left out" in said
+    blend = {**teacher, "kind": "blend", "tree_share": 0.55}
+    run.change("model_run", "training.json", {**training, "teacher": blend})
+    content = report_of(run).training.content
+    assert content is not None
+    said = dict(content.facts)["Teacher"]
+    assert said.startswith("boosted trees of 150 rounds (55 %) and a linear model, 2 folds of")

@@ -14,6 +14,7 @@ from models.features.spec import FeaturesSpec
 from models.networks import InputSpec, build_network
 from models.networks.spec import MlpSpec
 from models.tasks import find_task
+from models.tasks.label_scale import to_label, to_learned
 
 LABELS = np.random.default_rng(0).lognormal(3, 1.5, 500).astype(np.float32)
 PORTS = [InputSpec("x", "dense", 1)]
@@ -99,3 +100,13 @@ def test_nothing_changes_where_no_scale_is_named():
     )
     network, _ = predictions(keras, output, [0.0])
     assert [layer.name for layer in network.layers][-2:] == ["standardised", "prediction"]
+
+
+@pytest.mark.parametrize("scale", ["standard", "log1p", "quantile"])
+def test_labels_come_back_from_the_unit_that_is_learned(scale):
+    output = output_spec(problem(scale), LABELS)
+    learned = to_learned(output, LABELS)
+    assert np.std(learned) == pytest.approx(output.deviation, rel=1e-4)
+    np.testing.assert_allclose(to_label(output, learned), LABELS, rtol=1e-5)
+    # As the network itself, never beyond what it can say.
+    assert np.isfinite(to_label(output, np.array([-1e6, 1e6]))).all()

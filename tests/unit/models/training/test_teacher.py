@@ -14,7 +14,7 @@ from models.tasks import find_task
 from models.training.config import can_add_teacher
 from models.training.distribution import choose_device
 from models.training.learning import fit_network
-from models.training.teacher import fit_teacher
+from models.training.teacher import describe_teacher, fit_teacher
 from tests.fixtures.tiny_trainer import tiny_trainer
 
 ROWS, KEYS = 240, 24
@@ -102,8 +102,48 @@ def test_rows_after_train_get_the_mean_of_all_fits():
     more = _split(np.append(labels, [0, 1]), ROWS + 2)
     predicted = teacher.predict(more, np.arange(ROWS + 2))
     matrix = more.memory.matrices["float32"][ROWS:]
-    means = np.mean([model.predict_proba(matrix)[:, 1] for model in teacher.models], axis=0)
+    ((_, models),) = teacher.parts
+    means = np.mean([scorer(matrix)[:, 1] for scorer in models.scorers], axis=0)
     np.testing.assert_allclose(predicted[ROWS:], means, rtol=1e-6)
+
+
+def _numbers(kind, learned, scale="standard", **teacher):
+    """A teacher of numbers; the feature is standard normal."""
+    settings = {"folds": 3, "rounds": 40, "leaves": 4, "kind": kind, **teacher}
+    spec = tiny_trainer("regression", {"scale": scale}, teacher=settings)
+    values = _split(np.zeros(ROWS)).memory.matrices["float32"]
+    labels = learned(values[:, 0]).astype(np.float32)
+    train = split_of("train", {"a": values, "y": labels}, "y")
+    return labels, *fit_teacher(spec, None, train, np.arange(ROWS), _keys, None)
+
+
+def test_a_blend_is_of_the_model_that_the_rows_left_out_like():
+    *_, line = _numbers("blend", lambda value: 3 * value)
+    *_, steps = _numbers("blend", np.sign)
+    assert (line.tree_share, line.rounds) == (0, 0)
+    assert line.metrics["r2"] > 0.999
+    assert steps.tree_share > 0.9
+    assert 0 < steps.rounds <= 40
+    assert describe_teacher(line, "r2").startswith("3 fits of a linear model on 240 rows")
+
+
+@pytest.mark.parametrize("scale", ["standard", "log1p", "quantile"])
+def test_numbers_are_predicted_in_the_unit_of_the_label(scale):
+    labels, _, taught, report = _numbers("linear", lambda value: np.exp(4 + value / 2), scale)
+    targets = np.concatenate([m["targets"].numpy() for m in taught.packed])[:, 0]
+    assert np.corrcoef(targets, labels)[0, 1] > 0.9
+    assert report.metrics["r2"] > (0.8 if scale == "standard" else 0.95)
+
+
+def test_of_several_classes_all_have_a_probability():
+    settings = {"kind": "blend", "folds": 2, "rounds": 3}
+    spec = tiny_trainer("multiclass", {"classes": [0, 1, 2]}, teacher=settings)
+    labels = np.arange(ROWS) % 3
+    train = split_of("train", {"a": _split(labels).memory.matrices["float32"], "y": labels}, "y")
+    teacher, *_ = fit_teacher(spec, None, train, np.arange(ROWS), _keys, None)
+    predicted = teacher.predict(train, np.arange(ROWS))
+    assert predicted.shape == (ROWS, 3)
+    np.testing.assert_allclose(predicted.sum(axis=1), 1, rtol=1e-5)
 
 
 def test_classes_are_weighed_as_the_network_weighs_them():

@@ -297,7 +297,6 @@ INCONSISTENT = [
     ([*REGRESSION, "evaluation.fairness.sensitive=[color]"], "evaluation.fairness speaks of"),
     ([*REGRESSION, "evaluation.calibration.max_error=0.1"], "evaluation.calibration speaks of"),
     ([*REGRESSION, "training.calibration=temperature"], "training speaks of classes"),
-    ([*REGRESSION, "label.scale=log1p", "training.teacher={}"], "the network learns its log1p"),
     (
         ["training.teacher={}", "training.loss.label_smoothing=0.1"],
         "training.teacher softens the labels already",
