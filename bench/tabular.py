@@ -191,7 +191,8 @@ def first_run(name: str, seed: int, folder: Path) -> FirstRun:
             if (folder / f"{word}.log").is_file()
         )
         return FirstRun({}, {}, said.strip().splitlines()[0])
-    references = folder / "references.json"
+    # The seed decides nothing about the splits: the references of all seeds are the same.
+    references = folder.parent / f"{name}-references.json"
     if not references.is_file():
         figures = best_references(latest, folder)
         references.write_text(json.dumps(figures), encoding="utf-8")
