@@ -31,7 +31,8 @@ class NumericSpec(FeatureKind):
         clipped there before all else. Robust: of the interquartile range.
       impute: What of train stands in for a missing number.
       embedding: `piecewise` encodes the scaled number inside the network by bins of train's
-        quantiles.
+        quantiles. But for `scale: quantile`, the farthest 64th of the rows at either end lies
+        outside of them, and is taken for their ends.
       bins: How many bins there are, where `embedding` is `piecewise`.
     """
 

@@ -20,6 +20,8 @@ LARGEST_SCORE = 3.5
 """The least and the greatest value of a column become this far from 0."""
 
 _ERROR = 0.001
+# Of a table's steps at either end: what lies in them lies outside of all bins.
+_OUTSIDE = 2
 # The interquartile range of the normal distribution, in standard deviations.
 _NORMAL_RANGE = 1.349
 
@@ -86,10 +88,23 @@ def _both_ends(points: tf.Tensor, place: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
     return below, tf.gather(points, place, batch_dims=1)
 
 
-def knots(table: tf.Tensor, bins: Sequence[int]) -> tf.Tensor:
-    """Gives the bounds of equally filled bins of each column; the last one fills the row up."""
+def knots(table: tf.Tensor, bins: Sequence[int], *, inner: bool = False) -> tf.Tensor:
+    """Gives the bounds of equally filled bins of each column; the last one fills the row up.
+
+    Args:
+      table: The quantiles of each column.
+      bins: How many bins each has.
+      inner: Whether the farthest 64th of the rows at either end lies outside of all bins, so that
+        what is learned of the many is not drawn out to a few far values. A column that has one
+        value in all other rows has its bins between its least and its greatest value.
+    """
     most = max(bins)
     places = [
         [round(BUCKETS * min(place, count) / count) for place in range(most + 1)] for count in bins
     ]
+    if inner:
+        low, high = table[:, _OUTSIDE : _OUTSIDE + 1], table[:, BUCKETS - _OUTSIDE : -_OUTSIDE]
+        spread = high > low
+        low, high = tf.where(spread, low, table[:, :1]), tf.where(spread, high, table[:, -1:])
+        table = tf.clip_by_value(table, low, high)
     return tf.gather(table, places, batch_dims=1)

@@ -81,7 +81,12 @@ def _scale_group(
         constant: learned.of(constant, group) for constant in way.constants if constant != "knots"
     }
     if way.bins:
-        bounds = quantiles.knots(learned.of("table", group), [specs[name].bins for name in group])
+        # Ranks have no far values.
+        bounds = quantiles.knots(
+            learned.of("table", group),
+            [specs[name].bins for name in group],
+            inner=way.scale != "quantile",
+        )
         # Scaling keeps the order, so that bounds of bins stay those of the same rows.
         scaled = _scale(_clip(tf.transpose(bounds), way, group, learned), way, group, learned)
         constants["knots"] = tf.transpose(scaled)

@@ -108,7 +108,14 @@ def test_numbers_beyond_the_robust_bounds_are_clipped_and_a_constant_is_left_alo
     table = tf.constant([np.linspace(0, 128, 129), [0.0] * 128 + [9.0]], tf.float32)
     low, high = quantiles.robust_bounds(table, tf.constant([1.349, 1.349]))
     np.testing.assert_allclose([low, high], [[0, 0], [128, 9]], atol=1e-5)
-    np.testing.assert_array_equal(quantiles.knots(table, [4, 2]).numpy()[0], [0, 32, 64, 96, 128])
+
+
+def test_far_values_lie_outside_of_inner_bins_but_for_columns_of_one_value_and_few_others():
+    table = tf.constant([[-1e6, *range(1, 128), 1e6], [0.0] * 128 + [9.0]], tf.float32)
+    inner = quantiles.knots(table, [4, 2], inner=True).numpy()
+    np.testing.assert_array_equal(inner, [[2, 32, 64, 96, 126], [0, 0, 9, 9, 9]])
+    every = quantiles.knots(table, [4, 2]).numpy()
+    np.testing.assert_array_equal(every, [[-1e6, 32, 64, 96, 1e6], [0, 0, 9, 9, 9]])
 
 
 def test_a_clip_beside_bounded_scores_is_refused():
