@@ -128,7 +128,8 @@ def _learning_curve(
     metric = spec.metric or problem.kind.main_metric
     facts = _forecast_facts(spec, problem, splits["train"])
     setting = CurveSetting(metric, spec.confidence, threshold, facts)
-    return learning_curve(problem, splits, outcomes, setting)
+    curve: LearningCurve | None = learning_curve(problem, splits, outcomes, setting)
+    return curve
 
 
 def _forecast_facts(spec: BaselineFitSpec, problem: Problem, train: Rows) -> ForecastFacts | None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from models.data.design import Columns, all_classes, learn_linear, learn_trees
 from models.networks import InputSpec
@@ -104,6 +105,9 @@ def fit_majority(problem: Problem, splits: Splits) -> Outcome:
     return make_outcome(splits, predict, {"predicts": words}, constant)
 
 
+# Threads of OpenMP and BLAS that wait for one another on busy cores take up to ten times as long
+# as a single one, which also adds up alike on every machine.
+@threadpool_limits.wrap(limits=1)
 def fit_linear(problem: Problem, splits: Splits) -> Outcome:
     """Logistic or ridge regression; of several penalties val takes the best.
 
@@ -136,20 +140,16 @@ def fit_linear(problem: Problem, splits: Splits) -> Outcome:
     return make_outcome(splits, predict, settings, (design.mean, design.deviation, best))
 
 
+@threadpool_limits.wrap(limits=1)
 def fit_trees(problem: Problem, splits: Splits) -> Outcome:
     """Gradient-boosted trees; val takes as many of them as serve it best.
 
     scikit-learn's own early stopping would hold out rows of train at random, and rows of one
     group would be on both sides: val keeps the role it has for the network.
     """
-    from threadpoolctl import threadpool_limits
-
     if not problem.ports or _one_class(problem, splits):
         return fit_majority(problem, splits)
-    # Threads of OpenMP that wait for one another on busy cores take ten times as long as a
-    # single one, which also adds up alike on every machine.
-    with threadpool_limits(1):
-        return _boost(problem, splits)
+    return _boost(problem, splits)
 
 
 ESTIMATORS: Mapping[str, Estimator] = {

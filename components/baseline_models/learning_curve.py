@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from components.baseline_models.estimators import Outcome, Problem, Rows, Splits
 from components.baseline_models.every import estimators_of
@@ -54,6 +55,8 @@ class CurveSetting:
     forecast: ForecastFacts | None = None
 
 
+# The time of the processor counts, also that in which threads wait for one another.
+@threadpool_limits.wrap(limits=1)
 def learning_curve(
     problem: Problem, splits: Splits, outcomes: Mapping[str, Outcome], setting: CurveSetting
 ) -> LearningCurve | None:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
+from components.baseline_models import estimators
 from components.baseline_models import learning_curve as module
-from components.baseline_models.estimators import ESTIMATORS, Problem, Rows
+from components.baseline_models.estimators import (
+    ESTIMATORS,
+    Problem,
+    Rows,
+    fit_linear,
+    fit_trees,
+)
 from components.baseline_models.learning_curve import CurveSetting, learning_curve
 from models.networks import InputSpec
 
@@ -51,6 +59,25 @@ def test_many_rows_are_sampled_and_their_whole_is_one_point_more(monkeypatch):
     splits, outcomes = _measured()
     curve = learning_curve(PROBLEM, splits, outcomes, SETTING)
     assert [point.rows for point in curve.points] == [24, 50, 100, 200, 400]
+
+
+def test_models_are_fitted_and_predict_on_one_thread(monkeypatch):
+    splits, outcomes = _measured()
+    threads, said, one_class = [], module._said, estimators._one_class
+
+    def noted(function):
+        def note(*given):
+            threads.extend(pool["num_threads"] for pool in threadpool_info())
+            return function(*given)
+
+        return note
+
+    monkeypatch.setattr(module, "_said", noted(said))
+    monkeypatch.setattr(estimators, "_one_class", noted(one_class))
+    for fit in (fit_linear, fit_trees):
+        fit(PROBLEM, splits)
+    learning_curve(PROBLEM, splits, outcomes, SETTING)
+    assert set(threads) == {1}
 
 
 def test_the_curve_ends_early_where_it_would_take_too_long(monkeypatch):
