@@ -63,6 +63,7 @@ class Encoding:
       reference: The mean encoded row of rows of val: the point that attributions start from.
       threshold: The operating threshold; binary only.
       forecast: The levels of the quantiles and what MASE is scaled by; forecasts only.
+      rows: How many rows the network takes at once.
     """
 
     task: Task
@@ -74,11 +75,12 @@ class Encoding:
     inputs: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     forecast: ForecastFacts | None = None
+    rows: int = BATCH_ROWS
 
     @property
     def rows_at_once(self) -> int:
         """How many rows to ask about in one call."""
-        return _FILE_ROWS if self.files else BATCH_ROWS
+        return min(self.rows, _FILE_ROWS) if self.files else self.rows
 
     def to_json(self) -> str:
         """Gives the text that the SavedModel keeps."""
@@ -101,6 +103,7 @@ def encoding_from_json(text: str) -> Encoding:
         or {entry["feature"]: entry["input"] for entry in fields["features"]},
         files=tuple(fields.get("files", ())),
         forecast=forecast and ForecastFacts.model_validate(forecast),
+        rows=fields.get("rows", BATCH_ROWS),
     )
 
 
@@ -174,6 +177,7 @@ def describe(
     reference: Array,
     threshold: float | None,
     forecast: ForecastFacts | None = None,
+    rows: int = BATCH_ROWS,
 ) -> Encoding:
     """Maps the encoded columns of a network to the features of its problem.
 
@@ -183,6 +187,7 @@ def describe(
       reference: The mean encoded row of some rows.
       threshold: The operating threshold; binary only.
       forecast: What the model says of its forecasts.
+      rows: How many rows the network takes at once.
     """
     remaining = list(widths)
     features: list[EncodedFeature] = []
@@ -202,10 +207,18 @@ def describe(
         {column: serving_name(column) for column in problem.raw_columns()},
         problem.file_columns(),
         forecast,
+        rows,
     )
 
 
-def mean_row(halves: Halves, sample: Mapping[str, tf.Tensor]) -> Array:
-    """The mean encoded row of a sample of transformed features."""
-    mean: Array = np.asarray(halves.encode(sample)).mean(axis=0, dtype=np.float64)
+def mean_row(halves: Halves, sample: Mapping[str, tf.Tensor], rows: int = BATCH_ROWS) -> Array:
+    """The mean encoded row of transformed features, of which some rows are encoded at once."""
+    count = len(next(iter(sample.values())))
+    parts = [
+        np.asarray(
+            halves.encode({name: part[start : start + rows] for name, part in sample.items()})
+        )
+        for start in range(0, count, rows)
+    ]
+    mean: Array = np.concatenate(parts).mean(axis=0, dtype=np.float64)
     return mean

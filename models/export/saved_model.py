@@ -25,9 +25,10 @@ from contracts.columns import MISSING_INT
 from contracts.names import serving_name
 from contracts.results.forecast import ForecastFacts
 from models.data.representation import parse_rows, raw_input_specs, raw_sizes
-from models.export.encoding import Halves, cut, describe, joined_widths, mean_row
+from models.export.encoding import BATCH_ROWS, Halves, cut, describe, joined_widths, mean_row
 from models.export.input_limits import add_input_limits
 from models.features.spec import FeaturesSpec
+from models.networks.memory import rows_at_once
 from models.tasks import find_task
 
 Tensors = dict[str, tf.Tensor]
@@ -60,16 +61,16 @@ class _Saved(tf.Module):
         self.variables_of_network = [variable.value for variable in serving.network.variables]
         self.transform = serving.transform
         widths = joined_widths(serving.problem, serving.network)
-        reference = np.zeros(0)
+        reference, rows = np.zeros(0), rows_at_once(serving.network, BATCH_ROWS)
         if widths:
             halves = cut(serving.network, serving.problem.task)
-            reference = mean_row(halves, sample)
+            reference = mean_row(halves, sample, rows)
             matrix = tf.TensorSpec([None, len(reference)], tf.float32, name="encoded")
             self.encode = _encode_function(serving, halves)
             self.head = tf.function(halves.head, input_signature=[matrix], autograph=False)
             self.score = tf.function(halves.score, input_signature=[matrix], autograph=False)
         text = describe(
-            serving.problem, widths, reference, serving.threshold, serving.forecast
+            serving.problem, widths, reference, serving.threshold, serving.forecast, rows
         ).to_json()
         self.encoding = tf.function(lambda: tf.constant(text), input_signature=[], autograph=False)
         add_input_limits(self, serving.problem)

@@ -21,6 +21,7 @@ from contracts.results.training import (
 from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.transformed import input_specs, output_spec
 from models.networks import build_network
+from models.networks.memory import rows_at_once
 from models.tasks import find_task
 from models.training.augmentation import Augmentation
 from models.training.calibration import calibrate
@@ -83,7 +84,9 @@ def fit_network(
     def run(model: MonitoredModel) -> Fit:
         batches = train_batches(train, training.batch_size, spec.seed, weights, packed=True)
         batches = even_batches(batches, train.rows, training.batch_size)
-        return fit(model, batches, ordered_batches(splits["val"], packed=True), training, log_dir)
+        val = splits["val"]
+        rows = rows_at_once(model.network, val.call_rows)
+        return fit(model, batches, ordered_batches(val, rows, packed=True), training, log_dir)
 
     return _learn(spec, graph, train.labels, train, device, run)
 
@@ -189,6 +192,7 @@ def predict(network: Any, split: Split) -> Array:
         return network(split.features(matrices), training=False)
 
     with tf.device("/CPU:0"):
-        parts = [step(packed).numpy() for packed, _ in ordered_batches(split, packed=True)]
+        rows = rows_at_once(network, split.call_rows)
+        parts = [step(packed).numpy() for packed, _ in ordered_batches(split, rows, packed=True)]
     predictions: Array = np.concatenate(parts)
     return predictions[:, 0] if predictions.shape[1] == 1 else predictions

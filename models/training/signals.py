@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from models.data.dataset import Split, ordered_batches
 from models.networks import OutputSpec
+from models.networks.memory import rows_at_once
 from models.tasks import find_task
 from models.training.diagnosis import Signals
 
@@ -33,9 +34,10 @@ def collect_signals(
       shares: `predicted` and `labels` of `Signals`, for classes.
     """
     with tf.device("/CPU:0"):
-        features, label = next(iter(ordered_batches(train, _ROWS)))
+        rows = rows_at_once(network, _ROWS)
+        features, label = next(iter(ordered_batches(train, rows)))
         movement = layer_movement(network, output, features, label)
-        features, _ = next(iter(ordered_batches(val, _ROWS)))
+        features, _ = next(iter(ordered_batches(val, rows)))
         return Signals(movement, silent_units(network, features), **shares)
 
 
