@@ -29,7 +29,7 @@ class _Worker:
 
 
 class WorkerPool(BeamFnExternalWorkerPoolServicer):
-    """Stops a worker only where it is the one of its number.
+    """Stops a worker only where no other was started with its number.
 
     The others end with their connection, which their task manager closes.
     """
@@ -65,12 +65,12 @@ class WorkerPool(BeamFnExternalWorkerPoolServicer):
         return answer
 
     def StopWorker(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 (Beam's)
-        """Stops the worker of a number, unless there are several."""
+        """Stops the worker of a number, unless there have been several."""
         with self._lock:
-            alive = [worker for worker in self._workers[request.worker_id] if worker.is_alive()]
-            self._workers[request.worker_id] = alive
-        if len(alive) == 1:
-            alive[0].stop()
+            started = [*self._workers[request.worker_id]]
+        # Of several that were started, the one that is meant may have ended already.
+        if len(started) == 1 and started[0].is_alive():
+            started[0].stop()
         return beam_fn_api_pb2.StopWorkerResponse()
 
 
