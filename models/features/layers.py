@@ -71,6 +71,70 @@ class _Piecewise:
         return {**config, "knots": [list(column) for column in self.knots]}
 
 
+class _Periodic:
+    """Periodic encoding: each number, beside mixtures of its cosines at learned frequencies.
+
+    Holzmüller et al. 2024, "Better by default", section 3 (PBLD), after Gorishniy et al. 2022.
+
+    Args:
+      columns: How many numbers a row has.
+      frequencies: How many frequencies each number has.
+      frequency_scale: Their standard deviation before training, in waves a unit of the number.
+      width: How many numbers encode one, itself among them.
+    """
+
+    keras_module: Any
+
+    def __init__(
+        self, columns: int, frequencies: int, frequency_scale: float, width: int, **keywords: Any
+    ) -> None:
+        super().__init__(**keywords)
+        self.columns, self.frequency_count = columns, frequencies
+        self.frequency_scale, self.width = frequency_scale, width
+
+    def build(self, input_shape: Any) -> None:
+        """Makes frequencies, phases and mixtures."""
+        initializers = self.keras_module.initializers
+        bound = self.frequency_count**-0.5
+        mixtures = (self.columns, self.frequency_count, self.width - 1)
+        for name, shape, initializer in (
+            ("frequencies", mixtures[:2], initializers.RandomNormal(stddev=self.frequency_scale)),
+            ("phases", mixtures[:2], initializers.RandomUniform(-0.5, 0.5)),
+            ("mixtures", mixtures, initializers.RandomUniform(-bound, bound)),
+            ("offsets", (self.columns, 1, self.width - 1), initializers.Zeros()),
+        ):
+            weight = self.add_weight(  # type: ignore[attr-defined]
+                name=name, shape=shape, initializer=initializer
+            )
+            setattr(self, name, weight)
+        super().build(input_shape)  # type: ignore[misc]
+
+    def call(self, inputs: Any) -> Any:
+        """Turns `[batch, 1]` tensors into `[batch, width]` tensors."""
+        together = isinstance(inputs, (list, tuple))
+        columns = tf.stack(inputs, axis=0) if together else inputs[None]
+        frequencies, phases, mixtures, offsets = (
+            tf.convert_to_tensor(getattr(self, name))
+            for name in ("frequencies", "phases", "mixtures", "offsets")
+        )
+        turns = columns * frequencies[:, None, :] + phases[:, None, :]
+        # Within one turn: runtimes differ in the cosine of large numbers.
+        cosines = tf.cos(np.float32(2 * np.pi) * (turns - tf.floor(turns)))
+        encoded = tf.concat([columns, tf.matmul(cosines, mixtures) + offsets], axis=2)
+        return tf.unstack(encoded, num=self.columns, axis=0) if together else encoded[0]
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, for saving."""
+        config: dict[str, Any] = super().get_config()  # type: ignore[misc]
+        return {
+            **config,
+            "columns": self.columns,
+            "frequencies": self.frequency_count,
+            "frequency_scale": self.frequency_scale,
+            "width": self.width,
+        }
+
+
 class _Line:
     """A rising line of straight pieces, from scores to values; level beyond its ends.
 
@@ -119,6 +183,7 @@ class _WindowDeviation:
 
 _LAYERS = {
     "piecewise": ("PiecewiseEncoding", _Piecewise),
+    "periodic": ("PeriodicEncoding", _Periodic),
     "line": ("PiecewiseLine", _Line),
     "deviation": ("WindowDeviation", _WindowDeviation),
     **TEXT_LAYERS,
@@ -133,7 +198,8 @@ def layer_classes(layer: Any) -> dict[str, Any]:
     else:
         import keras as keras_module
     register = keras_module.saving.register_keras_serializable(_PACKAGE)
-    return {key: register(type(name, (of, layer), {})) for key, (name, of) in _LAYERS.items()}
+    own = {"keras_module": keras_module}
+    return {key: register(type(name, (of, layer), own)) for key, (name, of) in _LAYERS.items()}
 
 
 def register_layers() -> None:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from models.features.circles import guess_circle
 from models.features.kind import ColumnProfile, ConfigKeys, FeatureKind, Recognition
+from models.features.periodic import Waves, periodic_port
 from models.features.piecewise import piecewise_port
 from models.features.ports import InputSpec
 from models.features.skewness import describe_skewness
@@ -32,16 +33,25 @@ class NumericSpec(FeatureKind):
       impute: What of train stands in for a missing number.
       embedding: `piecewise` encodes the scaled number inside the network by bins of train's
         quantiles. But for `scale: quantile`, the farthest 64th of the rows at either end lies
-        outside of them, and is taken for their ends.
+        outside of them, and is taken for their ends. `periodic` adds mixtures of its cosines at
+        frequencies that the network learns.
       bins: How many bins there are, where `embedding` is `piecewise`.
+      frequencies: How many frequencies there are, where `embedding` is `periodic`.
+      frequency_scale: Their standard deviation before training, in waves a unit of the scaled
+        number.
+      width: How many numbers stand for one, where `embedding` is `periodic`: itself, and
+        mixtures.
     """
 
     type: str = "numeric"
     scale: Literal["z_score", "min_max", "quantile", "log", "none"] = "z_score"
     clip: float | None = Field(None, gt=0)
     impute: Literal["mean", "median"] = "mean"
-    embedding: Literal["none", "piecewise"] = "none"
+    embedding: Literal["none", "piecewise", "periodic"] = "none"
     bins: int = Field(16, ge=2, le=128)
+    frequencies: int = Field(16, ge=1, le=128)
+    frequency_scale: float = Field(0.1, gt=0)
+    width: int = Field(4, ge=2, le=64)
     missing_indicator: bool = False
 
     raw_values = "numbers"
@@ -66,6 +76,8 @@ class NumericSpec(FeatureKind):
         """One number, or one that the network encodes."""
         if self.embedding == "none":
             return InputSpec(name, "dense", 1)
+        if self.embedding == "periodic":
+            return periodic_port(name, Waves(self.frequencies, self.frequency_scale, self.width))
         from models.features.scaling import read_knots
 
         return piecewise_port(name, read_knots(self, name, learned))

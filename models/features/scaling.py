@@ -144,9 +144,7 @@ def _learn(specs: Specs, raw: RawColumns) -> LearnedConstants:
 
 def _learn_tables(specs: Specs, raw: RawColumns, learned: LearnedConstants) -> None:
     """Learns the quantiles of the columns that need them, and what follows from these."""
-    names = [
-        n for n, s in specs.items() if s.scale == "quantile" or s.clip or s.embedding != "none"
-    ]
+    names = [n for n, s in specs.items() if s.scale == "quantile" or s.clip or _way(s).bins]
     if names:
         table = quantiles.learn_table(raw.numbers(names))
         learned.add("table", names, table)

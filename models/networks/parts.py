@@ -20,7 +20,7 @@ FEATURES_LAYER = "features"
 # Layers' own names, those that Keras gives, and those given here to columns.
 _TAKEN = re.compile(
     r"features|image|flat|probability|probabilities|standardised|prediction"
-    r"|(input|embedding|flatten|category_encoding|piecewise_encoding)(_\d+)?"
+    r"|(input|embedding|flatten|category_encoding|(piecewise|periodic)_encoding)(_\d+)?"
     r"|(member_\d+_)?((block|convolution|cross|token|attention)_\d+(_[a-z]+)*|stem|last_[a-z]+)"
     r"|members|mean_of_members|member_(scales|rows|columns|views)|wide_and_deep|scaled_features"
     r"|deep_and_cross|feature_columns|tokens|pooled"

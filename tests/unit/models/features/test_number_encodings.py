@@ -14,6 +14,7 @@ from contracts.preparations.table import raw_feature
 from models.features import quantiles
 from models.features.layers import layer_classes
 from models.features.numeric import NumericSpec
+from models.features.periodic import Waves, periodic_port
 from models.features.piecewise import piecewise_port
 from models.networks import InputSpec, OutputSpec, build_network
 from models.networks.spec import CnnSpec, MlpSpec
@@ -66,6 +67,60 @@ def test_a_network_encodes_its_columns_by_one_layer_under_both_kerases(module, t
     network.save(tmp_path / "network.keras")
     loaded = module.models.load_model(tmp_path / "network.keras")
     np.testing.assert_array_equal(np.asarray(loaded(ROWS)), np.asarray(network(ROWS)))
+
+
+WAVES = Waves(frequencies=5, frequency_scale=0.3, width=3)
+PERIODIC = [
+    periodic_port("a", WAVES),
+    InputSpec("plain", "dense", 1),
+    periodic_port("b", WAVES),
+    periodic_port("c", Waves(frequencies=2, frequency_scale=0.1, width=4)),
+]
+PERIODIC_ROWS = {**ROWS, "c": ROWS["a"]}
+
+
+def _by_waves(column, frequencies, phases, mixtures, offsets):
+    """Holzmüller et al. 2024: x beside W cos(2 pi (f x + p)) + b."""
+    cosines = np.cos(2 * np.pi * (column.astype(np.float64) * frequencies + phases))
+    return np.concatenate([column, cosines @ mixtures + offsets], axis=1)
+
+
+@pytest.mark.parametrize("module", [keras, tf_keras], ids=["keras", "tf_keras"])
+def test_a_number_stands_beside_mixtures_of_its_cosines_under_both_kerases(module, tmp_path):
+    module.utils.set_random_seed(3)
+    spec = MlpSpec(units=(3,), batch_norm=False)
+    network = build_network(spec, PERIODIC, OutputSpec("binary", 2), module)
+    together, alone = [layer for layer in network.layers if "periodic" in layer.name]
+    joined = np.asarray(
+        module.Model(network.input, network.get_layer("features").output)(PERIODIC_ROWS)
+    )
+    np.testing.assert_array_equal(joined[:, 3:4], PERIODIC_ROWS["plain"])
+    for layer, index, name, place in (
+        (together, 0, "a", slice(0, 3)),
+        (together, 1, "b", slice(4, 7)),
+        (alone, 0, "c", slice(7, 11)),
+    ):
+        weights = [np.asarray(weight)[index] for weight in layer.weights]
+        wanted = _by_waves(PERIODIC_ROWS[name], *weights)
+        np.testing.assert_allclose(joined[:, place], wanted, atol=1e-5)
+    network.save(tmp_path / "network.keras")
+    loaded = module.models.load_model(tmp_path / "network.keras")
+    answers = np.asarray(network(PERIODIC_ROWS))
+    np.testing.assert_array_equal(np.asarray(loaded(PERIODIC_ROWS)), answers)
+
+
+def test_a_network_learns_a_wave_by_its_frequencies():
+    keras.utils.set_random_seed(1)
+    numbers = np.linspace(-2, 2, 256, dtype=np.float32)[:, None]
+    wave = np.sin(9 * numbers)
+    errors = {}
+    for port in (periodic_port("x", Waves(16, 1.0, 16)), InputSpec("x", "dense", 1)):
+        spec = MlpSpec(units=(8,), batch_norm=False)
+        network = build_network(spec, [port], OutputSpec("regression", 1), keras)
+        network.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=False)
+        network.fit({"x": numbers}, wave, epochs=40, batch_size=64, verbose=0)
+        errors[port.kind] = network.evaluate({"x": numbers}, wave, verbose=0)
+    assert errors["periodic"] < 0.1 < 0.3 < errors["dense"]
 
 
 def test_pixels_are_not_encoded_by_bins():
