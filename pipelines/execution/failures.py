@@ -19,6 +19,9 @@ _DISK = {
     "permission denied": "a file or folder may not be written by this user",
 }
 _ERRNOS = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EPERM}
+_NETWORK = re.compile(
+    r"Insufficient number of network buffers: required (\d+), but only (\d+) available"
+)
 _LOCATION = re.compile(r"\[while running '[^']*'\]")
 
 
@@ -37,7 +40,7 @@ def explain_failure(error: BaseException, component: str, log: str) -> KelpError
     if users is not None:
         return users
     for cause in _causes(error):
-        problem = _environment(cause, component)
+        problem = _network(cause, component) or _environment(cause, component)
         if problem is not None:
             return problem
     if isinstance(error, MemoryError):
@@ -59,6 +62,21 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _network(error: BaseException, component: str) -> EnvironmentProblem | None:
+    buffers = _NETWORK.search(str(error))
+    if buffers is None:
+        return None
+    required, free = map(int, buffers.groups())
+    return EnvironmentProblem(
+        f"{component} needs more network memory than Flink's task managers have.",
+        where=component,
+        expected=f"{required:,} network buffers for one task",
+        received=f"{free:,}",
+        fix="raise taskmanager.memory.network.min and .max in the cluster's configuration, "
+        "or lower beam.parallelism",
+    )
 
 
 def _environment(error: BaseException, component: str) -> EnvironmentProblem | None:

@@ -40,6 +40,17 @@ def test_a_full_disk_is_reported_as_such() -> None:
     assert result.where == "Trainer"
 
 
+def test_too_little_network_memory_of_flink_is_reported_with_its_keys() -> None:
+    words = "failed in state FAILED: java.io.IOException: Insufficient number of network buffers: "
+    error = RuntimeError(f"{words}required 512, but only 499 available. The total number is 2048.")
+    result = explain_failure(error, "StatisticsGen", "x.log")
+    assert result.what == (
+        "StatisticsGen needs more network memory than Flink's task managers have."
+    )
+    assert (result.expected, result.received) == ("512 network buffers for one task", "499")
+    assert "taskmanager.memory.network" in result.fix
+
+
 def test_an_unknown_failure_names_component_log_and_last_words() -> None:
     result = explain_failure(
         ValueError("Traceback\n  File\nboom [while running 'X']"), "Evaluator", "e.log"
