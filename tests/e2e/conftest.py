@@ -107,20 +107,12 @@ class Workplace:
         )
         return ["run", "configs/flights.yaml", *small, *overrides]
 
-    def environment(self, traced: bool = False) -> dict[str, str]:
-        """The environment of a command.
+    def environment(self) -> dict[str, str]:
+        """The environment of a command."""
+        return {**os.environ, "COLUMNS": "160", "MLFLOW_TRACKING_URI": ""}
 
-        Args:
-          traced: Whether coverage counts its lines, and those of the components that it forks:
-            that takes half as long again, so one run of all components has it.
-        """
-        environment = {**os.environ, "COLUMNS": "160", "MLFLOW_TRACKING_URI": ""}
-        if not traced:
-            environment.pop("COVERAGE_PROCESS_CONFIG", None)
-        return environment
-
-    def run(self, *overrides: str, traced: bool = False) -> subprocess.CompletedProcess[str]:
-        return self.kelp(*self.arguments(*overrides), traced=traced)
+    def run(self, *overrides: str, fresh: bool = False) -> subprocess.CompletedProcess[str]:
+        return self.kelp(*self.arguments(*overrides), fresh=fresh)
 
     def printed(self, *arguments: str) -> str:
         """What a command that succeeds prints."""
@@ -129,15 +121,15 @@ class Workplace:
         assert done.stderr == ""
         return done.stdout
 
-    def kelp(self, *arguments: str, traced: bool = False) -> subprocess.CompletedProcess[str]:
-        """Runs a command: the traced one as a user starts it, others without the imports."""
-        if not traced:
+    def kelp(self, *arguments: str, fresh: bool = False) -> subprocess.CompletedProcess[str]:
+        """Runs a command: a fresh one as a user starts it, others without the imports."""
+        if not fresh:
             started = fork_server().start(arguments, self.folder, self.environment())
             return started.wait(600)
         return subprocess.run(
             [KELP, *arguments],
             cwd=self.folder,
-            env=self.environment(traced),
+            env=self.environment(),
             capture_output=True,
             text=True,
             timeout=600,
