@@ -74,8 +74,8 @@ def _network(error: BaseException, component: str) -> EnvironmentProblem | None:
         where=component,
         expected=f"{required:,} network buffers for one task",
         received=f"{free:,}",
-        fix="raise taskmanager.memory.network.min and .max in the cluster's configuration, "
-        "or lower beam.parallelism",
+        fix="in the cluster's configuration, lower taskmanager.network.sort-shuffle.min-buffers "
+        "(512 by default, for each stage's result) or raise taskmanager.memory.network.max",
     )
 
 

@@ -48,7 +48,7 @@ def test_too_little_network_memory_of_flink_is_reported_with_its_keys() -> None:
         "StatisticsGen needs more network memory than Flink's task managers have."
     )
     assert (result.expected, result.received) == ("512 network buffers for one task", "499")
-    assert "taskmanager.memory.network" in result.fix
+    assert "taskmanager.network.sort-shuffle.min-buffers" in result.fix
 
 
 def test_an_unknown_failure_names_component_log_and_last_words() -> None:
