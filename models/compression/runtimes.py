@@ -7,7 +7,7 @@ TensorFlow: its peak memory is its own.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,10 +26,13 @@ from models.processes.turns import one_at_a_time
 Array = np.ndarray[Any, Any]
 Columns = Mapping[str, Array]
 
+# A slow artifact is warmed up and timed for so long; a median needs no more calls than these.
 _WARM_UP = 20
-# A slow artifact is timed for so long; a median needs no more calls than these.
 _ENOUGH_S = 1.0
 _ENOUGH_CALLS = 30
+# One that takes seconds a call is timed for so long, and by a few calls.
+_LONG_S = 5.0
+_FEW_CALLS = 5
 _BATCH = 64
 _ROWS_AT_ONCE = 1024
 _IMAGES_AT_ONCE = 128
@@ -245,14 +248,31 @@ def run_measure(request: Mapping[str, Any]) -> dict[str, float]:
 
 def _times(action: Callable[[], object], repeats: int) -> Array:
     """Milliseconds a call, once it is warm."""
-    for _ in range(min(_WARM_UP, repeats)):
-        action()
-    times: list[float] = []
-    while len(times) < repeats and (len(times) < _ENOUGH_CALLS or sum(times) < _ENOUGH_S):
+    _timed(action, min(_WARM_UP, repeats), ((1, _ENOUGH_S),))
+    enough = ((_ENOUGH_CALLS, _ENOUGH_S), (_FEW_CALLS, _LONG_S))
+    return np.array(_timed(action, repeats, enough)) * 1e3
+
+
+def _timed(
+    action: Callable[[], object], most: int, enough: Sequence[tuple[int, float]]
+) -> list[float]:
+    """The seconds of each call.
+
+    Args:
+      action: What is called.
+      most: How many calls there are at most.
+      enough: Pairs of calls and seconds: with as many calls in as many seconds, it ends.
+    """
+    seconds: list[float] = []
+    total = 0.0
+    while len(seconds) < most:
+        if any(len(seconds) >= calls and total >= limit for calls, limit in enough):
+            break
         started = time.perf_counter()
         action()
-        times.append(time.perf_counter() - started)
-    return np.array(times) * 1e3
+        seconds.append(time.perf_counter() - started)
+        total += seconds[-1]
+    return seconds
 
 
 def _peak_memory_mib() -> float:
