@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from models.compression.formats import onnx, tflite
 from models.export.encoding import cut
+from models.features.periodic import Waves, periodic_port
 from models.networks import InputSpec, OutputSpec, build_network
 from models.networks.spec import NetworkSpec
 
@@ -106,6 +107,30 @@ def test_a_kind_answers_in_eight_bits_and_in_onnx(network, batch, tmp_path):
     assert np.int8 in kinds
     predict = interpreter.get_signature_runner()
     named = {f"input_{place}": rows for place, rows in enumerate(tensors)}
+    np.testing.assert_allclose(predict(**named)["output"], expected, atol=0.06)
+
+
+def test_waves_answer_in_eight_bits_and_in_onnx(tmp_path):
+    waves = Waves(frequencies=4, frequency_scale=0.3, width=3)
+    ports = [periodic_port("x", waves), periodic_port("y", waves)]
+    keras.utils.set_random_seed(2)
+    spec = TypeAdapter(NetworkSpec).validate_python({"units": [8], "batch_norm": False})
+    trained = build_network(spec, ports, OutputSpec("binary", 2), keras)
+    generator = np.random.default_rng(0)
+    batch = {name: generator.normal(size=(ROWS, 1)).astype(np.float32) for name in "xy"}
+    opened = SimpleNamespace(**{**vars(_opened(trained, batch)), "inputs": ports})
+    expected = np.asarray(trained(batch, training=False))
+    assert expected.std() > 1e-2
+
+    onnx.write_onnx("float32", opened, tmp_path)
+    session = onnxruntime.InferenceSession(tmp_path / onnx.MODEL_FILE)
+    names = [entry.name for entry in session.get_inputs()]
+    (answers,) = session.run(None, dict(zip(names, batch.values(), strict=True)))
+    np.testing.assert_allclose(answers, expected, atol=1e-5)
+
+    tflite.write_tflite("int8_full", opened, tmp_path)
+    predict = Interpreter(model_path=str(tmp_path / tflite.MODEL_FILE)).get_signature_runner()
+    named = {f"input_{place}": rows for place, rows in enumerate(batch.values())}
     np.testing.assert_allclose(predict(**named)["output"], expected, atol=0.06)
 
 
