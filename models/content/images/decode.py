@@ -61,6 +61,16 @@ def decode_image(encoded: bytes) -> Image.Image:
         raise UndecodableImage("no image" if unknown else "broken") from error
 
 
+def decode_if_image(encoded: bytes | None) -> Image.Image | None:
+    """Decodes an image; None for a missing one, and for what is no image."""
+    if not encoded:
+        return None
+    try:
+        return decode_image(encoded)
+    except UndecodableImage:
+        return None
+
+
 def _is_cut_short(encoded: bytes) -> bool:
     """Whether an image that cannot be decoded lacks the end that its format has."""
     for begin, (end, tail) in _ENDS.items():

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
-from models.content.images.decode import UndecodableImage, decode_image, to_pixels
+from models.content.images.decode import decode_if_image, to_pixels
 from models.content.images.perceptual import to_grey
 
 _SIDE = 32
@@ -31,11 +31,8 @@ def image_figures(values: pa.ChunkedArray) -> dict[str, pa.Array]:
 
 
 def _figures(encoded: bytes | None) -> _Figures | None:
-    if not encoded:
-        return None
-    try:
-        image = decode_image(encoded)
-    except UndecodableImage:
+    image = decode_if_image(encoded)
+    if image is None:
         return None
     width, height = image.size
     grey = to_grey(to_pixels(image, _SIDE)[None])

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from contracts.results.preview import HeatMap, Preview
-from models.content.images.decode import UndecodableImage, decode_image, encode_png
+from models.content.images.decode import decode_if_image, encode_png
 from models.content.images.picture import to_preview
 from models.content.kind import Occlusion
 
@@ -23,11 +23,8 @@ _MOST_SIDE = 512
 
 def occlude_image(encoded: bytes | None) -> Occlusion | None:
     """Covers each of 8 x 8 cells with the image's mean colour; None for what is no image."""
-    if not encoded:
-        return None
-    try:
-        image = decode_image(encoded)
-    except UndecodableImage:
+    image = decode_if_image(encoded)
+    if image is None:
         return None
     pixels = np.asarray(_bounded(image), np.uint8)
     down, across = (_cuts(size) for size in pixels.shape[:2])
