@@ -24,15 +24,35 @@ class Pretrained:
     """How the layers of an encoder start, and how they go on.
 
     Attributes:
-      start: Puts the weights into a network, and gives the layers that are tuned; other layers
-        that got weights are set to be not trainable.
+      start: Puts the weights into a network.
+      prefix: Of the names of the encoder's layers: `<feature>_<kind>`.
       frozen_epochs: How many epochs the layers stay as they are.
       rate: Then, their learning rate as a share of that of all others.
+      tuned_prefixes: Gives what the names of the layers that are tuned begin with; all others stay
+        as they are. None tunes them all.
     """
 
-    start: Callable[[Any], list[Any]]
+    start: Callable[[Any], object]
+    prefix: str
     frozen_epochs: int
     rate: float
+    tuned_prefixes: Callable[[], tuple[str, ...]] | None = None
+
+    def tuned_layers(self, network: Any) -> list[Any]:
+        """The encoder's layers in a network, of any Keras, that are tuned.
+
+        The others are set to be not trainable.
+        """
+        own = [
+            layer
+            for layer in network.layers
+            if layer.name.startswith(f"{self.prefix}_") and layer.weights
+        ]
+        if self.tuned_prefixes is not None:
+            tuned = self.tuned_prefixes()
+            for layer in own:
+                layer.trainable = layer.name.startswith(tuned)
+        return [layer for layer in own if layer.trainable]
 
 
 def file_digest(path: str) -> str:
@@ -111,7 +131,7 @@ def check_digest(path: str, expected: str) -> None:
         )
 
 
-def start_from_network(path: str, prefix: str, network: Any) -> list[Any]:
+def start_from_network(path: str, prefix: str, network: Any) -> None:
     """Copies the weights of an encoder's layers from a network that Keras has saved.
 
     Layers are matched by what follows the encoder's prefix in their names, so that the feature
@@ -121,9 +141,6 @@ def start_from_network(path: str, prefix: str, network: Any) -> list[Any]:
       path: A `.keras` file.
       prefix: Of the names of the encoder's layers: `<feature>_<kind>`.
       network: Gets the weights.
-
-    Returns:
-      The layers that got weights.
 
     Raises:
       ModelError: a layer of the encoder has no counterpart of its shape.
@@ -137,12 +154,12 @@ def start_from_network(path: str, prefix: str, network: Any) -> list[Any]:
         for layer in other.layers
         if mark in layer.name
     }
-    return copy_weights(known, path, prefix, network)
+    copy_weights(known, path, prefix, network)
 
 
 def copy_weights(
     known: Mapping[str, Sequence[Array]], path: str, prefix: str, network: Any
-) -> list[Any]:
+) -> None:
     """Copies weights to the layers of an encoder.
 
     Args:
@@ -151,13 +168,9 @@ def copy_weights(
       prefix: Of the names of the encoder's layers.
       network: Gets the weights.
 
-    Returns:
-      The layers that got weights.
-
     Raises:
       ModelError: a layer of the encoder has no counterpart of its shape.
     """
-    started = []
     for layer in network.layers:
         if not layer.name.startswith(f"{prefix}_") or not layer.weights:
             continue
@@ -173,5 +186,3 @@ def copy_weights(
                 fix="configure the encoder as in the run that the weights come from",
             )
         layer.set_weights(source)
-        started.append(layer)
-    return started

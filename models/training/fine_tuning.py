@@ -32,10 +32,9 @@ class FineTuning:
             pretrained = port.encoding.pretrained
             if pretrained is None:
                 continue
-            for layer in pretrained.start(network):
-                for part in layer._flatten_layers():
-                    if isinstance(part, keras.layers.BatchNormalization):
-                        part.trainable = False
+            pretrained.start(network)
+            for layer in pretrained.tuned_layers(network):
+                freeze_norms(layer, keras)
                 self._tuned += [
                     (weight, pretrained.frozen_epochs, pretrained.rate)
                     for weight in layer.trainable_weights
@@ -68,3 +67,15 @@ class FineTuning:
 
         optimizer.update_step = update_step
         optimizer._use_weight_decay = use_weight_decay
+
+
+def freeze_norms(layer: Any, keras_module: Any) -> None:
+    """Leaves the statistics of a layer's batch normalisations, and what they learned, as they are.
+
+    Args:
+      layer: Of a network.
+      keras_module: Which Keras it is of.
+    """
+    for part in layer._flatten_layers():
+        if isinstance(part, keras_module.layers.BatchNormalization):
+            part.trainable = False

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
@@ -13,6 +13,7 @@ import tf_keras
 
 from contracts.errors import ModelError
 from models.compression.spec import FineTuneSpec
+from models.compression.techniques.encoder_rates import hold_encoders, slow_down
 from models.compression.training_artifacts import Opened
 from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.labels import class_weights
@@ -44,6 +45,8 @@ class Bench:
         mixed with the labels.
       val: The split to stop on, by its labels.
       output: What the network predicts.
+      shares: By layer of an encoder that started from other weights, its learning rate as a share
+        of that of all others.
     """
 
     opened: Opened
@@ -51,6 +54,7 @@ class Bench:
     train: Split
     val: Split
     output: OutputSpec
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def batch_size(self) -> int:
@@ -82,7 +86,7 @@ def open_bench(opened: Opened, network: Any) -> Bench:
         # compressed form would forget what it was taught.
         train = _with_answers(train, network, output, teacher.weight)
         val = _with_answers(val, network, output, 0.0)
-    return Bench(opened, model, train, val, output)
+    return Bench(opened, model, train, val, output, hold_encoders(opened, model))
 
 
 def copy_weights(network: Any, model: Any) -> None:
@@ -175,6 +179,7 @@ def fine_tune(
         rate, weight_decay=trainer.training.optimizer.weight_decay, global_clipnorm=_CLIP_NORM
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "centroid"])
+    slow_down(optimizer, model, bench.shares)
     task = find_task(bench.output.task)
     loss = task.mixed_loss if bench.train.has_targets else task.loss
     model.compile(optimizer=optimizer, loss=loss(bench.output, tf_keras))

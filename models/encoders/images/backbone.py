@@ -140,14 +140,15 @@ class BackboneEncoder(ImageEncoder):
             tensor = layers.Dropout(self.dropout, name=f"{prefix}_dropout")(tensor)
         return tensor
 
-    def start(self, path: str, prefix: str, network: Any) -> list[Any]:
+    def start(self, path: str, prefix: str, network: Any) -> None:
         """See `ImageEncoder`."""
         if path.endswith(".keras"):
-            return super().start(path, prefix, network)
+            super().start(path, prefix, network)
+            return
         backbone = BACKBONES[self.backbone]
         source = _load_published(backbone, path)
         known = {_fixed_name(layer): layer.get_weights() for layer in source.layers}
-        return copy_weights(known, path, prefix, network)
+        copy_weights(known, path, prefix, network)
 
     def student(self, scale: float) -> CnnEncoder:
         """A small convolutional network."""

@@ -56,16 +56,16 @@ class ImageEncoder(Spec, ABC):
         if self.weights == NONE:
             return None
         start = partial(self._start, prefix)
-        return Pretrained(start, self.frozen_epochs, self.fine_tune_rate)
+        return Pretrained(start, prefix, self.frozen_epochs, self.fine_tune_rate)
 
-    def _start(self, prefix: str, network: Any) -> list[Any]:
+    def _start(self, prefix: str, network: Any) -> None:
         path = self.weights_file(self.model_dump())
         check_digest(path, self.sha256)
-        return self.start(path, prefix, network)
+        self.start(path, prefix, network)
 
-    def start(self, path: str, prefix: str, network: Any) -> list[Any]:
-        """Puts the weights of a file into a network, and gives the layers that got some."""
-        return start_from_network(path, prefix, network)
+    def start(self, path: str, prefix: str, network: Any) -> None:
+        """Puts the weights of a file into a network."""
+        start_from_network(path, prefix, network)
 
     @abstractmethod
     def encode(self, pixels: Any, prefix: str, scale: Scale, keras_module: Any) -> Any:

@@ -59,25 +59,27 @@ class BertSpec(TextEncoderKind):
 
     def pretrained(self, name: str, length: int) -> Pretrained:
         """See `TextEncoderKind`."""
-        start = partial(self._start, _prefix(name), length)
-        return Pretrained(start, self.frozen_epochs, self.fine_tune_rate)
+        prefix = _prefix(name)
+        start = partial(self._start, prefix, length)
+        tuned = partial(self._tuned_prefixes, prefix)
+        return Pretrained(start, prefix, self.frozen_epochs, self.fine_tune_rate, tuned)
 
     def student(self, share: float) -> AverageSpec:
         """Averaged embeddings of the same tokens."""
         return AverageSpec(dimension=max(1, round(_STUDENT_DIMENSION * share)))
 
-    def _start(self, prefix: str, length: int, network: Any) -> list[Any]:
+    def _start(self, prefix: str, length: int, network: Any) -> None:
         folder = self.folder
         folder.check_digest(self.sha256)
-        weights = bert_weights(folder, length)
         path = str(folder.folder / WEIGHTS_FILE)
-        started = copy_weights(weights, path, prefix, network)
-        kept = folder.depth if self.trainable_layers is None else self.trainable_layers
-        blocks = [f"{prefix}_{block_name(index)}_" for index in range(folder.depth)]
-        trained = tuple(blocks[max(0, len(blocks) - kept) :])
-        for layer in started:
-            layer.trainable = layer.name.startswith(trained)
-        return [layer for layer in started if layer.trainable]
+        copy_weights(bert_weights(folder, length), path, prefix, network)
+
+    def _tuned_prefixes(self, prefix: str) -> tuple[str, ...]:
+        depth = self.folder.depth
+        kept = depth if self.trainable_layers is None else self.trainable_layers
+        return tuple(
+            f"{prefix}_{block_name(index)}_" for index in range(max(0, depth - kept), depth)
+        )
 
 
 def _prefix(feature: str) -> str:
