@@ -43,11 +43,13 @@ class SplitSpec(Spec):
     `columns` chronologically: the oldest rows train, the newest test. `column` reads the split
     from the one column in `columns`: `train`, `val` or `test`. Rows of `train` are divided
     between train and val by the hash of the row, in the proportion of their two shares.
+    Another `seed` gives another split, wherever hashes decide.
     """
 
     by: Literal["row", "key", "stratified", "time", "column"] = "row"
     columns: tuple[str, ...] = ()
     shares: SharesSpec = SharesSpec()
+    seed: int = Field(0, ge=0, lt=2**63)
 
     @model_validator(mode="after")
     def _columns_fit(self) -> SplitSpec:
@@ -59,6 +61,8 @@ class SplitSpec(Spec):
             raise ValueError("split.by is 'column', and split.shares.train is 0")
         if self.by in ("row", "stratified") and self.columns:
             raise ValueError(f"split.by is {self.by!r}, which takes no split.columns")
+        if self.by == "time" and self.seed:
+            raise ValueError("split.by is 'time', which takes no split.seed: time alone decides")
         return self
 
     def fold_rule(self) -> FoldRule:

@@ -33,6 +33,7 @@ class SplitPlan:
       label: The column whose classes keep their proportions, for `stratified`.
       shares: The shares of train, val and test.
       cuts: Per group: shift, first bin of val, first bin of test.
+      seed: Of the hashes.
     """
 
     by: str
@@ -41,6 +42,7 @@ class SplitPlan:
     shares: tuple[float, float, float]
     cuts: Mapping[int, tuple[int, int, int]]
     marks: str = ""
+    seed: int = 0
 
     @property
     def needs_histogram(self) -> bool:
@@ -58,11 +60,11 @@ class SplitPlan:
 
 def plan_split(spec: IngestSpec) -> SplitPlan:
     """Gives the plan of `spec`, still without cut points."""
-    shares = share_tuple(spec.split.shares)
+    shares, seed = share_tuple(spec.split.shares), spec.split.seed
     if spec.split.by == "column":
-        return SplitPlan("column", spec.columns, spec.label, shares, {}, *spec.split.columns)
+        return SplitPlan("column", spec.columns, spec.label, shares, {}, *spec.split.columns, seed)
     columns = spec.split.columns or spec.columns
-    return SplitPlan(spec.split.by, columns, spec.label, shares, {})
+    return SplitPlan(spec.split.by, columns, spec.label, shares, {}, seed=seed)
 
 
 def share_tuple(shares: SharesSpec) -> tuple[float, float, float]:
@@ -86,7 +88,7 @@ def assign(columns: Columns, plan: SplitPlan) -> NDArray[np.int8]:
     """
     if plan.needs_histogram:
         return _assign_by_cuts(*group_and_key(columns, plan), plan)
-    hashes = hash_rows({name: columns[name] for name in plan.columns})
+    hashes = hash_rows({name: columns[name] for name in plan.columns}, plan.seed)
     fractions = (hashes >> np.uint64(11)).astype(np.float64) / 2.0**53
     if plan.marks:
         return _assign_by_marks(columns[plan.marks], fractions, plan)
@@ -127,7 +129,7 @@ def group_and_key(columns: Columns, plan: SplitPlan) -> tuple[Hashes, Ints]:
     if plan.by == "time":
         keys = time_keys(columns[plan.columns[0]])
         return np.zeros(len(keys), np.uint64), keys
-    hashes = hash_rows({name: columns[name] for name in plan.columns})
+    hashes = hash_rows({name: columns[name] for name in plan.columns}, plan.seed)
     groups = hash_rows({plan.label: columns[plan.label]})
     return groups, (hashes >> np.uint64(48)).astype(np.int64)
 

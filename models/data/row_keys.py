@@ -20,9 +20,15 @@ _MISSING = np.uint64(0x9E3779B97F4A7C15)
 _HASHED_ROWS = 1024
 
 
-def hash_rows(columns: Columns) -> Hashes:
-    """Hashes each row over canonical columns (see `kinds`); their order does not count."""
-    total: Hashes = np.zeros(len(next(iter(columns.values()))), np.uint64)
+def hash_rows(columns: Columns, seed: int = 0) -> Hashes:
+    """Hashes each row over canonical columns (see `kinds`); their order does not count.
+
+    Args:
+      columns: By name; names are hashed, too.
+      seed: Another one gives other hashes; at least 0.
+    """
+    start = _mix(np.array([seed], np.uint64))
+    total: Hashes = np.repeat(start, len(next(iter(columns.values()))))
     for name, values in columns.items():
         total += _mix(_value_bits(values) ^ _salt(name))
     return _mix(total)

@@ -15,6 +15,7 @@ from bench.tabular import (
     conclusions,
     is_sound,
     load,
+    overrides_of,
     print_table,
     row_of,
 )
@@ -66,6 +67,11 @@ def test_a_line_has_the_means_over_seeds_and_the_gap(capsys: pytest.CaptureFixtu
     assert head.index("pushed") == line.index("0 of 1")
     assert row_of(_comparison(0.7, 0.9))["network"] == "0.800"
     assert row_of(_comparison(0.7, 0.9))["pushed"] == "1 of 2"
+
+
+def test_each_seed_but_the_first_splits_anew() -> None:
+    assert overrides_of(1) == []
+    assert overrides_of(2) == ["seed=2", "data.split.seed=2"]
 
 
 def test_wins_losses_ties_and_gaps_are_counted_over_tables() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -125,10 +126,42 @@ def test_a_split_without_a_share_gets_no_row(shares: dict[str, float], wanted: l
     assert splits_wanted(SplitSpec(shares=SharesSpec(**shares))) == wanted
 
 
-def test_rows_of_one_key_stay_together() -> None:
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1), st.sampled_from(["row", "stratified"]))
+def test_a_seed_decides_the_split_and_keeps_the_shares(one: int, other: int, by: str) -> None:
+    columns = {"i": pa.array(range(6000)), "label": pa.array([b"no", b"no", b"yes"] * 2000)}
+
+    def split(seed: int) -> list[int]:
+        wanted = replace(plan(by, ("i", "label"), train=0.6, val=0.2, test=0.2), seed=seed)
+        if wanted.needs_histogram:
+            wanted = wanted.with_histogram(histogram.count(*group_and_key(columns, wanted)))
+        return assign(columns, wanted).tolist()
+
+    splits = split(one)
+    assert splits == split(one)
+    assert (splits == split(other)) == (one == other)
+    assert np.bincount(splits) / 6000 == pytest.approx([0.6, 0.2, 0.2], abs=0.04)
+
+
+def test_without_a_seed_hashes_are_those_of_all_time() -> None:
+    columns = columns_of([(1, 0.5, b"x"), (None, None, None), (-7, 1e30, "日本".encode())])
+    assert hash_rows(columns, seed=0).tolist() == GOLDEN
+    assert not set(hash_rows(columns, seed=1).tolist()) & set(GOLDEN)
+
+
+def test_rows_of_one_key_stay_together_with_any_seed() -> None:
     columns = {"key": pa.array([b"a", b"b", None] * 100), "x": pa.array(range(300))}
-    got = assign(columns, plan("key", ("key",))).reshape(100, 3)
-    assert (got == got[0]).all()
+    splits = []
+    for seed in range(20):
+        got = assign(columns, replace(plan("key", ("key",)), seed=seed)).reshape(100, 3)
+        assert (got == got[0]).all()
+        splits.append(tuple(got[0].tolist()))
+    assert len(set(splits)) > 1
+
+
+def test_a_split_by_time_takes_no_seed() -> None:
+    with pytest.raises(ValueError, match=r"takes no split\.seed"):
+        SplitSpec(by="time", columns=("day",), seed=1)
 
 
 @settings(max_examples=30, deadline=None)
@@ -273,6 +306,9 @@ def test_the_plan_of_a_spec_hashes_all_columns_unless_some_are_named() -> None:
     assert plan_split(spec).columns == ("a", "y")
     keyed = spec.model_copy(update={"split": SplitSpec(by="key", columns=("k",))})
     assert plan_split(keyed).columns == ("k",)
+    for by in ({"by": "row"}, {"by": "column", "columns": ("k",)}):
+        seeded = spec.model_copy(update={"split": SplitSpec(**by, seed=5)})
+        assert plan_split(seeded).seed == 5
 
 
 GOLDEN = [5399377416778756912, 14546753469824046031, 12677584360362075841]
