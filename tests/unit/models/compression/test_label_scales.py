@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from models.compression.formats.numeric import to_tensors
 from models.compression.formats.onnx import write_onnx
-from models.compression.formats.savedmodel import _quantised, _Quantised
+from models.compression.formats.savedmodel import _Quantised, _quantised
 from models.compression.formats.tflite import write_tflite
 from models.data.transformed import output_spec
 from models.features.spec import FeaturesSpec
