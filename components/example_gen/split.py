@@ -62,7 +62,8 @@ def plan_split(spec: IngestSpec) -> SplitPlan:
     """Gives the plan of `spec`, still without cut points."""
     shares, seed = share_tuple(spec.split.shares), spec.split.seed
     if spec.split.by == "column":
-        return SplitPlan("column", spec.columns, spec.label, shares, {}, *spec.split.columns, seed)
+        (marks,) = spec.split.columns
+        return SplitPlan("column", spec.columns, spec.label, shares, {}, marks, seed)
     columns = spec.split.columns or spec.columns
     return SplitPlan(spec.split.by, columns, spec.label, shares, {}, seed=seed)
 
