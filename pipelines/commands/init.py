@@ -201,8 +201,11 @@ def render(name: str, proposal: Proposal) -> str:
         return _template("series").render(**common, **values, features=features)
     numeric = sum(role.spec.get("type") == "numeric" for role in features)
     sizing = size_for(sample.total_rows, numeric)
-    if any(role.spec.get("type") == "image" for role in features):
+    kinds = {role.spec.get("type") for role in features}
+    if "image" in kinds:
         sizing = replace(sizing, epochs=min(sizing.epochs, 30), patience=min(sizing.patience, 6))
+    if kinds & {"image", "text"}:
+        sizing = replace(sizing, refit=False)  # an encoder takes too long to be trained twice
     stratified = plan.task != "regression" and plan.rarest >= _STRATIFIED_ROWS
     return _template("config").render(
         **common,

@@ -9,6 +9,7 @@ from pipelines.recognition.labels import LabelPlan
 
 _LARGE = 20_000
 _TEST_HEAVY = 5_000
+_REFIT_BELOW = 20_000
 _FEWEST_BINS = 8
 # Encoded numbers a row: beyond this the first layer has more weights than rows can fit.
 _MOST_ENCODED = 2_000
@@ -54,6 +55,7 @@ class Sizing:
       epochs: At most so many.
       batch_size: Rows a step.
       patience: Epochs without gain on val before the fit stops.
+      refit: Whether to fit once more on train and val.
       min_slice_rows: The rows that a slice needs to be judged.
       max_loss: What a candidate may lose against the last blessed model.
     """
@@ -68,6 +70,7 @@ class Sizing:
     epochs: int
     batch_size: int
     patience: int
+    refit: bool
     min_slice_rows: int
     max_loss: float
 
@@ -92,6 +95,7 @@ def size_for(rows: int, numeric_columns: int = 0) -> Sizing:
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
         patience=recipe.patience,
+        refit=rows < _REFIT_BELOW,
         min_slice_rows=max(10, min(100, int(rows * shares[2]) // 20)),
         max_loss=0.01 if rows >= _LARGE else 0.03,
     )

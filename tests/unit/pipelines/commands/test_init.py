@@ -76,6 +76,7 @@ def test_texts_become_features_and_names_of_few_words_do_not() -> None:
     table.to_csv("people.csv", index=False)
     config = written("label")
     assert types(config) == {"age (years)": "numeric", "class": "categorical", "review": "text"}
+    assert not config.training.refit
     text = Path("configs/demo.yaml").read_text()
     assert "review: {type: text}        # texts of 13 words, 400 of them distinct" in text
     assert load_config(Path("configs/demo.yaml")).config.features["review"].length == 128
@@ -119,6 +120,7 @@ def test_tasks() -> None:
     people().to_csv("people.csv", index=False)
     binary = written("label")
     assert (binary.task, binary.label.classes) == ("binary", ("no", "yes"))
+    assert binary.training.refit
     assert binary.data.split.by == "stratified"
     assert "roc_auc" in binary.evaluation.bounds
     zero_one = written("flag", force=True)
@@ -274,6 +276,7 @@ def test_settings_fit_the_rows(rows: int) -> None:
     assert size_for(2 * rows).batch_size >= sizing.batch_size
     assert size_for(2 * rows).epochs <= sizing.epochs
     assert 10 <= sizing.min_slice_rows <= 100
+    assert sizing.refit == (rows < 20_000)
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"])))
