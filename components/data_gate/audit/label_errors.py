@@ -32,7 +32,9 @@ _ROWS_PER_TERM = 50
 # The weight of a standardised term is hardly ever above 0.9 or below -0.9. A stronger prior
 # flattens the curve, so that wrong labels pass for rows that are hard to predict.
 _RIDGE = 5.0
-_RIDGE_OF_TREES = 0.01
+_RIDGE_OF_SCORES = 0.01
+# Around the penalty of an embedding: many wrong labels want a stronger one than few do.
+_STRENGTHS = (1.0, 0.1, 10.0)
 _WIDEST = 0.2
 # Half the 95 % quantile of chi-squared with one degree of freedom.
 _BETTER = 1.92
@@ -54,6 +56,19 @@ class Share:
     value: float | None
     low: float | None = None
     high: float | None = None
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    """What models say of rows that they did not see.
+
+    Attributes:
+      values: `[rows, classes]` probabilities; `[rows]` values where there are no classes.
+      log_odds: `[rows, models]`, of the second of two classes; None for another number of them.
+    """
+
+    values: Floats
+    log_odds: Floats | None
 
 
 @dataclass(frozen=True)
@@ -104,13 +119,14 @@ def check_label_errors(data: AuditData) -> Part:
     predicted = _predicted(columns, embedded, rows.labels, classes, spec.folds, rng)
     if classes:
         share = _share_of_classes(columns, predicted, rows.labels)
-        own = predicted[np.arange(len(predicted)), rows.labels]
+        own = predicted.values[np.arange(len(rows.labels)), rows.labels]
         suspicion = 1 - own
     else:
-        off = _far_off(rows.labels - predicted)
+        off = _far_off(rows.labels - predicted.values)
         share, suspicion = _share_of_far(off), off
     worst = np.argsort(-suspicion, kind="stable")[: spec.suspects]
-    return _part(data, share, [_suspect(data, rows, predicted, int(row)) for row in worst])
+    suspects = [_suspect(data, rows, predicted.values, int(row)) for row in worst]
+    return _part(data, share, suspects)
 
 
 def _predicted(
@@ -120,14 +136,17 @@ def _predicted(
     classes: int,
     folds: int,
     rng: np.random.Generator,
-) -> Floats:
+) -> _Predicted:
     """Averages over several ways to cut few rows into folds: the verdict hangs on one else."""
     few = len(labels) * max(classes, 2) <= _FEW_LABELS and columns.values.size <= _FEW_VALUES
     repeats = _REPEATS if few else 1
     cuts = [rng.permutation(len(labels)) % folds for _ in range(repeats)]
     of_repeats = [_out_of_fold(columns, embedded, labels, cut, classes) for cut in cuts]
-    mean: Floats = np.mean(of_repeats, axis=0)
-    return mean
+    of_models = [np.mean(models, axis=0) for models in zip(*of_repeats, strict=True)]
+    if classes != 2:
+        return _Predicted(of_models[0], None)
+    log_odds = np.stack([_log_odds(values)[:, 1] for values in of_models], axis=1)
+    return _Predicted(of_models[0], log_odds)
 
 
 def _out_of_fold(
@@ -136,18 +155,28 @@ def _out_of_fold(
     labels: Array,
     folds: Ints,
     classes: int,
-) -> Floats:
-    """What models say of rows that they did not see.
+) -> list[Floats]:
+    """What models say of rows that they did not see; by model, the main one first.
 
-    Linear models read images and texts; trees read the other features and what these say.
+    Linear models read images and texts; trees read the other features and what these say. Of
+    two classes and nothing else to read, linear models of several penalties say it: the curve
+    of wrong labels finds which of them to follow.
     """
+    alone = len(embedded) == 1 and not columns.categorical
+    strengths = _STRENGTHS if alone and classes == 2 else _STRENGTHS[:1]
     linear = [
-        linear_out_of_fold(rows, labels, folds, classes, content.strength)
+        linear_out_of_fold(rows, labels, folds, classes, content.strength * strength)
         for content, rows in embedded
+        for strength in strengths
     ]
-    if len(linear) == 1 and not columns.categorical:
-        return linear[0]
-    return out_of_fold(columns.joined(linear), labels, folds, classes)
+    if alone:
+        return linear
+    return [out_of_fold(columns.joined(linear), labels, folds, classes)]
+
+
+def _log_odds(probabilities: Floats) -> Floats:
+    odds: Floats = np.log(probabilities.clip(1e-6, 1) / (1 - probabilities).clip(1e-6, 1))
+    return odds
 
 
 def _draw(data: AuditData, rng: np.random.Generator) -> _Rows:
@@ -178,17 +207,15 @@ def _enough(labels: Array, classes: int) -> bool:
     return int((np.bincount(labels, minlength=classes) >= _FEWEST_OF_CLASS).sum()) >= 2
 
 
-def _share_of_classes(columns: Columns, predicted: Floats, labels: Array) -> Share:
+def _share_of_classes(columns: Columns, predicted: _Predicted, labels: Array) -> Share:
     """Adds up, over the classes, how many of its true rows bear another label."""
-    scores = np.log(predicted.clip(1e-6, 1) / (1 - predicted).clip(1e-6, 1))
-    if predicted.shape[1] == 2:
-        return _share_of_two(columns, scores[:, 1], (labels == 1).astype(np.float64))
+    if predicted.log_odds is not None:
+        return _share_of_two(columns, predicted.log_odds, (labels == 1).astype(np.float64))
+    scores = _log_odds(predicted.values)
     total = variance = 0.0
-    for place in np.flatnonzero(
-        np.bincount(labels, minlength=predicted.shape[1]) >= _FEWEST_OF_CLASS
-    ):
+    for place in np.flatnonzero(np.bincount(labels, minlength=scores.shape[1]) >= _FEWEST_OF_CLASS):
         ours = (labels == place).astype(np.float64)
-        noise = _fitted(np.zeros((len(ours), 0), np.float32), scores[:, place], ours)
+        noise = _fitted(np.zeros((len(ours), 0), np.float32), scores[:, [place]], ours)
         true = noise.true_share(ours.mean())
         total += true * noise.high
         variance += true**2 * float(noise.covariance[1, 1])
@@ -227,9 +254,10 @@ def _simplest(terms: Terms, scores: Floats, ours: Floats) -> LabelNoise:
 
 
 def _fitted(terms: Terms, scores: Floats, ours: Floats, rates: Rates = "apart") -> LabelNoise:
-    """The trees' score is one term more: of itself it flattens out where labels are wrong."""
-    ridge = np.append(np.full(terms.shape[1], _RIDGE), _RIDGE_OF_TREES)
-    together = np.concatenate([terms, standardised(scores[:, None])], axis=1)
+    """The models' scores are terms more: of themselves they flatten out by wrong labels."""
+    counts = (terms.shape[1], scores.shape[1])
+    ridge = np.repeat([_RIDGE, _RIDGE_OF_SCORES], counts)
+    together = np.concatenate([terms, standardised(scores)], axis=1)
     return fit_label_noise(together, ours, ridge, rates)
 
 
