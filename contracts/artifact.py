@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contracts.columns import RawInput
 from contracts.errors import ModelError
@@ -22,7 +22,7 @@ from contracts.text import did_you_mean
 
 ARTIFACT_FILE = "artifact.json"
 
-_ROWS_AT_ONCE = 1024
+ROWS_AT_ONCE = 1024
 # Of prepared rows: an image of a few bytes may become megabytes of pixels.
 _BYTES_AT_ONCE = 1 << 26
 
@@ -76,6 +76,7 @@ class Artifact(BaseModel):
       horizon: How many steps it has; 0 for other tasks.
       inputs: In order, what the file takes.
       output: The output's name.
+      rows: How many rows the file is asked about at once, at most.
       preparation: How raw columns become the inputs.
       lineage: Where the network comes from.
       instructions: How to prepare the inputs, in words.
@@ -97,6 +98,7 @@ class Artifact(BaseModel):
     horizon: int = 0
     inputs: tuple[TensorInput, ...]
     output: str
+    rows: int = Field(ROWS_AT_ONCE, ge=1)
     preparation: Preparation
     lineage: dict[str, Any] = {}
     instructions: tuple[str, ...] = ()
@@ -212,7 +214,7 @@ class ArtifactModel:
         row_bytes = sum(
             entry.width * np.dtype(entry.dtype).itemsize for entry in self.artifact.inputs
         )
-        size = min(_ROWS_AT_ONCE, max(1, _BYTES_AT_ONCE // row_bytes))
+        size = min(self.artifact.rows, max(1, _BYTES_AT_ONCE // row_bytes))
         parts = []
         for start in range(0, max(1, rows), size):
             part = {name: each[start : start + size] for name, each in columns.items()}
@@ -224,10 +226,10 @@ class ArtifactModel:
 
         A forecast: all steps of the lowest quantile, then those of the next one.
         """
-        rows = len(next(iter(tensors.values())))
+        rows, size = len(next(iter(tensors.values()))), self.artifact.rows
         parts = []
-        for start in range(0, max(1, rows), _ROWS_AT_ONCE):
-            part = {name: each[start : start + _ROWS_AT_ONCE] for name, each in tensors.items()}
+        for start in range(0, max(1, rows), size):
+            part = {name: each[start : start + size] for name, each in tensors.items()}
             parts.append(self._loaded.run(part)[self.artifact.output])
         scores: Array = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return scores if self.artifact.task in ("multiclass", "forecast") else scores[:, 0]

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contracts.artifact import ARTIFACT_FILE, ArtifactModel
+from contracts.artifact import ARTIFACT_FILE, ROWS_AT_ONCE, ArtifactModel
 from contracts.columns import TYPES, RawInput, list_sizes, served_columns
 from contracts.errors import ModelError
 from contracts.forecasts import flat_quantiles
@@ -34,7 +34,6 @@ _ENOUGH_CALLS = 30
 _LONG_S = 5.0
 _FEW_CALLS = 5
 _BATCH = 64
-_ROWS_AT_ONCE = 1024
 _IMAGES_AT_ONCE = 128
 SCORES = ("probabilities", "quantiles", "predictions")
 
@@ -47,11 +46,13 @@ class Predictor(Protocol):
         SavedModel knows columns by the names of its inputs.
       sizes: By raw column whose rows hold lists of numbers, how long these are.
       prepares: Whether rows are prepared outside of the runtime.
+      rows: How many rows its network takes at once; see `models.networks.memory`.
     """
 
     types: Mapping[str, str]
     sizes: Mapping[str, int]
     prepares: bool
+    rows: int
 
     def inputs(self, table: pa.Table) -> dict[str, Array]:
         """Turns raw rows, missing values being null, into what a request brings."""
@@ -110,8 +111,9 @@ class _SavedModel:
         self._ports = {
             name: RawInput(spec.dtype.name, tuple(spec.shape[1:])) for name, spec in specs
         }
-        from models.export.input_limits import image_limits
+        from models.export.input_limits import image_limits, row_limit
 
+        self.rows = row_limit(self._module)
         images = image_limits(self._module)
         self.types: Mapping[str, str] = {
             name: "image" if name in images else TYPES[taken.dtype]
@@ -164,7 +166,7 @@ class _ModelFile:
             for column, taken in raw_inputs.items()
         }
         self.sizes: Mapping[str, int] = list_sizes(raw_inputs)
-        self.tensors, self.scores = model.tensors, model.scores
+        self.tensors, self.scores, self.rows = model.tensors, model.scores, model.artifact.rows
 
     def inputs(self, table: pa.Table) -> dict[str, Array]:
         return served_columns(table, self._ports)
@@ -183,7 +185,8 @@ def run_predict(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def predict_table(predictor: Predictor, table: pa.Table) -> Array:
     """Predicts in batches."""
-    rows = _IMAGES_AT_ONCE if "image" in predictor.types.values() else _ROWS_AT_ONCE
+    most = _IMAGES_AT_ONCE if "image" in predictor.types.values() else ROWS_AT_ONCE
+    rows = min(most, predictor.rows)
     parts = [
         predictor.scores(predictor.tensors(predictor.inputs(table.slice(start, rows))))
         for start in range(0, max(1, table.num_rows), rows)

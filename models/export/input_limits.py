@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from contracts.names import serving_name
+from models.export.encoding import BATCH_ROWS, encoding_from_json
 from models.features.image import ImageSpec
 from models.features.spec import FeaturesSpec
 from models.features.text import TextSpec
 
-_IMAGES, _TEXTS = "image_inputs", "text_inputs"
+_IMAGES, _TEXTS, _ROWS = "image_inputs", "text_inputs", "row_limit"
 
 
 def add_input_limits(saved: tf.Module, problem: FeaturesSpec) -> None:
@@ -41,7 +41,21 @@ def image_limits(saved: Any) -> dict[str, int]:
     return {} if function is None else dict(json.loads(function().numpy()))
 
 
-def _constant(function_name: str, limits: Mapping[str, int]) -> Any:
+def add_row_limit(saved: tf.Module, rows: int) -> None:
+    """Gives a module the function `row_limit`: JSON with how many rows it takes at once."""
+    setattr(saved, _ROWS, _constant(_ROWS, rows))
+
+
+def row_limit(saved: Any) -> int:
+    """How many rows a loaded SavedModel takes at once, by its `row_limit` or its `encoding`."""
+    function = getattr(saved, _ROWS, None)
+    if function is not None:
+        return int(json.loads(function().numpy()))
+    encoding = getattr(saved, "encoding", None)
+    return BATCH_ROWS if encoding is None else encoding_from_json(encoding().numpy().decode()).rows
+
+
+def _constant(function_name: str, limits: object) -> Any:
     text = json.dumps(limits)
 
     def input_limits() -> Any:

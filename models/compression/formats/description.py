@@ -49,6 +49,7 @@ def write_artifact(
         horizon=problem.label.steps or 0,
         inputs=tuple(signature.inputs),
         output=signature.output,
+        rows=signature.rows,
         preparation=preparation,
         lineage=dict(lineage),
         instructions=instructions_of(preparation, find_task(problem.task).output_in_words),

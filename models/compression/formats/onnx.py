@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from contracts.artifact import ROWS_AT_ONCE
 from models.compression.formats.numeric import OUTPUT, plain_network, ports, to_features
 from models.compression.formats.table import FORMATS, FileSignature
 from models.compression.training_artifacts import Opened
+from models.networks.memory import rows_at_once
 
 MODEL_FILE = FORMATS["onnx"].file
 _OPSET = 18
@@ -22,7 +24,8 @@ def write_onnx(precision: str, opened: Opened, folder: Path) -> FileSignature:
     import tf2onnx
 
     entries = ports(opened)
-    network = plain_network(opened, opened.network())
+    trained = opened.network()
+    network = plain_network(opened, trained)
     specs = [
         tf.TensorSpec([None, *entry.row_shape], entry.dtype, name=entry.tensor) for entry in entries
     ]
@@ -45,7 +48,8 @@ def write_onnx(precision: str, opened: Opened, folder: Path) -> FileSignature:
         entry.model_copy(update={"tensor": port.name})
         for entry, port in zip(entries, model.graph.input, strict=True)
     ]
-    return FileSignature(named, model.graph.output[0].name)
+    rows = rows_at_once(trained, ROWS_AT_ONCE)
+    return FileSignature(named, model.graph.output[0].name, rows)
 
 
 def _write_erfc(graph: Any, node: Any, name: str, arguments: Any) -> None:

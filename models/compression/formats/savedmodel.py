@@ -27,7 +27,8 @@ from models.compression.formats.numeric import (
 )
 from models.compression.training_artifacts import Opened
 from models.data.representation import parse_rows, raw_input_specs
-from models.export.input_limits import add_input_limits
+from models.export.encoding import BATCH_ROWS
+from models.export.input_limits import add_input_limits, add_row_limit
 from models.export.saved_model import (
     Serving,
     answer,
@@ -36,6 +37,7 @@ from models.export.saved_model import (
     from_serving_columns,
     save_module,
 )
+from models.networks.memory import rows_at_once
 
 Array = np.ndarray[Any, Any]
 Tensors = dict[str, tf.Tensor]
@@ -48,10 +50,11 @@ def write_savedmodel(precision: str, opened: Opened, folder: Path) -> None:
     network = opened.network()
     if precision == "int8":
         with tempfile.TemporaryDirectory(prefix="kelp-int8-") as scratch:
-            _save(opened, _quantised(opened, network, Path(scratch)), folder)
+            quantised = _quantised(opened, network, Path(scratch))
+            _save(opened, quantised, folder, network)
         return
     stores = {"float32": _keep, "float16": _store_float16, "int8_weights": _store_int8}
-    _save(opened, _Stored(network, stores[precision]), folder)
+    _save(opened, _Stored(network, stores[precision]), folder, network)
 
 
 def save_served(opened: Opened, network: Any, folder: Path) -> None:
@@ -62,7 +65,7 @@ def save_served(opened: Opened, network: Any, folder: Path) -> None:
       network: The network, whose weights may have been changed.
       folder: Where to.
     """
-    _save(opened, _Stored(network, _keep), folder)
+    _save(opened, _Stored(network, _keep), folder, network)
 
 
 class _Keep(tf.Module):
@@ -208,12 +211,13 @@ class _Saved(tf.Module):
         self.tables = [one for one in parts if id(getattr(one, "resource_handle", None)) in used]
 
 
-def _save(opened: Opened, network: Any, folder: Path) -> None:
-    serving = opened.serving(network)
+def _save(opened: Opened, stored: Any, folder: Path, network: Any) -> None:
+    serving = opened.serving(stored)
     signatures = _signatures(serving)
     function = signatures["examples"].get_concrete_function()
     saved = _Saved(serving, function.captured_inputs)
     add_input_limits(saved, serving.problem)
+    add_row_limit(saved, rows_at_once(network, BATCH_ROWS))
     save_module(saved, folder, signatures, gradients=False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from contracts.artifact import TensorInput
+from contracts.artifact import ROWS_AT_ONCE, TensorInput
 from contracts.errors import ConfigError
 from contracts.runtimes import RUNTIMES
 from contracts.text import did_you_mean
@@ -19,10 +19,12 @@ class FileSignature:
     Attributes:
       inputs: The inputs, in order.
       output: The output's name.
+      rows: How many rows the file is asked about at once; see `models.networks.memory`.
     """
 
     inputs: Sequence[TensorInput]
     output: str
+    rows: int = ROWS_AT_ONCE
 
 
 @dataclass(frozen=True)

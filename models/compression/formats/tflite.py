@@ -13,6 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from contracts.artifact import ROWS_AT_ONCE
 from contracts.errors import ModelError
 from models.compression.formats.numeric import (
     OUTPUT,
@@ -24,6 +25,7 @@ from models.compression.formats.numeric import (
 )
 from models.compression.formats.table import FORMATS, FileSignature
 from models.compression.training_artifacts import Opened
+from models.networks.memory import rows_at_once
 
 MODEL_FILE = FORMATS["tflite"].file
 
@@ -34,13 +36,14 @@ _CALIBRATION_BATCH = 50
 def write_tflite(precision: str, opened: Opened, folder: Path) -> FileSignature:
     """Writes `model.tflite`."""
     with tempfile.TemporaryDirectory(prefix="kelp-tflite-") as scratch:
-        save_network(opened, without_loops(opened.network()), Path(scratch))
+        network = without_loops(opened.network())
+        save_network(opened, network, Path(scratch))
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=[SIGNATURE])
         _configure(converter, precision, opened)
         content = converter.convert()
     (folder / MODEL_FILE).write_bytes(content)
     _require_built_in(content)
-    return FileSignature(ports(opened), OUTPUT)
+    return FileSignature(ports(opened), OUTPUT, rows_at_once(network, ROWS_AT_ONCE))
 
 
 def _configure(converter: Any, precision: str, opened: Opened) -> None:
