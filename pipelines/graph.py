@@ -70,6 +70,7 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
         model=trainer.outputs["model"],
         model_run=trainer.outputs["model_run"],
         blessing=evidence["ModelGate"].outputs["blessing"],
+        examples=examples,
         name=config.name,
         spec=config.push.model_dump_json(),
         raw_format=config.data.raw_format().model_dump_json(),

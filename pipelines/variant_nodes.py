@@ -78,6 +78,7 @@ def variant_nodes(
         verdicts=union(verdicts),
         blessing=evidence["ModelGate"].outputs["blessing"],
         pushed_model=pusher.outputs["pushed_model"],
+        examples=sources["examples"],
         name=config.name,
         spec=config.push.model_dump_json(),
         raw_format=config.data.raw_format().model_dump_json(),

@@ -1,7 +1,6 @@
 """The DataGate component: nothing learns from data that it did not let through."""
 
 from pathlib import Path
-from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 from tfx.components.statistics_gen import stats_artifact_utils
@@ -18,7 +17,7 @@ from components.data_gate.config import AuditSpec
 from components.data_gate.findings import find_all
 from components.data_gate.rows import example_row
 from components.example_gen.config import SplitSpec
-from components.example_gen.series.findings import SeriesFindings, findings_from_json
+from components.example_gen.series.findings import findings_of
 from contracts.errors import GateError
 from contracts.results.audit import AuditReport, DataFinding, write_findings
 from contracts.results.files import write_result
@@ -75,7 +74,7 @@ def DataGate(  # noqa: N802 (a TFX component is named as a class)
         AuditSpec.model_validate_json(audit),
         SplitSpec.model_validate_json(split),
         spans_of(examples),
-        series=_series_of(examples),
+        series=findings_of(examples),
     )
     files = {name: split_files(examples, name) for name in splits_of(examples)}
     dense = dense_schema(checked, spec)
@@ -140,12 +139,6 @@ def read_anomalies(artifact: object) -> dict[str, anomalies_pb2.Anomalies]:
         )
         for split in splits_of(artifact)
     }
-
-
-def _series_of(examples: Any) -> SeriesFindings | None:
-    """What ExampleGen found in a long table of series; None where there is none."""
-    held = examples.get_string_custom_property("series")
-    return findings_from_json(held) if held else None
 
 
 def _example(examples: object, schema: object, finding: DataFinding) -> str:

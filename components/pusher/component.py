@@ -13,6 +13,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
+from components.example_gen.series.learned import learned_format
 from components.pusher.config import PushSpec
 from components.pusher.destination import push_version
 from components.pusher.warmup import write_warmup
@@ -34,6 +35,7 @@ def Pusher(  # noqa: N802 (a TFX component is named as a class)
     model: InputArtifact[standard_artifacts.Model],
     model_run: InputArtifact[standard_artifacts.ModelRun],
     blessing: InputArtifact[standard_artifacts.ModelBlessing],
+    examples: InputArtifact[standard_artifacts.Examples],
     pushed_model: OutputArtifact[standard_artifacts.PushedModel],
     name: Parameter[str],
     spec: Parameter[str],
@@ -51,6 +53,7 @@ def Pusher(  # noqa: N802 (a TFX component is named as a class)
         pushed_model.set_int_custom_property("pushed", 0)
         return
     settings = PushSpec.model_validate_json(spec)
+    raw_format = learned_format(raw_format, examples)
     saved_model = Path(path_utils.serving_model_path(model.uri))
     golden = Path(model_run.uri) / "golden"
     parity = verify(saved_model, golden, settings.tolerance, _TIMEOUT_S)

@@ -10,6 +10,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
 from components.artifacts import PushedVariants, Variant, VariantVerdict
+from components.example_gen.series.learned import learned_format
 from components.pusher.config import PushSpec
 from components.variant_pusher.deliver import Made, deliver
 from contracts.files import read_json, write_json
@@ -25,6 +26,7 @@ def VariantPusher(  # noqa: N802 (a TFX component is named as a class)
     verdicts: InputArtifact[List[VariantVerdict]],  # noqa: UP006
     blessing: InputArtifact[standard_artifacts.ModelBlessing],
     pushed_model: InputArtifact[standard_artifacts.PushedModel],
+    examples: InputArtifact[standard_artifacts.Examples],
     pushed_variants: OutputArtifact[PushedVariants],
     name: Parameter[str],
     spec: Parameter[str],
@@ -44,6 +46,7 @@ def VariantPusher(  # noqa: N802 (a TFX component is named as a class)
     pushed: dict[str, str] = {}
     if blessed == evaluator_constants.BLESSED_VALUE:
         settings = PushSpec.model_validate_json(spec)
+        raw_format = learned_format(raw_format, examples)
         pushed = deliver(name, made, settings, {"candidate": candidate}, raw_format)
         pushed |= {one.name: candidate for one in made if one.is_candidate}
     write_json(Path(pushed_variants.uri) / PUSHED_FILE, {"pushed": pushed})

@@ -27,13 +27,22 @@ def raw_format(folder: Path | None, config: Path | None, delimiter: str | None) 
       ConfigError: The config, or what lies beside the model, cannot be read.
     """
     raw = RawFormat()
+    path = None if folder is None else raw_format_file(folder)
+    if path is not None and path.is_file():
+        raw = _read(path)
     if config is not None:
         from pipelines.config.problem import load_config
 
-        raw = load_config(config).config.data.raw_format()
-    elif folder is not None and (path := raw_format_file(folder)).is_file():
-        raw = _read(path)
+        raw = _with_step_of(raw, load_config(config).config.data.raw_format())
     return raw if delimiter is None else raw.model_copy(update={"delimiter": delimiter})
+
+
+def _with_step_of(learned: RawFormat, raw: RawFormat) -> RawFormat:
+    """A config that names no step has that which the model learned."""
+    if learned.series is None or raw.series is None or raw.series.step is not None:
+        return raw
+    series = raw.series.model_copy(update={"step": learned.series.step})
+    return raw.model_copy(update={"series": series})
 
 
 @contextmanager

@@ -68,6 +68,8 @@ def test_the_proposed_config_is_run_and_pushed(place: Workplace) -> None:
     assert summary["pushed_to"]
     assert any("3 steps have no row" in text for text in map(str, summary["warnings"]))
     assert summary["intervals"]["roc_auc"]["value"] > 0.8
+    raw = Path(place.folder / summary["pushed_to"]) / "assets.extra/raw_format.json"
+    assert json.loads(raw.read_text())["series"]["step"] == "1h"
 
 
 def test_the_newest_window_of_each_meter_is_predicted(place: Workplace) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from components.example_gen import kinds
 from components.example_gen.histogram import Ints
 from components.example_gen.series.spec import SeriesSpec
-from contracts.duration import seconds_of
+from components.example_gen.series.step import microseconds_of
 from contracts.errors import ConfigError, DataError
 
 _KEPT = 64
@@ -119,16 +119,27 @@ def configured_step(series: SeriesSpec, is_moment: bool, where: str) -> int | No
     """The configured step in units of the times; None where it is learned.
 
     Raises:
-      ConfigError: A number without a unit is the step of dates.
+      ConfigError: A number without a unit is the step of dates, or a part of a second that of
+        whole numbers.
     """
     step = series.step
     if isinstance(step, str):
-        return seconds_of(step) * (_MICROSECONDS if is_moment else 1)
+        microseconds = microseconds_of(step)
+        if is_moment:
+            return microseconds
+        if microseconds % _MICROSECONDS:
+            raise ConfigError(
+                f"step is {step}, and the time column {series.time!r} holds whole numbers",
+                where=f"{where}: data.series.step",
+                expected="a whole number, or whole seconds where the numbers are seconds",
+                received=step,
+            )
+        return microseconds // _MICROSECONDS
     if step is not None and is_moment:
         raise ConfigError(
             f"step is {step}, and the time column {series.time!r} holds dates or times",
             where=f"{where}: data.series.step",
-            expected="a number and its unit: s, m, h or d, such as 30m",
+            expected="a number and its unit: us, ms, s, m, h or d, such as 30m",
             received=str(step),
         )
     return step

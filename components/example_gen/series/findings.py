@@ -135,6 +135,12 @@ def findings_from_json(text: str) -> SeriesFindings:
     return SeriesFindings(**fields)
 
 
+def findings_of(examples: Any) -> SeriesFindings | None:
+    """What ExampleGen found in a long table of series; None where there is none."""
+    held = examples.get_string_custom_property("series")
+    return findings_from_json(held) if held else None
+
+
 def _oddity(held: dict[str, Any]) -> Oddity:
     examples = [(int(time), str(series)) for time, series in held["examples"]]
     return Oddity(int(held["count"]), examples)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from contracts.duration import Duration
+from components.example_gen.series.step import StepText
 from contracts.spec import Spec
 
 PAST, FUTURE = "_past", "_future"
@@ -39,7 +39,7 @@ class SeriesSpec(Spec):
     context: int = Field(ge=2, le=100_000)
     horizon: int = Field(ge=2, le=100_000)
     stride: int = Field(1, ge=1)
-    step: Duration | Annotated[int, Field(ge=1)] | None = None
+    step: StepText | Annotated[int, Field(ge=1)] | None = None
     gap: int | None = Field(None, ge=1)
     known: tuple[str, ...] = ()
     static: tuple[str, ...] = ()

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.example_gen.config import RawFormat
+from components.example_gen.series.findings import SeriesFindings
+from components.example_gen.series.learned import with_learned_step
 from contracts.errors import ConfigError, DataError
 from pipelines.commands.predict import RowOptions, predict
 from pipelines.prediction import series_rows
@@ -61,6 +63,23 @@ def _rows(path: Path) -> Any:
     assert not rows.missing
     ((table, kept),) = rows.tables_and_kept()
     return table.to_pydict(), kept.to_pydict()
+
+
+def test_the_step_that_the_model_learned_holds_for_tables_that_do_not_show_it(
+    tmp_path: Path,
+) -> None:
+    raw = with_learned_step(RAW, SeriesFindings(step=3600 * 10**6))
+    frame = _frame()
+    even = frame[(frame["at"].dt.hour % 2 == 0) & (frame["meter"] == "a")]
+    for rows, wanted in (
+        (even, [NAN, 4, NAN, 6]),
+        (even[even["at"].dt.hour == 6], [NAN] * 3 + [6]),
+    ):
+        series = long_table(_write(tmp_path, rows), TYPES, SIZES, raw)
+        assert series is not None
+        ((table, kept),) = series.tables_and_kept()
+        np.testing.assert_array_equal(table["the load_past"].to_pylist(), [wanted])
+        assert kept["at"].to_pylist() == ["2024-05-01 07:00:00"]
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -139,6 +140,22 @@ def test_predict_takes_the_format_from_the_model_or_from_a_config() -> None:
         assert raw_format(folder, None, "\t").delimiter == "\t"
     assert raw_format(None, Path("configs/orders.yaml"), None) == raw
     assert raw_format(None, None, None) == RawFormat()
+
+
+def test_a_config_without_a_step_leaves_that_which_the_model_learned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = {"time": "when", "context": 4, "horizon": 2}
+    config = SimpleNamespace(data=RawFormat.model_validate({"series": keys}))
+    monkeypatch.setattr(
+        "pipelines.config.problem.load_config", lambda path: SimpleNamespace(config=config)
+    )
+    learned = RawFormat.model_validate({"series": {**keys, "step": "30m"}})
+    lite = Path("lite")
+    lite.mkdir()
+    raw_format_file(lite).write_text(learned.model_dump_json())
+    assert raw_format(lite, Path("x.yaml"), None) == learned
+    assert raw_format(None, Path("x.yaml"), None) == config.data
 
 
 @pytest.mark.parametrize(
