@@ -29,6 +29,9 @@ _NO_IMAGE = "--sdk_container_image=none"
 # Workers import it first: TFX supplies a module that TensorFlow Data Validation looks for.
 WORKER_IMPORT = "tfx"
 _PLUGIN = f"--beam_plugin={WORKER_IMPORT}"
+# Otherwise workers end with each stage of a pipeline, and start again for the next one. Flink keeps
+# them only where the job server is in its own `lib`.
+_KEEP_WORKERS_MS = 30_000
 _RUNNERS = {
     "flink": "pipelines.beam.runners.FlinkRunner",
     "spark": "pipelines.beam.runners.SparkRunner",
@@ -63,6 +66,7 @@ def _cluster(spec: ClusterBeam) -> Iterator[str]:
         if server.memory_mib is not None:
             yield f"--job_server_jvm_property=-Xmx{server.memory_mib}m"
     yield f"--sdk_worker_parallelism={spec.workers_per_node}"
+    yield f"--environment_cache_millis={_KEEP_WORKERS_MS}"
     yield from _environment(spec)
 
 

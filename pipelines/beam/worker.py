@@ -29,17 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if named.pool is not None:
         from pipelines.beam.pool import serve_pool
 
-        serve_pool(named.pool, sys.argv[0])
+        serve_pool(named.pool)
         return 0
-    # A pool of workers reads nothing of what they print, and a full pipe would stop them.
+    # What starts workers may read nothing of what they print, and a full pipe would stop them.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    # Beam reads it when it is imported.
     os.environ["WORKER_ID"] = named.id
     # TFX takes the arguments of the command line for flags of its own.
     del sys.argv[1:]
     __import__(WORKER_IMPORT)
-    from apache_beam.runners.worker import sdk_worker_main
+    from apache_beam.runners.worker import sdk_worker_main, worker_id_interceptor
 
+    # Beam reads it from the environment when it is imported, which may have been in a pool.
+    worker_id_interceptor.WorkerIdInterceptor._worker_id = named.id
     info = _provision_info(named.provision_endpoint, named.id)
     given = {"logging": named.logging_endpoint, "control": named.control_endpoint}
     os.environ.update(worker_environment(info, given))

@@ -93,6 +93,7 @@ def test_workers_of_a_cluster(environment: dict[str, Any], config: Any, options:
     assert portable.environment_type == environment["type"]
     assert (portable.environment_config, portable.environment_options) == (config, options)
     assert portable.sdk_worker_parallelism == "3"
+    assert int(portable.environment_cache_millis) > 0
     # Workers of a version of TensorFlow Data Validation need TFX to be imported first.
     assert given.view_as(SetupOptions).beam_plugins == ["tfx"]
 

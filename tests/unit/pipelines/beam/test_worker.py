@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc
-from apache_beam.runners.worker import sdk_worker_main
+from apache_beam.runners.worker import sdk_worker_main, worker_id_interceptor
 
 from pipelines.beam import worker
 
@@ -41,12 +41,15 @@ def test_a_worker_gets_its_options_and_addresses(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(os, "dup2", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["kelp-beam-worker", "--id=ignored"])
     monkeypatch.setattr(sdk_worker_main, "main", lambda _: environment.update(os.environ))
+    # As in a pool, which has imported it before there was a worker.
+    interceptor = worker_id_interceptor.WorkerIdInterceptor
+    monkeypatch.setattr(interceptor, "_worker_id", None)
     given = ["--id=w-1", f"--provision_endpoint=127.0.0.1:{port}", "--semi_persist_dir=/x"]
     assert worker.main([*given, "--control_endpoint=localhost:9"]) == 0
     server.stop(None)
 
     assert service.workers == ["w-1"]
-    assert environment["WORKER_ID"] == "w-1"
+    assert environment["WORKER_ID"] == interceptor()._worker_id == "w-1"
     assert environment["CONTROL_API_SERVICE_DESCRIPTOR"] == 'url: "localhost:9"\n'
     assert environment["LOGGING_API_SERVICE_DESCRIPTOR"] == 'url: "localhost:2"\n'
     assert "STATUS_API_SERVICE_DESCRIPTOR" not in environment
