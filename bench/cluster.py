@@ -1,15 +1,17 @@
-"""The flights on a Flink cluster beside the local runner: the same rows, statistics and moments.
+"""The flights on a cluster beside the local runner: the same rows, statistics and moments.
 
 Run as `python -m bench.cluster --flink FOLDER`, the folder being a distribution's with `lib` in
-it. Starts a job manager, first with one task manager, then with two, each with a worker process of
-its own, on the loopback address. With `--endpoint` the job server that is there is used, whatever
-is behind it, and no cluster is started. Wall seconds are those of a component with its process;
-what runs beside the bench counts in them, so CPU seconds are printed too.
+it, or `--spark FOLDER`, with `jars` in it. Starts a cluster, first with one task manager or worker,
+then with two, each with a worker process of Beam's, on the loopback address. With `--endpoint` the
+job server that is there is used, whatever is behind it, and no cluster is started. Wall seconds are
+those of a component with its process; what runs beside the bench counts in them, so CPU seconds are
+printed too.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import resource
@@ -22,10 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.flink_cluster import FlinkCluster, flink_cluster, free_ports, running
+from bench.flink_cluster import flink_cluster, free_ports, running
+from bench.spark_cluster import spark_cluster
 from contracts.errors import KelpError
 from pipelines.beam.checks import require_beam
-from pipelines.beam.spec import FlinkBeam
+from pipelines.beam.jars import job_server_jar
+from pipelines.beam.spec import ClusterBeam, FlinkBeam, SparkBeam
 
 CONFIG = "configs/flights.yaml"
 NODES = ("ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate", "Transform")
@@ -53,6 +57,7 @@ def main() -> int:
     """Prints the figures; gives 1 where results differ."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--flink", type=Path, metavar="FOLDER", help="with Flink's lib in it")
+    parser.add_argument("--spark", type=Path, metavar="FOLDER", help="with Spark's jars in it")
     parser.add_argument("--endpoint", metavar="HOST:PORT", help="a job server that runs already")
     parser.add_argument("--spans", default="all", help="months of the flights, such as 1")
     parser.add_argument("--measure", metavar="NAME", help=argparse.SUPPRESS)
@@ -61,18 +66,19 @@ def main() -> int:
     if arguments.measure:
         print(json.dumps(vars(measure(arguments.measure, arguments.overrides))))
         return 0
-    if (arguments.flink is None) == (arguments.endpoint is None):
-        parser.error("give one of --flink FOLDER and --endpoint HOST:PORT")
-    if arguments.flink is not None:
-        _require_job_server()
+    if sum(map(bool, (arguments.flink, arguments.spark, arguments.endpoint))) != 1:
+        parser.error("give one of --flink FOLDER, --spark FOLDER and --endpoint HOST:PORT")
+    if not arguments.endpoint:
+        flink, spark = FlinkBeam(runner="flink"), SparkBeam(runner="spark")
+        _require_job_server(flink if arguments.flink else spark)
     with tempfile.TemporaryDirectory(prefix="kelp-bench-") as scratch:
         return _compare(Path(scratch), arguments)
 
 
-def _require_job_server() -> None:
-    """Ends the bench before the local run where Flink could not follow it."""
+def _require_job_server(spec: ClusterBeam) -> None:
+    """Ends the bench before the local run where the cluster could not follow it."""
     try:
-        require_beam(FlinkBeam(runner="flink"), "runs")
+        require_beam(spec, "runs")
     except KelpError as error:
         raise SystemExit("\n".join(error.lines())) from error
 
@@ -85,13 +91,13 @@ def _compare(folder: Path, arguments: argparse.Namespace) -> int:
         keys = ["beam.runner=flink", f"beam.job_server.endpoint={arguments.endpoint}"]
         others = [_in_process("job server", folder, [*overrides, *keys])]
     else:
-        others = [_on_flink(folder, arguments.flink, count, overrides) for count in (1, 2)]
+        others = [_on_cluster(folder, arguments, count, overrides) for count in (1, 2)]
     for one in (local, *others):
         parts = "  ".join(f"{node} {one.seconds[node]:.1f} s" for node in ON_BEAM)
         print(f"{one.name:<18}{parts}  together {one.on_beam:.1f} s, {one.cpu:.0f} CPU s")
     if len(others) == 2:
         ratio = others[0].on_beam / others[1].on_beam
-        print(f"two task managers: {ratio:.2f} times as fast as one (goal {RATIO_GOAL:g})")
+        print(f"two nodes: {ratio:.2f} times as fast as one (goal {RATIO_GOAL:g})")
     good = True
     for one in others:
         for what, difference in differences(local, one):
@@ -100,24 +106,23 @@ def _compare(folder: Path, arguments: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
-def _on_flink(folder: Path, flink: Path, count: int, overrides: list[str]) -> Measured:
-    name = f"{count} task manager{'s' if count > 1 else ''}"
-    logs = folder / f"flink-{count}"
-    with flink_cluster(flink, count, logs) as cluster, _worker_pool(logs) as pool:
-        keys = {
-            "runner": "flink",
-            "master": cluster.master,
-            "parallelism": count,
-            "environment": {"type": "EXTERNAL", "address": pool},
-        }
+def _on_cluster(
+    folder: Path, arguments: argparse.Namespace, count: int, overrides: list[str]
+) -> Measured:
+    keys: dict[str, Any]
+    if arguments.flink:
+        name, logs = f"{count} task manager{'s' if count > 1 else ''}", folder / f"flink-{count}"
+        server = job_server_jar(FlinkBeam(runner="flink"))
+        started = flink_cluster(arguments.flink, server, count, logs)
+        keys = {"runner": "flink", "parallelism": count}
+    else:
+        name, logs = f"{count} Spark worker{'s' if count > 1 else ''}", folder / f"spark-{count}"
+        started = spark_cluster(arguments.spark, count, logs)
+        keys = {"runner": "spark"}
+    with started as cluster, _worker_pool(logs) as pool:
+        keys |= {"master": cluster.master, "environment": {"type": "EXTERNAL", "address": pool}}
         measured = _in_process(name, folder, [*overrides, f"beam={json.dumps(keys)}"])
-        return _with_cpu(measured, cluster)
-
-
-def _with_cpu(measured: Measured, cluster: FlinkCluster) -> Measured:
-    return Measured(
-        measured.name, measured.seconds, measured.outputs, measured.cpu + cluster.cpu_seconds()
-    )
+        return dataclasses.replace(measured, cpu=measured.cpu + cluster.cpu_seconds())
 
 
 @contextmanager

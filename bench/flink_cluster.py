@@ -1,7 +1,8 @@
 """A Flink cluster on this machine: a job manager and task managers of one slot each.
 
 The distribution is a folder with Flink's `lib`: of Apache's archive, or `deps` of the package
-apache-flink-libraries.
+apache-flink-libraries. Beam's job server is beside it, so that a worker of Beam's is kept for all
+stages of a pipeline: Flink unloads what came with a job, and Beam ends its workers then.
 """
 
 from __future__ import annotations
@@ -50,11 +51,14 @@ class FlinkCluster:
 
 
 @contextmanager
-def flink_cluster(distribution: Path, task_managers: int, folder: Path) -> Iterator[FlinkCluster]:
+def flink_cluster(
+    distribution: Path, job_server: Path, task_managers: int, folder: Path
+) -> Iterator[FlinkCluster]:
     """Starts a cluster on the loopback address, and ends it.
 
     Args:
       distribution: The folder with Flink's `lib`.
+      job_server: Beam's, which would be in this `lib` otherwise.
       task_managers: How many, of one slot each.
       folder: Where configuration and logs go.
 
@@ -66,8 +70,9 @@ def flink_cluster(distribution: Path, task_managers: int, folder: Path) -> Itera
     (folder / "config.yaml").write_text(_configuration(rpc, rest), encoding="utf-8")
     with ExitStack() as stack:
         names = [_JOB_MANAGER] + [_TASK_MANAGER] * task_managers
+        classes = f"{distribution}/lib/*:{job_server}"
         processes = tuple(
-            stack.enter_context(_process(distribution, name, folder, index))
+            stack.enter_context(_process(classes, name, folder, index))
             for index, name in enumerate(names)
         )
         cluster = FlinkCluster(f"127.0.0.1:{rest}", processes)
@@ -110,15 +115,16 @@ def process_cpu(pid: int) -> float:
 
 
 def _process(
-    distribution: Path, name: str, folder: Path, index: int
+    classes: str, name: str, folder: Path, index: int
 ) -> AbstractContextManager[subprocess.Popen[bytes]]:
-    command = ["java", "-Xmx512m", *_JAVA_OPTIONS, "-cp", f"{distribution}/lib/*", name]
+    command = ["java", "-Xmx512m", *_JAVA_OPTIONS, "-cp", classes, name]
     return running([*command, "--configDir", str(folder)], folder / f"process-{index}.log")
 
 
 def _configuration(rpc: int, rest: int) -> str:
     """What is the same for all processes; ports that are not named are free ones."""
     return f"""\
+classloader.resolve-order: parent-first
 jobmanager.rpc.address: 127.0.0.1
 jobmanager.bind-host: 127.0.0.1
 jobmanager.rpc.port: {rpc}
