@@ -22,7 +22,16 @@ _ERRNOS = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EPERM}
 _NETWORK = re.compile(
     r"Insufficient number of network buffers: required (\d+), but only (\d+) available"
 )
+# How TensorFlow calls it, by what this machine was doing.
+_LOST = {"UnavailableError", "AbortedError", "CancelledError", "InternalError"}
+_NO_EXECUTORS = re.compile(r"SparkContext has been shutdown|on a stopped SparkContext")
+_JOB_FAILED = re.compile(r"failed in state \w+: (.+)")
+_JAVA_FRAME = re.compile(r"(at )?[\w.$/<>-]+\([\w.]+(:\d+)?\)|\.\.\. \d+ more")
 _LOCATION = re.compile(r"\[while running '[^']*'\]")
+
+
+class LostMachine(EnvironmentProblem):
+    """A machine that trains with this one has gone."""
 
 
 def explain_failure(error: BaseException, component: str, log: str) -> KelpError:
@@ -40,7 +49,12 @@ def explain_failure(error: BaseException, component: str, log: str) -> KelpError
     if users is not None:
         return users
     for cause in _causes(error):
-        problem = _network(cause, component) or _environment(cause, component)
+        problem = (
+            _lost_machine(cause, component)
+            or _network(cause, component)
+            or _executors(cause, component)
+            or _environment(cause, component)
+        )
         if problem is not None:
             return problem
     if isinstance(error, MemoryError):
@@ -64,6 +78,18 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+def _lost_machine(error: BaseException, component: str) -> LostMachine | None:
+    if type(error).__name__ not in _LOST or "Collective" not in str(error):
+        return None
+    return LostMachine(
+        f"{component} lost another machine of its cluster.",
+        where=component,
+        expected="all machines of TF_CONFIG, until the training ends",
+        received=_last_words(error),
+        fix="read what the other machines report, then start the node on all of them again",
+    )
+
+
 def _network(error: BaseException, component: str) -> EnvironmentProblem | None:
     buffers = _NETWORK.search(str(error))
     if buffers is None:
@@ -76,6 +102,19 @@ def _network(error: BaseException, component: str) -> EnvironmentProblem | None:
         received=f"{free:,}",
         fix="in the cluster's configuration, lower taskmanager.network.sort-shuffle.min-buffers "
         "(512 by default, for each stage's result) or raise taskmanager.memory.network.max",
+    )
+
+
+def _executors(error: BaseException, component: str) -> EnvironmentProblem | None:
+    if not _NO_EXECUTORS.search(str(error)):
+        return None
+    return EnvironmentProblem(
+        f"{component} lost its executors on Spark.",
+        where=component,
+        expected="executors that start, and stay until the job is done",
+        received=_last_words(error),
+        fix="read what the cluster's workers and the executors (stderr below the folder work of "
+        "each) have logged; an executor needs Java, memory and a way back to this machine",
     )
 
 
@@ -95,7 +134,14 @@ def _environment(error: BaseException, component: str) -> EnvironmentProblem | N
 
 
 def _last_words(error: BaseException) -> str:
-    """The sentence at the end of a Beam error, which repeats the whole trace as text."""
+    """The sentence at the end of a Beam error, which repeats the whole trace as text.
+
+    Where a cluster failed on its own, and not in Python, its first sentence says how.
+    """
     text = _LOCATION.sub("", str(error)).strip()
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    job = _JOB_FAILED.search(text)
+    if job is not None and "Traceback (most recent call last)" not in text:
+        return job[1].strip()[:300]
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and not _JAVA_FRAME.fullmatch(line)]
     return (lines[-1] if lines else "no message")[:300]

@@ -19,6 +19,7 @@ from contracts.files import read_json, write_json
 from contracts.storage.location import is_remote
 from contracts.storage.staging import remote_place
 from models.training.cluster import CLUSTER_VARIABLE, Cluster, find_cluster
+from pipelines.execution.failures import LostMachine
 from pipelines.execution.folders import NODES_FOLDER, is_under_way
 from pipelines.execution.interruption import Interruption
 from pipelines.execution.worker import GRACE_S, Outcome, Worker
@@ -34,6 +35,8 @@ _WAIT_S = 1800.0
 _POLL_S = 0.5
 # A chief that ended before the others were started is given time to be started again.
 _RESTART_S = 60.0
+# How long after its connections a chief that failed may take to say so.
+_LOST_S = 10.0
 
 
 def refuse_cluster() -> None:
@@ -125,7 +128,19 @@ def help_with_work(state: RunState, interruption: Interruption) -> Outcome | Non
         worker.ask_to_stop()
         worker.stop(time.monotonic() + GRACE_S)
         raise
-    return worker.outcome()
+    outcome = worker.outcome()
+    if isinstance(outcome.problem, LostMachine):
+        _await_end_of_chief(state, interruption)
+    return outcome
+
+
+def _await_end_of_chief(state: RunState, interruption: Interruption) -> None:
+    """Names the chief where it is the machine that was lost: its connections end before it does."""
+    deadline = time.monotonic() + _LOST_S
+    while time.monotonic() < deadline:
+        interruption.check()
+        _require_chief(state)
+        time.sleep(_POLL_S)
 
 
 def _await_work(state: RunState, interruption: Interruption) -> tuple[bytes, bytes] | None:

@@ -4,37 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from typing import Any
 
 import pytest
 
-from tests.fixtures.machine_of_many import FITS, fit_all
+from tests.fixtures.machine_of_many import FITS, fit_all, settings_of_machines
 
 # Sums of halves differ from the whole in their last bits, and the optimizer divides by them.
 _TOLERANCE = 1e-4
 _TIMEOUT_S = 300
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [server.getsockname()[1] for server in sockets]
-    for server in sockets:
-        server.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of two machines has fitted."""
     folder = tmp_path_factory.mktemp("machines")
-    workers = [f"127.0.0.1:{port}" for port in _free_ports(2)]
     processes = []
-    for place in range(2):
-        task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": place}}
-        environment = {**os.environ, "TF_CONFIG": json.dumps(task), "OMP_NUM_THREADS": "1"}
+    for place, settings in enumerate(settings_of_machines(2)):
+        environment = {**os.environ, "TF_CONFIG": settings, "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "tests.fixtures.machine_of_many", str(folder / f"{place}")]
         with (folder / f"{place}.log").open("w") as log:
             processes.append(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import ConfigError, DataError, GateError, KelpError, error_from_json
-from pipelines.execution.failures import explain_failure
+from pipelines.execution.failures import LostMachine, explain_failure
 
 
 @given(st.text(), st.text(), st.text(), st.text(), st.text())
@@ -49,6 +49,51 @@ def test_too_little_network_memory_of_flink_is_reported_with_its_keys() -> None:
     )
     assert (result.expected, result.received) == ("512 network buffers for one task", "499")
     assert "taskmanager.network.sort-shuffle.min-buffers" in result.fix
+
+
+_FRAMES = """
+\tat org.apache.beam.sdk.util.MoreFutures.get(MoreFutures.java:61)
+\tat java.base/java.lang.Thread.run(Thread.java:840)
+Caused by: x
+\t... 12 more
+"""
+
+
+def test_a_failure_of_a_cluster_is_what_it_says_first() -> None:
+    words = "Pipeline a_1 failed in state FAILED: java.lang.IllegalStateException: no slot"
+    result = explain_failure(RuntimeError(words + _FRAMES), "Transform", "t.log")
+    assert result.what == (
+        "Transform failed: RuntimeError: java.lang.IllegalStateException: no slot"
+    )
+
+
+def test_a_failure_of_a_worker_is_what_python_says_last() -> None:
+    words = "Pipeline a_1 failed in state FAILED: java.lang.RuntimeException: from SDK harness: "
+    python = "Traceback (most recent call last):\n  File\nValueError: boom [while running 'X']\n"
+    frames = _FRAMES.replace("Caused by: x\n", "")
+    result = explain_failure(RuntimeError(words + python + frames), "Transform", "t.log")
+    assert result.what == "Transform failed: RuntimeError: ValueError: boom"
+
+
+def test_a_machine_that_has_gone_is_reported_as_such() -> None:
+    class UnavailableError(Exception):
+        pass
+
+    words = "The error could be from a previous operation. [Op:CollectiveReduceV2] name: "
+    result = explain_failure(UnavailableError(words), "Trainer", "t.log")
+    assert isinstance(pickle.loads(pickle.dumps(result)), LostMachine)
+    assert result.what == "Trainer lost another machine of its cluster."
+    assert not isinstance(explain_failure(UnavailableError("a"), "Trainer", "t"), LostMachine)
+
+
+def test_lost_executors_of_spark_are_reported_with_where_to_look() -> None:
+    words = (
+        "failed in state FAILED: java.lang.IllegalStateException: SparkContext has been shutdown"
+    )
+    result = explain_failure(RuntimeError(words + _FRAMES), "ExampleGen", "x.log")
+    assert result.what == "ExampleGen lost its executors on Spark."
+    assert result.received == "java.lang.IllegalStateException: SparkContext has been shutdown"
+    assert "stderr" in result.fix
 
 
 def test_an_unknown_failure_names_component_log_and_last_words() -> None:

@@ -13,6 +13,7 @@ from contracts.errors import ConfigError, EnvironmentProblem
 from contracts.files import write_json
 from contracts.storage.staging import local_place
 from pipelines.execution import shared_work
+from pipelines.execution.failures import LostMachine
 from pipelines.execution.folders import is_under_way, only_attempt
 from pipelines.execution.interruption import Interruption
 from pipelines.execution.shared_work import (
@@ -23,6 +24,7 @@ from pipelines.execution.shared_work import (
     refuse_cluster,
     share_work,
 )
+from pipelines.execution.worker import Outcome
 from pipelines.runs.node_record import NodeRecord
 
 WORK: Any = SimpleNamespace(node="Trainer", pipeline=b"\x00graph", invocation=b"\xffinputs")
@@ -75,8 +77,8 @@ def test_what_the_chief_shares_is_what_the_others_do(
         def __init__(self, name: str, function: Any, work: Any, log: Path) -> None:
             begun.append((name, work))
 
-        def outcome(self) -> str:
-            return "done"
+        def outcome(self) -> Outcome:
+            return Outcome(b"done")
 
     state.log = lambda name: tmp_path / name
     monkeypatch.setattr(shared_work, "Worker", Done)
@@ -85,7 +87,7 @@ def test_what_the_chief_shares_is_what_the_others_do(
     machine(0)
     share_work(tmp_path, WORK)
     machine(1)
-    assert help_with_work(state, Interruption()) == "done"
+    assert help_with_work(state, Interruption()) == Outcome(b"done")
     assert begun == [("Trainer", (WORK.pipeline, WORK.invocation))]
     forget_work(tmp_path)
     forget_work(tmp_path)
@@ -171,6 +173,39 @@ def test_work_ends_with_the_chief(
     with pytest.raises(EnvironmentProblem, match="has not finished Trainer"):
         help_with_work(state, Interruption())
     assert calls == ["asked", "stopped"]
+
+
+@pytest.mark.parametrize("chief_ends", [True, False])
+def test_a_lost_machine_is_the_chief_where_that_has_ended(
+    machine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chief_ends: bool
+) -> None:
+    state = _state(tmp_path)
+    lost = Outcome(None, LostMachine("Trainer lost another machine of its cluster."))
+
+    class Broken:
+        is_done, kill = True, None
+
+        def __init__(self, *_: Any) -> None:
+            """The connection is gone before the chief's record says that it has ended."""
+
+        def outcome(self) -> Outcome:
+            if chief_ends:
+                _record(tmp_path, "failed", error=["error: No memory."])
+            return lost
+
+    state.log = lambda name: tmp_path / name
+    monkeypatch.setattr(shared_work, "Worker", Broken)
+    monkeypatch.setattr(shared_work, "_POLL_S", 0.001)
+    monkeypatch.setattr(shared_work, "_LOST_S", 0.01)
+    machine(0)
+    share_work(tmp_path, WORK)
+    machine(1)
+    if chief_ends:
+        with pytest.raises(EnvironmentProblem, match="has not finished Trainer") as raised:
+            help_with_work(state, Interruption())
+        assert "received: error: No memory." in "\n".join(raised.value.lines())
+    else:
+        assert help_with_work(state, Interruption()) is lost
 
 
 def test_an_attempt_is_under_way_as_long_as_it_lasts(tmp_path: Path) -> None:
