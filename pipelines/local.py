@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from contracts.errors import ConfigError
+from contracts.errors import ConfigError, EnvironmentProblem
 from contracts.storage.errors import StorageProblem
 from contracts.text import nearest
 from pipelines.config.problem import LoadedConfig
@@ -30,6 +30,7 @@ from pipelines.execution.shared_work import refuse_cluster
 from pipelines.execution.state import SETUP, RunState
 from pipelines.execution.steps import steps_of
 from pipelines.runs.finish import (
+    FAILED,
     conclude,
     end_status,
     explain_end,
@@ -84,7 +85,11 @@ def run(
     root = pipeline_root(loaded)
     with only_run(root):
         remote = RemoteRoot(root)
-        remote.fetch_metadata()
+        try:
+            remote.fetch_metadata()
+        except EnvironmentProblem as error:
+            print_error([*error.lines(), _resume(loaded)])
+            return FAILED
         state = RunState(loaded, root, new_folder(root))
         choice = _Choice(start, None, use_cache, jobs)
         with terminal() as stream, interruptible() as interruption:
@@ -194,7 +199,9 @@ def _fail(state: RunState, error: BaseException, remote: RemoteRoot) -> int:
     problem = explain_end(state, error)
     lines = [*problem.lines(), *keep_traces(state, error, state.folder / "trace.txt")]
     if state.current != SETUP:
-        lines.append(f"  {'resume:':<10}{_resume(state)}")
+        lines.append(_resume(state.loaded, "--from", state.first_current))
+    elif isinstance(problem, EnvironmentProblem):
+        lines.append(_resume(state.loaded))
     status, exit_status = end_status(error)
     with contextlib.suppress(OSError, StorageProblem):  # as above, a bucket that is away
         write_summary(state, status, problem.lines())
@@ -202,6 +209,6 @@ def _fail(state: RunState, error: BaseException, remote: RemoteRoot) -> int:
     return exit_status
 
 
-def _resume(state: RunState) -> str:
-    command = ["kelp", "run", str(state.loaded.path), "--from", state.first_current]
-    return shlex.join([*command, *state.loaded.overrides])
+def _resume(loaded: LoadedConfig, *words: str) -> str:
+    command = ["kelp", "run", str(loaded.path), *words, *loaded.overrides]
+    return f"  {'resume:':<10}{shlex.join(command)}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from contracts.errors import ConfigError, KelpError
+from contracts.errors import ConfigError, EnvironmentProblem, KelpError
 from contracts.files import read_json, write_json
 from contracts.text import did_you_mean, some
 from pipelines.config.problem import LoadedConfig, content_digest
@@ -84,8 +84,12 @@ def run_node(loaded: LoadedConfig, node: str, run_id: str) -> int:
         if cluster is not None:
             return _help(_join(loaded, root, run_id), cluster.place)
         remote = RemoteRoot(root)
-        remote.fetch_metadata()
-        remote.fetch_run(run_id)
+        try:
+            remote.fetch_metadata()
+            remote.fetch_run(run_id)
+        except EnvironmentProblem as error:
+            print_error([*error.lines(), _resume(loaded, run_id, node)])
+            return FAILED
         state = _join(loaded, root, run_id)
         state.current = node
         with only_attempt(state.folder, node), terminal() as stream:
@@ -242,7 +246,7 @@ def _require_inputs(state: RunState, graph: Graph, node: str) -> None:
                 f"{node} needs {name}, which has not succeeded in this run.",
                 where=f"{node}, run {state.run_id}",
                 expected=f"the nodes before it: {some(sorted(step.needs))}",
-                fix=f"first: {_command(state, 'run', name)}",
+                fix=f"first: {_command(state.loaded, state.run_id, name)}",
             )
 
 
@@ -315,9 +319,13 @@ def _unfinished(state: RunState, name: str, record: NodeRecord | None) -> _Unfin
 
 
 def _again(state: RunState) -> str:
-    return f"  {'resume:':<10}{_command(state, 'run', state.current)}"
+    return _resume(state.loaded, state.run_id, state.current)
 
 
-def _command(state: RunState, verb: str, *words: str) -> str:
-    command = ["kelp", "node", verb, str(state.loaded.path), *words, *state.loaded.overrides]
-    return shlex.join([*command, "--run-id", state.run_id])
+def _resume(loaded: LoadedConfig, run_id: str, node: str) -> str:
+    return f"  {'resume:':<10}{_command(loaded, run_id, node)}"
+
+
+def _command(loaded: LoadedConfig, run_id: str, node: str) -> str:
+    command = ["kelp", "node", "run", str(loaded.path), node, *loaded.overrides]
+    return shlex.join([*command, "--run-id", run_id])
