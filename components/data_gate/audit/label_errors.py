@@ -29,9 +29,9 @@ _FEWEST_OF_CLASS = 20
 _SHOWN = 8
 # Additive terms are only worth their weights where there are rows enough to fit them.
 _ROWS_PER_TERM = 50
-# The weight of a standardised term is hardly ever above 0.9 or below -0.9. A stronger prior
+# The weight of a standardised term is hardly ever above 2 or below -2. A stronger prior
 # flattens the curve, so that wrong labels pass for rows that are hard to predict.
-_RIDGE = 5.0
+_RIDGE = 1.0
 _RIDGE_OF_SCORES = 0.01
 # Around the penalty of an embedding: many wrong labels want a stronger one than few do.
 _STRENGTHS = (1.0, 0.1, 10.0)

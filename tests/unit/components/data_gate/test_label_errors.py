@@ -111,6 +111,16 @@ def test_flipped_labels_of_few_rows_are_warned_of(seed: int) -> None:
     assert check_label_errors(examples(features, labels)).checks[0].outcome == "pass"
 
 
+@pytest.mark.parametrize(("planted", "seed"), [(0.2, 2), (0.3, 1)])
+def test_many_flipped_labels_of_few_rows_are_estimated(planted: float, seed: int) -> None:
+    """Under a stronger prior the first share was 0.12, the second unknown."""
+    features, labels = hard(4000)
+    flipped, wrong = flip(labels, planted, planted, seed)
+    found = share_of(check_label_errors(examples(features, flipped)))
+    assert found["share"] == pytest.approx(wrong.mean(), abs=0.04)
+    assert found["low"] <= wrong.mean() <= found["high"]
+
+
 def texts(rows: int, seed: int) -> tuple[list[str], Any]:
     """Texts of 25 words, frequent and rare ones, each with a weight of its own in the label."""
     rng = np.random.default_rng(seed)
