@@ -116,6 +116,10 @@ def test_a_server_that_goes_away(
     printed = capfd.readouterr()
     assert status == 1
     assert "The metadata store does not answer." in printed.err
+    assert cli.main(["run", str(config), more[0]]) == 1
+    lines = capfd.readouterr().err.splitlines()
+    assert "error: The metadata store does not answer." in lines
+    assert lines[-1].startswith(f"  resume:   kelp run {config} ")
     server.start()
     assert cli.main(["check", str(config), more[0]]) == 0
     assert server.address("small") in "".join(capfd.readouterr().out.split())
