@@ -23,7 +23,10 @@ _NETWORK = re.compile(
     r"Insufficient number of network buffers: required (\d+), but only (\d+) available"
 )
 # How TensorFlow calls it, by what this machine was doing.
-_LOST = {"UnavailableError", "AbortedError", "CancelledError", "InternalError"}
+_LOST = {
+    *("UnavailableError", "AbortedError", "CancelledError", "InternalError"),
+    *("DeadlineExceededError", "UnknownError"),
+}
 _NO_EXECUTORS = re.compile(r"SparkContext has been shutdown|on a stopped SparkContext")
 _JOB_FAILED = re.compile(r"failed in state \w+: (.+)")
 _JAVA_FRAME = re.compile(r"(at )?[\w.$/<>-]+\([\w.]+(:\d+)?\)|\.\.\. \d+ more")

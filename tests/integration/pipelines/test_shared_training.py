@@ -66,7 +66,7 @@ def test_two_machines_train_what_the_chief_keeps(tmp_path: Path) -> None:
     chief.kill()
     assert chief.wait(_TIMEOUT_S).returncode == -9
     ended = other.wait(_TIMEOUT_S)
-    assert time.monotonic() - killed < 30
+    assert time.monotonic() - killed < 60
     assert ended.returncode == 1
     lines = ended.stderr.splitlines()
     assert lines[0] == "error: The chief of the cluster has not finished Trainer."
