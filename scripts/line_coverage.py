@@ -47,6 +47,7 @@ def measure(arguments: Sequence[str], sources: Iterable[Path], data_file: Path) 
     """Runs `python ARGUMENTS` and writes which lines of the sources ran; gives its exit status."""
     with tempfile.TemporaryDirectory(prefix="kelp-lines-") as folder:
         line_hits.lay_out(folder, sources)
+        line_hits.compile_all(folder)
         status = subprocess.call([sys.executable, *arguments], env={**os.environ, VARIABLE: folder})
         data = CoverageData(str(data_file))
         data.erase()

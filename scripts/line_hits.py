@@ -43,6 +43,23 @@ def lay_out(folder: str, sources: Iterable[Path]) -> None:
     Path(folder, OFFSETS).write_text(json.dumps(offsets), encoding="utf-8")
 
 
+def compile_all(folder: str) -> None:
+    """Compiles all sources, on all cores: processes that start at once would all compile them."""
+    from multiprocessing import Pool
+
+    offsets: Mapping[str, int] = json.loads(Path(folder, OFFSETS).read_text(encoding="utf-8"))
+    with Pool() as pool:
+        pool.starmap(_keep_code, [(folder, *source) for source in offsets.items()], 32)
+
+
+def _keep_code(folder: str, path: str, offset: int) -> None:
+    _cached_code(_cache(folder, offset), path, offset)
+
+
+def _cache(folder: str, offset: int) -> Path:
+    return Path(folder, f"{offset}.{sys.implementation.cache_tag}")
+
+
 def read_lines(folder: str) -> dict[str, list[int]]:
     """By source: the lines that ran."""
     hits = Path(folder, HITS).read_bytes()
@@ -66,7 +83,7 @@ def start(folder: str) -> None:
         offset = offsets.get(path)
         if offset is None:
             return uncounted(loader, name)
-        return _cached_code(Path(folder, f"{offset}.{sys.implementation.cache_tag}"), path, offset)
+        return _cached_code(_cache(folder, offset), path, offset)
 
     SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
 

@@ -1,5 +1,6 @@
 """One object store for all tests of a process, one fork server, and one folder of all tests."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -22,10 +23,17 @@ def pytest_configure() -> None:
 
     An example of a property may take long: on a busy machine any of them does.
     """
+    gc.disable()
     settings.register_profile("kelp", deadline=None)
     settings.load_profile("kelp")
     spare_imports()
     isolated.IMPORTED = worker._PRELOADED = (*worker._PRELOADED, *isolated.IMPORTED)
+
+
+def pytest_collection_finish() -> None:
+    """Ends what `pytest_configure` began: what was imported is never garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

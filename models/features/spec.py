@@ -22,12 +22,12 @@ from contracts.names import serving_name
 from contracts.spec import Spec
 from models.features.kind import FeatureKind
 from models.features.registry import FeatureSpec
-from models.tasks import find_task, task_names, task_path
+from models.tasks import find_task, is_task, task_names
 from models.tasks.label_scale import LabelScale
 
 
 def _known(name: str) -> str:
-    if name not in task_names() and task_path(name) is None:
+    if not is_task(name):
         raise PydanticCustomError(
             "literal_error",
             "Input should be {expected}",

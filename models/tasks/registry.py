@@ -24,6 +24,11 @@ def task_names() -> tuple[str, ...]:
     return (*_OURS, *sorted(entry.name for entry in entry_points(group=ENTRY_POINTS)))
 
 
+def is_task(name: str) -> bool:
+    """Whether there is such a task; of ours, without a look at what is installed."""
+    return name in _OURS or task_path(name) is not None
+
+
 def task_path(name: str) -> str | None:
     """The import path of a task that is not one of ours; None for ours and unknown ones."""
     if name in _OURS:

@@ -9,7 +9,7 @@ from components.example_gen.series.spec import FUTURE, PAST, SeriesSpec, complet
 from contracts.text import some
 from contracts.validation import KeyProblem
 from models.features.window import WindowSpec
-from models.tasks import find_task, task_names
+from models.tasks import find_task, is_task
 
 if TYPE_CHECKING:
     from pipelines.config.problem import KelpConfig
@@ -20,7 +20,7 @@ def completed(config: Any) -> Any:
     if not isinstance(config, dict):
         return config
     task = str(config.get("task"))
-    is_known = ":" in task or task in task_names()
+    is_known = is_task(task)
     return complete_series(config, is_known and find_task(task).takes_steps)
 
 

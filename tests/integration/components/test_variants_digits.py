@@ -11,6 +11,7 @@ from tensorflow.lite.tools import flatbuffer_utils
 from components.compressor import make
 from components.compressor.make import MODEL_FOLDER, VARIANT_FILE, Sources, make_variant
 from components.pusher.config import PushSpec
+from components.variant_evaluator import evaluate
 from components.variant_evaluator.evaluate import Setting, evaluate_variant
 from components.variant_pusher.deliver import Made, deliver
 from components.weights.make import make_or_report
@@ -75,6 +76,14 @@ class Judged:
         reference = self.folder / "float32"
         rows = self.table.keys
         return evaluate_variant(self.specs[name], folder, reference, self.table, rows, self.setting)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_timed_calls():
+    """No test here is about how well an artifact is timed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "REPEATS", 10)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -199,3 +199,15 @@ def test_all_processes_count_however_they_end(
     ran = PROCESSES.splitlines()
     missing = [ran[line - 1].strip() for line in statements if line not in lines]
     assert missing == ["return 1"]
+
+
+def test_all_sources_are_compiled_before_the_first_process_starts(
+    tmp_path: Path,
+) -> None:
+    sources = [tmp_path / name for name in ("first.py", "second.py")]
+    for source in sources:
+        source.write_text("x = 1\n")
+    line_hits.lay_out(str(tmp_path), sources)
+    line_hits.compile_all(str(tmp_path))
+    kept = {path.name for path in tmp_path.glob(f"*.{sys.implementation.cache_tag}")}
+    assert kept == {f"{offset}.{sys.implementation.cache_tag}" for offset in (1, 3)}

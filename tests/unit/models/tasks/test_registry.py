@@ -67,6 +67,13 @@ def test_an_entry_point_names_a_task(module, monkeypatch):
     find_task.cache_clear()
 
 
+def test_one_of_ours_is_known_without_a_look_at_what_is_installed(monkeypatch):
+    monkeypatch.setattr(registry, "entry_points", None)
+    FeaturesSpec.model_validate(
+        {"task": "binary", "label": {"name": "y"}, "features": {"x": {"type": "numeric"}}}
+    )
+
+
 def test_what_is_no_task_is_refused(module):
     with pytest.raises(ConfigError, match="is not the function") as caught:
         find_task(f"{module}:other")
