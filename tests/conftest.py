@@ -10,6 +10,7 @@ from hypothesis import settings
 from contracts.spared_imports import spare_imports
 from models.processes import isolated
 from pipelines.execution import worker
+from tests.fixtures.forked import share_python_server
 from tests.fixtures.object_store import bucket, object_store
 
 __all__ = ["bucket", "object_store"]
@@ -28,6 +29,8 @@ def pytest_configure() -> None:
     settings.load_profile("kelp")
     spare_imports()
     isolated.IMPORTED = worker._PRELOADED = (*worker._PRELOADED, *isolated.IMPORTED)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        share_python_server()
 
 
 def pytest_collection_finish() -> None:

@@ -12,7 +12,7 @@ from multiprocessing import forkserver, get_context
 from typing import Any
 
 
-class _InheritedServer(forkserver.ForkServer):
+class InheritedServer(forkserver.ForkServer):
     """The fork server of a process that this one was forked from."""
 
     def ensure_running(self) -> None:
@@ -34,9 +34,9 @@ def inherit_server() -> None:
     """Uses the server of the process that this one has just been forked from, if it has one."""
     server: Any = forkserver._forkserver
     if server._forkserver_pid is not None:
-        server.__class__ = _InheritedServer
+        server.__class__ = InheritedServer
 
 
 def has_inherited_server() -> bool:
     """Whether what this process forks comes from a server that outlives it."""
-    return isinstance(forkserver._forkserver, _InheritedServer)
+    return isinstance(forkserver._forkserver, InheritedServer)

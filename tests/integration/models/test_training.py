@@ -20,6 +20,7 @@ from models.features.vocabularies import read_vocabularies
 from serving.steady import is_steady
 from tests.fixtures.toy_world import (
     FEATURES,
+    FULL_CASE,
     LABELS,
     ROWS,
     serialize,
@@ -45,7 +46,7 @@ def _numbers(values):
 
 @pytest.mark.parametrize("labelled", [True, False])
 def test_the_transform_gives_what_the_layer_of_tf_transform_gives(worlds, labelled):
-    world = worlds("binary_int")
+    world = worlds(FULL_CASE)
     graph = tft.TFTransformOutput(str(world.folder / "transform"))
     parsed = tf.io.parse_example(serialize(world.rows["val"]), raw_input_specs(world.schema))
     label = world.problem.label.name
@@ -58,13 +59,13 @@ def test_the_transform_gives_what_the_layer_of_tf_transform_gives(worlds, labell
 
 
 def test_the_transform_refuses_columns_that_it_does_not_know(worlds):
-    graph = tft.TFTransformOutput(str(worlds("binary_int").folder / "transform"))
+    graph = tft.TFTransformOutput(str(worlds(FULL_CASE).folder / "transform"))
     with pytest.raises(ValueError, match=r"Received \['nowhere'\]"):
         TransformLayer(graph)({"nowhere": tf.zeros([1, 1])})
 
 
 def test_the_transform_learns_from_known_train_values_alone(worlds):
-    world = worlds("binary_int")
+    world = worlds(FULL_CASE)
     rows, out = world.rows["train"], _transformed(world, world.rows["train"])
     num, count, plain = (_numbers(rows[name]) for name in ("num", "count", "examples"))
     z = np.nan_to_num((num - np.nanmean(num)) / np.nanstd(num))
@@ -87,7 +88,7 @@ def test_the_transform_learns_from_known_train_values_alone(worlds):
 
 
 def test_ids_come_from_the_vocabulary_with_missing_as_a_category(worlds):
-    world = worlds("binary_int")
+    world = worlds(FULL_CASE)
     rows, out = world.rows["train"], _transformed(world, world.rows["train"])
     graph = tft.TFTransformOutput(str(world.folder / "transform"))
     vocabularies = read_vocabularies(world.problem, graph)
@@ -153,7 +154,8 @@ def test_the_signatures_answer_what_a_client_and_tfma_need(trained, worlds, case
     labels = signatures["labels"](examples_=tf.constant(serialize(rows)))
     assert set(labels) == {"y"}
     features = signatures["transform_features"](examples_=tf.constant(serialize(rows)))
-    assert set(features) == {*FEATURES, "num_missing", "heavy_missing", "y"}
+    missing = {"num_missing", "heavy_missing"} if case == FULL_CASE else {"num_missing"}
+    assert set(features) == {*world.problem.features, *missing, "y"}
     task = world.problem.task
     if task == "regression":
         assert set(out) == {"predictions"}

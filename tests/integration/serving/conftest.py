@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.build_once import build_once
 from tests.integration.serving.served import ServerProcess, publish, write_models
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def models(shared_folder: Path) -> list[Path]:
     """Three SavedModels: they multiply by 1, by 2, and loop as often as their value says."""
-    folder = tmp_path_factory.mktemp("models")
-    one, two, loop = folder / "one", folder / "two", folder / "loop"
-    write_models(loop, one, two)
-    return [one, two, loop]
+    folder = shared_folder / "scales"
+    build_once(folder, lambda made: write_models(made / "loop", made / "one", made / "two"))
+    return [folder / name for name in ("one", "two", "loop")]
 
 
 @pytest.fixture(scope="session")
