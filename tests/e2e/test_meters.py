@@ -21,6 +21,7 @@ _QUICK = (
     "evaluation.importance.enabled=false",
     "evaluation.found_slices.enabled=false",
     "training.epochs=15",
+    "training.refit=false",
     "tracking.enabled=false",
 )
 
