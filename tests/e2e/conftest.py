@@ -111,8 +111,8 @@ class Workplace:
         """The environment of a command."""
         return {**os.environ, "COLUMNS": "160", "MLFLOW_TRACKING_URI": ""}
 
-    def run(self, *overrides: str) -> subprocess.CompletedProcess[str]:
-        return self.kelp(*self.arguments(*overrides))
+    def run(self, *overrides: str, fresh: bool = False) -> subprocess.CompletedProcess[str]:
+        return self.kelp(*self.arguments(*overrides), fresh=fresh)
 
     def printed(self, *arguments: str) -> str:
         """What a command that succeeds prints."""

@@ -105,7 +105,7 @@ def runs() -> list[str]:
 
 
 def test_first_run_ends_with_a_pushed_model(workplace: Workplace, runs: list[str]) -> None:
-    done = workplace.run(_UNITS, _variants(0.8))
+    done = workplace.run(_UNITS, _variants(0.8), fresh=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     for name in (*COMPONENTS, "roc_auc", "pushed to", "report:", "CPU"):

@@ -77,7 +77,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, object_store: ObjectStore) -
             patch.setenv(name, value)
         patch.setenv("KELP_STAGING", str(folder / "staging"))
         remote = [f"{key}=s3://{bucket}/{below}" for key, below in there.items()]
-        done = Workplace(folder).kelp("run", "bicycles.yaml", *_SMALL, *remote, fresh=True)
+        done = Workplace(folder).kelp("run", "bicycles.yaml", *_SMALL, *remote)
         assert done.returncode == 0, done.stdout + done.stderr
         yield Place(folder, object_store, bucket, done.stdout + done.stderr)
 
