@@ -198,6 +198,8 @@ class IngestSpec(RawFormat):
     must be numbers or booleans; a numeric column of type text is an error. `lists` are those of
     `columns` whose rows hold lists of numbers, with the length of these. `files` are those
     that hold files, as paths or as bytes. With `series`, all of them are columns of the windows.
+    `kept` are those of `columns` that are written for the reader alone: rows that differ in them
+    only go to one split.
     """
 
     path: str
@@ -208,6 +210,7 @@ class IngestSpec(RawFormat):
     numbers: tuple[str, ...]
     lists: dict[str, int] = {}
     files: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     label: str
     task: Task
     where: str

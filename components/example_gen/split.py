@@ -61,10 +61,11 @@ class SplitPlan:
 def plan_split(spec: IngestSpec) -> SplitPlan:
     """Gives the plan of `spec`, still without cut points."""
     shares, seed = share_tuple(spec.split.shares), spec.split.seed
+    content = tuple(name for name in spec.columns if name not in spec.kept)
     if spec.split.by == "column":
         (marks,) = spec.split.columns
-        return SplitPlan("column", spec.columns, spec.label, shares, {}, marks, seed)
-    columns = spec.split.columns or spec.columns
+        return SplitPlan("column", content, spec.label, shares, {}, marks, seed)
+    columns = spec.split.columns or content
     return SplitPlan(spec.split.by, columns, spec.label, shares, {}, seed=seed)
 
 

@@ -214,6 +214,7 @@ def render(name: str, proposal: Proposal) -> str:
         split_by="stratified" if stratified else "row",
         features=[_encoded(role, sizing.bins) for role in features],
         sizing=sizing,
+        of_class_folders=bool(spec.files),
         bound=bound_for(plan, sizing),
     )
 

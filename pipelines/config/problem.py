@@ -128,6 +128,7 @@ class KelpConfig(Spec):
             **dict(data.raw_format()),
             split=data.split,
             columns=self.columns(),
+            kept=tuple(name for name in data.keep if name not in self.needed_columns()),
             numbers=tuple(numbers),
             lists={name: size for name, size in sizes.items() if size > 1},
             files=self.declared_problem().file_columns(),
@@ -137,20 +138,22 @@ class KelpConfig(Spec):
         )
 
     def columns(self) -> tuple[str, ...]:
-        """Every raw column that a run needs, once, in a fixed order."""
+        """Every raw column that is written, once, in a fixed order."""
+        return tuple(dict.fromkeys((*self.needed_columns(), *self.data.keep)))
+
+    def needed_columns(self) -> tuple[str, ...]:
+        """Every raw column that a run needs, in a fixed order."""
         figures = self.declared_problem().slice_figures()
         sliced = (
             column for group in self.evaluation.slices for column in group if column not in figures
         )
-        data, sensitive = self.data, self.evaluation.fairness.sensitive
         names = (
             *self.declared_problem().raw_columns(),
             self.label.name,
-            *data.split.columns,
+            *self.data.split.columns,
             *sliced,
-            *sensitive,
+            *self.evaluation.fairness.sensitive,
             *self.cluster_columns(),
-            *data.keep,
         )
         return tuple(dict.fromkeys(names))
 

@@ -289,7 +289,7 @@ def test_a_histogram_survives_a_file(tmp_path: Path) -> None:
         assert loaded[group].rows.tolist() == counts.rows.tolist()
 
 
-def test_the_plan_of_a_spec_hashes_all_columns_unless_some_are_named() -> None:
+def test_the_plan_of_a_spec_hashes_all_but_kept_columns_unless_some_are_named() -> None:
     spec = IngestSpec(
         path="x",
         format="csv",
@@ -297,7 +297,8 @@ def test_the_plan_of_a_spec_hashes_all_columns_unless_some_are_named() -> None:
         delimiter=",",
         null_values=(),
         split=SplitSpec(),
-        columns=("a", "y"),
+        columns=("a", "y", "file"),
+        kept=("file",),
         numbers=(),
         label="y",
         task="binary",
@@ -309,6 +310,7 @@ def test_the_plan_of_a_spec_hashes_all_columns_unless_some_are_named() -> None:
     for by in ({"by": "row"}, {"by": "column", "columns": ("k",)}):
         seeded = spec.model_copy(update={"split": SplitSpec(**by, seed=5)})
         assert plan_split(seeded).seed == 5
+        assert "file" not in plan_split(seeded).columns
 
 
 GOLDEN = [5399377416778756912, 14546753469824046031, 12677584360362075841]

@@ -95,6 +95,7 @@ def test_parts_of_the_config(config_file: Path) -> None:
     config = load_config(config_file).config
     ingest = config.ingest("demo.yaml")
     assert ingest.columns == ("age", "color", "month", "member", "y", "user", "shop", "note")
+    assert ingest.kept == ("note",)  # age is a feature, too
     assert ingest.numbers == ("age", "month", "member")
     assert (ingest.label, ingest.task, ingest.where) == ("y", "binary", "demo.yaml")
     assert config.trainer().problem == config.problem()

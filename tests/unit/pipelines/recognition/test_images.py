@@ -34,6 +34,7 @@ def test_a_folder_of_class_folders_becomes_a_config(folder: Path) -> None:
     image = config.features["image"]
     assert image.shape == (85, 128, 3)
     assert config.data.split.by == "stratified"
+    assert config.data.keep == ("path",)
 
 
 def test_a_column_of_paths_or_of_bytes_is_an_image(folder: Path) -> None:
