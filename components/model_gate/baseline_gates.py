@@ -116,5 +116,5 @@ def _against_rival(
         return "pass", "as good as the trees", ""
     if name != "linear":
         return "warn", f"as good as {title}", f" It is a tie, as {within}: it costs nothing."
-    advice = f" It is a tie, as {within}: prefer the linear model ({_LINEAR}), which is simpler."
+    advice = f" It is a tie, as {within}: prefer the linear model ({_LINEAR}), if this is none."
     return "warn", "as good as the linear model", advice
