@@ -13,9 +13,10 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 _MAIN = "org.apache.flink.runtime."
@@ -76,7 +77,9 @@ def flink_cluster(
             for index, name in enumerate(names)
         )
         cluster = FlinkCluster(f"127.0.0.1:{rest}", processes)
-        _wait(cluster, task_managers, folder)
+        page = f"http://{cluster.master}/overview"
+        check = partial(_check_processes, cluster, folder)
+        wait_for("Flink", page, "slots-total", task_managers, folder, check)
         yield cluster
 
 
@@ -149,19 +152,43 @@ taskmanager.memory.jvm-overhead.max: 192m
 """
 
 
-def _wait(cluster: FlinkCluster, slots: int, folder: Path) -> None:
-    deadline = time.monotonic() + _START_S
+def _check_processes(cluster: FlinkCluster, folder: Path) -> None:
+    for index, process in enumerate(cluster.processes):
+        if process.poll() is not None:
+            log = (folder / f"process-{index}.log").read_text(errors="replace")
+            raise SystemExit(f"Flink did not start:\n{log[-1500:]}")
+
+
+def wait_for(
+    name: str,
+    page: str,
+    key: str,
+    count: int,
+    folder: Path,
+    check: Callable[[], None] = lambda: None,
+    *,
+    timeout_s: float = _START_S,
+) -> None:
+    """Waits until a page of a cluster counts as many workers as there have to be.
+
+    Args:
+      name: Of the engine, for the error.
+      page: The URL of the page, a JSON object.
+      key: Of the page, where the workers are counted.
+      count: How many there have to be.
+      folder: Where the logs are.
+      check: Called before each look at the page; it may raise.
+      timeout_s: How long it may take.
+
+    Raises:
+      SystemExit: There are fewer after that time.
+    """
+    deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        for index, process in enumerate(cluster.processes):
-            if process.poll() is not None:
-                log = (folder / f"process-{index}.log").read_text(errors="replace")
-                raise SystemExit(f"Flink did not start:\n{log[-1500:]}")
-        # Until the job manager listens, connections are refused.
-        with (
-            suppress(OSError),
-            urllib.request.urlopen(f"http://{cluster.master}/overview", timeout=5) as answer,
-        ):
-            if json.load(answer)["slots-total"] >= slots:
+        check()
+        # Until the cluster listens, connections are refused.
+        with suppress(OSError), urllib.request.urlopen(page, timeout=5) as answer:
+            if json.load(answer)[key] >= count:
                 return
         time.sleep(0.3)
-    raise SystemExit(f"Flink has not started after {_START_S:.0f} s: see {folder}")
+    raise SystemExit(f"{name} has not started after {timeout_s:.0f} s: see {folder}")

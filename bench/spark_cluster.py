@@ -5,17 +5,12 @@ The distribution is a folder with Spark's `jars`: of Apache's archive, or of the
 
 from __future__ import annotations
 
-import json
-import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.flink_cluster import free_ports, process_cpu, running
-
-_START_S = 90.0
+from bench.flink_cluster import free_ports, process_cpu, running, wait_for
 
 
 @dataclass(frozen=True)
@@ -67,19 +62,5 @@ def spark_cluster(distribution: Path, workers: int, folder: Path) -> Iterator[Sp
             size += ["--work-dir", str(folder / f"work-{index}"), *place]
             name = "org.apache.spark.deploy.worker.Worker"
             pids.append(start(f"worker-{index}", name, *size, address))
-        _wait(page, workers, folder)
+        wait_for("Spark", f"http://127.0.0.1:{page}/json/", "aliveworkers", workers, folder)
         yield SparkCluster(address, tuple(pids))
-
-
-def _wait(page: int, workers: int, folder: Path) -> None:
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
-        # Until the master listens, connections are refused.
-        with (
-            suppress(OSError),
-            urllib.request.urlopen(f"http://127.0.0.1:{page}/json/", timeout=5) as answer,
-        ):
-            if json.load(answer)["aliveworkers"] >= workers:
-                return
-        time.sleep(0.3)
-    raise SystemExit(f"Spark has not started after {_START_S:.0f} s: see {folder}")
