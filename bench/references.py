@@ -1,4 +1,8 @@
-"""What scikit-learn reaches on the splits of a run: the best of a small grid, chosen on val."""
+"""What scikit-learn reaches on the splits of a run: the best of a small grid, chosen on val.
+
+Where the run fitted its network once more on train and val (`training.refit`), so is the model
+that val chose: both learn from the same rows.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +36,13 @@ class Table:
       task: `binary`, `multiclass` or `regression`.
       features: By split, a data frame of numbers and strings.
       labels: By split, class ids or numbers.
+      refit: Whether to fit what val chose once more on train and val.
     """
 
     task: str
     features: Mapping[str, Any]
     labels: Mapping[str, Array]
+    refit: bool = False
 
     def loss(self, scores: Array, split: str) -> float:
         """The log loss, or the squared error."""
@@ -96,20 +102,40 @@ def read_run(run_folder: Path, home: Path) -> Table:
     if config["task"] != "regression":
         classes = np.unique(np.concatenate(list(labels.values())))
         labels = {split: np.searchsorted(classes, values) for split, values in labels.items()}
-    return Table(config["task"], {split: frame[names] for split, frame in frames.items()}, labels)
+    features = {split: frame[names] for split, frame in frames.items()}
+    return Table(config["task"], features, labels, refit=config["training"]["refit"])
 
 
-def _best_on_val(table: Table, candidates: Iterator[Predict]) -> float:
+@dataclass(frozen=True)
+class _Candidate:
+    """One model of a grid.
+
+    Attributes:
+      predict: Gives its scores of a split, learned on train.
+      again: Fits it once more on train and val, and gives the same of that.
+    """
+
+    predict: Predict
+    again: Callable[[], Predict]
+
+
+def _best_on_val(table: Table, candidates: Iterator[_Candidate]) -> float:
     """The metric on test of the candidate with the least loss on val."""
-    best_loss, metric = np.inf, np.nan
-    for predict in candidates:
-        loss = table.loss(predict("val"), "val")
-        if loss < best_loss:
-            best_loss, metric = loss, table.metric(predict("test"))
-    return metric
+    best = min(candidates, key=lambda candidate: table.loss(candidate.predict("val"), "val"))
+    predict = best.again() if table.refit else best.predict
+    return table.metric(predict("test"))
 
 
-def _boosted_trees(table: Table) -> Iterator[Predict]:
+def _train_and_val(table: Table, matrices: Mapping[str, Any]) -> tuple[Any, Array]:
+    """The matrix and the labels of both splits."""
+    from scipy.sparse import issparse, vstack
+
+    parts = [matrices["train"], matrices["val"]]
+    matrix = vstack(parts).tocsr() if issparse(parts[0]) else np.concatenate(parts)
+    return matrix, np.concatenate([table.labels["train"], table.labels["val"]])
+
+
+def _boosted_trees(table: Table) -> Iterator[_Candidate]:
     """Histogram boosting, of each setting the number of rounds that val likes best."""
     from sklearn.compose import make_column_transformer
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -142,17 +168,31 @@ def _boosted_trees(table: Table) -> Iterator[Predict]:
         yield _at_best_round(model, table, matrices)
 
 
-def _at_best_round(model: Any, table: Table, matrices: Mapping[str, Array]) -> Predict:
+def _at_best_round(model: Any, table: Table, matrices: Mapping[str, Array]) -> _Candidate:
+    from sklearn.base import clone
+    from threadpoolctl import threadpool_limits
+
     staged = model.staged_predict if table.task == "regression" else model.staged_predict_proba
     losses = [table.loss(scores, "val") for scores in staged(matrices["val"])]
     best = int(np.argmin(losses))
-    return lambda split: next(islice(staged(matrices[split]), best, None))
+
+    def again() -> Predict:
+        more = clone(model).set_params(max_iter=best + 1)
+        with threadpool_limits(1):
+            more.fit(*_train_and_val(table, matrices))
+        return _scorer(more, table, matrices)
+
+    return _Candidate(lambda split: next(islice(staged(matrices[split]), best, None)), again)
 
 
-def _linear_models(table: Table) -> Iterator[Predict]:
+def _scorer(model: Any, table: Table, matrices: Mapping[str, Any]) -> Predict:
+    answer = model.predict if table.task == "regression" else model.predict_proba
+    return lambda split: answer(matrices[split])
+
+
+def _linear_models(table: Table) -> Iterator[_Candidate]:
     """Logistic or ridge regression on standardised numbers and one-hot categories."""
     from sklearn.compose import make_column_transformer
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.pipeline import make_pipeline
@@ -165,16 +205,28 @@ def _linear_models(table: Table) -> Iterator[Predict]:
     )
     design.fit(table.features["train"])
     matrices = {split: design.transform(frame) for split, frame in table.features.items()}
-    labels = table.labels["train"]
     for strength in _PENALTIES:
-        if table.task == "regression":
-            model: Any = Ridge(alpha=1 / strength).fit(matrices["train"], labels)
-            yield lambda split, model=model: model.predict(matrices[split])
-            continue
+        model: Any = (
+            Ridge(alpha=1 / strength)
+            if table.task == "regression"
+            else LogisticRegression(C=strength, max_iter=500)
+        )
+        yield _linear_candidate(model, table, matrices)
+
+
+def _linear_candidate(model: Any, table: Table, matrices: Mapping[str, Any]) -> _Candidate:
+    from sklearn.base import clone
+    from sklearn.exceptions import ConvergenceWarning
+
+    def fitted(matrix: Any, labels: Array) -> Predict:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model = LogisticRegression(C=strength, max_iter=500).fit(matrices["train"], labels)
-        yield lambda split, model=model: model.predict_proba(matrices[split])
+            return _scorer(clone(model).fit(matrix, labels), table, matrices)
+
+    return _Candidate(
+        fitted(matrices["train"], table.labels["train"]),
+        lambda: fitted(*_train_and_val(table, matrices)),
+    )
 
 
 def _columns_by_kind(table: Table) -> tuple[list[str], list[str]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow_transform as tft
 
 from components.baseline_models.config import BaselineFitSpec
-from components.baseline_models.estimators import Outcome, Problem, Rows
+from components.baseline_models.estimators import Estimator, Outcome, Problem, Rows
 from components.baseline_models.every import estimators_of
 from components.baseline_models.learning_curve import CurveSetting, learning_curve
 from components.baseline_models.prediction_cost import prediction_cost
@@ -32,6 +33,15 @@ from models.training.operating_point import choose_threshold
 Array = np.ndarray[Any, Any]
 
 SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class _BaselineFit:
+    """One baseline: what val chose by, what the report says of it, and its scores of test."""
+
+    outcome: Outcome
+    model: BaselineModel
+    scores: Array
 
 
 def fit_baselines(
@@ -61,28 +71,21 @@ def fit_baselines(
     ports = [port for port in inputs if port.encoding.design is not None]
     left_out = [port.name for port in inputs if port.encoding.design is None]
     about = _described(spec, inputs, ports)
-    outcomes: dict[str, Outcome] = {}
-    models: dict[str, BaselineModel] = {}
-    for name, fit in estimators_of(about).items():
-        started = time.monotonic()
-        outcome = outcomes[name] = fit(about, splits)
-        seconds = time.monotonic() - started
-        point = _operating_point(spec, outcome, splits["val"].labels)
-        models[name] = BaselineModel(
-            threshold=None if point is None else point.threshold,
-            val_metrics=about.kind.val_metrics(splits["val"].labels, outcome.scores["val"], point),
-            seconds=seconds,
-            cost=prediction_cost(outcome, splits["test"].columns),
-            settings=dict(outcome.settings),
-        )
+    more = _train_and_val(splits) if spec.refit else None
+    fits = {
+        name: _fit(spec, about, estimator, splits, more)
+        for name, estimator in estimators_of(about).items()
+    }
     used = {name: len(split.labels) for name, split in splits.items()}
-    scores = {name: outcome.scores["test"] for name, outcome in outcomes.items()}
-    return scores, BaselineReport(
-        models=models,
+    return {name: fit.scores for name, fit in fits.items()}, BaselineReport(
+        models={name: fit.model for name, fit in fits.items()},
+        refit_rows=None if more is None else len(more.labels),
         rows=used,
         train_rows=rows["train"],
         seed=spec.seed,
-        learning_curve=_learning_curve(spec, about, splits, outcomes),
+        learning_curve=_learning_curve(
+            spec, about, splits, {name: fit.outcome for name, fit in fits.items()}
+        ),
         not_measured=_not_measured(left_out),
         sampled=[
             line
@@ -90,6 +93,38 @@ def fit_baselines(
             for line in sampled_rows(f"baseline models, {name}", used[name], rows[name])
         ],
     )
+
+
+def _train_and_val(splits: Mapping[str, Rows]) -> Rows:
+    parts = [splits["train"], splits["val"]]
+    columns = {
+        name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
+    }
+    return Rows(columns, np.concatenate([part.labels for part in parts]))
+
+
+def _fit(
+    spec: BaselineFitSpec,
+    about: Problem,
+    estimator: Estimator,
+    splits: Mapping[str, Rows],
+    more: Rows | None,
+) -> _BaselineFit:
+    """Fits one on train, once more where there are rows for it, and asks it about test."""
+    started, val, test = time.monotonic(), splits["val"], splits["test"]
+    outcome = estimator(about, splits)
+    fitted = outcome.fitted if more is None else outcome.refit(more)
+    seconds = time.monotonic() - started
+    point = _operating_point(spec, outcome, val.labels)
+    model = BaselineModel(
+        threshold=None if point is None else point.threshold,
+        val_metrics=about.kind.val_metrics(val.labels, outcome.scores["val"], point),
+        seconds=seconds,
+        cost=prediction_cost(fitted, test.columns),
+        settings=dict(outcome.settings),
+    )
+    scores = outcome.scores["test"] if more is None else fitted.predict(test.columns)
+    return _BaselineFit(outcome, model, scores)
 
 
 def _described(spec: BaselineFitSpec, inputs: list[InputSpec], ports: list[InputSpec]) -> Problem:

@@ -21,6 +21,8 @@ class BaselineFitSpec(Spec):
       metric: The main metric; None for the task's own.
       confidence: Of the learning curve's intervals.
       learning_curve: Whether to fit one of them again on shares of train.
+      refit: Whether to fit each once more on train and val, with what val chose, as the network
+        is (`training.refit`): both have then learned from the same rows.
     """
 
     problem: FeaturesSpec
@@ -31,3 +33,4 @@ class BaselineFitSpec(Spec):
     metric: str | None = None
     confidence: float = Field(0.95, gt=0.5, lt=1)
     learning_curve: bool = True
+    refit: bool = False

@@ -18,7 +18,14 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from models.data.design import Columns, all_classes, learn_linear, learn_trees
+from models.data.design import (
+    Columns,
+    LinearDesign,
+    TreeDesign,
+    all_classes,
+    learn_linear,
+    learn_trees,
+)
 from models.networks import InputSpec
 from models.tasks import Task, find_task
 
@@ -72,37 +79,64 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Fitted:
+    """A fitted baseline.
+
+    Attributes:
+      predict: Gives the scores of rows, from their transformed features.
+      learned: What it learned, to be weighed; can be pickled.
+    """
+
+    predict: Callable[[Columns], Array]
+    learned: Any
+
+
+Fit = Callable[[Rows], Fitted]
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a baseline says, in the form of the network's own predictions.
 
     Attributes:
       scores: By split, float32: P(second class), class probabilities, or numbers.
       settings: How it was fitted, and what val chose.
-      predict: Gives the scores of other rows, from their transformed features.
-      learned: What it learned on train, to be weighed; can be pickled.
+      fitted: What it is after train.
+      refit: Fits it on other rows, with what val chose.
     """
 
     scores: Mapping[str, Array]
     settings: Mapping[str, Any]
-    predict: Callable[[Columns], Array]
-    learned: Any
+    fitted: Fitted
+    refit: Fit
+
+    @property
+    def predict(self) -> Callable[[Columns], Array]:
+        """Gives the scores of other rows, from their transformed features."""
+        return self.fitted.predict
 
 
 Splits = Mapping[str, Rows]
 Estimator = Callable[[Problem, Splits], Outcome]
 Scorer = Callable[[Any], Array]
+# Of a matrix, its labels and the inverse of the penalty: a model, and how it was fitted.
+LinearFit = Callable[[Any, Array, float], tuple[Scorer, dict[str, Any]]]
 
 
 def fit_majority(problem: Problem, splits: Splits) -> Outcome:
     """The classes' shares on train, or the label's mean, for every row."""
-    says, words = problem.kind.constant(splits["train"].labels, problem.classes)
-    constant = np.atleast_2d(says)
+    _, words = problem.kind.constant(splits["train"].labels, problem.classes)
 
-    def predict(columns: Columns) -> Array:
-        rows = len(next(iter(columns.values())))
-        return problem.kind.baseline_scores(np.repeat(constant, rows, axis=0))
+    def fit(rows: Rows) -> Fitted:
+        constant = np.atleast_2d(problem.kind.constant(rows.labels, problem.classes)[0])
 
-    return make_outcome(splits, predict, {"predicts": words}, constant)
+        def predict(columns: Columns) -> Array:
+            count = len(next(iter(columns.values())))
+            return problem.kind.baseline_scores(np.repeat(constant, count, axis=0))
+
+        return Fitted(predict, constant)
+
+    return make_outcome(splits, fit(splits["train"]), {"predicts": words}, fit)
 
 
 # Threads of OpenMP and BLAS that wait for one another on busy cores take up to ten times as long
@@ -119,25 +153,27 @@ def fit_linear(problem: Problem, splits: Splits) -> Outcome:
     design = learn_linear(problem.ports, splits["train"].columns)
     matrix, val = (design.matrix(splits[name].columns) for name in ("train", "val"))
     labels = splits["train"].labels
-    classes = np.unique(labels)
-    fit = _ridge if not problem.kind.has_classes else _logistic(len(labels))
-    tried: list[tuple[float, Scorer, dict[str, Any]]] = []
+    classes, fit = np.unique(labels), _linear_fit(problem, len(labels))
+    tried: list[tuple[float, float, Scorer, dict[str, Any]]] = []
     for strength in _STRENGTHS:
         scorer, settings = fit(matrix, labels, strength)
         says = _all_classes(problem, classes, scorer(val))
-        tried.append((problem.kind.baseline_loss(says, splits["val"].labels), scorer, settings))
+        loss = problem.kind.baseline_loss(says, splits["val"].labels)
+        tried.append((loss, strength, scorer, settings))
         if len(tried) > 1 and tried[-1][0] > tried[-2][0]:
             break
-    _, best, settings = min(tried, key=lambda attempt: attempt[0])
+    _, chosen, best, settings = min(tried, key=lambda attempt: attempt[0])
 
-    def predict(columns: Columns) -> Array:
-        says = _all_classes(problem, classes, best(design.matrix(columns)))
-        return problem.kind.baseline_scores(says)
+    @threadpool_limits.wrap(limits=1)
+    def refit(rows: Rows) -> Fitted:
+        matrix, labels = design.matrix(rows.columns), rows.labels
+        scorer, _ = _linear_fit(problem, len(labels))(matrix, labels, chosen)
+        return _fitted_linear(problem, design, scorer, np.unique(labels))
 
     settings |= {"columns": matrix.shape[1], "penalties_tried": len(tried)}
     if design.rarities:
         settings["tf_idf"] = sorted(design.rarities)
-    return make_outcome(splits, predict, settings, (design.mean, design.deviation, best))
+    return make_outcome(splits, _fitted_linear(problem, design, best, classes), settings, refit)
 
 
 @threadpool_limits.wrap(limits=1)
@@ -160,14 +196,27 @@ ESTIMATORS: Mapping[str, Estimator] = {
 
 
 def make_outcome(
-    splits: Splits, predict: Callable[[Columns], Array], settings: Mapping[str, Any], learned: Any
+    splits: Splits, fitted: Fitted, settings: Mapping[str, Any], refit: Fit
 ) -> Outcome:
     """Asks a fitted baseline about val and test."""
-    scores = {name: predict(split.columns) for name, split in splits.items() if name != "train"}
-    return Outcome(scores, settings, predict, learned)
+    scores = {
+        name: fitted.predict(split.columns) for name, split in splits.items() if name != "train"
+    }
+    return Outcome(scores, settings, fitted, refit)
+
+
+def _fitted_linear(
+    problem: Problem, design: LinearDesign, scorer: Scorer, classes: Array
+) -> Fitted:
+    def predict(columns: Columns) -> Array:
+        says = _all_classes(problem, classes, scorer(design.matrix(columns)))
+        return problem.kind.baseline_scores(says)
+
+    return Fitted(predict, (design.mean, design.deviation, scorer))
 
 
 def _boost(problem: Problem, splits: Splits) -> Outcome:
+    from sklearn.base import clone
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     design = learn_trees(problem.ports, splits["train"].columns)
@@ -193,12 +242,12 @@ def _boost(problem: Problem, splits: Splits) -> Outcome:
         ]
         best = int(np.argmin(losses))
         model.max_iter += _ROUNDS_AT_ONCE
-    kept = first_rounds(model, best + 1)
-    answer = kept.predict if regression else kept.predict_proba
 
-    def predict(columns: Columns) -> Array:
-        says = _all_classes(problem, classes, answer(design.matrix(columns)))
-        return problem.kind.baseline_scores(says)
+    @threadpool_limits.wrap(limits=1)
+    def refit(rows: Rows) -> Fitted:
+        again = clone(model).set_params(max_iter=best + 1, warm_start=False)
+        again.fit(design.matrix(rows.columns), rows.labels)
+        return _fitted_trees(problem, design, again, np.unique(rows.labels))
 
     settings = {
         "iterations": best + 1,
@@ -208,7 +257,18 @@ def _boost(problem: Problem, splits: Splits) -> Outcome:
         "categories": int(design.categorical().sum()),
         "by_frequency": sorted(design.frequencies),
     }
-    return make_outcome(splits, predict, settings, (dict(design.frequencies), kept))
+    fitted = _fitted_trees(problem, design, first_rounds(model, best + 1), classes)
+    return make_outcome(splits, fitted, settings, refit)
+
+
+def _fitted_trees(problem: Problem, design: TreeDesign, model: Any, classes: Array) -> Fitted:
+    answer = model.predict_proba if problem.kind.has_classes else model.predict
+
+    def predict(columns: Columns) -> Array:
+        says = _all_classes(problem, classes, answer(design.matrix(columns)))
+        return problem.kind.baseline_scores(says)
+
+    return Fitted(predict, (dict(design.frequencies), model))
 
 
 def first_rounds(model: Any, rounds: int) -> Any:
@@ -218,7 +278,11 @@ def first_rounds(model: Any, rounds: int) -> Any:
     return kept
 
 
-def _logistic(rows: int) -> Callable[[Any, Array, float], tuple[Scorer, dict[str, Any]]]:
+def _linear_fit(problem: Problem, rows: int) -> LinearFit:
+    return _logistic(rows) if problem.kind.has_classes else _ridge
+
+
+def _logistic(rows: int) -> LinearFit:
     """Gives the fit, which goes on from the coefficients of the one before."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression

@@ -15,6 +15,7 @@ import numpy as np
 
 from components.baseline_models.estimators import (
     Estimator,
+    Fitted,
     Outcome,
     Problem,
     Rows,
@@ -64,7 +65,8 @@ def _fit_naive(problem: Problem, splits: Splits, season: int) -> Outcome:
     def predict(columns: Columns) -> Array:
         return seasonal_naive(history, columns, season, horizon).astype(np.float32)
 
-    return make_outcome(splits, predict, {"season": season}, np.zeros(0))
+    fitted = Fitted(predict, np.zeros(0))
+    return make_outcome(splits, fitted, {"season": season}, lambda _: fitted)
 
 
 @dataclass(frozen=True)
@@ -86,28 +88,40 @@ def fit_ridge(problem: Problem, splits: Splits) -> Outcome:
     ports = [port for port in problem.ports if port.encoding.design == "numbers"]
     if not ports:
         return fit_majority(problem, splits)
-    train, labels = _numbers(ports, splits["train"].columns), splits["train"].labels
-    val = _numbers(ports, splits["val"].columns)
-    mean, deviation = train.mean(axis=0), train.std(axis=0)
+    train, val = _numbers(ports, splits["train"].columns), _numbers(ports, splits["val"].columns)
+    labels, tried = splits["train"].labels, []
+    for share, model in zip(_PENALTIES, _ridges(train, labels, _PENALTIES), strict=True):
+        loss = problem.kind.baseline_loss(model(val), splits["val"].labels)
+        tried.append((loss, share, model))
+    _, chosen, best = min(tried, key=lambda attempt: attempt[0])
+
+    def fitted(model: _Ridge) -> Fitted:
+        def predict(columns: Columns) -> Array:
+            return problem.kind.baseline_scores(model(_numbers(ports, columns)))
+
+        return Fitted(predict, model)
+
+    def refit(rows: Rows) -> Fitted:
+        (model,) = _ridges(_numbers(ports, rows.columns), rows.labels, [chosen])
+        return fitted(model)
+
+    settings = {"kind": "ridge regression on lags", "columns": train.shape[1]}
+    settings |= {"alpha": chosen * len(labels)}
+    return make_outcome(splits, fitted(best), settings, refit)
+
+
+def _ridges(numbers: Array, labels: Array, shares: Sequence[float]) -> list[_Ridge]:
+    """One model a penalty; one eigendecomposition serves them all."""
+    mean, deviation = numbers.mean(axis=0), numbers.std(axis=0)
     deviation = np.where(deviation > 0, deviation, 1.0)
-    # One eigendecomposition serves all penalties.
-    scaled, centre = (train - mean) / deviation, labels.mean(axis=0, dtype=np.float64)
+    scaled, centre = (numbers - mean) / deviation, labels.mean(axis=0, dtype=np.float64)
     values, vectors = np.linalg.eigh(scaled.T @ scaled)
     rotated = vectors.T @ (scaled.T @ (labels - centre))
-    tried: list[tuple[float, float, _Ridge]] = []
-    for share in _PENALTIES:
-        penalty = share * len(labels)
-        weights = vectors @ (rotated / (np.maximum(values, 0) + penalty)[:, None])
-        model = _Ridge(mean, deviation, weights, centre)
-        loss = problem.kind.baseline_loss(model(val), splits["val"].labels)
-        tried.append((loss, penalty, model))
-    _, penalty, best = min(tried, key=lambda attempt: attempt[0])
-
-    def predict(columns: Columns) -> Array:
-        return problem.kind.baseline_scores(best(_numbers(ports, columns)))
-
-    settings = {"kind": "ridge regression on lags", "alpha": penalty, "columns": train.shape[1]}
-    return make_outcome(splits, predict, settings, best)
+    models = []
+    for share in shares:
+        shrunk = rotated / (np.maximum(values, 0) + share * len(labels))[:, None]
+        models.append(_Ridge(mean, deviation, vectors @ shrunk, centre))
+    return models
 
 
 def _numbers(ports: Sequence[InputSpec], columns: Columns) -> Array:
@@ -122,13 +136,13 @@ def fit_step_trees(problem: Problem, splits: Splits) -> Outcome:
     They learn what the season before leaves of the label. A sample of pairs of a window and a
     step is learned from; val chooses the number of trees.
     """
+    from sklearn.base import clone
     from sklearn.ensemble import HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
-    horizon = splits["train"].labels.shape[1]
     generator = np.random.default_rng(problem.seed)
-    train = _pairs(problem, splits["train"], horizon, generator)
-    val = _pairs(problem, splits["val"], horizon, generator)
+    train = _pairs(problem, splits["train"], generator)
+    val = _pairs(problem, splits["val"], generator)
     model = HistGradientBoostingRegressor(
         loss="absolute_error",
         learning_rate=_LEARNING_RATE,
@@ -147,15 +161,13 @@ def fit_step_trees(problem: Problem, splits: Splits) -> Outcome:
             ]
             best = int(np.argmin(losses))
             model.max_iter += _ROUNDS_AT_ONCE
-    kept = first_rounds(model, best + 1)
 
-    def predict(columns: Columns) -> Array:
-        rows = len(next(iter(columns.values())))
-        forecast = _starts(problem, columns, rows, horizon).astype(np.float64)
+    def refit(rows: Rows) -> Fitted:
+        pairs = _pairs(problem, rows, np.random.default_rng(problem.seed))
+        again = clone(model).set_params(max_iter=best + 1, warm_start=False)
         with threadpool_limits(1):
-            for step in range(horizon):
-                forecast[:, step] += kept.predict(_step_matrix(problem, columns, step))
-        return problem.kind.baseline_scores(forecast)
+            again.fit(pairs.matrix, pairs.residuals)
+        return _fitted_step_trees(problem, again)
 
     settings = {
         "kind": "gradient-boosted trees on lags, one model for all steps",
@@ -164,7 +176,22 @@ def fit_step_trees(problem: Problem, splits: Splits) -> Outcome:
         "learning_rate": _LEARNING_RATE,
         "pairs": len(train.residuals),
     }
-    return make_outcome(splits, predict, settings, kept)
+    fitted = _fitted_step_trees(problem, first_rounds(model, best + 1))
+    return make_outcome(splits, fitted, settings, refit)
+
+
+def _fitted_step_trees(problem: Problem, model: Any) -> Fitted:
+    from threadpoolctl import threadpool_limits
+
+    def predict(columns: Columns) -> Array:
+        rows = len(next(iter(columns.values())))
+        forecast = _starts(problem, columns, rows).astype(np.float64)
+        with threadpool_limits(1):
+            for step in range(problem.horizon):
+                forecast[:, step] += model.predict(_step_matrix(problem, columns, step))
+        return problem.kind.baseline_scores(forecast)
+
+    return Fitted(predict, model)
 
 
 @dataclass(frozen=True)
@@ -175,11 +202,11 @@ class _Pairs:
     residuals: Array
 
 
-def _pairs(problem: Problem, rows: Rows, horizon: int, generator: np.random.Generator) -> _Pairs:
+def _pairs(problem: Problem, rows: Rows, generator: np.random.Generator) -> _Pairs:
     """As many windows for every step; all steps of all windows are more than trees need."""
-    windows = len(rows.labels)
+    windows, horizon = len(rows.labels), problem.horizon
     each = min(windows, max(1, _TREE_ROWS // horizon))
-    starts = _starts(problem, rows.columns, windows, horizon)
+    starts = _starts(problem, rows.columns, windows)
     matrices, residuals = [], []
     for step in range(horizon):
         places = np.sort(generator.choice(windows, each, replace=False))
@@ -189,11 +216,11 @@ def _pairs(problem: Problem, rows: Rows, horizon: int, generator: np.random.Gene
     return _Pairs(np.concatenate(matrices), np.concatenate(residuals))
 
 
-def _starts(problem: Problem, columns: Columns, rows: int, horizon: int) -> Array:
+def _starts(problem: Problem, columns: Columns, rows: int) -> Array:
     """What the trees correct: the season before, or the last value; 0 without a history."""
     if problem.history is None:
-        return np.zeros([rows, horizon], np.float32)
-    return seasonal_naive(problem.history, columns, max(problem.season, 1), horizon)
+        return np.zeros([rows, problem.horizon], np.float32)
+    return seasonal_naive(problem.history, columns, max(problem.season, 1), problem.horizon)
 
 
 def _step_matrix(problem: Problem, columns: Columns, step: int) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from components.baseline_models.estimators import Outcome
+from components.baseline_models.estimators import Fitted
 from contracts.results.baselines import PredictionCost
 from models.data.design import Columns
 
@@ -22,11 +22,11 @@ _BULK_REPEATS = 3
 _BUDGET_S = 1.0
 
 
-def prediction_cost(outcome: Outcome, columns: Columns) -> PredictionCost | None:
+def prediction_cost(fitted: Fitted, columns: Columns) -> PredictionCost | None:
     """Times a fitted model on rows that are there, with one thread; None without rows.
 
     Args:
-      outcome: The fitted model.
+      fitted: The model.
       columns: Transformed features to predict from: the first rows are used.
     """
     from threadpoolctl import threadpool_limits
@@ -37,13 +37,13 @@ def prediction_cost(outcome: Outcome, columns: Columns) -> PredictionCost | None
     singles = [_rows(columns, place, place + 1) for place in range(min(rows, _SINGLE_ROWS))]
     bulk = _rows(columns, 0, _BULK_ROWS)
     with threadpool_limits(1):
-        outcome.predict(singles[0])  # whatever is done once
-        single_s = _median_seconds(outcome.predict, singles)
-        bulk_s = _median_seconds(outcome.predict, [bulk] * _BULK_REPEATS)
+        fitted.predict(singles[0])  # whatever is done once
+        single_s = _median_seconds(fitted.predict, singles)
+        bulk_s = _median_seconds(fitted.predict, [bulk] * _BULK_REPEATS)
     return PredictionCost(
         row_us=1e6 * single_s,
         bulk_row_us=1e6 * bulk_s / min(rows, _BULK_ROWS),
-        bytes=len(pickle.dumps(outcome.learned, protocol=pickle.HIGHEST_PROTOCOL)),
+        bytes=len(pickle.dumps(fitted.learned, protocol=pickle.HIGHEST_PROTOCOL)),
     )
 
 

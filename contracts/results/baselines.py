@@ -47,7 +47,9 @@ class BaselineReport(ResultFile):
     """The baseline models by name; each learned from `train_rows` rows at most.
 
     `learning_curve` is that of the better of linear model and trees on val; None where it is
-    off or there were too few rows.
+    off or there were too few rows. Where `refit_rows` is given, each was fitted once more on that
+    many rows of train and val, with what val chose: `cost` and the scores of test are those of
+    that fit; thresholds, val's metrics and the learning curve are those of the fit before.
     """
 
     FILE: ClassVar[str] = "baselines.json"
@@ -58,5 +60,6 @@ class BaselineReport(ResultFile):
     train_rows: int
     seed: int
     learning_curve: LearningCurve | None = None
+    refit_rows: int | None = None
     not_measured: list[NotMeasured] = []
     sampled: list[SampledRows] = []

@@ -179,6 +179,7 @@ class KelpConfig(Spec):
             metric=evaluation.metric,
             confidence=evaluation.confidence,
             learning_curve=evaluation.baselines.learning_curve,
+            refit=self.training.refit,
             max_rows=evaluation.baselines.sample_rows,
             sample_rows=evaluation.sample_rows,
         )

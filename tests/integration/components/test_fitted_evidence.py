@@ -197,6 +197,18 @@ def test_baselines_learn_from_train_and_say_so(fitted_baselines, case):
     assert all(report.models[name].seconds >= 0 for name in scores)
 
 
+def test_baselines_learn_from_val_too_where_the_network_is_refitted(worlds, fitted_baselines):
+    scores, report = fitted_baselines("binary_int")
+    again, refitted = _baselines(worlds("binary_int"), refit=True)
+    assert (report.refit_rows, refitted.refit_rows) == (None, 800)
+    for name in scores:
+        # The share of a class may happen to be that of train.
+        assert name == "majority" or (again[name] != scores[name]).any()
+        # What val says is about the fit before.
+        assert refitted.models[name].threshold == report.models[name].threshold
+        assert refitted.models[name].val_metrics == report.models[name].val_metrics
+
+
 def test_of_many_rows_an_equal_draw_is_learned_from(worlds):
     world = worlds("binary_int")
     scores, report = _baselines(world, max_rows=150)

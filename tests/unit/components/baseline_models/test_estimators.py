@@ -225,14 +225,43 @@ def test_what_a_prediction_costs_is_measured_on_the_model_that_val_chose():
     costs, outcomes = {}, {}
     for name, fit in ESTIMATORS.items():
         outcomes[name] = fit(_problem("binary"), splits)
-        costs[name] = prediction_cost(outcomes[name], splits["test"].columns)
+        costs[name] = prediction_cost(outcomes[name].fitted, splits["test"].columns)
         assert costs[name].row_us > costs[name].bulk_row_us > 0
     assert costs["majority"].bytes < costs["linear"].bytes < costs["trees"].bytes
-    _, trees = outcomes["trees"].learned
+    _, trees = outcomes["trees"].fitted.learned
     assert trees.n_iter_ == outcomes["trees"].settings["iterations"]
 
 
 def test_without_rows_to_predict_no_cost_is_measured():
     splits = _splits("binary", rows=300)
     empty = {name: values[:0] for name, values in splits["test"].columns.items()}
-    assert prediction_cost(fit_majority(_problem("binary"), splits), empty) is None
+    assert prediction_cost(fit_majority(_problem("binary"), splits).fitted, empty) is None
+
+
+@pytest.mark.parametrize("task", CLASSES)
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_a_refit_on_train_gives_the_model_that_val_chose(task, name):
+    splits = _splits(task, rows=300)
+    outcome = ESTIMATORS[name](_problem(task), splits)
+    again = outcome.refit(splits["train"]).predict(splits["test"].columns)
+    # Val's logistic regression went on from a stronger penalty; this one begins anew.
+    np.testing.assert_allclose(again, outcome.scores["test"], rtol=2e-3, atol=0.02)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_a_refit_learns_from_the_rows_that_it_is_given(name):
+    splits = _splits("regression", rows=300)
+    outcome = ESTIMATORS[name](_problem("regression"), splits)
+    moved = Rows(splits["train"].columns, splits["train"].labels + np.float32(1000))
+    again = outcome.refit(moved).predict(splits["test"].columns)
+    np.testing.assert_allclose(again - outcome.scores["test"], 1000, atol=1)
+
+
+def test_a_refit_may_bring_a_class_that_train_did_not_have():
+    splits = _splits("multiclass", rows=300)
+    two = {**splits, "train": Rows(splits["train"].columns, splits["train"].labels % 2)}
+    for fit in (fit_linear, fit_trees):
+        says = (
+            fit(_problem("multiclass"), two).refit(splits["train"]).predict(splits["test"].columns)
+        )
+        assert set(says.argmax(axis=1)) == {0, 1, 2}

@@ -89,3 +89,20 @@ def test_what_is_known_ahead_is_used(errors):
     assert errors["seasonal_naive_8"] < errors["majority"]
     assert errors["linear"] < 0.2
     assert errors["trees"] < 0.7 * errors["seasonal_naive_8"]
+
+
+def test_a_refit_on_train_gives_the_forecasts_that_val_chose(problem, splits):
+    for name, fit in estimators_of(problem).items():
+        outcome = fit(problem, splits)
+        again = outcome.refit(splits["train"]).predict(splits["test"].columns)
+        error = np.abs(again - outcome.scores["test"]).mean()
+        assert error < (0.1 if name == "trees" else 1e-4)  # trees draw other pairs
+
+
+def test_a_refit_on_later_windows_learns_from_them(problem, splits):
+    labels = splits["test"].labels
+    for name in ("linear", "trees"):
+        outcome = estimators_of(problem)[name](problem, splits)
+        moved = Rows(splits["val"].columns, splits["val"].labels + 5)
+        again = outcome.refit(moved).predict(splits["test"].columns)
+        assert abs((again - labels).mean() - 5) < 0.5
