@@ -48,7 +48,7 @@ def test_only_folders_named_as_integers(tmp_path: Path) -> None:
     run_world(world, act)
 
 
-def test_a_new_version_is_warm_before_the_old_goes(tmp_path: Path) -> None:
+def test_a_new_version_is_warm_before_the_old_goes(tmp_path: Path, collections: list[str]) -> None:
     world = World(tmp_path)
     world.write("m", 1)
 
@@ -65,6 +65,8 @@ def test_a_new_version_is_warm_before_the_old_goes(tmp_path: Path) -> None:
         assert world.servables["m", 2].warmed
         await eventually(lambda: world.states("m") == {2: "AVAILABLE", 1: "END"})
         assert world.servables["m", 1].closed
+        # Its memory is given back: a model is frozen objects in cycles.
+        assert collections == ["freeze", "freeze", "unfreeze", "collect", "freeze"]
         with pytest.raises(ServingError, match=r"Specific\(m, 1\)") as caught:
             world.manager.lookup("m", 1)
         assert caught.value.status == 404

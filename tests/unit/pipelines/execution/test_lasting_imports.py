@@ -8,10 +8,9 @@ from pipelines.execution.lasting_imports import lasting_imports
 
 
 @pytest.fixture(autouse=True)
-def _unfrozen():
+def _enabled():
     yield
     gc.enable()
-    gc.unfreeze()
 
 
 def test_imports_are_kept_out_of_collections():
