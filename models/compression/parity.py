@@ -15,17 +15,18 @@ from models.export.golden_rows import golden_columns, golden_outputs
 from models.export.saved_model_parity import ParityReport, compare
 
 
-def run(request: Mapping[str, Any]) -> dict[str, Any]:
+def run(request: Mapping[str, Any], loaded: Any = None) -> dict[str, Any]:
     """Compares an artifact in this process; a SavedModel is loaded by both loaders.
 
     Args:
       request: `folder`, `golden` (rows with the answers of the network that was converted) and
         `tolerance`.
+      loaded: As `Predictor.loaded`, where the artifact is open already.
     """
     folder, golden = Path(request["folder"]), Path(request["golden"])
     if not has_model_file(folder):
-        return compare(folder, golden, boundary=float(request["tolerance"])).to_dict()
-    model = ArtifactModel(folder)
+        return compare(folder, golden, float(request["tolerance"]), loaded).to_dict()
+    model = ArtifactModel(folder) if loaded is None else loaded
     scores = model.scores(model.tensors(golden_columns(golden)))
     outputs = golden_outputs(golden)
     wanted = flat_quantiles(next(outputs[name] for name in SCORES if name in outputs))

@@ -47,12 +47,14 @@ class Predictor(Protocol):
       sizes: By raw column whose rows hold lists of numbers, how long these are.
       prepares: Whether rows are prepared outside of the runtime.
       rows: How many rows its network takes at once; see `models.networks.memory`.
+      loaded: What the runtime's own code gave: TensorFlow's object, or an `ArtifactModel`.
     """
 
     types: Mapping[str, str]
     sizes: Mapping[str, int]
     prepares: bool
     rows: int
+    loaded: Any
 
     def inputs(self, table: pa.Table) -> dict[str, Array]:
         """Turns raw rows, missing values being null, into what a request brings."""
@@ -96,14 +98,14 @@ class _SavedModel:
         from models.export.loaded_model import open_saved_model
 
         self._tf = tf
-        self._module = open_saved_model(folder)
-        self._serve = self._module.signatures.get("serving_default")
+        self.loaded = open_saved_model(folder)
+        self._serve = self.loaded.signatures.get("serving_default")
         if self._serve is None or not set(SCORES) & set(self._serve.structured_outputs):
             raise ModelError(
                 f"{folder} is no SavedModel of Kelp's",
                 where=str(folder),
                 expected="a signature serving_default that gives probabilities or predictions",
-                received=f"the signatures {', '.join(self._module.signatures) or 'none'}",
+                received=f"the signatures {', '.join(self.loaded.signatures) or 'none'}",
                 fix="`kelp run CONFIG` trains a model and pushes it to serving_models/",
             )
         # A loaded SavedModel has its inputs in any order; what is said of them must not.
@@ -113,8 +115,8 @@ class _SavedModel:
         }
         from models.export.input_limits import image_limits, row_limit
 
-        self.rows = row_limit(self._module)
-        images = image_limits(self._module)
+        self.rows = row_limit(self.loaded)
+        images = image_limits(self.loaded)
         self.types: Mapping[str, str] = {
             name: "image" if name in images else TYPES[taken.dtype]
             for name, taken in self._ports.items()
@@ -149,7 +151,7 @@ class _ModelFile:
 
     def __init__(self, folder: Path) -> None:
         model = ArtifactModel(folder)
-        self._model = model
+        self.loaded: Any = model
         self._ports = model.artifact.ports
         raw_inputs = {
             column: taken
@@ -172,12 +174,12 @@ class _ModelFile:
         return served_columns(table, self._ports)
 
     def answers(self, columns: Columns) -> dict[str, Array]:
-        return self._model.answers(self.scores(self.tensors(columns)))
+        answers: dict[str, Array] = self.loaded.answers(self.scores(self.tensors(columns)))
+        return answers
 
 
-def run_predict(request: Mapping[str, Any]) -> dict[str, Any]:
+def run_predict(request: Mapping[str, Any], predictor: Predictor) -> dict[str, Any]:
     """Writes the scores of raw rows as `.npy`, and gives how many there are."""
-    predictor = open_predictor(Path(request["folder"]))
     table = pq.read_table(request["rows"])
     np.save(request["answers"], predict_table(predictor, table), allow_pickle=False)
     return {"rows": table.num_rows}
@@ -225,6 +227,11 @@ def measure(
 
 def run_measure(request: Mapping[str, Any]) -> dict[str, float]:
     """Times in this process; see `measure`."""
+    return open_and_time(request)[1]
+
+
+def open_and_time(request: Mapping[str, Any]) -> tuple[Predictor, dict[str, float]]:
+    """As `run_measure`; gives the artifact too, for it takes long to load."""
     table = pq.read_table(request["rows"])
     started = time.perf_counter()
     predictor = open_predictor(Path(request["folder"]))
@@ -239,14 +246,15 @@ def run_measure(request: Mapping[str, Any]) -> dict[str, float]:
         if predictor.prepares:
             prepare_ms = float(np.median(_times(lambda: predictor.tensors(single), repeats)))
             prepare_batch_ms = float(np.median(_times(lambda: predictor.tensors(many), repeats)))
-    return Timing(
+    timing = Timing(
         p50_ms=float(np.percentile(single_ms, 50)),
         p95_ms=float(np.percentile(single_ms, 95)),
         rows_per_s=batch.num_rows / (float(np.median(batch_ms)) + prepare_batch_ms) * 1e3,
         prepare_ms=prepare_ms,
         load_s=load_s,
         peak_memory_mib=_peak_memory_mib(),
-    ).model_dump()
+    )
+    return predictor, timing.model_dump()
 
 
 def _times(action: Callable[[], object], repeats: int) -> Array:

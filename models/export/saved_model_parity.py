@@ -105,13 +105,16 @@ def run(request: Mapping[str, Any]) -> dict[str, Any]:
     return compare(Path(request["model_dir"]), Path(request["golden_dir"])).to_dict()
 
 
-def compare(model_dir: Path, golden_dir: Path, boundary: float = _BOUNDARY) -> ParityReport:
-    """Loads the model twice in this process and compares both signatures.
+def compare(
+    model_dir: Path, golden_dir: Path, boundary: float = _BOUNDARY, model: Any = None
+) -> ParityReport:
+    """Loads the model by both loaders in this process and compares both signatures.
 
     Args:
       model_dir: The SavedModel.
       golden_dir: The golden rows.
       boundary: A row this close to where its class changes may have another class.
+      model: What TensorFlow 2's loader gave, where it has loaded the model already.
     """
     golden = golden_outputs(golden_dir)
     margin = golden.pop(MARGIN, None)
@@ -121,7 +124,7 @@ def compare(model_dir: Path, golden_dir: Path, boundary: float = _BOUNDARY) -> P
     }
     differences: dict[str, float] = {}
     wrong = 0
-    for loader, answer in (("tf2", _load_tf2(model_dir)), ("tf1", _load_tf1(model_dir))):
+    for loader, answer in (("tf2", _load_tf2(model_dir, model)), ("tf1", _load_tf1(model_dir))):
         for signature, values in inputs.items():
             outputs = answer(signature, values)
             for name, expected in golden.items():
@@ -172,10 +175,10 @@ def _named(values: Inputs, names: Iterable[str]) -> Mapping[str, Array]:
     return values
 
 
-def _load_tf2(model_dir: Path) -> Caller:
+def _load_tf2(model_dir: Path, loaded: Any) -> Caller:
     import tensorflow as tf
 
-    model = tf.saved_model.load(str(model_dir))
+    model = tf.saved_model.load(str(model_dir)) if loaded is None else loaded
 
     def call(signature: str, values: Inputs) -> dict[str, Array]:
         function = model.signatures[signature]

@@ -164,8 +164,9 @@ def test_artifacts_are_predicted_and_timed_in_processes_without_tensorflow(
     pq.write_table(table, tmp_path / "rows.parquet")
     folder = converted("binary_text", "tflite_float32")
     request = {"folder": folder, "rows": tmp_path / "rows.parquet", "answers": tmp_path / "a.npy"}
-    assert run_predict(request) == {"rows": table.num_rows}
-    wanted = predict_table(open_predictor(folder), table)
+    predictor = open_predictor(folder)
+    assert run_predict(request, predictor) == {"rows": table.num_rows}
+    wanted = predict_table(predictor, table)
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), wanted)
     timing = measure(folder, tmp_path / "rows.parquet", repeats=5, timeout_s=120)
     assert all(value > 0 for value in timing.model_dump().values())

@@ -36,18 +36,21 @@ def test_a_slow_artifact_is_timed_less_often(
 
 
 @pytest.mark.parametrize(("folder", "timed"), [("float32", 1), ("int8", 2)])
-def test_the_reference_is_not_timed_twice(
+def test_neither_reference_nor_artifact_is_loaded_twice(
     monkeypatch: pytest.MonkeyPatch, folder: str, timed: int
 ) -> None:
-    measured = []
+    measured, used = [], []
 
-    def measure(request: Mapping[str, Any]) -> dict[str, float]:
+    def open_and_time(request: Mapping[str, Any]) -> tuple[Any, dict[str, float]]:
         measured.append(request["folder"])
-        return {"p50_ms": float(len(measured))}
+        loaded = f"what was loaded of {request['folder']}"
+        return SimpleNamespace(loaded=loaded), {"p50_ms": float(len(measured))}
 
-    monkeypatch.setattr(runtimes, "run_measure", measure)
-    monkeypatch.setattr(runtimes, "run_predict", lambda _: {})
-    monkeypatch.setattr(benchmark.parity, "run", lambda _: {})
+    monkeypatch.setattr(runtimes, "open_and_time", open_and_time)
+    monkeypatch.setattr(runtimes, "run_predict", lambda _, artifact: used.append(artifact.loaded))
+    monkeypatch.setattr(benchmark.parity, "run", lambda _, loaded: used.append(loaded) or {})
     answer = benchmark.run({"folder": folder, "reference": "float32"})
     assert len(measured) == timed
+    assert used == [f"what was loaded of {folder}"] * 2
+    assert answer["timing"] == {"p50_ms": 1.0}
     assert answer["reference"] == {"p50_ms": float(timed)}
