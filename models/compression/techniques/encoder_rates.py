@@ -42,35 +42,38 @@ def hold_encoders(opened: Opened, model: Any) -> dict[str, float]:
     return shares
 
 
-def slow_down(optimizer: Any, model: Any, shares: Mapping[str, float]) -> None:
-    """Gives layers their learning rate, and takes the weight decay from them.
+class EncoderAdamW(tf_keras.optimizers.AdamW):
+    """AdamW with a learning rate of its own for layers, and no weight decay on these."""
 
-    Args:
-      optimizer: Of tf_keras, before it is built.
-      model: Wrappers around layers may have weights of their own, which learn as slowly.
-      shares: From `hold_encoders`.
-    """
-    rates: dict[Any, float] = {}
-    for layer in model.layers:
-        share = shares.get(getattr(layer, "layer", layer).name)
-        if share is not None:
-            # A wrapper of quantisation trains its layer's kernel even where that is frozen.
-            rates |= {optimizer._var_key(weight): share for weight in layer.trainable_weights}
-    if not rates:
-        return
-    update, decays = optimizer.update_step, optimizer._use_weight_decay
+    def __init__(self, model: Any, shares: Mapping[str, float], *args: Any, **kwargs: Any) -> None:
+        """Looks up which weights are of these layers.
 
-    def update_step(gradient: Any, variable: Any) -> None:
-        share = rates.get(optimizer._var_key(variable), 1.0)
+        Args:
+          model: Wrappers around layers may have weights of their own, which learn as slowly.
+          shares: From `hold_encoders`.
+          *args: Of AdamW.
+          **kwargs: Of AdamW.
+        """
+        super().__init__(*args, **kwargs)
+        rates: dict[Any, float] = {}
+        for layer in model.layers:
+            share = shares.get(getattr(layer, "layer", layer).name)
+            if share is not None:
+                # A wrapper of quantisation trains its layer's kernel even where that is frozen.
+                rates |= {self._var_key(weight): share for weight in layer.trainable_weights}
+        self._rates = rates
+
+    def update_step(self, gradient: Any, variable: Any) -> None:
+        """Takes the weight's share of AdamW's step."""
+        share = self._rates.get(self._var_key(variable), 1.0)
         if share == 1.0:
-            update(gradient, variable)
+            super().update_step(gradient, variable)
         elif share > 0.0:
             before = tf.identity(variable)
-            update(gradient, variable)
+            super().update_step(gradient, variable)
             variable.assign(before + share * (variable - before))
 
-    def use_weight_decay(variable: Any) -> bool:
-        return optimizer._var_key(variable) not in rates and bool(decays(variable))
-
-    optimizer.update_step = update_step
-    optimizer._use_weight_decay = use_weight_decay
+    def _use_weight_decay(self, variable: Any) -> bool:
+        return self._var_key(variable) not in self._rates and bool(
+            super()._use_weight_decay(variable)
+        )

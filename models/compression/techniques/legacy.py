@@ -13,7 +13,7 @@ import tf_keras
 
 from contracts.errors import ModelError
 from models.compression.spec import FineTuneSpec
-from models.compression.techniques.encoder_rates import hold_encoders, slow_down
+from models.compression.techniques.encoder_rates import EncoderAdamW, hold_encoders
 from models.compression.training_artifacts import Opened
 from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.labels import class_weights
@@ -175,11 +175,14 @@ def fine_tune(
     trainer = bench.opened.artifacts.trainer
     weights = class_weights(trainer.problem, bench.train.labels, trainer.training.class_weights)
     rate = tf_keras.optimizers.schedules.CosineDecay(spec.learning_rate, spec.epochs * bench.steps)
-    optimizer = tf_keras.optimizers.AdamW(
-        rate, weight_decay=trainer.training.optimizer.weight_decay, global_clipnorm=_CLIP_NORM
+    optimizer = EncoderAdamW(
+        model,
+        bench.shares,
+        rate,
+        weight_decay=trainer.training.optimizer.weight_decay,
+        global_clipnorm=_CLIP_NORM,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "centroid"])
-    slow_down(optimizer, model, bench.shares)
     task = find_task(bench.output.task)
     loss = task.mixed_loss if bench.train.has_targets else task.loss
     model.compile(optimizer=optimizer, loss=loss(bench.output, tf_keras))
