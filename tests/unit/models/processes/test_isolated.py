@@ -1,3 +1,4 @@
+import faulthandler
 import io
 import os
 import sys
@@ -29,6 +30,8 @@ def crash(_):
     print("about to break")
     print("E0000 00:00:1795356124.748182   18516 cuda_platform.cc:52] failed call to cuInit")
     sys.stdout.flush()
+    # pytest's own handler would write a trace into the log of the tests.
+    faulthandler.disable()
     os.abort()
 
 
