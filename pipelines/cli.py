@@ -26,6 +26,7 @@ OTHER_ERROR = 1
 INTERRUPTED = 130
 
 _CONFIG = click.Path(path_type=Path)
+_DATA = "CSV, Parquet, or a folder of images."
 _OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY.SUB=VALUE]...")
 
 
@@ -42,9 +43,11 @@ def cli() -> None:
 @cli.command()
 @click.argument("config", type=_CONFIG)
 @_OVERRIDES
-@click.option("--from", "start", metavar="COMPONENT", help="Do this component, and what follows.")
+@click.option(
+    "--from", "start", metavar="COMPONENT", help="Run this component, and what follows, again."
+)
 @click.option("--no-cache", is_flag=True, help="Do everything again.")
-@click.option("--require-blessing", is_flag=True, help="End with 3 if the model is not blessed.")
+@click.option("--require-blessing", is_flag=True, help="Exit with 3 if the model is not blessed.")
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -91,7 +94,9 @@ def check(config: Path, overrides: tuple[str, ...]) -> int:
 
 @cli.command()
 @click.argument("name")
-@click.option("--data", required=True, metavar="PATH", help="A file, folder, glob or {SPAN}.")
+@click.option(
+    "--data", required=True, metavar="PATH", help="A file, folder, glob or pattern with {SPAN}."
+)
 @click.option("--label", required=True, metavar="COLUMN", help="The column to predict.")
 @click.option("--force", is_flag=True, help="Replace a config of that name.")
 def init(name: str, data: str, label: str, force: bool) -> int:
@@ -144,9 +149,9 @@ def freeze(config: Path, overrides: tuple[str, ...]) -> int:
 
 
 @cli.command()
-@click.argument("target", required=False, metavar="[CONFIG|NAME]")
+@click.argument("target", required=False, metavar="[RUN|CONFIG|NAME]")
 def summary(target: str | None) -> int:
-    """Print the summary of a run, or of the latest one of CONFIG, of NAME, or of all."""
+    """Print the summary of RUN, or of the latest run of CONFIG, of NAME, or of all pipelines."""
     from pipelines.runs.find import find_run
 
     folder = find_run(target)
@@ -296,15 +301,13 @@ def diff(before: str, after: str, as_json: bool) -> int:
 @cli.command()
 @click.argument("artifact", required=False)
 @click.option("--url", metavar="URL", help="Ask this server: URL[/v1/models/NAME].")
-@click.option(
-    "--ca", type=_CONFIG, metavar="FILE", help="Trust a server that these PEM roots sign."
-)
-@click.option("--data", type=_CONFIG, required=True, metavar="FILE", help="CSV or Parquet.")
+@click.option("--ca", type=_CONFIG, metavar="FILE", help="Root certificates (PEM) of the server's.")
+@click.option("--data", type=_CONFIG, required=True, metavar="FILE", help=_DATA)
 @click.option("--out", type=_CONFIG, metavar="FILE", help="FILE.csv, FILE.parquet or FILE.jsonl.")
 @click.option("--rows", type=click.IntRange(min=1), metavar="N", help="Only the first N rows.")
 @click.option("--delimiter", help="Of a CSV file.  [default: that of the training data]")
-@click.option("--config", type=_CONFIG, metavar="CONFIG", help="How FILE is written: its data.")
-@click.option("--allow-missing", is_flag=True, help="Columns may lack: missing in every row.")
+@click.option("--config", type=_CONFIG, metavar="CONFIG", help="Read FILE as its data are read.")
+@click.option("--allow-missing", is_flag=True, help="Take absent columns as missing values.")
 @click.option(
     "--keep", multiple=True, metavar="COLUMN", help="Write this column of FILE too; repeatable."
 )

@@ -9,7 +9,7 @@ import click
 
 @click.group()
 def beam() -> None:
-    """Run the passes over all rows on Flink or Spark: see docs/beam.md."""
+    """Get what a run on Flink or Spark needs: see docs/beam.md."""
 
 
 @beam.command()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY.SUB=VALUE]...")
-_HOST = click.option("--host", metavar="URL", help="Kubeflow's address; that of the config.")
+_HOST = click.option("--host", metavar="URL", help="Kubeflow's address, in place of the config's.")
 _RUNS_SHOWN = 10
 
 

@@ -23,7 +23,7 @@ _ROOT = click.option(
 
 @click.group()
 def node() -> None:
-    """Run the nodes of the pipeline one by one, as other orchestrators do."""
+    """Run the nodes of the pipeline one by one, from another orchestrator."""
 
 
 @node.command("run")
@@ -69,7 +69,7 @@ def list_nodes(config: Path, overrides: tuple[str, ...], as_json: bool) -> int:
 @_OVERRIDES
 @_RUN_ID
 @_ROOT
-@click.option("--require-blessing", is_flag=True, help="End with 3 if the model is not blessed.")
+@click.option("--require-blessing", is_flag=True, help="Exit with 3 if the model is not blessed.")
 def finish(
     config: Path,
     overrides: tuple[str, ...],

@@ -26,13 +26,13 @@ _AT_ONCE = "at once"
 
 @click.command()
 @click.option("--upstream", default="http://127.0.0.1:8501", show_default=True, metavar="URL")
-@click.option("--upstream-ca", type=_PATH, metavar="PEM", help="Trust it if these roots sign it.")
+@click.option("--upstream-ca", type=_PATH, metavar="PEM", help="Root certificates of upstream.")
 @_CONFIG
 @click.option("--host", metavar="ADDRESS", help="Listen here.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), default=PROXY_PORT, show_default=True)
 @_MODELS_ROOT
 @click.option("--log", type=_PATH, metavar="FOLDER", help="Keep a sample of the requests here.")
-@click.option("--sample", type=click.FloatRange(0, 1), help="The share.  [default: 0.01]")
+@click.option("--sample", type=click.FloatRange(0, 1), help="The share to keep.  [default: 0.01]")
 def proxy(
     upstream: str,
     upstream_ca: Path | None,
@@ -43,7 +43,7 @@ def proxy(
     log: Path | None,
     sample: float | None,
 ) -> int:
-    """Run a proxy before a server: split its traffic between versions, and log requests.
+    """Run a proxy in front of a server: split its traffic between versions, and log requests.
 
     The server is Kelp's or TensorFlow Serving. Until Ctrl-C or SIGTERM.
     """
@@ -55,7 +55,7 @@ def proxy(
 
 @click.command()
 @click.argument("name")
-@click.option("--canary", "share", metavar="PERCENT", help="The share to try it with.")
+@click.option("--canary", "share", metavar="PERCENT", help="Try it with this share of the traffic.")
 @click.option("--at-once", "share", flag_value=_AT_ONCE, help="No trial: all traffic goes to it.")
 @click.option("--version", type=click.IntRange(min=0), help="To release.  [default: the newest]")
 @_SERVER

@@ -20,11 +20,11 @@ _INSTALLED = ("systemd", "crontab")
 @click.argument("config", type=click.Path(path_type=Path))
 @click.argument("overrides", nargs=-1, metavar="[KEY.SUB=VALUE]...")
 @click.option("--cron", required=True, metavar="EXPRESSION", help="Such as '0 3 * * *'.")
-@click.option("--as", "form", type=click.Choice(_FORMS), required=True, help="Whose schedule.")
+@click.option("--as", "form", type=click.Choice(_FORMS), required=True, help="The scheduler.")
 @click.option("--install", is_flag=True, help="Install it for this user: systemd, crontab.")
 @click.option("--timeout", default="12h", show_default=True, help="End a run after this long.")
 @click.option("--timezone", metavar="ZONE", help="Such as Europe/Paris; the scheduler's own.")
-@click.option("--on-failure", metavar="COMMAND", help="What alerts after a failed run.")
+@click.option("--on-failure", metavar="COMMAND", help="Run this after a failed run.")
 def schedule(
     config: Path,
     overrides: tuple[str, ...],
@@ -35,7 +35,7 @@ def schedule(
     timezone: str | None,
     on_failure: str | None,
 ) -> int:
-    """Print units, a line or a manifest that run CONFIG by the clock, or install them.
+    """Print what runs CONFIG on a schedule (units, a line or a manifest), or install it.
 
     Each has a lock, a time limit, a log and an alert. cronjob and argo are objects of Kubernetes
     that take image, storage, secrets and resources from the config's key kubeflow.

@@ -17,14 +17,14 @@ _CONFIG = click.option(
 @_CONFIG
 @click.option("--host", metavar="ADDRESS", help="Listen here.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="0 is a free one.  [default: 8501]")
-@click.option("--grpc-port", type=click.IntRange(1, 65535), help="gRPC, too.  [default: none]")
+@click.option("--grpc-port", type=click.IntRange(1, 65535), help="Serve gRPC, too.  [default: no]")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes.  [default: 1]")
 @click.option("--models-root", help="SavedModels; may be s3://.  [default: serving_models]")
 @click.option("--artifacts", help="TFLite and ONNX files; may be s3://.  [default: artifacts]")
 @click.option("--model-config-file", type=_PATH, help="Serve just what this models.config names.")
 @click.option("--cors", is_flag=True, default=None, help="Let pages of other origins ask.")
-@click.option("--tls-cert", type=_PATH, metavar="PEM", help="Serve by TLS, with this certificate")
-@click.option("--tls-key", type=_PATH, metavar="PEM", help="and its private key.")
+@click.option("--tls-cert", type=_PATH, metavar="PEM", help="Serve TLS: the certificate.")
+@click.option("--tls-key", type=_PATH, metavar="PEM", help="Its private key.")
 def serve(config: Path | None, **options: Any) -> int:
     """Serve models by TensorFlow Serving's REST API: for development, tests and small loads.
 
@@ -49,7 +49,7 @@ def serve(config: Path | None, **options: Any) -> int:
 @_CONFIG
 @click.option("--models-root", type=_PATH, help="SavedModels.  [default: serving_models]")
 @click.option("--out", type=_PATH, default=Path("docker/tensorflow_serving"), show_default=True)
-@click.option("--base", default="/models", show_default=True, help="The root as the image has it.")
+@click.option("--base", default="/models", show_default=True, help="Where the image has the root.")
 def tf_serving(config: Path | None, models_root: Path | None, out: Path, base: str) -> int:
     """Write the config files of a real TensorFlow Serving: models, batching and monitoring.
 
