@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Mapping
 from importlib import resources
@@ -83,6 +84,7 @@ def _hash(script: str) -> str:
     return f"sha256-{base64.b64encode(digest).decode()}"
 
 
+@functools.cache
 def environment() -> jinja2.Environment:
     """Where templates are found, and the filters that they use."""
     environment = jinja2.Environment(

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.build_once import build_once
+from tests.fixtures.spared_collector import collections
 from tests.integration.serving.served import ServerProcess, publish, write_models
+
+__all__ = ["collections", "models", "server"]
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,7 @@ def test_a_student_is_smaller_and_answers_much_as_its_teacher(materials, weights
 
 def test_an_ensemble_is_converted_and_its_one_member_answers_much_alike(worlds, tmp_path):
     """The member is made in this process, which costs no second import of TensorFlow."""
-    world, optimizer = worlds("binary_text"), {"learning_rate": 1e-2}
+    world, optimizer = worlds("binary_int"), {"learning_rate": 1e-2}
     _, run = world.train_in(
         tmp_path / "ensemble", {"members": 4, "linear_path": True}, epochs=8, optimizer=optimizer
     )
