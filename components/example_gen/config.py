@@ -199,7 +199,8 @@ class IngestSpec(RawFormat):
     `columns` whose rows hold lists of numbers, with the length of these. `files` are those
     that hold files, as paths or as bytes. With `series`, all of them are columns of the windows.
     `kept` are those of `columns` that are written for the reader alone: rows that differ in them
-    only go to one split.
+    only go to one split. `paths` are those of `files` whose paths are among them, see
+    `path_columns`.
     """
 
     path: str
@@ -211,6 +212,16 @@ class IngestSpec(RawFormat):
     lists: dict[str, int] = {}
     files: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
     label: str
     task: Task
     where: str
+
+    def path_columns(self) -> dict[str, str]:
+        """By each column of paths to write, the column of files that these are of."""
+        return {path_column(name): name for name in self.paths}
+
+
+def path_column(name: str) -> str:
+    """The column in the examples that holds the paths of a column of files."""
+    return f"{name}_path"

@@ -7,13 +7,14 @@ files at a time.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from components.example_gen import kinds
+from components.example_gen.calendar import source_columns
 from components.example_gen.config import IngestSpec
 from contracts.errors import ConfigError, DataError, EnvironmentProblem
 from contracts.images import IMAGE_SUFFIXES, OTHER_SUFFIXES, is_image_name
@@ -116,6 +117,12 @@ def _table(files: Sequence[tuple[str | None, str]], spec: IngestSpec) -> pa.Reco
     return pa.record_batch(list(columns.values()), names=list(columns))
 
 
+def read_columns(names: Iterable[str], spec: IngestSpec) -> list[str]:
+    """Gives the columns of a file that the wanted ones come from, each once."""
+    paths = spec.path_columns()
+    return source_columns((paths.get(name, name) for name in names), spec)
+
+
 def small_batches(
     batch: pa.RecordBatch, table: str, files: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
@@ -162,6 +169,13 @@ def file_contents(values: pa.Array, table: str, first_row: int, name: str) -> pa
                 fix="correct the path, bring the file, or leave the row out",
             ) from error
     return pa.array(contents, pa.binary())
+
+
+def kept_paths(values: pa.Array) -> pa.Array:
+    """Gives the paths of a column of files, as the table has them; bytes have none."""
+    if holds_paths(values.type):
+        return values.cast(pa.string())
+    return pa.nulls(len(values), pa.string())
 
 
 def holds_paths(kind: pa.DataType) -> bool:

@@ -13,9 +13,15 @@ import numpy as np
 import pyarrow as pa
 
 from components.example_gen import histogram, kinds
-from components.example_gen.calendar import NoDateError, no_date, read_dates, source_columns
+from components.example_gen.calendar import NoDateError, no_date, read_dates
 from components.example_gen.config import IngestSpec
-from components.example_gen.image_files import file_contents, folder_batches, small_batches
+from components.example_gen.image_files import (
+    file_contents,
+    folder_batches,
+    kept_paths,
+    read_columns,
+    small_batches,
+)
 from components.example_gen.reading import csv_batches, parquet_batches, place
 from components.example_gen.scan import FileScan
 from components.example_gen.split import Columns, SplitPlan, group_and_key
@@ -111,7 +117,7 @@ def read_unit(
     """Streams canonical columns, with the number of rows of the file before them."""
     for piece in unit.pieces:
         row = piece.first_row
-        for batch in _raw_batches(piece, source_columns(found, spec), spec):
+        for batch in _raw_batches(piece, read_columns(found, spec), spec):
             yield piece, row, _canonical(piece, row, batch, found, spec)
             row += batch.num_rows
 
@@ -137,6 +143,8 @@ def _canonical(
         columns = read_dates(batch, list(found), spec)
     except NoDateError as error:
         raise no_date(error, piece.path, row, spec, spec.where) from error
+    for name, files in spec.path_columns().items():
+        columns[name] = kinds.parse(kept_paths(batch.column(files)), kinds.TEXT)
     for name in found.keys() - columns.keys():
         values, kind = batch.column(name), found[name]
         if name in spec.files:

@@ -17,7 +17,7 @@ from components.example_gen.calendar import (
     source_columns,
 )
 from components.example_gen.config import IngestSpec
-from components.example_gen.image_files import PIECE_FILES, folder_kinds
+from components.example_gen.image_files import PIECE_FILES, folder_kinds, read_columns
 from components.example_gen.numbers import likely_form
 from components.example_gen.reading import (
     csv_batches,
@@ -109,6 +109,7 @@ def _scan_folder(path: str, spec: IngestSpec) -> FileScan:
     """A folder of class folders; a piece is some of its files."""
     column_kinds, rows = folder_kinds(path, spec)
     _require_columns(path, list(column_kinds), spec)
+    column_kinds |= dict.fromkeys(spec.path_columns(), kinds.TEXT)
     sizes = [min(PIECE_FILES, rows - first) for first in range(0, rows, PIECE_FILES)]
     pieces = tuple((piece,) for piece in range(len(sizes)))
     wanted = {name: column_kinds[name] for name in columns_to_read(spec)}
@@ -120,10 +121,10 @@ def _scan_csv(path: str, spec: IngestSpec) -> FileScan:
     wanted = columns_to_read(spec)
     _require_columns(path, names, spec)
     _refuse_lists(path, wanted, spec)
-    found = {**dict.fromkeys(wanted, kinds.NULL), **_dated_kinds(spec)}
+    found = {**dict.fromkeys(wanted, kinds.NULL), **_derived_kinds(spec)}
     plain = [name for name in wanted if found[name] == kinds.NULL]
     rows, last = 0, None
-    to_read = dict.fromkeys([*source_columns(wanted, spec), names[-1]])
+    to_read = dict.fromkeys([*read_columns(wanted, spec), names[-1]])
     for batch in csv_batches(path, list(to_read), spec):
         for name in plain:
             text, form = batch.column(name), spec.number_form(name)
@@ -141,6 +142,10 @@ def _scan_csv(path: str, spec: IngestSpec) -> FileScan:
             fix="close the quote",
         )
     return FileScan(path, tuple(names), found, rows)
+
+
+def _derived_kinds(spec: IngestSpec) -> dict[str, str]:
+    return {**_dated_kinds(spec), **dict.fromkeys(spec.path_columns(), kinds.TEXT)}
 
 
 def _dated_kinds(spec: IngestSpec) -> dict[str, str]:
@@ -162,9 +167,9 @@ def _scan_parquet(path: str, spec: IngestSpec) -> FileScan:
         wanted = columns_to_read(spec)
         types = {
             name: _kind_of_field(path, schema.field(name), spec)
-            for name in source_columns(wanted, spec)
+            for name in read_columns(wanted, spec)
         }
-        found = {name: types[name] for name in wanted if name in types} | _dated_kinds(spec)
+        found = {name: types[name] for name in wanted if name in types} | _derived_kinds(spec)
         sizes = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
     for name in spec.numbers:
         if found[name] == kinds.TEXT:
@@ -242,7 +247,7 @@ def _require_columns(path: str, names: Sequence[str], spec: IngestSpec) -> None:
     for key in ("units", "dates"):
         for name in getattr(spec, key):
             _require_column(path, name, f"column of data.{key}", names, spec)
-    for name in source_columns(columns_to_read(spec), spec):
+    for name in read_columns(columns_to_read(spec), spec):
         _require_column(path, name, _role(name, spec), names, spec)
 
 

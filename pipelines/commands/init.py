@@ -214,7 +214,7 @@ def render(name: str, proposal: Proposal) -> str:
         split_by="stratified" if stratified else "row",
         features=[_encoded(role, sizing.bins) for role in features],
         sizing=sizing,
-        of_class_folders=bool(spec.files),
+        kept=[PATH_COLUMN] if spec.files else _image_paths(features, sample),
         bound=bound_for(plan, sizing),
     )
 
@@ -224,6 +224,12 @@ def _encoded(role: Role, bins: int) -> Role:
     if role.spec.get("type") != "numeric" or not bins:
         return role
     return replace(role, spec={**role.spec, "embedding": "piecewise", "bins": bins})
+
+
+def _image_paths(features: Sequence[Role], sample: Sample) -> list[str]:
+    """The columns of images that hold paths, as opposed to bytes."""
+    images = {role.name for role in features if role.spec.get("type") == "image"}
+    return [c.name for c in sample.columns if c.name in images and not holds_files(c.values)]
 
 
 def _free_image_name(label: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from components.example_gen.config import path_column
 from components.stress.config import stressed_features
 from contracts.errors import ConfigError
 from contracts.text import did_you_mean, some
@@ -33,6 +34,7 @@ def consistency_errors(config: KelpConfig) -> list[KeyProblem]:
         _problem,
         series_errors,
         _split,
+        _kept_paths,
         _class_weights,
         _teacher,
         _metrics,
@@ -84,6 +86,17 @@ def _split(config: KelpConfig) -> Iterator[KeyProblem]:
                 expected="a share above 0",
                 received=f"{share:g}",
                 fix="train learns, val stops and chooses the threshold, test judges",
+            )
+
+
+def _kept_paths(config: KelpConfig) -> Iterator[KeyProblem]:
+    others = (*config.needed_columns(), *config.data.keep)
+    for name in config.kept_paths():
+        if path_column(name) in others:
+            yield KeyProblem(
+                ("data", "keep"),
+                f"keeps the paths of {name!r} as {path_column(name)!r}, a column that is there",
+                fix=f"rename that column, or leave {name} out of data.keep",
             )
 
 

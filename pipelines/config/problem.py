@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from components.baseline_models.config import BaselineFitSpec
 from components.cross_validation.config import CrossValidationSpec
 from components.data_gate.config import AuditedDataSpec
-from components.example_gen.config import IngestSpec
+from components.example_gen.config import IngestSpec, path_column
 from components.predictions.keys import KeysSpec
 from components.pusher.config import PushSpec
 from components.stress.config import StressJob
@@ -128,7 +128,8 @@ class KelpConfig(Spec):
             **dict(data.raw_format()),
             split=data.split,
             columns=self.columns(),
-            kept=tuple(name for name in data.keep if name not in self.needed_columns()),
+            kept=tuple(name for name in self.columns() if name not in self.needed_columns()),
+            paths=self.kept_paths(),
             numbers=tuple(numbers),
             lists={name: size for name, size in sizes.items() if size > 1},
             files=self.declared_problem().file_columns(),
@@ -139,7 +140,13 @@ class KelpConfig(Spec):
 
     def columns(self) -> tuple[str, ...]:
         """Every raw column that is written, once, in a fixed order."""
-        return tuple(dict.fromkeys((*self.needed_columns(), *self.data.keep)))
+        paths = map(path_column, self.kept_paths())
+        return tuple(dict.fromkeys((*self.needed_columns(), *self.data.keep, *paths)))
+
+    def kept_paths(self) -> tuple[str, ...]:
+        """The columns of files whose paths are kept: the files are read as features anyway."""
+        files = self.declared_problem().file_columns()
+        return tuple(name for name in files if name in self.data.keep)
 
     def needed_columns(self) -> tuple[str, ...]:
         """Every raw column that a run needs, in a fixed order."""

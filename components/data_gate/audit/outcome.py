@@ -13,12 +13,12 @@ import pyarrow as pa
 from components.data_gate.audit.columns import Ints
 from components.data_gate.audit.whole import WholeRows, whole_rows
 from components.data_gate.config import AuditSpec
-from components.example_gen.config import SplitSpec
+from components.example_gen.config import SplitSpec, path_column
 from components.example_gen.series.findings import SeriesFindings
 from models.content.kind import Content
 from models.features.spec import FeaturesSpec
 
-# A folder of images has it; see `data.keep`.
+# A folder of images has it, where `data.keep` names it; a table has a `path_column` instead.
 PATH_COLUMN = "path"
 
 
@@ -102,9 +102,10 @@ class AuditData:
         """Names a row of a table, with its file where the examples know it."""
         named = f"row {self.places_of(split)[place] + 1} of split {split}"
         table = self.tables[split]
-        if PATH_COLUMN not in table.column_names:
-            return named
-        return f"{named} ({table[PATH_COLUMN][place].as_py()})"
+        columns = (PATH_COLUMN, *map(path_column, self.problem.file_columns()))
+        values = [table[name][place].as_py() for name in columns if name in table.column_names]
+        paths = [path for path in values if path is not None]
+        return f"{named} ({', '.join(paths)})" if paths else named
 
     def holds_numbers(self, name: str) -> bool:
         """Whether a feature's raw column holds numbers that are no codes of categories."""

@@ -122,6 +122,18 @@ def test_faults_planted_in_images_are_found_by_name() -> None:
     assert "bottom right" in found["images.border"]
 
 
+def test_rows_of_a_table_of_paths_are_named_with_their_files() -> None:
+    tables = {
+        split: table.rename_columns(["photo", "shape", "photo_path"])
+        for split, table in pictures().items()
+    }
+    data = audit_data(tables, photo_problem())
+    assert data.name_row("val", 4) == "row 5 of split val (val/4.png)"
+    unknown = pa.nulls(ROWS["val"], pa.string())
+    tables["val"] = tables["val"].set_column(2, "photo_path", unknown)
+    assert audit_data(tables, photo_problem()).name_row("val", 4) == "row 5 of split val"
+
+
 def test_faults_planted_in_texts_are_found_by_name() -> None:
     tables, _ = notes()
     words = tables["train"]["review"].to_pylist()

@@ -105,6 +105,25 @@ def test_a_column_of_paths_or_of_bytes_gives_the_bytes(folder: Path) -> None:
         assert rows_of(image_spec(folder.parent / name))["photo"] == contents, name
 
 
+def test_paths_are_kept_beside_the_images_as_the_table_has_them(folder: Path) -> None:
+    paths = ["photos/cat/b.png", str(folder / "dog/deep/c.gif"), None]
+    tables = {
+        "paths.csv": pa.array(paths),
+        "paths.parquet": pa.array(paths).dictionary_encode(),
+        "bytes.parquet": pa.array([PNG, PNG, None], pa.binary()),
+    }
+    spec = {"columns": ("photo", "y", "photo_path"), "paths": ("photo",), "kept": ("photo_path",)}
+    for name, photos in tables.items():
+        table = pa.table({"photo": photos, "y": [0, 1, 1]})
+        write = pa_csv.write_csv if name.endswith("csv") else pq.write_table
+        write(table, folder.parent / name)
+        rows = rows_of(image_spec(folder.parent / name, **spec))
+        kept = [None if path is None else path.encode() for path in paths]
+        assert rows["photo_path"] == ([None] * 3 if name == "bytes.parquet" else kept), name
+    rows = rows_of(image_spec(folder, **spec))
+    assert rows["photo_path"] == [path.encode() for path in sorted(PATHS)]
+
+
 def test_a_file_that_is_missing_is_named_with_its_row(folder: Path) -> None:
     table = folder.parent / "table.csv"
     table.write_text("photo,y\nphotos/cat/b.png,0\nphotos/cat/lost.png,1\n")

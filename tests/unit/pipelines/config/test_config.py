@@ -102,6 +102,15 @@ def test_parts_of_the_config(config_file: Path) -> None:
     assert config.trainer().costs == config.evaluation.costs
 
 
+def test_paths_of_images_are_kept_on_request(config_file: Path) -> None:
+    photo = "features.photo={type: image, height: 8, width: 8}"
+    ingest = load_config(config_file, [photo, "data.keep=[photo, note]"]).config.ingest("")
+    assert ingest.path_columns() == {"photo_path": "photo"}
+    assert ingest.kept == ("note", "photo_path")
+    assert ingest.columns[-2:] == ingest.kept
+    assert load_config(config_file, [photo]).config.ingest("").path_columns() == {}
+
+
 def test_regression_label_is_a_number(config_file: Path) -> None:
     config = load_config(config_file, ["task=regression", "evaluation.bounds={}"]).config
     assert "y" in config.ingest("").numbers
@@ -285,6 +294,10 @@ INCONSISTENT = [
     (["data.split={by: stratified}", "task=regression"], "no classes to stratify by"),
     (["data.split.shares={train: 0.9, val: 0.1, test: 0}"], "the split test would have no rows"),
     (["data.split.by=row"], "takes no split.columns"),
+    (
+        ["features.photo={type: image, height: 8, width: 8}", "data.keep=[photo, photo_path]"],
+        "keeps the paths of 'photo' as 'photo_path', a column that is there",
+    ),
     (
         ["features.age.missing_indicator=true", "features.age_missing={type: numeric}"],
         "both named",

@@ -52,6 +52,7 @@ def test_a_column_of_paths_or_of_bytes_is_an_image(folder: Path) -> None:
         kinds = {feature: spec.type for feature, spec in config.features.items()}
         assert kinds == {"photo": "image", "age": "numeric"}, name
         assert config.features["photo"].channels == 3
+        assert config.data.keep == (("photo",) if name == "paths" else ())
 
 
 def test_each_of_several_tables_names_images_beside_it(tmp_path: Path, monkeypatch) -> None:
