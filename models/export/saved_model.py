@@ -25,6 +25,7 @@ from contracts.columns import MISSING_INT
 from contracts.names import serving_name
 from contracts.results.forecast import ForecastFacts
 from models.data.representation import parse_rows, raw_input_specs, raw_sizes
+from models.export.canonical_graph import write_canonical_graph
 from models.export.encoding import BATCH_ROWS, Halves, cut, describe, joined_widths, mean_row
 from models.export.input_limits import add_input_limits
 from models.features.spec import FeaturesSpec
@@ -90,7 +91,7 @@ def export(serving: Serving, folder: Path, sample: Mapping[str, tf.Tensor]) -> N
 def save_module(
     module: tf.Module, folder: Path, signatures: Mapping[str, Any], gradients: bool = True
 ) -> None:
-    """Writes a module as a SavedModel; in equal processes, equal modules give equal files.
+    """Writes a module as a SavedModel; equal modules give equal files.
 
     Args:
       module: What is tracked.
@@ -101,6 +102,7 @@ def save_module(
     """
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=gradients)
     tf.saved_model.save(module, str(folder), signatures=dict(signatures), options=options)
+    write_canonical_graph(folder)
     derive_identifier(folder / "fingerprint.pb")
 
 

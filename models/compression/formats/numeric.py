@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from contracts.artifact import TensorInput
 from models.compression.training_artifacts import Opened
+from models.export.canonical_graph import write_canonical_graph
 
 SIGNATURE = "serving_default"
 OUTPUT = "output"
@@ -150,3 +151,4 @@ def save_network(opened: Opened, network: Any, folder: Path) -> None:
     module.variables_of_network = [variable.value for variable in network.variables]
     function = network_function(opened, network)
     tf.saved_model.save(module, str(folder), signatures={SIGNATURE: function})
+    write_canonical_graph(folder)  # converters follow its order
