@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 _FIRST, _SECOND = b"\x0a", b"\x12"
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = b"\x0a", b"\x12", b"\x1a"
 _MISSING = -1
+_ROWS = 8192  # at once: what is made on the way takes more room than the examples
 _BINARY = pa.large_binary()
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -29,17 +30,23 @@ def encode(columns: Mapping[str, pa.Array], names: Sequence[str]) -> list[bytes]
 
     A missing value has no list; a missing step is NaN in its list.
     """
+    present = [name for name in names if not pa.types.is_null(columns[name].type)]
+    rows = len(columns[present[0]]) if present else 0
+    examples: list[bytes] = []
+    for start in range(0, rows, _ROWS):
+        part = {name: columns[name].slice(start, _ROWS) for name in present}
+        examples += _encode_rows(part)
+    return examples
+
+
+def _encode_rows(columns: Mapping[str, pa.Array]) -> list[bytes]:
     parts: list[pa.Array] = []
-    for name in sorted(names, key=str.encode):
-        if not pa.types.is_null(columns[name].type):
-            parts += _encode_column(name.encode(), columns[name])
-    if not parts:
-        return []
+    for name in sorted(columns, key=str.encode):
+        parts += _encode_column(name.encode(), columns[name])
     features = _join(*parts)
     lengths = pc.binary_length(features).to_numpy()
-    examples: list[bytes] = _join(
-        _by_length(lengths, lambda length: _FIRST + _varint(length)), features
-    ).to_pylist()
+    heads = _by_length(lengths, lambda length: _FIRST + _varint(length))
+    examples: list[bytes] = _join(heads, features).to_pylist()
     return examples
 
 
@@ -122,9 +129,12 @@ def _head(name: bytes, tag: bytes, length: int) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    _, data = _varints(np.array([number]))
-    content: bytes = data.tobytes()
-    return content
+    content = bytearray()
+    while number >= 0x80:
+        content.append(number & 0x7F | 0x80)
+        number >>= 7
+    content.append(number)
+    return bytes(content)
 
 
 def _by_length(lengths: Ints, make: Callable[[int], bytes]) -> pa.Array:

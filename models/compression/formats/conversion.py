@@ -53,11 +53,15 @@ def conversion_request(
 
 def run(request: Mapping[str, Any]) -> dict[str, Any]:
     """Converts in this process; see `convert`."""
+    import keras
+
     from models.compression.formats.description import write_artifact
 
     form, folder = request["format"], Path(request["folder"])
     row, precision = find_format(form)
     opened = open_artifacts(TrainingArtifacts.model_validate(request["artifacts"]))
+    # A loaded network draws the seeds of its dropout anew, and a SavedModel holds them.
+    keras.utils.set_random_seed(opened.artifacts.trainer.seed)
     signature: FileSignature | None
     if is_own_format(form):
         signature = call_function(row.converter, precision, opened, folder)

@@ -69,6 +69,12 @@ def test_a_part_of_a_batch():
     assert encode(part, list(part)) == encode(COLUMNS, list(COLUMNS))[3:8]
 
 
+def test_many_rows(monkeypatch):
+    expected = encode(COLUMNS, PRESENT)
+    monkeypatch.setattr("components.example_gen.encode._ROWS", 4)
+    assert encode(COLUMNS, PRESENT) == expected
+
+
 def test_no_rows_and_no_columns():
     empty = {name: column.slice(0, 0) for name, column in COLUMNS.items()}
     assert encode(empty, list(empty)) == []
