@@ -4,38 +4,34 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
+from tests.fixtures.forked import fork_server
 from tests.fixtures.machine_of_many import FITS, fit_all, settings_of_machines
 
 # Sums of halves differ from the whole in their last bits, and the optimizer divides by them.
 _TOLERANCE = 1e-4
 _TIMEOUT_S = 300
+_PROGRAM = "from tests.fixtures.machine_of_many import main; main()"
 
 
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of two machines has fitted."""
     folder = tmp_path_factory.mktemp("machines")
-    processes = []
-    for place, settings in enumerate(settings_of_machines(2)):
-        environment = {**os.environ, "TF_CONFIG": settings, "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "tests.fixtures.machine_of_many", str(folder / f"{place}")]
-        with (folder / f"{place}.log").open("w") as log:
-            processes.append(
-                subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
-            )
-    try:
-        statuses = [process.wait(_TIMEOUT_S) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    logs = "\n".join((folder / f"{place}.log").read_text()[-3000:] for place in range(2))
-    assert statuses == [0, 0], logs
+    running = [
+        fork_server().start(
+            [str(folder / f"{place}")],
+            folder,
+            {**os.environ, "TF_CONFIG": settings},
+            code=_PROGRAM,
+        )
+        for place, settings in enumerate(settings_of_machines(2))
+    ]
+    ended = [machine.wait(_TIMEOUT_S) for machine in running]
+    assert [one.returncode for one in ended] == [0, 0], [one.stderr[-3000:] for one in ended]
     return [json.loads((folder / f"{place}").read_text()) for place in range(2)]
 
 
