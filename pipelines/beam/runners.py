@@ -2,7 +2,8 @@
 
 Beam stops a job server when the interpreter exits, or at Ctrl-C before the job is cancelled, which
 then goes on. A component's process ends without the interpreter's exit, and whoever interrupts a
-run wants the cluster's slots back: here both end with the pipeline, the job first.
+run wants the cluster's slots back: here the job ends with the pipeline, and after it the job
+server, which ends with the component where its pipelines share one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from apache_beam.runners.portability.job_server import JavaJarJobServer
 from apache_beam.runners.worker import sdk_worker_main
 from apache_beam.transforms import environments
 
+from pipelines.beam.job_servers import SharedJobServer, shared_job_server
 from pipelines.beam.pool import WorkerPool
 
 _LOG = logging.getLogger(__name__)
@@ -61,7 +63,7 @@ class _Job(portable_runner.PipelineResult):
 
 
 class _EndsWithPipeline(portable_runner.PortableRunner):
-    """Stops the job server that it has started for a pipeline."""
+    """Stops the job server that it has started for a pipeline alone."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,10 +92,13 @@ class _EndsWithPipeline(portable_runner.PortableRunner):
             ends.append(functools.partial(server.stop, 1))
         return ends
 
-    def default_job_server(self, options: PipelineOptions) -> JavaJarJobServer:
-        """Gives a job server of this pipeline's own."""
-        self._server = self._job_server(options)
-        return self._server
+    def default_job_server(self, options: PipelineOptions) -> JavaJarJobServer | SharedJobServer:
+        """Gives the component's job server, or one of this pipeline's own."""
+        server = self._job_server(options)
+        shared = shared_job_server(server)
+        if shared is None:
+            self._server = server
+        return shared or server
 
     def _job_server(self, options: PipelineOptions) -> JavaJarJobServer:
         raise NotImplementedError

@@ -33,6 +33,7 @@ from contracts.errors import EnvironmentProblem
 from contracts.storage.staging import is_there
 from pipelines.beam.checks import require_beam
 from pipelines.beam.construction import quicken_construction
+from pipelines.beam.job_servers import shared_job_servers
 from pipelines.beam.options import batch_by_size, beam_args
 from pipelines.beam.spec import BeamSpec, LocalBeam
 from pipelines.execution.bucket_files import register_bucket_files
@@ -280,7 +281,8 @@ def execute(work: NodeWork) -> bytes:
     invocation = execution_invocation_pb2.ExecutionInvocation.FromString(work.invocation)
     info = data_types.ExecutionInfo.from_proto(invocation)
     # The work itself knows no metadata store: the process of the run alone writes to it.
-    output = do_staged(info, _launcher(pipeline, node, None, work.place)._run_executor)
+    with shared_job_servers():
+        output = do_staged(info, _launcher(pipeline, node, None, work.place)._run_executor)
     given: bytes = output.SerializeToString()
     return given
 

@@ -39,6 +39,8 @@ if "-version" in sys.argv:
     sys.exit('version "17"')
 from pathlib import Path
 Path(__file__).with_name("pid").write_text(str(os.getpid()))
+with Path(__file__).with_name("starts").open("a") as starts:
+    print(os.getpid(), file=starts)
 from apache_beam.runners.portability.local_job_service import LocalJobServicer
 
 port = int(sys.argv[sys.argv.index("--job-port") + 1])
@@ -122,6 +124,8 @@ def test_a_cluster_gives_what_the_process_gives(
         assert problem.run(node, "one", keys, elsewhere) == (0, "")
         assert not problem.record(node, "one", "cluster")["cached"]
     if server == "in Python":
+        # One for each component, though ExampleGen runs three pipelines.
+        assert len((tmp_path / "job server" / "starts").read_text().splitlines()) == 2
         assert not _is_alive(tmp_path / "job server")
 
     here, there = (
