@@ -1,7 +1,7 @@
 """One job server for all pipelines of a component.
 
-ExampleGen runs three pipelines. A job server of its own for each would start Java anew, and, with
-a local master, the engine as well, which Java has just compiled.
+ExampleGen runs two pipelines or three. A job server of its own for each would start Java anew, and
+compile anew what it has just compiled: with a local master, that is the engine.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def test_a_cluster_gives_what_the_process_gives(
         assert problem.run(node, "one", keys, elsewhere) == (0, "")
         assert not problem.record(node, "one", "cluster")["cached"]
     if server == "in Python":
-        # One for each component, though ExampleGen runs three pipelines.
+        # One for each component, though ExampleGen runs several pipelines.
         assert len((tmp_path / "job server" / "starts").read_text().splitlines()) == 2
         assert not _is_alive(tmp_path / "job server")
 
