@@ -2,7 +2,10 @@
 
 import gc
 import os
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -10,13 +13,13 @@ from hypothesis import settings
 from contracts.spared_imports import spare_imports
 from models.processes import isolated
 from pipelines.execution import worker
-from tests.fixtures.forked import share_python_server
+from tests.fixtures.forked import fork_server, session_id, share_python_server
 from tests.fixtures.object_store import bucket, object_store
 
 __all__ = ["bucket", "object_store"]
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """The processes of the tests import what those of Kelp import.
 
     Python has one fork server for a process, whose imports the first who starts it chooses:
@@ -31,6 +34,16 @@ def pytest_configure() -> None:
     isolated.IMPORTED = worker._PRELOADED = (*worker._PRELOADED, *isolated.IMPORTED)
     if "PYTEST_XDIST_WORKER" in os.environ:
         share_python_server()
+    elif config.getoption("testrunuid", None) is None:
+        config.option.testrunuid = session_id()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: Sequence[Any]) -> None:
+    """Forks the test processes from one that has imported what most tests import."""
+    if len(specs) > 1:
+        for spec in specs:
+            spec.python = shlex.quote(str(fork_server().python()))
 
 
 def pytest_collection_finish() -> None:
