@@ -32,6 +32,7 @@ _PLAIN = (
     "evaluation.importance.enabled=false",
     "evaluation.found_slices.enabled=false",
     "evaluation.baselines={linear: warn, trees: 'off', learning_curve: false}",
+    "evaluation.resamples=100",
     "tracking.enabled=false",
 )
 KELP = str(Path(sys.executable).with_name("kelp"))
@@ -104,6 +105,7 @@ class Workplace:
             # Four epochs on so few days may be worse than a linear model beyond chance.
             "evaluation.baselines.linear=warn",
             "evaluation.importance.repeats=2",
+            "evaluation.resamples=200",
         )
         return ["run", "configs/flights.yaml", *small, *overrides]
 

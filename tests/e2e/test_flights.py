@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +17,7 @@ import pyarrow.csv as csv
 import pytest
 from mlflow import MlflowClient
 
-from tests.e2e.conftest import KELP, Workplace, make_workplace, rename_columns
+from tests.e2e.conftest import Workplace, make_workplace, rename_columns
 from tests.fixtures.forked import fork_server
 from tests.integration.serving.served import ServerProcess
 
@@ -343,21 +341,15 @@ def test_what_changed_between_two_runs(workplace: Workplace, runs: list[str]) ->
 
 def test_ctrl_c_in_the_trainer_leaves_nothing(workplace: Workplace) -> None:
     before = set(workplace.runs)
-    process = subprocess.Popen(
-        [KELP, *workplace.arguments(*OTHER, "training.epochs=400")],
-        cwd=workplace.folder,
-        env=workplace.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    words = workplace.arguments(*OTHER, "training.epochs=400")
+    process = fork_server().start(words, workplace.folder, workplace.environment())
     try:
         log = _wait_for_epochs(workplace, before)
     finally:
-        process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 130, out + err
-    lines = err.strip().splitlines()
+        process.interrupt()
+    done = process.wait(120)
+    assert done.returncode == 130, done.stdout + done.stderr
+    lines = done.stderr.strip().splitlines()
     assert len(lines) <= 10
     assert "Interrupted during Trainer" in lines[0]
     assert any("kelp run configs/flights.yaml --from Trainer" in line for line in lines)

@@ -41,6 +41,7 @@ SMALL = (
     "evaluation.fairness.sensitive=[]",
     "evaluation.found_slices.enabled=false",
     "evaluation.importance.repeats=2",
+    "evaluation.resamples=100",
     "evaluation.baselines.enabled=false",
     "evaluation.bounds.roc_auc.min=0.4",
 )

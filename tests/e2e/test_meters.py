@@ -19,6 +19,7 @@ _QUICK = (
     "evaluation.stress={gaps: {kind: missing_steps}, stuck: {kind: stuck}}",
     "evaluation.baselines={linear: warn, trees: 'off', learning_curve: false}",
     "evaluation.importance.enabled=false",
+    "evaluation.resamples=100",
     "evaluation.found_slices.enabled=false",
     "training.epochs=15",
     "training.refit=false",

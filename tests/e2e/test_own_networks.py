@@ -32,6 +32,8 @@ _SMALL = (
     f"variants={_VARIANTS}",
     "training.epochs=6",
     "evaluation.importance.enabled=false",
+    "evaluation.baselines={trees: 'off', learning_curve: false}",
+    "evaluation.resamples=100",
     "evaluation.found_slices.enabled=false",
     "tracking.enabled=false",
 )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import sys
 import threading
 import time
 from _thread import interrupt_main
@@ -28,24 +27,32 @@ from pipelines import cli
 from pipelines.beam import jars
 from pipelines.beam.options import beam_args
 from pipelines.beam.spec import BeamSpec
+from tests.fixtures.forked import fork_server
 from tests.fixtures.job_server_jar import write_jar
 from tests.fixtures.small_problem import write_problem
 
 FLINK = Path(__file__).parents[3] / jars.jar_path("flink", "1.20")
+# Stands for Java, by a Python that has imported Beam.
+_JAVA = """\
+#!/bin/sh
+if [ "$1" = -version ]; then
+  echo 'version "17"' >&2
+  exit
+fi
+exec {python} -u -c "exec(open('{folder}/server.py').read())" "$@"
+"""
 # Understands the command line that Beam makes for Java.
 _JOB_SERVER = """\
 import os, sys, time
-if "-version" in sys.argv:
-    sys.exit('version "17"')
 from pathlib import Path
-Path(__file__).with_name("pid").write_text(str(os.getpid()))
-with Path(__file__).with_name("starts").open("a") as starts:
+Path({folder!r}, "pid").write_text(str(os.getpid()))
+with Path({folder!r}, "starts").open("a") as starts:
     print(os.getpid(), file=starts)
 from apache_beam.runners.portability.local_job_service import LocalJobServicer
 
 port = int(sys.argv[sys.argv.index("--job-port") + 1])
-masters = {"--flink-master": "[local]", "--spark-master-url": "local[2]"}
-assert any(f"{name} {master}" in " ".join(sys.argv) for name, master in masters.items())
+masters = {{"--flink-master": "[local]", "--spark-master-url": "local[2]"}}
+assert any(f"{{name}} {{master}}" in " ".join(sys.argv) for name, master in masters.items())
 LocalJobServicer().start_grpc_server(port)
 while True:
     time.sleep(1)
@@ -57,9 +64,9 @@ def job_server(tmp_path: Path) -> dict[str, str]:
     """A job server in Python, with a jar of which nothing but the version is read."""
     folder = tmp_path / "job server"
     folder.mkdir()
-    (folder / "server.py").write_text(_JOB_SERVER)
+    (folder / "server.py").write_text(_JOB_SERVER.format(folder=str(folder)))
     launcher = folder / "java"
-    launcher.write_text(f'#!/bin/sh\nexec {sys.executable} "{folder}/server.py" "$@"\n')
+    launcher.write_text(_JAVA.format(python=fork_server().python, folder=folder))
     launcher.chmod(0o755)
     jar = write_jar(folder / "server.jar", jars.beam_version())
     return {"java": str(launcher), "jar": str(jar)}
