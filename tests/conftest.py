@@ -43,7 +43,7 @@ def pytest_xdist_setupnodes(specs: Sequence[Any]) -> None:
     """Forks the test processes from one that has imported what most tests import."""
     if len(specs) > 1:
         for spec in specs:
-            spec.python = shlex.quote(str(fork_server().python))
+            spec.python = shlex.quote(str(fork_server().stand_in))
 
 
 def pytest_collection_finish() -> None:

@@ -97,6 +97,7 @@ class Workplace:
 
     def arguments(self, *overrides: str) -> list[str]:
         small = (
+            "network.members=2",
             "training.epochs=4",
             "training.batch_size=512",
             "training.early_stopping=null",
@@ -216,7 +217,12 @@ def _renamed(content: Any) -> Any:
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[ServerProcess]:
     """The server of all that was pushed from the `folder` of a test module."""
-    roots = {"models_root": "serving_models", "artifacts": "artifacts"}
-    process = ServerProcess(folder, {"workers": 1, **roots}).ready()
-    yield process
+    process = start_server(folder, {"models_root": "serving_models", "artifacts": "artifacts"})
+    yield process.ready()
     assert process.stop() == 0
+
+
+def start_server(folder: Path, settings: dict[str, Any]) -> ServerProcess:
+    """Starts a server of one process in a folder, without its imports."""
+    stand_in = str(fork_server().stand_in)
+    return ServerProcess(folder, {"workers": 1, **settings}, kelp=[stand_in])

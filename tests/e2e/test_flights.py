@@ -17,7 +17,7 @@ import pyarrow.csv as csv
 import pytest
 from mlflow import MlflowClient
 
-from tests.e2e.conftest import Workplace, make_workplace, rename_columns
+from tests.e2e.conftest import Workplace, make_workplace, rename_columns, start_server
 from tests.fixtures.forked import fork_server
 from tests.integration.serving.served import ServerProcess
 
@@ -170,7 +170,7 @@ def test_each_variant_is_judged_and_pushed_by_itself(workplace: Workplace) -> No
 @pytest.fixture
 def server(workplace: Workplace) -> Iterator[ServerProcess]:
     """The server of what was pushed."""
-    process = ServerProcess(workplace.folder)
+    process = start_server(workplace.folder, {})
     yield process.ready()
     assert process.stop() == 0
 

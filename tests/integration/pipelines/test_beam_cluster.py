@@ -66,7 +66,7 @@ def job_server(tmp_path: Path) -> dict[str, str]:
     folder.mkdir()
     (folder / "server.py").write_text(_JOB_SERVER.format(folder=str(folder)))
     launcher = folder / "java"
-    launcher.write_text(_JAVA.format(python=fork_server().python, folder=folder))
+    launcher.write_text(_JAVA.format(python=fork_server().stand_in, folder=folder))
     launcher.chmod(0o755)
     jar = write_jar(folder / "server.jar", jars.beam_version())
     return {"java": str(launcher), "jar": str(jar)}

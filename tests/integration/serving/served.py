@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from contracts.preparations.table import raw_feature
 ROOT = Path(__file__).parents[3]
 ROW = b'{"instances": [{"x": 2.0, "city": "Oslo"}]}'
 START_S = 120.0
+_KELP = (sys.executable, str(Path(__file__).with_name("start.py")))
 
 _WRITE = """
 import sys
@@ -118,12 +119,18 @@ class ServerProcess:
       folder: Where it starts; has serving_models/.
       settings: The config, as configs/serving.yaml has it.
       options: Further options.
+      kelp: The program; other than by default, it may be one that stands for it.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any] | None = None, *options: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, Any] | None = None,
+        *options: str,
+        kelp: Sequence[str] = _KELP,
+    ) -> None:
         (folder / "serving.yaml").write_text(json.dumps(settings or {}))
-        start = str(Path(__file__).with_name("start.py"))
-        command = [sys.executable, start, "serve", "--port", "0"]
+        command = [*kelp, "serve", "--port", "0"]
         self.log = folder / "server.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
