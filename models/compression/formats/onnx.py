@@ -13,6 +13,7 @@ from models.compression.formats.numeric import OUTPUT, plain_network, ports, to_
 from models.compression.formats.table import FORMATS, FileSignature
 from models.compression.training_artifacts import Opened
 from models.networks.memory import rows_at_once
+from models.processes.garbage import prompt_collection
 
 MODEL_FILE = FORMATS["onnx"].file
 _OPSET = 18
@@ -35,12 +36,14 @@ def write_onnx(precision: str, opened: Opened, folder: Path) -> FileSignature:
         named = {entry.tensor: tensor for entry, tensor in zip(entries, tensors, strict=True)}
         return tf.identity(network(to_features(entries, named)), name=OUTPUT)
 
-    model, _ = tf2onnx.convert.from_function(
-        predict,
-        input_signature=specs,
-        opset=_OPSET,
-        custom_op_handlers={"Erfc": (_write_erfc, [])},
-    )
+    # It copies the graph, with all weights, for each pass of its optimisers.
+    with prompt_collection():
+        model, _ = tf2onnx.convert.from_function(
+            predict,
+            input_signature=specs,
+            opset=_OPSET,
+            custom_op_handlers={"Erfc": (_write_erfc, [])},
+        )
     name_constants(model.graph)
     (folder / MODEL_FILE).write_bytes(model.SerializeToString(deterministic=True))
     # The order of the inputs is kept; their names get an ending.
