@@ -3,11 +3,12 @@
 import gc
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from contracts.spared_imports import spare_imports
@@ -44,6 +45,20 @@ def pytest_xdist_setupnodes(specs: Sequence[Any]) -> None:
     if len(specs) > 1:
         for spec in specs:
             spec.python = shlex.quote(str(fork_server().stand_in))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Has one process compile the test modules: after it, the others find that done."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return (yield)
+    folder = fork_server().folder
+    with FileLock(folder / "collection.lock"):
+        if not (folder / "collected").exists():
+            (yield)
+            (folder / "collected").touch()
+            return None
+    return (yield)
 
 
 def pytest_collection_finish() -> None:

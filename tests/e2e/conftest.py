@@ -20,7 +20,7 @@ import yaml
 from tests.decoys import write_decoys
 from tests.fixtures.build_once import build_once
 from tests.fixtures.forked import fork_server
-from tests.integration.serving.served import ServerProcess
+from tests.integration.serving.served import ServerProcess, start_server
 
 REPOSITORY = Path(__file__).parents[2]
 NO_GATE = "gates: {max_drop: 1, max_slice_drop: 1}"
@@ -220,9 +220,3 @@ def server(folder: Path) -> Iterator[ServerProcess]:
     process = start_server(folder, {"models_root": "serving_models", "artifacts": "artifacts"})
     yield process.ready()
     assert process.stop() == 0
-
-
-def start_server(folder: Path, settings: dict[str, Any]) -> ServerProcess:
-    """Starts a server of one process in a folder, without its imports."""
-    stand_in = str(fork_server().stand_in)
-    return ServerProcess(folder, {"workers": 1, **settings}, kelp=[stand_in])

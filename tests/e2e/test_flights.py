@@ -17,9 +17,9 @@ import pyarrow.csv as csv
 import pytest
 from mlflow import MlflowClient
 
-from tests.e2e.conftest import Workplace, make_workplace, rename_columns, start_server
+from tests.e2e.conftest import Workplace, make_workplace, rename_columns
 from tests.fixtures.forked import fork_server
-from tests.integration.serving.served import ServerProcess
+from tests.integration.serving.served import ServerProcess, start_server
 
 # The network of these few days is no better than chance allows: the gates are wide.
 _WIDE = "gates: {max_drop: 1}"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fixtures.build_once import build_once
 from tests.fixtures.spared_collector import collections
-from tests.integration.serving.served import ServerProcess, publish, write_models
+from tests.integration.serving.served import ServerProcess, publish, start_server, write_models
 
 __all__ = ["collections", "models", "server"]
 
@@ -29,7 +29,7 @@ def server(models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iter
     (folder / "serving_models" / "scale").mkdir(parents=True)
     publish(models[1], folder / "serving_models" / "scale" / "2")
     limits = {"header_s": 1.5, "body_s": 2.5, "idle_s": 2, "connections": 64, "rows": 50000}
-    served = ServerProcess(folder, {"limits": limits})
+    served = start_server(folder, {"limits": limits})
     try:
         yield served.ready()
     finally:

@@ -24,6 +24,7 @@ import onnx
 from contracts.artifact import Artifact, TensorInput, digest
 from contracts.preparation import Preparation
 from contracts.preparations.table import raw_feature
+from tests.fixtures.forked import fork_server
 
 ROOT = Path(__file__).parents[3]
 ROW = b'{"instances": [{"x": 2.0, "city": "Oslo"}]}'
@@ -67,12 +68,10 @@ def write_models(loop: Path, *folders: Path) -> None:
 
     In a process of its own, to be rid of it.
     """
-    subprocess.run(
-        [sys.executable, "-c", _WRITE, *map(str, (loop, *folders))],
-        check=True,
-        capture_output=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
-    )
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    words = [*map(str, (loop, *folders))]
+    written = fork_server().start(words, loop.parent, environment, code=_WRITE).wait(START_S)
+    assert written.returncode == 0, written.stderr
 
 
 def write_onnx_model(folder: Path) -> None:
@@ -220,6 +219,12 @@ class ServerProcess:
                 self.process.wait()
             assert self.process.stdout is not None
             self.process.stdout.close()
+
+
+def start_server(folder: Path, settings: dict[str, Any], *options: str) -> ServerProcess:
+    """Starts a server of one process in a folder, without its imports."""
+    stand_in = str(fork_server().stand_in)
+    return ServerProcess(folder, {"workers": 1, **settings}, *options, kelp=[stand_in])
 
 
 def post(path: str, body: bytes, *headers: str) -> bytes:

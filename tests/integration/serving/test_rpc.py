@@ -26,7 +26,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from tests.integration.serving.served import ROOT, ServerProcess
+from tests.integration.serving.served import ROOT, ServerProcess, start_server
 
 START = (sys.executable, "-m", "tests.integration.serving.start")
 
@@ -78,7 +78,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerPro
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     settings = {"models": {"scale": {"labels": {"stable": 3}}}, "limits": {"rows": 100}}
-    server = ServerProcess(folder, settings, "--grpc-port", str(port))
+    server = start_server(folder, settings, "--grpc-port", str(port))
     try:
         yield server.ready(), f"127.0.0.1:{port}"
     finally:

@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests.integration.serving.served import ROW, ServerProcess, publish
+from tests.integration.serving.served import ROW, ServerProcess, publish, start_server
 
 LOOP = "/v1/models/loop:predict"
 SCALE = "/v1/models/scale:predict"
@@ -44,7 +44,7 @@ def test_others_are_answered_meanwhile_and_the_deadline_holds(
     for name, model in (("scale", models[0]), ("loop", models[2])):
         (tmp_path / "serving_models" / name).mkdir(parents=True)
         publish(model, tmp_path / "serving_models" / name / "1")
-    server = ServerProcess(tmp_path, {"limits": {"deadline_s": DEADLINE_S}}).ready()
+    server = start_server(tmp_path, {"limits": {"deadline_s": DEADLINE_S}}).ready()
     try:
         for _ in range(80):  # quick calls must not earn a place on the event loop
             assert ask(server, 1)[0] == 200
