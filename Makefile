@@ -15,6 +15,10 @@ PACKAGES := pipelines components evidence report models serving contracts exampl
 # Keep what Python compiled, whatever the environment says: see scripts/setup.py.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Test processes keep all cores busy: threads of OpenBLAS and OpenMP would spin for one another.
+test test-quick: export OPENBLAS_NUM_THREADS = 1
+test test-quick: export OMP_NUM_THREADS = 1
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup train serve test test-quick check bench schemas lock clean

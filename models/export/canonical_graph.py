@@ -21,6 +21,7 @@ from tensorflow.python.saved_model import fingerprinting_utils
 GRAPH_FILE = "saved_model.pb"
 
 _SHARED_NAME = "shared_name"
+_TABLE = "HashTable"  # variables share by name too: the paths of layers, which stay
 _FOLDER = re.compile(rb"(?<=b')[^']*/|/.*/")  # in quotes as a tensor's value, or as it stands
 # As TF Transform names its inputs, and the identity behind each.
 _INPUT = re.compile(r"inputs(_\d+)?")
@@ -37,7 +38,7 @@ def write_canonical_graph(folder: Path) -> None:
     saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     for meta_graph in saved.meta_graphs:
         sort_graph(meta_graph.graph_def)
-        name_resources(meta_graph.graph_def)
+        name_tables(meta_graph.graph_def)
     path.write_bytes(saved.SerializeToString(deterministic=True))
     fingerprinting_utils.write_fingerprint(str(folder))
 
@@ -57,8 +58,8 @@ def sort_graph(graph: graph_pb2.GraphDef) -> None:
     library.registered_gradients.sort(key=lambda gradient: gradient.registered_op_type)
 
 
-def name_resources(graph: graph_pb2.GraphDef) -> None:
-    """Takes folders out of the names under which nodes share a table.
+def name_tables(graph: graph_pb2.GraphDef) -> None:
+    """Takes folders out of the names under which nodes share a hash table.
 
     Names that differ stay different: nodes share what they shared before, and nothing else.
 
@@ -66,7 +67,9 @@ def name_resources(graph: graph_pb2.GraphDef) -> None:
       graph: The graph, in its order.
     """
     attributes = [
-        node.attr[_SHARED_NAME] for node in _all_nodes(graph) if _SHARED_NAME in node.attr
+        node.attr[_SHARED_NAME]
+        for node in _all_nodes(graph)
+        if _TABLE in node.op and _SHARED_NAME in node.attr
     ]
     names = dict.fromkeys(attribute.s for attribute in attributes)
     taken = {name for name in names if b"/" not in name}

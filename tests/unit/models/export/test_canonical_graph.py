@@ -10,7 +10,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from models.export.canonical_graph import (
     GRAPH_FILE,
-    name_resources,
+    name_tables,
     sort_graph,
     write_canonical_graph,
 )
@@ -180,9 +180,18 @@ def test_names_without_a_folder_are_kept():
     graph = graph_pb2.GraphDef()
     tensor = b"table_tf.Tensor(b'a/b/words', shape=())_-2"
     for name in (b"/tmp/a/words", b"words", b"", b"/tmp/b/words", b"/tmp/a/words", tensor):
-        graph.node.add(op="VarHandleOp").attr["shared_name"].s = name
+        graph.node.add(op="HashTableV2").attr["shared_name"].s = name
     graph.node.add(op="NoOp")
-    name_resources(graph)
+    name_tables(graph)
     names = [node.attr["shared_name"].s for node in graph.node if node.op != "NoOp"]
     assert names[:5] == [b"words_2", b"words", b"", b"words_3", b"words_2"]
     assert names[5] == b"table_tf.Tensor(b'words', shape=())_-2"
+
+
+def test_variables_keep_the_paths_of_their_layers():
+    graph = graph_pb2.GraphDef()
+    for name in (b"attention/query/bias", b"attention/key/bias", b"dense/bias"):
+        graph.node.add(op="VarHandleOp").attr["shared_name"].s = name
+    before = graph.SerializeToString(deterministic=True)
+    name_tables(graph)
+    assert graph.SerializeToString(deterministic=True) == before
