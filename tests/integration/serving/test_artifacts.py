@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -69,7 +70,7 @@ def write_lite(folder, task, net, quantised=False):
 
     opened = SimpleNamespace(inputs=small_model.PORTS)
     with tempfile.TemporaryDirectory() as scratch:
-        save_network(opened, net, scratch)
+        save_network(opened, net, Path(scratch))
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch)
         if quantised:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
