@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from tests.fixtures.forked import fork_server
 from tests.integration.serving.served import ServerProcess, start_server
 
 REPOSITORY = Path(__file__).parents[2]
+_WAITING = REPOSITORY / "tests" / "integration" / "serving"
 NO_GATE = "gates: {max_drop: 1, max_slice_drop: 1}"
 # The files that take longest begin.
 _LONGEST = ("test_flights.py", "test_own_code.py", "test_kubeflow.py", "test_own_networks.py")
@@ -51,13 +53,31 @@ ODD_NAMES = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the longest files first: each is work for one process, which others end beside."""
+    """Puts the longest files first, and files that mostly wait between those that work.
 
-    def rank(item: pytest.Item) -> int:
-        name = item.path.name
-        return _LONGEST.index(name) if name in _LONGEST else len(_LONGEST)
+    Each file is work for one process. Where several wait for servers at once, a core idles.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    longest = sorted(
+        (path for path in files if path.name in _LONGEST),
+        key=lambda path: _LONGEST.index(path.name),
+    )
+    waiting = [path for path in files if path.parent == _WAITING]
+    others = [path for path in files if path not in longest and path not in waiting]
+    order = [*longest, *_spread(waiting, others)]
+    items[:] = [item for path in order for item in files[path]]
 
-    items.sort(key=rank)
+
+def _spread(few: list[Path], many: list[Path]) -> Iterator[Path]:
+    """Each of the few after the next two of the many."""
+    left = iter(few)
+    for place, path in enumerate(many):
+        if place % 2 == 0:
+            yield from itertools.islice(left, 1)
+        yield path
+    yield from left
 
 
 @dataclass(frozen=True)
