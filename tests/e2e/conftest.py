@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _spread(few: list[Path], many: list[Path]) -> Iterator[Path]:
-    """Each of the few after the next two of the many."""
+    """One of the few before every two of the many, and what is left of them at the end."""
     left = iter(few)
     for place, path in enumerate(many):
         if place % 2 == 0:
