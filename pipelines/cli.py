@@ -20,7 +20,7 @@ from pipelines.commands.node import node
 from pipelines.commands.release import proxy, release, rollback
 from pipelines.commands.schedule import schedule
 from pipelines.commands.serving import serve, tf_serving
-from pipelines.hash_seed import fix_hash_seed
+from pipelines.process_environment import fix_environment
 
 ARGUMENT_ERROR = 2
 OTHER_ERROR = 1
@@ -365,7 +365,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       0 for success, 1 for an error, 2 for a wrong config or argument, 130 after Ctrl-C.
     """
     if arguments is None:  # this process is the command's own
-        fix_hash_seed(sys.argv[1:])
+        fix_environment(sys.argv[1:])
     spare_imports()
     try:
         return int(cli.main(arguments, prog_name="kelp", standalone_mode=False) or 0)
