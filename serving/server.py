@@ -46,6 +46,8 @@ _APIS = {CLASSIFY: "Classify", REGRESS: "Regress"}
 # Threads that read large bodies or run slow models hold up the loop by so much at a time.
 _SWITCH_S = 0.001
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# How long a client gets to confirm that a TLS connection ends.
+_CLOSE_S = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +123,33 @@ class Server(uvicorn.Server):
         ):
             self.should_exit = True
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Waits for requests in flight alone, not for clients that leave connections open."""
+        for server in self.servers:
+            server.close()
+        # uvicorn would wait for TLS handshakes, too, which may never end.
+        self.servers = []
+        aborting = asyncio.create_task(self._abort_unconfirmed(), name="kelp-abort")
+        try:
+            await super().shutdown(sockets)
+        finally:
+            aborting.cancel()
+
+    async def _abort_unconfirmed(self) -> None:
+        """Aborts TLS connections that have sent all, and whose end the client does not confirm."""
+        before: set[asyncio.Transport] = set()
+        while True:
+            transports = [connection.transport for connection in self.server_state.connections]
+            ending = {
+                transport
+                for transport in transports
+                if transport.is_closing() and not transport.get_write_buffer_size()
+            }
+            for transport in ending & before:
+                transport.abort()
+            before = ending
+            await asyncio.sleep(_CLOSE_S)
 
     async def _tell(self) -> None:
         await self._app.manager.settled()

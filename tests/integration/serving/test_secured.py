@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import ipaddress
 import json
+import signal
+import socket
 import ssl
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import httpx
 import pytest
-import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -32,16 +37,18 @@ from tensorflow_serving.apis import (
 )
 
 from contracts.errors import KelpError
+from serving.config import ServingSpec, ShutdownSpec
 from serving.http.app import App
 from serving.http.metrics import Metrics
 from serving.proxy.app import create_proxy
 from serving.rpc.server import RpcServer
-from serving.server import listen, settings
+from serving.server import Server, Worker, listen, settings
 from serving.tls import TlsSpec
 from tests.unit.serving.fakes import BROKEN, World, eventually, write_version
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+CLOSE_S = 0.2
 
 
 def write_certificate(folder: Path, name: str) -> tuple[Path, Path]:
@@ -97,7 +104,7 @@ class Served:
 async def listening(app: Any, spec: Any) -> AsyncIterator[str]:
     config = settings(app, spec)
     config.load()
-    server = uvicorn.Server(config)
+    server = Server(config, app, spec, Worker(tells=False))
     server.lifespan = config.lifespan_class(config)
     with listen("127.0.0.1", 0) as listener:
         await server.startup([listener])
@@ -157,6 +164,78 @@ def test_rest_grpc_and_the_proxy_speak_tls(tmp_path: Path) -> None:
                 )
 
     run(world, act)
+
+
+class SlowApp:
+    """Answers `/slow` after a while, and all else at once."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+
+    def drain(self) -> None:
+        pass
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            for step in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{step}.complete"})
+            return
+        if scope["path"] == "/slow":
+            self.asked.set()
+            await asyncio.sleep(3 * CLOSE_S)
+        headers = [(b"content-length", b"4")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"done"})
+
+
+def request_over_tls(address: tuple[str, int], trust: ssl.SSLContext, path: str) -> ssl.SSLSocket:
+    """A connection that has sent a request, and never confirms its own end."""
+    connection = trust.wrap_socket(
+        socket.create_connection(address, timeout=20), server_hostname=address[0]
+    )
+    connection.sendall(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+    return connection
+
+
+def test_connections_that_clients_leave_open_do_not_delay_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.server._CLOSE_S", CLOSE_S)
+    cert, key = write_certificate(tmp_path, "server")
+    trust = ssl.create_default_context(cafile=str(cert))
+    spec = ServingSpec(
+        tls=TlsSpec(cert=str(cert), key=str(key)), shutdown=ShutdownSpec(unready_s=0)
+    )
+    app = SlowApp()
+    server = Server(settings(app, spec), cast("App", app), spec, Worker(tells=False))
+    with (
+        contextlib.ExitStack() as left_open,
+        listen("127.0.0.1", 0) as listener,
+        ThreadPoolExecutor(1) as client,
+    ):
+        address = listener.getsockname()
+
+        def use_and_end() -> tuple[float, bytes]:
+            try:
+                left_open.enter_context(socket.create_connection(address))  # sends nothing
+                plain = left_open.enter_context(socket.create_connection(address))
+                plain.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                idle = left_open.enter_context(request_over_tls(address, trust, "/"))
+                assert idle.recv(4096).startswith(b"HTTP/1.1 200")
+                slow = left_open.enter_context(request_over_tls(address, trust, "/slow"))
+                assert app.asked.wait(10)
+            finally:
+                asked = time.monotonic()
+                server.handle_exit(signal.SIGTERM, None)
+            return asked, b"".join(iter(lambda: slow.recv(4096), b""))
+
+        used = client.submit(use_and_end)
+        server.run(sockets=[listener])
+        ended = time.monotonic()
+        asked, answer = used.result()
+    assert (answer[:15], answer[-4:]) == (b"HTTP/1.1 200 OK", b"done")
+    assert 3 * CLOSE_S < ended - asked < 5
 
 
 def test_clients_have_to_show_a_certificate(tmp_path: Path) -> None:
