@@ -3,7 +3,8 @@
 Beam stops a job server when the interpreter exits, or at Ctrl-C before the job is cancelled, which
 then goes on. A component's process ends without the interpreter's exit, and whoever interrupts a
 run wants the cluster's slots back: here the job ends with the pipeline, and after it the job
-server, which ends with the component where its pipelines share one.
+server, which ends with the component where its pipelines share one. Where the component's process
+is killed, nobody can cancel the job any more, but the job server ends all the same.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from apache_beam.runners.portability.job_server import JavaJarJobServer
 from apache_beam.runners.worker import sdk_worker_main
 from apache_beam.transforms import environments
 
+from models.processes.tied_program import tied_command
 from pipelines.beam.job_servers import SharedJobServer, shared_job_server
 from pipelines.beam.pool import WorkerPool
 
@@ -60,6 +62,23 @@ class _Job(portable_runner.PipelineResult):
             self.cancel()
         except grpc.RpcError:  # the interruption matters more than what the job server says
             _LOG.exception("The job could not be cancelled; look for it on the cluster.")
+
+
+class _TiedServer(JavaJarJobServer):
+    """A job server that ends with this process, also where that is killed."""
+
+    def subprocess_cmd_and_endpoint(self) -> tuple[list[str], str]:
+        """Gives the command, and where it will listen."""
+        command, endpoint = super().subprocess_cmd_and_endpoint()
+        return tied_command([str(word) for word in command]), endpoint
+
+
+class _FlinkServer(_TiedServer, flink_runner.FlinkJarJobServer):
+    """Flink's."""
+
+
+class _SparkServer(_TiedServer, spark_runner.SparkJarJobServer):
+    """Spark's."""
 
 
 class _EndsWithPipeline(portable_runner.PortableRunner):
@@ -124,11 +143,11 @@ class FlinkRunner(_EndsWithPipeline, flink_runner.FlinkRunner):
     def _job_server(self, options: PipelineOptions) -> JavaJarJobServer:
         flink = options.view_as(flink_runner.pipeline_options.FlinkRunnerOptions)
         flink.flink_master = self.add_http_scheme(flink.flink_master)
-        return flink_runner.FlinkJarJobServer(options)
+        return _FlinkServer(options)
 
 
 class SparkRunner(_EndsWithPipeline, spark_runner.SparkRunner):
     """Submits pipelines to a Spark cluster, by a job server."""
 
     def _job_server(self, options: PipelineOptions) -> JavaJarJobServer:
-        return spark_runner.SparkJarJobServer(options)
+        return _SparkServer(options)
