@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     if os.fork() == 0:
         _watch(*both)
         os._exit(0)
-    os.execvp(program[0], program)
+    os.execvp(program[0], list(program))
 
 
 def _watch(asker: int, program: int) -> None:

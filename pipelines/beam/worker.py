@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipelines.beam.options import WORKER_IMPORT
+from pipelines.process_environment import start_with_variables
 
 _DESCRIPTORS = {
     "logging": "LOGGING_API_SERVICE_DESCRIPTOR",
@@ -24,8 +25,14 @@ _TIMEOUT_S = 60.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Works, or starts workers, until the runner needs none any more."""
+    """Works, or starts workers, until the runner needs none any more.
+
+    Args:
+      arguments: Those of a worker that a pool has forked; None takes the command line's.
+    """
     named = _parse(arguments)
+    if arguments is None:
+        start_with_variables()
     if named.pool is not None:
         from pipelines.beam.pool import serve_pool
 

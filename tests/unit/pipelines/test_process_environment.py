@@ -61,3 +61,28 @@ def test_other_commands_are_not_started_again(arguments, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("was started again"))
     fix_environment(arguments)
+
+
+# As `kelp-beam-worker --pool=1`: its pool forks one worker, which prints what it hashes.
+POOL = """
+import multiprocessing, sys, types
+from pipelines.beam import worker
+
+def serve_pool(port):
+    context = multiprocessing.get_context("forkserver")
+    forked = context.Process(target=exec, args=("print(hash('kelp'), flush=True)",))
+    forked.start()
+    forked.join()
+    print(hash("kelp"))
+
+sys.modules["pipelines.beam.pool"] = types.SimpleNamespace(serve_pool=serve_pool)
+sys.exit(worker.main())
+"""
+
+
+def test_the_workers_of_a_cluster_hash_as_a_run_does():
+    inherited = {name: value for name, value in os.environ.items() if name not in FIXED}
+    output = subprocess.check_output(
+        [sys.executable, "-c", POOL, "--pool=1"], env=inherited, text=True, timeout=60
+    )
+    assert output.split() == [str(_start(PYTHONHASHSEED="0")["hash"])] * 2
