@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -11,11 +12,29 @@ import tensorflow as tf
 from models.networks import InputSpec
 
 
+@dataclass(frozen=True)
+class TunedWeight:
+    """A weight that started from another value than chance gives.
+
+    Attributes:
+      weight: Under Keras 3.
+      frozen_steps: For how many steps it stays as it is.
+      rate: Its learning rate afterwards, as a share of that of all others.
+    """
+
+    weight: Any
+    frozen_steps: int
+    rate: float
+
+
 class FineTuning:
-    """The learning rate of the layers that started from other weights.
+    """The layers that started from other weights.
 
     A batch normalisation among them stays in inference mode: its statistics are of more data
     than are learned from now.
+
+    Attributes:
+      weights: What is trained of these layers.
     """
 
     def __init__(self, network: Any, inputs: Sequence[InputSpec], steps_per_epoch: int) -> None:
@@ -26,47 +45,45 @@ class FineTuning:
           inputs: Its inputs: some bring weights.
           steps_per_epoch: For how long layers are frozen.
         """
-        self._steps = steps_per_epoch
-        self._tuned: list[tuple[Any, int, float]] = []
+        self.weights: list[TunedWeight] = []
         for port in inputs:
             pretrained = port.encoding.pretrained
             if pretrained is None:
                 continue
             pretrained.start(network)
+            steps = pretrained.frozen_epochs * steps_per_epoch
             for layer in pretrained.tuned_layers(network):
                 freeze_norms(layer, keras)
-                self._tuned += [
-                    (weight, pretrained.frozen_epochs, pretrained.rate)
+                self.weights += [
+                    TunedWeight(weight, steps, pretrained.rate)
                     for weight in layer.trainable_weights
                 ]
 
-    def slow_down(self, optimizer: Any) -> None:
-        """Gives the layers their learning rate, and takes the weight decay from them.
+
+class TuningOptimizer(keras.optimizers.Optimizer):
+    """What an optimizer has beside its own: a learning rate for each of some weights.
+
+    Its other base is the optimizer's class.
+    """
+
+    def tune(self, weights: Sequence[TunedWeight]) -> None:
+        """Gives weights their learning rate.
 
         Args:
-          optimizer: Before it is built.
+          weights: Of the network.
         """
-        if not self._tuned:
-            return
-        rates: Mapping[Any, tuple[int, float]] = {
-            optimizer._var_key(weight): (epochs, rate) for weight, epochs, rate in self._tuned
+        self._tuned = {
+            self._var_key(tuned.weight): (tuned.frozen_steps, tuned.rate) for tuned in weights
         }
-        update, decays = optimizer.update_step, optimizer._use_weight_decay
 
-        def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
-            key = optimizer._var_key(variable)
-            if key in rates:
-                epochs, rate = rates[key]
-                frozen = tf.cast(optimizer.iterations, tf.int64) < epochs * self._steps
-                share = tf.where(frozen, 0.0, rate)
-                learning_rate = tf.cast(learning_rate, tf.float32) * share
-            update(gradient, variable, learning_rate)
-
-        def use_weight_decay(variable: Any) -> bool:
-            return optimizer._var_key(variable) not in rates and bool(decays(variable))
-
-        optimizer.update_step = update_step
-        optimizer._use_weight_decay = use_weight_decay
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Takes the optimizer's step, at the weight's own rate."""
+        if self._var_key(variable) in self._tuned:
+            frozen_steps, rate = self._tuned[self._var_key(variable)]
+            frozen = tf.cast(self.iterations, tf.int64) < frozen_steps
+            share = tf.where(frozen, 0.0, rate)
+            learning_rate = tf.cast(learning_rate, tf.float32) * share
+        super().update_step(gradient, variable, learning_rate)
 
 
 def freeze_norms(layer: Any, keras_module: Any) -> None:

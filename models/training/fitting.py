@@ -263,11 +263,9 @@ def compile_model(
     mixes = augmentation is not None and augmentation.mixes
     objective = build_objective(network, output, spec, steps_per_epoch, mixes=mixes)
     model = MonitoredModel(network, unpack, objective, average, targets, augmentation)
-    optimizer = build_optimizer(spec, steps_per_epoch, network)
-    if tuning is not None:
-        tuning.slow_down(optimizer)
+    tuned = () if tuning is None else tuning.weights
     model.compile(
-        optimizer=optimizer,
+        optimizer=build_optimizer(spec, steps_per_epoch, network, tuned),
         loss=task.loss(output, keras),
         metrics=task.training_metrics(keras.metrics),
         steps_per_execution=_steps_per_execution(steps_per_epoch),

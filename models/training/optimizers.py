@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,19 +11,40 @@ import keras
 from models.networks.parts import FEATURES_LAYER
 from models.training.averages import LOWER_LOSS
 from models.training.config import TrainingSpec
+from models.training.fine_tuning import TunedWeight, TuningOptimizer
 from models.training.schedules import CosineRestarts, OneCycle
 
 _NOT_DECAYED = ["bias", "gamma", "beta"]
 
 
-def build_optimizer(spec: TrainingSpec, steps_per_epoch: int, network: Any = None) -> Any:
+def build_optimizer(
+    spec: TrainingSpec,
+    steps_per_epoch: int,
+    network: Any = None,
+    tuned: Sequence[TunedWeight] = (),
+) -> Any:
     """Builds the optimizer with its schedule, gradient clipping and accumulation.
 
     Args:
       spec: The config.
       steps_per_epoch: Batches an epoch.
       network: What is trained; only Muon asks which of its layers are hidden ones.
+      tuned: Weights with a learning rate of their own, which do not decay.
     """
+    kind, settings = _class_and_settings(spec, steps_per_epoch, network)
+    if tuned:
+        optimizer = type(f"Tuning{kind.__name__}", (TuningOptimizer, kind), {})(**settings)
+        optimizer.tune(tuned)
+    else:
+        optimizer = kind(**settings)
+    # Pulling offsets and scales towards zero regularises nothing.
+    optimizer.exclude_from_weight_decay([one.weight for one in tuned], _NOT_DECAYED)
+    return optimizer
+
+
+def _class_and_settings(
+    spec: TrainingSpec, steps_per_epoch: int, network: Any
+) -> tuple[Any, dict[str, Any]]:
     settings = spec.optimizer
     accumulate = settings.accumulate
     common = {
@@ -31,26 +53,20 @@ def build_optimizer(spec: TrainingSpec, steps_per_epoch: int, network: Any = Non
         "gradient_accumulation_steps": accumulate if accumulate > 1 else None,
     }
     if settings.kind == "sgd":
-        return keras.optimizers.SGD(
-            momentum=settings.momentum, nesterov=settings.nesterov, **common
-        )
+        momentum = {"momentum": settings.momentum, "nesterov": settings.nesterov}
+        return keras.optimizers.SGD, common | momentum
     if settings.kind == "adam":
-        return keras.optimizers.Adam(**common)
+        return keras.optimizers.Adam, common
     common["weight_decay"] = settings.weight_decay
     if settings.kind == "lion":
-        optimizer = keras.optimizers.Lion(**common)
-    elif settings.kind == "muon":
-        optimizer = keras.optimizers.Muon(
-            momentum=settings.momentum,
-            adam_weight_decay=settings.weight_decay,
-            exclude_layers=[f"^{re.escape(path)}$" for path in _not_hidden(network)],
-            **common,
-        )
-    else:
-        optimizer = keras.optimizers.AdamW(**common)
-    # Pulling offsets and scales towards zero regularises nothing.
-    optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
-    return optimizer
+        return keras.optimizers.Lion, common
+    if settings.kind == "muon":
+        return keras.optimizers.Muon, common | {
+            "momentum": settings.momentum,
+            "adam_weight_decay": settings.weight_decay,
+            "exclude_layers": [f"^{re.escape(path)}$" for path in _not_hidden(network)],
+        }
+    return keras.optimizers.AdamW, common
 
 
 def _not_hidden(network: Any) -> list[str]:

@@ -6,6 +6,7 @@ import tensorflow as tf
 from models.networks import InputSpec, OutputSpec, build_network
 from models.networks.spec import MlpSpec
 from models.training.config import ScheduleSpec, TrainingSpec
+from models.training.fine_tuning import TunedWeight
 from models.training.optimizers import build_optimizer
 from models.training.schedules import CosineRestarts, OneCycle
 
@@ -52,6 +53,33 @@ def test_accumulated_batches_take_the_step_of_one_large_batch():
         weights[accumulate] = variable.numpy()
     np.testing.assert_allclose(weights[2], weights[1], rtol=1e-6)
     assert not np.allclose(weights[2], 0.5)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw", "lion", "muon"])
+def test_tuned_weights_learn_at_a_rate_of_their_own_to_the_last_bit(kind):
+    def learned(weight_decay, rate, *tuned, steps=4):
+        """The weights after some steps, by path."""
+        keras.utils.clear_session()  # which numbers the layers
+        keras.utils.set_random_seed(1)
+        network = _network()
+        spec = _spec(kind=kind, learning_rate=rate, weight_decay=weight_decay)
+        weights = {weight.path: weight for weight in network.trainable_weights}
+        tuned = [TunedWeight(weights[path], frozen, share) for path, frozen, share in tuned]
+        optimizer = build_optimizer(spec, 10, network, tuned)
+        draws = np.random.default_rng(0)
+        for _ in range(steps):
+            gradients = [draws.normal(size=weight.shape) for weight in weights.values()]
+            optimizer.apply([tf.constant(one, tf.float32) for one in gradients], weights.values())
+        return {path: weight.numpy() for path, weight in weights.items()}
+
+    slower, frozen = "block_1/kernel", "block_0/kernel"
+    start, whole, halved = learned(0.1, 0.02, steps=0), learned(0.1, 0.02), learned(0.0, 0.01)
+    together = learned(0.1, 0.02, (slower, 0, 0.5), (frozen, 4, 1.0))
+    assert np.abs(halved[slower] - start[slower]).max() > 0
+    np.testing.assert_array_equal(together.pop(slower), halved[slower])
+    np.testing.assert_array_equal(together.pop(frozen), start[frozen])
+    for path, weight in together.items():
+        np.testing.assert_array_equal(weight, whole[path])
 
 
 def test_the_schedule_counts_accumulated_steps():
