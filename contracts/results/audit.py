@@ -75,7 +75,12 @@ class ContentDetails(Result):
 
 
 class Suspect(Result):
-    """A row whose label looks wrong; `views` are its images and the like, by feature."""
+    """A row whose label looks wrong.
+
+    Attributes:
+      files: Those that the row came from, where the examples know them.
+      views: Its images and the like, by feature.
+    """
 
     row: int
     split: str
@@ -83,6 +88,7 @@ class Suspect(Result):
     probability: float | None
     expected: Cell
     values: dict[str, Any]
+    files: list[str] = []
     views: dict[str, Preview] = {}
 
 

@@ -80,6 +80,7 @@ class _Rows:
       labels: Class ids or numbers.
       split: By row, the name of its split.
       place: By row, its place in its split.
+      at: By row, its place in its split's table, which may be a sample.
       contents: By feature whose values are no scalars, its content and the facts of the rows.
     """
 
@@ -87,6 +88,7 @@ class _Rows:
     labels: Array
     split: Array
     place: Ints
+    at: Ints
     contents: dict[str, tuple[Content, Any]]
 
     @property
@@ -191,12 +193,13 @@ def _draw(data: AuditData, rng: np.random.Generator) -> _Rows:
         known = np.sort(rng.choice(known, most, replace=False))
     splits = np.repeat(np.array(list(data.tables), object), sizes)
     places = np.concatenate([data.places_of(split) for split in data.tables])
+    at = np.concatenate([np.arange(size) for size in sizes])
     contents = {
         name: (content, content.take(content.join(list(data.facts_of(name).values())), known))
         for name, content in data.contents().items()
     }
     drawn = table.take(pa.array(known))
-    return _Rows(drawn, labels[known], splits[known], places[known], contents)
+    return _Rows(drawn, labels[known], splits[known], places[known], at[known], contents)
 
 
 def _enough(labels: Array, classes: int) -> bool:
@@ -306,6 +309,7 @@ def _suspect(data: AuditData, rows: _Rows, predicted: Floats, row: int) -> dict[
     return {
         **shown,
         "values": {name: rows.table[name][row].as_py() for name in names},
+        "files": data.files_of(str(rows.split[row]), int(rows.at[row])),
         "views": {name: view.model_dump(mode="json") for name, view in views.items()},
     }
 

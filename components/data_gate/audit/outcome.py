@@ -101,11 +101,15 @@ class AuditData:
     def name_row(self, split: str, place: int) -> str:
         """Names a row of a table, with its file where the examples know it."""
         named = f"row {self.places_of(split)[place] + 1} of split {split}"
+        files = self.files_of(split, place)
+        return f"{named} ({', '.join(files)})" if files else named
+
+    def files_of(self, split: str, place: int) -> list[str]:
+        """The files of a row of a table, of those that the examples know."""
         table = self.tables[split]
         columns = (PATH_COLUMN, *map(path_column, self.problem.file_columns()))
-        values = [table[name][place].as_py() for name in columns if name in table.column_names]
-        paths = [path for path in values if path is not None]
-        return f"{named} ({', '.join(paths)})" if paths else named
+        paths = [table[name][place].as_py() for name in columns if name in table.column_names]
+        return [path for path in paths if path is not None]
 
     def holds_numbers(self, name: str) -> bool:
         """Whether a feature's raw column holds numbers that are no codes of categories."""

@@ -34,6 +34,7 @@ def test_samples_statistics_and_errors_are_on_the_page(tmp_path: Path) -> None:
     suspect = json.loads((run.folders["data_verdict"] / "audit.json").read_text())
     expected = suspect["details"]["label_errors"]["suspects"][0]["expected"]
     assert f"<td>{expected}</td>" in page
+    assert "<div>bar/&lt;7&gt;.png</div>" in page
     assert 'class="heat"' in page
     assert page.count('<rect x="0" y="0" width="1" height="1" class="for"') == 1
     assert (

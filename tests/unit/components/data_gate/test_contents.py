@@ -190,6 +190,8 @@ def test_wrong_labels_of_images_are_estimated_and_shown() -> None:
     suspect = found["suspects"][0]
     assert suspect["label"] != suspect["expected"]
     assert suspect["views"]["photo"]["png"]
+    for one in found["suspects"]:
+        assert one["files"] == [f"{one['split']}/{one['row']}.png"]
 
 
 @pytest.mark.parametrize("mixed", [False, True])
