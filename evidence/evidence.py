@@ -44,9 +44,8 @@ def evidence(
       baseline_thresholds: The baselines' own operating thresholds; binary only.
       spec: What is asked.
       seed: Of the resamples; the same one gives the same evidence.
-      cluster_columns: Columns whose equal values mark rows that depend on each other, such as the
-        columns that the split keeps together: resamples draw such rows together, and
-        every interval and p value accounts for it.
+      cluster_columns: Columns whose equal values mark rows that depend on each other, such as
+        those that the split keeps together: every interval and p value accounts for it.
 
     Returns:
       The evidence without robustness, importance and cross-validation. A figure that
@@ -56,44 +55,43 @@ def evidence(
       ModelError: there is nothing to judge by.
     """
     _check(table, baseline_scores)
-    candidate = outcome_of(table, CANDIDATE)
     reference = BASELINE if BASELINE in table.scores else None
-    names = [CANDIDATE, BASELINE] if reference else [CANDIDATE]
-    outcomes = {name: outcome_of(table, name) for name in names}
-    compared = compare(table, CANDIDATE, reference, spec, seed, cluster_columns=cluster_columns)
+    outcomes = {name: outcome_of(table, name) for name in (CANDIDATE, reference) if name}
+    candidate = outcomes[CANDIDATE]
     draws = draws_of(table, spec, seed, cluster_columns)
-    metric = main_metric(table, spec)
+    compared = compare(table, CANDIDATE, reference, spec, seed, cluster_columns=cluster_columns)
+    with_baselines = table.with_models(baseline_scores, baseline_thresholds or {})
+    sliced = [column for group in spec.slices for column in group]
     return Evidence(
-        task=table.task,
-        metric=metric,
-        higher_is_better=sign_of(table.task, metric) > 0,
-        rows=table.rows,
-        resamples=spec.resamples,
-        confidence=spec.confidence,
-        seed=seed,
-        cluster_columns=list(cluster_columns),
+        **_asked(table, spec, seed, cluster_columns),
         metrics=compared.metrics,
         slices=compared.slices,
         curves=curves(table, outcomes),
         confusion=confusion(table, candidate),
         decisions=decisions(table, candidate),
         calibration=calibration(candidate, spec.calibration.bins, spec.confidence, draws),
-        baselines=against_baselines(
-            table.with_models(baseline_scores, baseline_thresholds or {}),
-            list(baseline_scores),
-            spec,
-            draws,
-        ),
+        baselines=against_baselines(with_baselines, list(baseline_scores), spec, draws),
         fairness=fairness(table, candidate, spec, draws),
-        forecast=forecast_evidence(
-            table,
-            baseline_scores,
-            spec.confidence,
-            draws,
-            [column for group in spec.slices for column in group],
-        ),
+        forecast=forecast_evidence(table, baseline_scores, spec.confidence, draws, sliced),
         sampled=_sampled(table),
     )
+
+
+def _asked(
+    table: PredictionTable, spec: EvaluationSpec, seed: int, cluster_columns: Sequence[str]
+) -> dict[str, Any]:
+    """What was asked, and of how many rows."""
+    metric = main_metric(table, spec)
+    return {
+        "task": table.task,
+        "metric": metric,
+        "higher_is_better": sign_of(table.task, metric) > 0,
+        "rows": table.rows,
+        "resamples": spec.resamples,
+        "confidence": spec.confidence,
+        "seed": seed,
+        "cluster_columns": list(cluster_columns),
+    }
 
 
 def _sampled(table: PredictionTable) -> list[SampledRows]:
