@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from contracts.artifact import ROWS_AT_ONCE
 from contracts.errors import ModelError
+from models.compression.formats.canonical_tflite import canonical_file
 from models.compression.formats.numeric import (
     OUTPUT,
     SIGNATURE,
@@ -41,6 +42,8 @@ def write_tflite(precision: str, opened: Opened, folder: Path) -> FileSignature:
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch, signature_keys=[SIGNATURE])
         _configure(converter, precision, opened)
         content = converter.convert()
+    if precision == "int8_full":
+        content = canonical_file(content)  # files of the others come out equal
     (folder / MODEL_FILE).write_bytes(content)
     _require_built_in(content)
     return FileSignature(ports(opened), OUTPUT, rows_at_once(network, ROWS_AT_ONCE))
@@ -54,6 +57,7 @@ def _configure(converter: Any, precision: str, opened: Opened) -> None:
     if precision == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if precision == "int8_full":
+        converter.exclude_conversion_metadata = True  # a hash of an order that chance gives
         converter.representative_dataset = lambda: calibration(opened)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 

@@ -1,0 +1,183 @@
+"""One order for a TFLite file: equal models give equal files in every process.
+
+TensorFlow's quantiser adds the operators that scale the outputs of one `Split` again in the order
+of their addresses in memory, and all that follows is numbered after them, names too. Here the
+graph alone decides: operators stand depth first from its outputs, each after those that it reads
+from, tensors as operators use them, and buffers as tensors do.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from tensorflow.lite.python import schema_py_generated as schema
+
+_IDENTIFIER = b"TFL3"
+_ALIGNMENT = 16  # as the schema asks, and its Python classes do not
+_ABSENT = -1  # in place of an optional input
+_SCALING = {schema.BuiltinOperator.QUANTIZE, schema.BuiltinOperator.DEQUANTIZE}
+_STATES = {schema.TensorType.RESOURCE, schema.TensorType.VARIANT}
+_METADATA = {b"min_runtime_version"}  # the kinds that refer to no operator and no tensor
+_DIGITS = b"0123456789"
+
+
+def canonical_file(content: bytes) -> bytes:
+    """Brings the operators, tensors and buffers of a TFLite file into one order.
+
+    Args:
+      content: The file, without the converter's metadata, which holds a hash of the old order.
+
+    Returns:
+      The file in its order, without what nothing reads. The same content where the order may
+      have a meaning: operators keep a state, or act without an output that is read.
+    """
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    orders = [_operator_order(graph) for graph in model.subgraphs]
+    if not _may_sort(model, orders):
+        return content
+    for place, (graph, order) in enumerate(zip(model.subgraphs, orders, strict=True)):
+        graph.operators = [graph.operators[operator] for operator in order]
+        signatures = [one for one in model.signatureDefs or () if one.subgraphIndex == place]
+        _number_tensors(graph, signatures)
+        _number_names(graph, model.operatorCodes)
+    _number_codes(model)
+    _number_buffers(model)
+    return _packed(model, len(content))
+
+
+def _operator_order(graph: Any) -> list[int]:
+    """The operators that the graph's outputs need, depth first, each after its sources."""
+    sources = {
+        tensor: place
+        for place, operator in enumerate(graph.operators)
+        for tensor in _numbers(operator.outputs)
+    }
+    order: dict[int, None] = {}
+    waiting = [sources[tensor] for tensor in _numbers(graph.outputs)[::-1] if tensor in sources]
+    while waiting:
+        inputs = _numbers(graph.operators[waiting[-1]].inputs)
+        missing = [sources[one] for one in inputs if one in sources and sources[one] not in order]
+        if missing:
+            waiting.extend(missing[::-1])
+        else:
+            order[waiting.pop()] = None
+    return list(order)
+
+
+def _may_sort(model: Any, orders: Sequence[Sequence[int]]) -> bool:
+    tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
+    return (
+        all(
+            len(order) == len(graph.operators)
+            for order, graph in zip(orders, model.subgraphs, strict=True)
+        )
+        and not any(tensor.isVariable or tensor.type in _STATES for tensor in tensors)
+        and {entry.name for entry in model.metadata or ()} <= _METADATA
+        and model.metadataBuffer is None
+        and not any(buffer.offset for buffer in model.buffers)
+    )
+
+
+def _number_codes(model: Any) -> None:
+    """Numbers the kinds of operators as they come."""
+    operators = [operator for graph in model.subgraphs for operator in graph.operators]
+    numbers = _first_places(operator.opcodeIndex for operator in operators)
+    for operator in operators:
+        operator.opcodeIndex = numbers[operator.opcodeIndex]
+    model.operatorCodes = [model.operatorCodes[old] for old in numbers]
+
+
+def _number_tensors(graph: Any, signatures: Iterable[Any]) -> None:
+    """Numbers tensors as they come: inputs, what operators read and give, outputs."""
+    used = (
+        _numbers(given)
+        for operator in graph.operators
+        for given in (operator.inputs, operator.outputs, operator.intermediates)
+    )
+    places = (_numbers(graph.inputs), *used, _numbers(graph.outputs))
+    numbers = _first_places(tensor for tensor in chain(*places) if tensor != _ABSENT)
+    new = np.array([numbers.get(old, _ABSENT) for old in range(len(graph.tensors))], np.int32)
+    for holder, names in [
+        (graph, ("inputs", "outputs")),
+        *((operator, ("inputs", "outputs", "intermediates")) for operator in graph.operators),
+    ]:
+        for name in names:
+            old = np.array(_numbers(getattr(holder, name)), np.int32)
+            setattr(holder, name, np.where(old == _ABSENT, _ABSENT, new[old]).astype(np.int32))
+    for signature in signatures:
+        for entry in (*(signature.inputs or ()), *(signature.outputs or ())):
+            entry.tensorIndex = int(new[entry.tensorIndex])
+    graph.tensors = [graph.tensors[old] for old in numbers]
+
+
+def _number_names(graph: Any, codes: Sequence[Any]) -> None:
+    """Numbers the names anew that the quantiser has numbered: `split`, `split1` and so on."""
+    ends = {*_numbers(graph.inputs), *_numbers(graph.outputs)}
+    series = defaultdict(list)
+    for operator in graph.operators:
+        if codes[operator.opcodeIndex].builtinCode in _SCALING:
+            for place in _numbers(operator.outputs):
+                tensor = graph.tensors[place]
+                if place not in ends and tensor.name is not None:
+                    series[tensor.name.rstrip(_DIGITS)].append(tensor)
+    for tensors in series.values():
+        names = sorted((tensor.name for tensor in tensors), key=lambda name: (len(name), name))
+        for tensor, name in zip(tensors, names, strict=True):
+            tensor.name = name
+
+
+def _number_buffers(model: Any) -> None:
+    """Numbers buffers as they come after the first, which is empty and always there."""
+    holders = [
+        *(tensor for graph in model.subgraphs for tensor in graph.tensors),
+        *(model.metadata or ()),
+    ]
+    numbers = _first_places(chain([0], (holder.buffer for holder in holders)))
+    for holder in holders:
+        holder.buffer = numbers[holder.buffer]
+    model.buffers = [_AlignedBuffer(model.buffers[old].data) for old in numbers]
+
+
+class _AlignedBuffer:
+    """A buffer whose data begin where LiteRT wants to read them."""
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+
+    def Pack(self, builder: Any) -> int:  # noqa: N802 (as the classes of the schema have it)
+        """Appends the buffer."""
+        if self._data is not None:
+            payload = memoryview(np.ascontiguousarray(self._data, np.uint8))
+            builder.StartVector(1, len(payload), _ALIGNMENT)
+            builder.head -= len(payload)
+            builder.Bytes[builder.head : builder.head + len(payload)] = payload
+            data = builder.EndVector()
+        schema.BufferStart(builder)
+        if self._data is not None:
+            schema.BufferAddData(builder, data)
+        end: int = schema.BufferEnd(builder)
+        return end
+
+
+def _packed(model: Any, size: int) -> bytes:
+    builder = flatbuffers.Builder(size)
+    builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _first_places(values: Iterable[int]) -> dict[int, int]:
+    """Numbers values in the order in which they first come."""
+    numbers: dict[int, int] = {}
+    for value in values:
+        numbers.setdefault(int(value), len(numbers))
+    return numbers
+
+
+def _numbers(array: Any) -> list[int]:
+    """A list of tensors, which may be missing."""
+    return [] if array is None else [int(value) for value in array]
