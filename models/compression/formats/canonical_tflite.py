@@ -23,6 +23,7 @@ _ABSENT = -1  # in place of an optional input
 _SCALING = {schema.BuiltinOperator.QUANTIZE, schema.BuiltinOperator.DEQUANTIZE}
 _STATES = {schema.TensorType.RESOURCE, schema.TensorType.VARIANT}
 _METADATA = {b"min_runtime_version"}  # the kinds that refer to no operator and no tensor
+_LISTS = {"inputs", "outputs", "intermediates"}
 _DIGITS = b"0123456789"
 
 
@@ -94,21 +95,20 @@ def _number_codes(model: Any) -> None:
 
 def _number_tensors(graph: Any, signatures: Iterable[Any]) -> None:
     """Numbers tensors as they come: inputs, what operators read and give, outputs."""
-    used = (
+    used = [
         _numbers(given)
         for operator in graph.operators
         for given in (operator.inputs, operator.outputs, operator.intermediates)
-    )
-    places = (_numbers(graph.inputs), *used, _numbers(graph.outputs))
-    numbers = _first_places(tensor for tensor in chain(*places) if tensor != _ABSENT)
-    new = np.array([numbers.get(old, _ABSENT) for old in range(len(graph.tensors))], np.int32)
-    for holder, names in [
-        (graph, ("inputs", "outputs")),
-        *((operator, ("inputs", "outputs", "intermediates")) for operator in graph.operators),
-    ]:
-        for name in names:
-            old = np.array(_numbers(getattr(holder, name)), np.int32)
-            setattr(holder, name, np.where(old == _ABSENT, _ABSENT, new[old]).astype(np.int32))
+    ]
+    in_order = chain(_numbers(graph.inputs), *used, _numbers(graph.outputs))
+    numbers = _first_places(tensor for tensor in in_order if tensor != _ABSENT)
+    # One more at the end: there an absent one stays absent.
+    places = range(len(graph.tensors) + 1)
+    new = np.array([numbers.get(old, _ABSENT) for old in places], np.int32)
+    for holder in (graph, *graph.operators):
+        for name in _LISTS & vars(holder).keys():
+            if (old := getattr(holder, name)) is not None:
+                setattr(holder, name, new[old])
     for signature in signatures:
         for entry in (*(signature.inputs or ()), *(signature.outputs or ())):
             entry.tensorIndex = int(new[entry.tensorIndex])
