@@ -167,7 +167,7 @@ class _AlignedBuffer:
 def _packed(model: Any, size: int) -> bytes:
     builder = flatbuffers.Builder(size)
     builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
-    return bytes(builder.Output())
+    return bytes(memoryview(builder.Bytes)[builder.head :])
 
 
 def _first_places(values: Iterable[int]) -> dict[int, int]:

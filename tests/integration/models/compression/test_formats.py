@@ -17,6 +17,7 @@ from contracts.artifact import ARTIFACT_FILE, ArtifactModel, read_artifact
 from contracts.errors import ModelError
 from models.compression import parity
 from models.compression.formats import conversion, tflite
+from models.compression.formats.canonical_tflite import canonical_file
 from models.compression.runtimes import measure, open_predictor, predict_table, run_predict
 from models.data.raw_table import read_table
 from tests.fixtures.toy_variants import convert_to
@@ -110,6 +111,13 @@ def test_a_tampered_constant_or_file_is_found_out(materials, converted, tmp_path
     model.write_bytes(model.read_bytes()[:-1] + b"x")
     with pytest.raises(ModelError, match=r"is not the file that artifact.json describes"):
         ArtifactModel(tmp_path)
+
+
+def test_a_full_int8_file_is_in_its_one_order(converted):
+    content = (converted("digits", "tflite_int8_full") / "model.tflite").read_bytes()
+    again = canonical_file(content)
+    assert again is not content  # it may be sorted
+    assert again == content
 
 
 def test_a_quantised_savedmodel_holds_its_weights_once_for_both_signatures(materials, tmp_path):
