@@ -13,11 +13,10 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.tools import flatbuffer_utils
 
-_IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16  # as the schema asks, and its Python classes do not
 _ABSENT = -1  # in place of an optional input
 _SCALING = {schema.BuiltinOperator.QUANTIZE, schema.BuiltinOperator.DEQUANTIZE}
@@ -37,7 +36,7 @@ def canonical_file(content: bytes) -> bytes:
       The file in its order, without what nothing reads. The same content where the order may
       have a meaning: operators keep a state, or act without an output that is read.
     """
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    model = flatbuffer_utils.convert_bytearray_to_object(content)
     orders = [_operator_order(graph) for graph in model.subgraphs]
     if not _may_sort(model, orders):
         return content
@@ -48,7 +47,8 @@ def canonical_file(content: bytes) -> bytes:
         _number_names(graph, model.operatorCodes)
     _number_codes(model)
     _number_buffers(model)
-    return _packed(model, len(content))
+    packed: bytes = flatbuffer_utils.convert_object_to_bytearray(model)
+    return packed
 
 
 def _operator_order(graph: Any) -> list[int]:
@@ -152,7 +152,7 @@ class _AlignedBuffer:
     def Pack(self, builder: Any) -> int:  # noqa: N802 (as the classes of the schema have it)
         """Appends the buffer."""
         if self._data is not None:
-            payload = memoryview(np.ascontiguousarray(self._data, np.uint8))
+            payload = np.ascontiguousarray(self._data, np.uint8).data
             builder.StartVector(1, len(payload), _ALIGNMENT)
             builder.head -= len(payload)
             builder.Bytes[builder.head : builder.head + len(payload)] = payload
@@ -162,12 +162,6 @@ class _AlignedBuffer:
             schema.BufferAddData(builder, data)
         end: int = schema.BufferEnd(builder)
         return end
-
-
-def _packed(model: Any, size: int) -> bytes:
-    builder = flatbuffers.Builder(size)
-    builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
-    return bytes(memoryview(builder.Bytes)[builder.head :])
 
 
 def _first_places(values: Iterable[int]) -> dict[int, int]:

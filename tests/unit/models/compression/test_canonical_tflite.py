@@ -3,7 +3,6 @@
 import random
 import re
 
-import flatbuffers
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +10,8 @@ from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.tools.flatbuffer_utils import convert_bytearray_to_object as read
+from tensorflow.lite.tools.flatbuffer_utils import convert_object_to_bytearray as write
 
 from models.compression.formats.canonical_tflite import canonical_file
 
@@ -42,23 +43,13 @@ def content(tmp_path_factory):
     return converter.convert()
 
 
-def _read(content):
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
-
-
-def _write(model):
-    builder = flatbuffers.Builder()
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
-
-
 def _kind(model, operator):
     return model.operatorCodes[operator.opcodeIndex].builtinCode
 
 
 def _shuffled(content, seed):
     """The same graph: operators, kinds of them, tensors and buffers in another order."""
-    draw, model = random.Random(seed), _read(content)
+    draw, model = random.Random(seed), read(content)
     (graph,) = model.subgraphs
     made, waiting = {-1, *graph.inputs, *_constants(model)}, list(graph.operators)
     graph.operators = []
@@ -79,7 +70,7 @@ def _shuffled(content, seed):
     new = _shuffle(model, "buffers", draw, first=1)
     for holder in (*graph.tensors, *model.metadata):
         holder.buffer = new[holder.buffer]
-    return _write(model)
+    return write(model)
 
 
 def _constants(model):
@@ -136,8 +127,8 @@ def test_the_shuffled_file_was_another_and_its_order_stays(content):
     assert len({_shuffled(content, seed) for seed in range(5)}) == 5
     once = canonical_file(content)
     assert canonical_file(once) == once
-    names = [tensor.name for tensor in _read(once).subgraphs[0].tensors]
-    assert sorted(names) == sorted(tensor.name for tensor in _read(content).subgraphs[0].tensors)
+    names = [tensor.name for tensor in read(once).subgraphs[0].tensors]
+    assert sorted(names) == sorted(tensor.name for tensor in read(content).subgraphs[0].tensors)
 
 
 def test_the_data_of_buffers_begin_on_multiples_of_16_bytes(content):
@@ -171,7 +162,7 @@ def _with_control_dependencies(model):
     "change", [_with_state, _with_resource, _with_unread_operator, _with_control_dependencies]
 )
 def test_a_file_whose_order_may_mean_something_stays_as_it_is(content, change):
-    model = _read(_shuffled(content, 1))
+    model = read(_shuffled(content, 1))
     change(model)
-    changed = _write(model)
+    changed = write(model)
     assert canonical_file(changed) is changed
