@@ -186,6 +186,8 @@ def fine_tune(
     task = find_task(bench.output.task)
     loss = task.mixed_loss if bench.train.has_targets else task.loss
     model.compile(optimizer=optimizer, loss=loss(bench.output, tf_keras))
+    # Where a first step creates the optimizer's variables, TensorFlow traces that step twice.
+    model.optimizer.build(model.trainable_variables)
     best = tf_keras.callbacks.EarlyStopping(
         monitor="val_loss",
         patience=_PATIENCE,

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+import tf_keras
 
 from models.compression.spec import ClusteredSpec, PrunedSpec, QatSpec
 from models.compression.techniques.clustering import cluster
@@ -64,10 +65,21 @@ def _moved(technique, **keys):
     )
 
 
+@pytest.fixture
+def traces(monkeypatch):
+    """Grows by one with each time that a step of training is traced."""
+    traced, step = [], tf_keras.Model.train_step
+    monkeypatch.setattr(
+        tf_keras.Model, "train_step", lambda self, data: traced.append(self) or step(self, data)
+    )
+    return traced
+
+
 @pytest.mark.parametrize("technique", TECHNIQUES)
-def test_a_pretrained_encoder_keeps_its_own_rate(technique, weights):
+def test_a_pretrained_encoder_keeps_its_own_rate(technique, weights, traces):
     encoder, others = _moved(technique, weights=weights, frozen_epochs=1, fine_tune_rate=0.001)
     assert max(others.values()) > 0.4
+    assert len(traces) == 1
     # Its weights are pruned, shared or rounded as all others, and hardly trained.
     assert max(encoder.values()) < 0.3
     kept = [step for path, step in encoder.items() if "moving" in path]
