@@ -20,6 +20,7 @@ from pipelines.commands.node import node
 from pipelines.commands.release import proxy, release, rollback
 from pipelines.commands.schedule import schedule
 from pipelines.commands.serving import serve, tf_serving
+from pipelines.execution.interruption import exit_on_sigterm
 from pipelines.process_environment import fix_environment
 
 ARGUMENT_ERROR = 2
@@ -366,6 +367,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is None:  # this process is the command's own
         fix_environment(sys.argv[1:])
+        exit_on_sigterm()
     spare_imports()
     try:
         return int(cli.main(arguments, prog_name="kelp", standalone_mode=False) or 0)

@@ -52,6 +52,7 @@ def find_rate(loaded: LoadedConfig, bounds: tuple[float, float]) -> tuple[RangeT
       KelpError: a component failed, or the loss fell at no rate.
     """
     from contracts.results.files import write_result
+    from contracts.temporary import temporary_files_apart
     from pipelines.execution.capture import captured
     from pipelines.execution.folders import new_folder
     from pipelines.execution.graph import pipeline_root
@@ -59,7 +60,7 @@ def find_rate(loaded: LoadedConfig, bounds: tuple[float, float]) -> tuple[RangeT
 
     folder = new_folder(pipeline_root(loaded) / _FOLDER)
     artifacts = artifacts_until(loaded, "Transform", folder)
-    with captured(folder / "logs" / "RangeTest.log"):
+    with temporary_files_apart(), captured(folder / "logs" / "RangeTest.log"):
         import tensorflow_transform as tft
         from tfx.utils import io_utils
 

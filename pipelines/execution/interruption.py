@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 INTERRUPTED = 130
+_TERMINATED = 143
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -48,3 +50,16 @@ def interruptible() -> Iterator[Interruption]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def exit_on_sigterm() -> None:
+    """Has SIGTERM end this program as `sys.exit` does, so that files are removed; a second at once.
+
+    By default the kernel ends it, with temporary files and half of an output left behind.
+    """
+
+    def leave(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        sys.exit(_TERMINATED)
+
+    signal.signal(signal.SIGTERM, leave)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import EnvironmentProblem, GateError, KelpError
+from contracts.temporary import TemporaryFolder
 from models.processes.child_process import safe_path
 from models.processes.isolated import may_fork
 from models.processes.lifetime import end_with_parent
@@ -92,11 +92,10 @@ class Worker:
         """
         self.name = name
         self._log = log
-        # Short, since the path of a socket may have a hundred characters only.
-        self._temporary = Path(tempfile.mkdtemp(prefix="kelp-"))
+        self._temporary = TemporaryFolder()
         self._receiver, sender = get_context("spawn").Pipe(duplex=False)
         parent = os.getpid() if may_fork() else None
-        task = _Task(name, function, argument, log, self._temporary, parent, dict(os.environ))
+        task = _Task(name, function, argument, log, self._temporary.path, parent, dict(os.environ))
         self._process = _new_process(task, sender)
         if parent is None:
             with safe_path():
@@ -142,7 +141,7 @@ class Worker:
         self._clean_up()
 
     def kill(self) -> None:
-        """Kills the process and its session at once, and leaves its temporary files."""
+        """Kills the process and its session at once; a later one removes its temporary files."""
         if self._process.pid is not None:
             for end in (os.killpg, os.kill):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -158,7 +157,7 @@ class Worker:
         self._process.join()
         self._process.close()
         self._receiver.close()
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.close()
 
     def _died(self) -> Outcome:
         status = self._process.exitcode
