@@ -12,11 +12,11 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from contracts.arrays import Array
 from contracts.columns import RawInput
 from contracts.errors import ModelError
 from contracts.forecasts import forecast_answers
 from contracts.preparation import Preparation, RowPreparation
-from contracts.preparations.raw_feature import Array
 from contracts.runtimes import RUNTIMES, Loaded, Runtime
 from contracts.text import did_you_mean
 

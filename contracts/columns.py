@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.errors import DataError
 from contracts.names import serving_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Array = np.ndarray[Any, Any]
 
 MISSING_INT = -(2**63)
 MISSING_TEXT = ""

@@ -34,11 +34,8 @@ class KelpError(Exception):
         fix: str = "",
     ) -> None:
         super().__init__(what)
-        self.what = what
-        self.where = where
-        self.expected = expected
-        self.received = received
-        self.fix = fix
+        self.what, self.where, self.fix = what, where, fix
+        self.expected, self.received = expected, received
 
     def lines(self) -> list[str]:
         """At most five lines, the first of them the sentence itself."""
@@ -91,16 +88,9 @@ class EnvironmentProblem(KelpError):
 
 def error_from_json(text: str) -> KelpError:
     """Builds again the error that `KelpError.to_json` wrote."""
-    fields: Mapping[str, str] = json.loads(text)
+    fields: dict[str, str] = json.loads(text)
     kinds = {kind.__name__: kind for kind in _tree(KelpError)}
-    kind = kinds.get(fields["type"], KelpError)
-    return kind(
-        fields["what"],
-        where=fields["where"],
-        expected=fields["expected"],
-        received=fields["received"],
-        fix=fields["fix"],
-    )
+    return kinds.get(fields.pop("type"), KelpError)(**fields)
 
 
 def _tree(root: type[KelpError]) -> list[type[KelpError]]:

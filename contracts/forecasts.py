@@ -7,11 +7,9 @@ sees `predictions` `[rows, horizon]`, the middle quantile, and all `quantiles`
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from contracts.arrays import Array
 
 _DIMENSIONS = 3
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from contracts.preparations.raw_feature import Array, Preparer, RawFeature
+from contracts.arrays import Array
+from contracts.preparations.raw_feature import Preparer, RawFeature
 from contracts.preparations.table import PreparedFeature
 
 

@@ -33,17 +33,8 @@ class KeyProblem:
 class ConfigProblems(ConfigError):
     """The first error in full, and the next ones in a line each."""
 
-    def __init__(
-        self,
-        what: str,
-        *,
-        where: str = "",
-        expected: str = "",
-        received: str = "",
-        fix: str = "",
-        others: Sequence[str] = (),
-    ) -> None:
-        super().__init__(what, where=where, expected=expected, received=received, fix=fix)
+    def __init__(self, what: str, *, others: Sequence[str] = (), **fields: str) -> None:
+        super().__init__(what, **fields)
         self.others = tuple(others)
 
     def lines(self) -> list[str]:

@@ -152,11 +152,6 @@ def parse(text: str, where: str) -> Document:
         ) from error
 
 
-def parse_value(text: str, where: str) -> object:
-    """Parses the right-hand side of an override, by the same rules as the file."""
-    return parse(text, where).value
-
-
 def _visit(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], where: str) -> None:
     if len(path) > _DEEPEST:
         raise ConfigError(

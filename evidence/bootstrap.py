@@ -18,13 +18,13 @@ import os
 from collections.abc import Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.results.evidence import Interval
 
-Array = np.ndarray[Any, Any]
 Key = TypeVar("Key", bound=Hashable)
 
 _BLOCK_ELEMENTS = 2_000_000

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.special import ndtri
 
+from contracts.arrays import Array
 from contracts.results.evidence import Calibration, CalibrationBin, Interval
 from evidence.bootstrap import Draws, bootstrap, bounds, number
 from evidence.groups import Groups, groups_by_code
 from evidence.measures import Outcome
 from evidence.moments import Figure, Moments
 from models.tasks import find_task
-
-Array = np.ndarray[Any, Any]
 
 
 def calibration(outcome: Outcome, bins: int, confidence: float, draws: Draws) -> Calibration | None:
@@ -36,7 +33,8 @@ def calibration(outcome: Outcome, bins: int, confidence: float, draws: Draws) ->
     predicted, observed = _chances(outcome)
     codes = np.clip((predicted * bins).astype(np.intp), 0, bins - 1)
     groups, places = groups_by_code(codes)
-    error = _Error(predicted, observed, groups)
+    columns = np.stack([predicted - observed, np.ones(len(predicted))], axis=1)
+    error = Moments(Figure(columns, _error_of, _no_slope), groups)
     rows = len(predicted)
     value = float(error.at(np.ones((1, rows), np.uint8))[0])
     low, high = bounds(bootstrap({"error": error}, draws)["error"], confidence)
@@ -56,20 +54,8 @@ def wilson(hits: Array, rows: Array, confidence: float) -> tuple[Array, Array]:
     return np.maximum(middle - half, 0), np.minimum(middle + half, 1)
 
 
-class _Error:
-    """The expected calibration error, for any counts of the rows."""
-
-    def __init__(self, predicted: Array, observed: Array, groups: Groups) -> None:
-        columns = np.stack([predicted - observed, np.ones(len(predicted))], axis=1)
-        self._moments = Moments(Figure(columns, _error_of, _no_slope), groups)
-        self.cost = self._moments.cost
-
-    def at(self, counts: Array) -> Array:
-        """Gives the error by resample."""
-        return self._moments.at(counts)
-
-
 def _error_of(sums: Array) -> Array:
+    """The expected calibration error, of the sums of all bins."""
     error: Array = np.abs(sums[..., 0]).sum(axis=-1) / sums[..., 1].sum(axis=-1)
     return error
 

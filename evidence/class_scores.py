@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
+from contracts.arrays import Array
 from evidence.groups import Groups
-
-Array = np.ndarray[Any, Any]
 
 
 class ClassF1:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from contracts.arrays import Array
 from contracts.errors import ConfigError
 from evidence.slicing import code, column_of
-
-Array = np.ndarray[Any, Any]
 
 
 def clusters_of(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.results.evidence import Interval, Loss, MetricEvidence, SliceEvidence
 from evidence.bootstrap import Draws, Resampling, bootstrap, interval, number
 from evidence.clusters import clusters_of
@@ -29,8 +30,6 @@ from evidence.significance import Losses, benjamini_hochberg
 from evidence.slicing import Slice, configured
 from evidence.trial import Trial, joined
 from models.tasks import find_task
-
-Array = np.ndarray[Any, Any]
 
 _RARE = "too few rows: many resamples cannot compute it"
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.results.evidence import Confusion, Curves
 from evidence.measures import Outcome
 from evidence.prediction_table import CANDIDATE, PredictionTable
 from models.tasks import find_task
 
-Array = np.ndarray[Any, Any]
 Points = list[list[float]]
 
 POINTS = 200

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.errors import ModelError
 from contracts.results.evidence import BaselineEvidence, Decisions, Evidence, Gain
 from contracts.results.sample import SampledRows
@@ -23,8 +23,6 @@ from evidence.permutation import LEVEL, MOST_ROWS, chance_of_luck
 from evidence.prediction_table import BASELINE, CANDIDATE, MAJORITY, PredictionTable
 from evidence.trial import gain
 from models.tasks import find_task
-
-Array = np.ndarray[Any, Any]
 
 
 def evidence(

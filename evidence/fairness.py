@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.results.evidence import RATES, FairnessEvidence, GroupRates, Interval, RateGap
 from evidence.bootstrap import Draws, bootstrap, interval
 from evidence.config import EvaluationSpec
@@ -16,7 +17,6 @@ from evidence.prediction_table import PredictionTable
 from evidence.slicing import code, column_of
 from models.tasks import find_task
 
-Array = np.ndarray[Any, Any]
 # A rate of fewer rows than this is no rate.
 _MIN_ROWS = 20
 _FEW_NUMBERS = 12

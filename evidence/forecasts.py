@@ -8,15 +8,12 @@ model gives points alone, the point is its forecast at each level.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.results.forecast import ForecastFacts
 from evidence.moments import Figure, mean, ratio, root_mean
 from models.tasks.forecast import point_forecast, quantile_cube, symmetric_errors
-
-Array = np.ndarray[Any, Any]
 
 
 def forecast_figure(

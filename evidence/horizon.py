@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from contracts.arrays import Array
 from contracts.results.forecast import ForecastEvidence, ForecastExample, HorizonStep
 from evidence.bootstrap import Draws, bootstrap, interval
 from evidence.prediction_table import CANDIDATE, MAJORITY, PredictionTable
 from models.tasks import find_task
 from models.tasks.forecast import point_forecast, quantile_cube
-
-Array = np.ndarray[Any, Any]
 
 # The shares of windows with a smaller error than those that are shown.
 _RANKS = (0.1, 0.5, 0.9, 1.0)

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.results.advice import CurvePoint, LearningCurve
 from evidence.bootstrap import interval
-
-Array = np.ndarray[Any, Any]
 
 FEWEST_POINTS = 3
 _EXPONENTS = np.linspace(0.15, 1.2, 22)

@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.results.forecast import ForecastFacts
 from evidence.class_scores import ClassF1
 from evidence.forecasts import forecast_figure
@@ -21,8 +22,6 @@ from evidence.prediction_table import PredictionTable
 from evidence.ranking import Ranking, tfma_bins
 from models.features.spec import Task
 from models.tasks import find_task
-
-Array = np.ndarray[Any, Any]
 
 # A slice with fewer rows of its rarer class says nothing of a ranking.
 MIN_CLASS_ROWS = 5

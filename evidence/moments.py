@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from evidence.groups import Groups
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contracts.arrays import Array
 from contracts.files import read_json, write_json
 from contracts.results.forecast import ForecastFacts
 from models.features.spec import Task
@@ -22,8 +23,6 @@ CANDIDATE = "candidate"
 BASELINE = "baseline"
 MAJORITY = "majority"
 _KEY, _MODEL = "key.", "model."
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from contracts.arrays import Array
 from evidence.groups import Groups
-
-Array = np.ndarray[Any, Any]
 
 _BUCKETS = 10_000
 _EPSILON = 1e-7

@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from contracts.arrays import Array
 from evidence.bootstrap import workers
 from evidence.config import EvaluationSpec
 from evidence.groups import groups_by_code
 from evidence.significance import Losses
 from evidence.slicing import Coding, Slice, code
 from evidence.trial import SliceLosses, Trial, joined
-
-Array = np.ndarray[Any, Any]
 
 # A number of more values is looked at by range.
 _FEW_NUMBERS = 12

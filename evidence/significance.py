@@ -16,12 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtri, stdtr
 
-Array = np.ndarray[Any, Any]
+from contracts.arrays import Array
 
 _PLENTY = 1e9
 

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.arrays import Array
 from contracts.errors import ConfigError
 from evidence.config import EvaluationSpec
 from evidence.groups import groups_by_code
 
-Array = np.ndarray[Any, Any]
 Value = Any
 
 MISSING = "(missing)"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from evidence.groups import Groups, whole
 from evidence.measures import Outcome, is_judgeable, measure, sign_of, why_not
 from evidence.significance import Losses, join, losses
-
-Array = np.ndarray[Any, Any]
 
 # With fewer clusters, how much they differ cannot be seen.
 MIN_CLUSTERS = 5

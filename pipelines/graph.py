@@ -64,8 +64,13 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
     data, schema = _data(loaded)
     examples = data["ExampleGen"].outputs["examples"]
     transform = _transform(loaded, examples, schema)
-    trainer = _trainer(loaded, examples, schema, transform)
-    evidence = _evidence(loaded, examples, schema, transform, trainer)
+    inputs = {
+        "examples": examples,
+        "schema": schema,
+        "transform_graph": transform.outputs["transform_graph"],
+    }
+    trainer = _trainer(loaded, inputs)
+    evidence = _evidence(loaded, inputs, trainer.outputs["model"])
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_run=trainer.outputs["model_run"],
@@ -76,12 +81,7 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
         raw_format=config.data.raw_format().model_dump_json(),
         source_digest=source_digest("components.pusher.component"),
     )
-    sources = {
-        "examples": examples,
-        "schema": schema,
-        "transform_graph": transform.outputs["transform_graph"],
-        "model_run": trainer.outputs["model_run"],
-    }
+    sources = {**inputs, "model_run": trainer.outputs["model_run"]}
     variants = variant_nodes(loaded, sources, trainer, evidence, pusher)
     nodes = [*data.values(), transform, trainer, *evidence.values(), pusher, *variants.values()]
     if config.tracking.enabled:
@@ -150,13 +150,9 @@ def _transform(loaded: LoadedConfig, examples: Channel, schema: Channel) -> Base
     )
 
 
-def _trainer(
-    loaded: LoadedConfig, examples: Channel, schema: Channel, transform: BaseNode
-) -> BaseNode:
+def _trainer(loaded: LoadedConfig, inputs: Mapping[str, Channel]) -> BaseNode:
     return Trainer(
-        examples=examples,
-        transform_graph=transform.outputs["transform_graph"],
-        schema=schema,
+        **inputs,
         run_fn="models.training.train.run_fn",
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["val"]),
@@ -168,16 +164,11 @@ def _trainer(
 
 
 def _evidence(
-    loaded: LoadedConfig,
-    examples: Channel,
-    schema: Channel,
-    transform: BaseNode,
-    trainer: BaseNode,
+    loaded: LoadedConfig, inputs: Mapping[str, Channel], model: Channel
 ) -> dict[str, BaseNode]:
     """The evidence for and against the candidate, and the gate that weighs it."""
     config = loaded.config
-    model = trainer.outputs["model"]
-    problem = config.problem().model_dump_json()
+    rows = {"examples": inputs["examples"], "schema": inputs["schema"]}
     baseline = Resolver(
         strategy_class=LastBlessedBefore,
         model=Channel(type=standard_artifacts.Model),
@@ -185,34 +176,31 @@ def _evidence(
         candidate=model,
     ).with_id("Baseline")
     predictions = Predictions(
-        examples=examples,
-        schema=schema,
+        **rows,
         model=model,
         baseline_model=baseline.outputs["model"],
-        problem=problem,
+        problem=config.problem().model_dump_json(),
         keys=config.slice_keys().model_dump_json(),
         sample_rows=config.evaluation.sample_rows,
         seed=config.seed,
         source_digest=code_digest("components.predictions.component", loaded),
     )
     stress = Stress(
-        examples=examples,
-        schema=schema,
+        **rows,
         model=model,
         spec=config.stress().model_dump_json(),
         source_digest=code_digest("components.stress.component", loaded),
     )
     evaluator = Evaluator(
-        examples=examples,
+        **rows,
         model=model,
         example_splits=["test"],
         eval_config=build_eval_config(
             config.evaluation, config.problem(), loaded.user_functions("task")
         ),
-        schema=schema,
     )
     nodes = {"Baseline": baseline, "Predictions": predictions, "Stress": stress}
-    nodes = {**_optional_evidence(loaded, examples, schema, transform), **nodes}
+    nodes = {**_optional_evidence(loaded, inputs), **nodes}
     nodes["Evaluator"] = evaluator
     return {**nodes, "ModelGate": _model_gate(loaded, model, nodes)}
 
@@ -246,26 +234,19 @@ def _model_gate(loaded: LoadedConfig, model: Channel, nodes: Mapping[str, BaseNo
 _NOT_OF_THE_GATE = {"stress", "importance", "cross_validation"}
 
 
-def _optional_evidence(
-    loaded: LoadedConfig, examples: Channel, schema: Channel, transform: BaseNode
-) -> dict[str, BaseNode]:
+def _optional_evidence(loaded: LoadedConfig, inputs: Mapping[str, Channel]) -> dict[str, BaseNode]:
     config = loaded.config
-    graph = transform.outputs["transform_graph"]
     nodes: dict[str, BaseNode] = {}
     folds = config.evaluation.cross_validation
     if folds is not None:
         nodes["CrossValidation"] = CrossValidation(
-            examples=examples,
-            schema=schema,
-            transform_graph=graph,
+            **inputs,
             spec=config.cross_validation(folds).model_dump_json(),
             source_digest=code_digest("components.cross_validation.component", loaded, "network"),
         )
     if config.evaluation.baselines.enabled:
         nodes["BaselineModels"] = BaselineModels(
-            examples=examples,
-            schema=schema,
-            transform_graph=graph,
+            **inputs,
             spec=config.baseline_models().model_dump_json(),
             source_digest=code_digest("components.baseline_models.component", loaded),
         )

@@ -10,7 +10,7 @@ from contracts.results.training import IntervalScaling, TeacherReport, TrainingR
 from contracts.storage.location import is_remote
 from contracts.storage.staging import remote_place
 from report.config import CardSpec
-from report.formats import count, duration, moment, number, percent, title
+from report.formats import count, duration, number, percent, title
 from report.sections.advice import advice_of
 from report.sections.contents import PictureBudget, contents_of, errors_of
 from report.sections.data import data_of
@@ -18,7 +18,7 @@ from report.sections.model import model_of
 from report.sections.variants import variants_of
 from report.sections.verdict import gates_of, verdict_of
 from report.sources import Sources
-from report.view import Head, Part, Record, Report, Step, Training
+from report.view import Part, Record, Report, Step, Training
 
 _CARD_TITLES = {"license": "Licence", "ethics": "Ethical considerations", "data": "Training data"}
 _KEYS = {
@@ -45,7 +45,8 @@ def gather(sources: Sources) -> Report:
     data = data_of(sources, budget)
     variants = variants_of(sources)
     return Report(
-        head=_head(sources),
+        summary=sources.summary,
+        task=sources.evidence.task if sources.evidence else "",
         verdict=verdict_of(sources, gates, data, model, variants),
         advice=advice_of(sources),
         gates=gates,
@@ -55,22 +56,8 @@ def gather(sources: Sources) -> Report:
         variants=variants,
         record=_record(sources),
         card=_card(sources.card),
-        warnings=sources.summary.warnings,
-        not_measured=sources.summary.not_measured,
-        sampled=sources.summary.sampled,
         contents=contents,
         errors=errors,
-    )
-
-
-def _head(sources: Sources) -> Head:
-    summary = sources.summary
-    return Head(
-        name=summary.name,
-        run_id=summary.run_id,
-        started=moment(summary.started),
-        seconds=summary.total_seconds,
-        task=sources.evidence.task if sources.evidence else "",
     )
 
 

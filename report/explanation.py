@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.files import write_atomically
 from contracts.results.preview import Preview
-from report.render import asset, environment
+from report.render import fill_template
 
 
 def write_explanation(
@@ -21,10 +21,6 @@ def write_explanation(
       explained: What `kelp explain --json` prints.
       views: By feature, its image or text with what its parts add.
     """
-    page = (
-        environment()
-        .get_template("explanation.html.j2")
-        .render(explained=explained, views=views, style=asset("report.css"))
-    )
+    page = fill_template("explanation.html.j2", explained=explained, views=views)
     write_atomically(target, page)
     return target

@@ -11,7 +11,7 @@ from contracts.results.range_test import RangeTest
 from report.charts import plots, svg
 from report.charts.charts import Chart
 from report.charts.plots import Axis, Line
-from report.render import asset, environment
+from report.render import fill_template
 
 PAGE_FILE = "learning_rate.html"
 RULE = (
@@ -29,17 +29,13 @@ def write_page(folder: Path, found: RangeTest, name: str, key: str) -> Path:
       name: Of the pipeline.
       key: The config's key of the learning rate.
     """
-    page = (
-        environment()
-        .get_template("range_test.html.j2")
-        .render(
-            found=found,
-            name=name,
-            key=key,
-            rule=RULE,
-            charts=[Chart("Training loss while the learning rate rises", draw(found))],
-            style=asset("report.css"),
-        )
+    page = fill_template(
+        "range_test.html.j2",
+        found=found,
+        name=name,
+        key=key,
+        rule=RULE,
+        charts=[Chart("Training loss while the learning rate rises", draw(found))],
     )
     target = folder / PAGE_FILE
     write_atomically(target, page)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import inspect
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -58,21 +60,22 @@ def write_report(
 def render(sources: Sources) -> str:
     """The page as text."""
     report = gather(sources)
-    style, script = asset("report.css"), asset("report.js")
-    return (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            report=report,
-            charts=charts_of(report),
-            style=style,
-            script=script,
-            script_hash=_hash(script),
-        )
+    script = _asset("report.js")
+    return fill_template(
+        "report.html.j2",
+        report=report,
+        charts=charts_of(report),
+        script=script,
+        script_hash=_hash(script),
     )
 
 
-def asset(name: str) -> Markup:
+def fill_template(name: str, /, **values: Any) -> str:
+    """A page from a template, with the style that all pages have."""
+    return _environment().get_template(name).render(style=_asset("report.css"), **values)
+
+
+def _asset(name: str) -> Markup:
     """A style or a script of the templates, to be put into a page."""
     place = resources.files("report").joinpath("templates").joinpath(name)
     return Markup(place.read_text(encoding="utf-8"))
@@ -85,8 +88,8 @@ def _hash(script: str) -> str:
 
 
 @functools.cache
-def environment() -> jinja2.Environment:
-    """Where templates are found, and the filters that they use."""
+def _environment() -> jinja2.Environment:
+    """Where templates are found, and the filters that they use: all formats among them."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("report", "templates"),
         autoescape=True,
@@ -94,34 +97,12 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= inspect.getmembers(formats, inspect.isfunction)
     environment.filters |= {
-        name: getattr(formats, name)
-        for name in (
-            "bounds",
-            "cell",
-            "chance",
-            "count",
-            "duration",
-            "metric_title",
-            "microseconds",
-            "number",
-            "percent",
-            "plain",
-            "short",
-            "signed",
-            "size",
-            "times",
-        )
+        "heading": formats.title,
+        "tone": lambda outcome: _TONES.get(outcome, "none"),
+        "word": lambda outcome: _WORDS.get(outcome, outcome),
+        "slice_name": slice_name,
+        "advice_label": label_of,
     }
-    environment.filters |= {"heading": formats.title, "tone": _tone, "word": _word}
-    environment.filters["slice_name"] = slice_name
-    environment.filters["advice_label"] = label_of
     return environment
-
-
-def _tone(outcome: str) -> str:
-    return _TONES.get(outcome, "none")
-
-
-def _word(outcome: str) -> str:
-    return _WORDS.get(outcome, outcome)

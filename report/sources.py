@@ -161,11 +161,8 @@ def _local_folders(folders: Mapping[str, Path] | Mapping[str, str]) -> dict[str,
 
 def error_fields(lines: list[str] | None) -> list[tuple[str, str]]:
     """The fields of an error as KelpError.lines wrote them."""
-    fields = []
-    for line in lines or []:
-        name, _, text = line.partition(":")
-        fields.append((name.strip(), text.strip()))
-    return fields
+    parts = (line.partition(":") for line in lines or [])
+    return [(name.strip(), text.strip()) for name, _, text in parts]
 
 
 def _statistics(

@@ -18,14 +18,12 @@ from contracts.results.evidence import (
     Importance,
     Interval,
     MetricEvidence,
-    NotMeasured,
     SliceEvidence,
     StressEvidence,
 )
 from contracts.results.forecast import ForecastEvidence
 from contracts.results.gates import Gate, Outcome
-from contracts.results.sample import SampledRows
-from contracts.results.summary import ModelCost
+from contracts.results.summary import ModelCost, Summary
 from contracts.results.training import TrainingReport
 
 if TYPE_CHECKING:
@@ -46,17 +44,6 @@ class Part(Generic[T]):
     content: T | None = None
     absent: str = ""
     left_out: str = ""
-
-
-@dataclass(frozen=True)
-class Head:
-    """The head of the page."""
-
-    name: str
-    run_id: str
-    started: str
-    seconds: float | None
-    task: str
 
 
 @dataclass(frozen=True)
@@ -244,7 +231,6 @@ class Advised:
     """The advice, and the learning curve that it draws on."""
 
     advice: Advice
-    label: str
     curve: LearningCurve | None
 
 
@@ -252,7 +238,8 @@ class Advised:
 class Report:
     """The whole page."""
 
-    head: Head
+    summary: Summary
+    task: str
     verdict: Verdict
     advice: Part[Advised]
     gates: Part[Gates]
@@ -262,8 +249,5 @@ class Report:
     variants: Part[Variants]
     record: Record
     card: list[tuple[str, str]]
-    warnings: list[str]
-    not_measured: list[NotMeasured]
-    sampled: list[SampledRows]
     contents: list[ContentView]
     errors: list[ErrorExample]

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import orjson
 
+from contracts.arrays import Array
 from contracts.errors import DataError
 from contracts.text import did_you_mean
 from serving.codec.signature import STRING, Port, Signature
 
-Array = np.ndarray[Any, Any]
 _BYTES = "_bytes"
 
 

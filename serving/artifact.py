@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.artifact import Artifact, ArtifactModel
 from contracts.columns import MISSING_INT, MISSING_TEXT
 from contracts.errors import DataError
+from contracts.preparations.images import ImageFeature
+from contracts.preparations.text import TextFeature
 from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature
 from serving.errors import ServingError
-from serving.images import artifact_image_limits, image_error, refused_image
-from serving.texts import artifact_limits, check_texts
-
-Array = np.ndarray[Any, Any]
+from serving.images import image_error, refused_image
+from serving.texts import check_texts
 
 _MISSING: Mapping[str, Any] = {
     "float32": np.nan,
@@ -49,8 +51,19 @@ class ArtifactServable:
         self.steady = (signature.name,) if model.steady else ()
         self.signatures: Mapping[str, Signature] = {signature.name: signature}
         self.metadata: Mapping[str, Any] = _metadata(signature)
-        self._text_limits = artifact_limits(model.artifact)
-        self._image_limits = artifact_image_limits(model.artifact)
+        inputs = [
+            (name, feature)
+            for feature in model.artifact.preparation.features
+            for name in feature.inputs
+        ]
+        self._text_limits = {
+            name: feature.max_bytes for name, feature in inputs if isinstance(feature, TextFeature)
+        }
+        self._image_limits = {
+            name: feature.max_pixels
+            for name, feature in inputs
+            if isinstance(feature, ImageFeature)
+        }
 
     def run(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Answers raw columns with what `serving_default` gives.
@@ -111,13 +124,9 @@ def _signature(artifact: Artifact) -> Signature:
         ]
     return Signature(
         DEFAULT_SIGNATURE,
-        {port.name: port for port in sorted(inputs, key=_name)},
-        {port.name: port for port in sorted(outputs, key=_name)},
+        {port.name: port for port in sorted(inputs, key=attrgetter("name"))},
+        {port.name: port for port in sorted(outputs, key=attrgetter("name"))},
     )
-
-
-def _name(port: Port) -> str:
-    return port.name
 
 
 def _metadata(signature: Signature) -> dict[str, Any]:

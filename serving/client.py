@@ -8,14 +8,14 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import httpx
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.errors import EnvironmentProblem
-from serving._columns import Array, check_columns, loads, read_outputs, request_body
+from serving._columns import check_columns, loads, read_outputs, request_body
 from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature
 from serving.metadata import signatures_of
 from serving.tls import trusting
@@ -210,12 +210,7 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

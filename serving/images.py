@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from contracts.artifact import Artifact
 from contracts.errors import DataError
-from contracts.preparations.images import ImageFeature, decode_image
+from contracts.preparations.images import decode_image
 from serving.errors import ServingError
-
-
-def limits_of(model: Any) -> dict[str, int]:
-    """By input of a loaded SavedModel that takes images, how many pixels these may have."""
-    function = getattr(model, "image_inputs", None)
-    return {} if function is None else dict(json.loads(function().numpy()))
-
-
-def artifact_image_limits(artifact: Artifact) -> dict[str, int]:
-    """By input of a model file that takes images, how many pixels these may have."""
-    return {
-        name: feature.max_pixels
-        for feature in artifact.preparation.features
-        if isinstance(feature, ImageFeature)
-        for name in feature.inputs
-    }
 
 
 def image_error(inputs: Mapping[str, np.ndarray], limits: Mapping[str, int]) -> ServingError | None:
@@ -35,7 +16,7 @@ def image_error(inputs: Mapping[str, np.ndarray], limits: Mapping[str, int]) -> 
 
     Args:
       inputs: What the model was given.
-      limits: What `limits_of` gave.
+      limits: By input that takes images, how many pixels these may have.
     """
     # Signatures of serialised examples have no input of images.
     for name, most in [item for item in limits.items() if item[0] in inputs]:

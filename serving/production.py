@@ -13,6 +13,7 @@ from contracts.files import write_atomically
 from serving.config import ModelSpec, PolicySpec, ServingSpec
 from serving.release.config_file import CONFIG_FILE, ModelEntry, read_config, write_config
 from serving.release.state import STABLE
+from serving.versions.folders import versions_in
 
 BATCHING_FILE = "batching.config"
 MONITORING_FILE = "monitoring.config"
@@ -89,7 +90,7 @@ def monitoring_text() -> str:
 
 def _models(root: Path) -> list[str]:
     folders = sorted(root.iterdir()) if root.is_dir() else []
-    names = [folder.name for folder in folders if folder.is_dir() and _has_version(folder)]
+    names = [folder.name for folder in folders if _versions(folder)]
     if not names:
         raise EnvironmentProblem(
             "There is no model to serve.",
@@ -101,18 +102,9 @@ def _models(root: Path) -> list[str]:
     return names
 
 
-def _has_version(folder: Path) -> bool:
-    return bool(_versions(folder))
-
-
 def _versions(folder: Path) -> list[int]:
-    return [
-        int(version.name)
-        for version in folder.iterdir()
-        if version.name.isascii()
-        and version.name.isdigit()
-        and (version / "saved_model.pb").is_file()
-    ]
+    found = (versions_in(folder) or {}).values()
+    return [one.version for one in found if (one.path / "saved_model.pb").is_file()]
 
 
 def _entry(folder: Path, spec: ServingSpec, base: str) -> ModelEntry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,10 +19,10 @@ from serving.codec.layout import Columns
 from serving.codec.requests import is_mergeable
 from serving.codec.signature import PREDICT, Port, Signature
 from serving.errors import ServingError
-from serving.images import image_error, limits_of
+from serving.images import image_error
 from serving.packed_call import PackedCall, pack_signature
 from serving.steady import is_steady
-from serving.texts import check_texts, model_limits
+from serving.texts import check_texts
 
 _SERVE = "serve"
 # How TensorFlow's status codes are answered over HTTP.
@@ -79,8 +80,8 @@ class SavedModelServable:
         self.steady = frozenset(
             name for name, call in self._calls.items() if _is_steady(call.graph)
         )
-        self._image_limits = limits_of(self._model)
-        self._text_limits = model_limits(self._model)
+        self._image_limits = _limits(self._model, "image_inputs")
+        self._text_limits = _limits(self._model, "text_inputs")
         self._packed: dict[str, PackedCall] = {}
         if packed:
             self._pack()
@@ -254,6 +255,12 @@ def _port(name: str, info: Any) -> Port:
     if not info.tensor_shape.unknown_rank:
         shape = tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim)
     return Port(name, tf.dtypes.as_dtype(info.dtype).name, shape)
+
+
+def _limits(model: Any, name: str) -> dict[str, int]:
+    """By input of images or texts, how many pixels or bytes these may have."""
+    function = getattr(model, name, None)
+    return {} if function is None else dict(json.loads(function().numpy()))
 
 
 def _is_steady(graph: Any) -> bool:

@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from contracts.artifact import Artifact
-from contracts.preparations.text import TextFeature
 from serving.errors import ServingError
-
-
-def model_limits(model: Any) -> dict[str, int]:
-    """By input of a loaded SavedModel that takes texts, how many bytes these may have."""
-    function = getattr(model, "text_inputs", None)
-    return {} if function is None else dict(json.loads(function().numpy()))
-
-
-def artifact_limits(artifact: Artifact) -> dict[str, int]:
-    """By input of a model file that takes texts, how many bytes these may have."""
-    return {
-        name: feature.max_bytes
-        for feature in artifact.preparation.features
-        if isinstance(feature, TextFeature)
-        for name in feature.inputs
-    }
 
 
 def check_texts(inputs: Mapping[str, np.ndarray], limits: Mapping[str, int]) -> None:
@@ -34,7 +14,7 @@ def check_texts(inputs: Mapping[str, np.ndarray], limits: Mapping[str, int]) -> 
 
     Args:
       inputs: By name, what the model is given.
-      limits: What `model_limits` or `artifact_limits` gave.
+      limits: By input that takes texts, how many bytes these may have.
 
     Raises:
       ServingError: A text is too long, or is not UTF-8.

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.errors import DataError
 from contracts.images import GRAY_WEIGHTS, image_size, jpeg_orientation
-from contracts.preparations.raw_feature import Array, RawFeature
+from contracts.preparations.raw_feature import RawFeature
 
 _ROWS_AT_ONCE = 256
 _IN_WORDS = (

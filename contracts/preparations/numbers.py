@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import model_validator
 
+from contracts.arrays import Array
 from contracts.columns import RawInput, indicator_name
-from contracts.preparations.raw_feature import Array, RawFeature
+from contracts.preparations.raw_feature import RawFeature
 
 _TOO_LARGE = np.float32(2**63)
 _NAN = np.float32("nan")

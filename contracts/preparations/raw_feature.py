@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from contracts.arrays import Array
 from contracts.columns import RawInput, indicator_name
 from contracts.names import serving_name
 
-Array = np.ndarray[Any, Any]
 Preparer = Callable[[Mapping[str, Array]], dict[str, Array]]
 """From raw columns by input, `[rows, ...]`, to the features that it gives, `[rows, ...]`."""
 

@@ -11,8 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from contracts.arrays import Array
 from contracts.preparations.characters import Ranges, lower_case, python_class
-from contracts.preparations.raw_feature import Array, RawFeature
+from contracts.preparations.raw_feature import RawFeature
 
 MARKUP = "<[^<>]{1,200}>|&#?[A-Za-z0-9]{2,8};"
 CONTINUED = "##"

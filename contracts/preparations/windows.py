@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from contracts.arrays import Array
 from contracts.columns import RawInput
 from contracts.names import serving_name
-from contracts.preparations.raw_feature import Array, RawFeature
+from contracts.preparations.raw_feature import RawFeature
 
 _IN_WORDS = (
     "window: put the lists of `columns`, each of `steps` numbers, beside each other: [rows, "

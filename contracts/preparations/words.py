@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import count, repeat
 from typing import Any, Literal
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.columns import MISSING_INT, MISSING_TOKEN
-from contracts.preparations.raw_feature import Array, RawFeature
+from contracts.preparations.raw_feature import RawFeature
 
 _LOOK_UP = (
     "vocabulary: the id of a text is its place in the list, counted from 0. A missing value is "
@@ -71,29 +73,22 @@ class WordsFeature(RawFeature):
         return number if self.raw == "int64" else float(number)
 
 
-class _Lookup:
+def _look_up(ids: Mapping[Any, int], size: int, column: Array) -> Array:
     """Words to ids; a word that is not in the vocabulary has the id after the last."""
-
-    def __init__(self, ids: Mapping[Any, int], size: int) -> None:
-        self._ids = ids
-        self._size = size
-
-    def __call__(self, column: Array) -> Array:
-        ids = map(self._ids.get, column.tolist(), repeat(self._size))
-        return np.fromiter(ids, np.int64, len(column))
+    return np.fromiter(map(ids.get, column.tolist(), repeat(size)), np.int64, len(column))
 
 
-def _text_ids(vocabulary: Sequence[str]) -> _Lookup:
+def _text_ids(vocabulary: Sequence[str]) -> Callable[[Array], Array]:
     ids = {word.encode(): place for place, word in enumerate(vocabulary)}
     ids[b""] = ids.get(MISSING_TOKEN.encode(), len(vocabulary))
-    return _Lookup(ids, len(vocabulary))
+    return partial(_look_up, ids, len(vocabulary))
 
 
-def _integer_ids(vocabulary: Sequence[str]) -> _Lookup:
+def _integer_ids(vocabulary: Sequence[str]) -> Callable[[Array], Array]:
     places = {word: place for place, word in enumerate(vocabulary)}
     missing = places.pop(MISSING_TOKEN, len(vocabulary))
     ids = {int(word): place for word, place in places.items() if _is_integer(word)}
-    return _Lookup({**ids, MISSING_INT: missing}, len(vocabulary))
+    return partial(_look_up, {**ids, MISSING_INT: missing}, len(vocabulary))
 
 
 def _is_integer(word: str) -> bool:

@@ -48,18 +48,9 @@ class Checked:
         """The finding of a check that failed."""
         if self.outcome not in ("block", "warn"):
             return None
-        return DataFinding(
-            severity="block" if self.outcome == "block" else "warn",
-            feature=self.feature,
-            split=self.split,
-            what=self.what,
-            expected=self.expected,
-            received=self.received,
-            check=self.check,
-            figure=self.figure,
-            bound=self.bound,
-            fix=self.fix,
-        )
+        names = vars(self).keys() & DataFinding.model_fields.keys()
+        fields = {name: getattr(self, name) for name in names}
+        return DataFinding(**{**fields, "severity": self.outcome})
 
 
 @dataclass(frozen=True)

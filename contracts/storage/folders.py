@@ -6,7 +6,6 @@ marker is written after all other objects, and names each of them with its size 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import uuid
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from contracts.files import file_digest
 from contracts.storage.errors import MissingObject, StorageProblem, explained
 from contracts.storage.filesystem import connect
 from contracts.storage.location import Location
@@ -162,7 +162,7 @@ def remove_published(target: Location) -> None:
 def manifest_of(folder: Path) -> Manifest:
     """Describes a local folder."""
     files = {
-        path.relative_to(folder).as_posix(): (path.stat().st_size, _digest(path))
+        path.relative_to(folder).as_posix(): (path.stat().st_size, file_digest(path))
         for path in _files(folder)
     }
     folders = (path for path in folder.rglob("*") if path.is_dir())
@@ -171,14 +171,6 @@ def manifest_of(folder: Path) -> Manifest:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def copy_up(path: Path, location: Location) -> None:
@@ -211,12 +203,12 @@ def _copy_down(target: Location, name: str, folder: Path, manifest: Manifest) ->
     path, location = _inside(folder, name, target), target / name
     path.parent.mkdir(parents=True, exist_ok=True)
     copy_down(location, path)
-    if (path.stat().st_size, _digest(path)) != (size, digest):
+    if (path.stat().st_size, file_digest(path)) != (size, digest):
         raise StorageProblem(
             "An object is not the one that was published.",
             where=str(location),
             expected=f"{size} bytes, SHA-256 {digest}",
-            received=f"{path.stat().st_size} bytes, SHA-256 {_digest(path)}",
+            received=f"{path.stat().st_size} bytes, SHA-256 {file_digest(path)}",
             fix="somebody wrote to it since: remove the folder, and make it again",
         )
 

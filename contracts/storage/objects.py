@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,17 +42,10 @@ def list_files(folder: Location) -> list[StoredFile]:
     Raises:
       StorageProblem: The bucket is not there, or cannot be listed.
     """
-    from pyarrow import fs
-
-    selector = fs.FileSelector(folder.path, recursive=True, allow_not_found=True)
-    with explained(folder):
-        found = connect(folder).get_file_info(selector)
-    if not found:
-        require_bucket(folder)
     files = [
         StoredFile(_at(folder, info.path), info.size, info.mtime_ns or 0)
-        for info in found
-        if info.type == fs.FileType.File and not info.path.endswith(_FOLDER_MARK)
+        for info in _listed(folder, recursive=True)
+        if info.is_file
     ]
     return sorted(files, key=lambda file: file.location.key)
 
@@ -61,14 +56,18 @@ def list_names(folder: Location) -> list[str]:
     Raises:
       StorageProblem: The bucket is not there, or cannot be listed.
     """
+    return sorted({info.base_name for info in _listed(folder, recursive=False)})
+
+
+def _listed(folder: Location, *, recursive: bool) -> list[Any]:
     from pyarrow import fs
 
-    selector = fs.FileSelector(folder.path, allow_not_found=True)
+    selector = fs.FileSelector(folder.path, recursive=recursive, allow_not_found=True)
     with explained(folder):
         found = connect(folder).get_file_info(selector)
     if not found:
         require_bucket(folder)
-    return sorted({info.base_name for info in found if not info.path.endswith(_FOLDER_MARK)})
+    return [info for info in found if not info.path.endswith(_FOLDER_MARK)]
 
 
 def find_file(location: Location) -> StoredFile | None:
@@ -112,13 +111,8 @@ def read_bytes(location: Location) -> bytes:
       MissingObject: There is none.
       StorageProblem: It cannot be read.
     """
-    with explained(location):
-        try:
-            with connect(location).open_input_stream(location.path) as stream:
-                content: bytes = stream.read()
-        except FileNotFoundError:
-            require_bucket(location)
-            raise
+    with _in_bucket(location), connect(location).open_input_stream(location.path) as stream:
+        content: bytes = stream.read()
     return content
 
 
@@ -128,10 +122,16 @@ def write_bytes(location: Location, content: bytes) -> None:
     Raises:
       StorageProblem: It cannot be written.
     """
+    with _in_bucket(location), connect(location).open_output_stream(location.path) as stream:
+        stream.write(content)
+
+
+@contextmanager
+def _in_bucket(location: Location) -> Iterator[None]:
+    """As `explained`; what is not there may be the bucket itself."""
     with explained(location):
         try:
-            with connect(location).open_output_stream(location.path) as stream:
-                stream.write(content)
+            yield
         except FileNotFoundError:
             require_bucket(location)
             raise
@@ -199,18 +199,6 @@ def file_size(place: str) -> int:
         with explained(location):
             raise FileNotFoundError(place)
     return file.size
-
-
-def place_exists(place: str) -> bool:
-    """Whether there is a local file or folder, or an object or something below a prefix.
-
-    Raises:
-      StorageProblem: The bucket is not there, or cannot be read.
-    """
-    if not is_remote(place):
-        return Path(place).exists()
-    location = parse_location(place)
-    return find_file(location) is not None or bool(list_files(location))
 
 
 def _at(folder: Location, path: str) -> Location:

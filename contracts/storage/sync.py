@@ -7,11 +7,11 @@ fetched is remembered, so that only what changed since is copied.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from contracts.files import read_json, write_json
 from contracts.storage.folders import copy_down, copy_up, in_threads
 from contracts.storage.location import Location
 from contracts.storage.objects import StoredFile, find_file, list_files
@@ -52,7 +52,7 @@ class SyncedFolder:
             copy_down(file.location, temporary)
             temporary.replace(path)
             known[name] = {"local": _local_stamp(path), "remote": _remote_stamp(file)}
-        self._keep(known)
+        write_json(self._record, known)
 
     def send(self, last: Collection[str] = ()) -> None:
         """Copies what is new or changed in the local folder to the bucket.
@@ -80,19 +80,10 @@ class SyncedFolder:
         for name in last:
             if name in changed:
                 copy(name)
-        self._keep(known)
+        write_json(self._record, known)
 
-    def _known(self) -> dict[str, Any]:
-        if not self._record.is_file():
-            return {}
-        known: dict[str, Any] = json.loads(self._record.read_text(encoding="utf-8"))
-        return known
-
-    def _keep(self, known: dict[str, Any]) -> None:
-        self._record.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._record.with_suffix(".tmp")
-        temporary.write_text(json.dumps(known), encoding="utf-8")
-        temporary.replace(self._record)
+    def _known(self) -> Any:
+        return read_json(self._record) if self._record.is_file() else {}
 
 
 def _local_stamp(path: Path) -> _Stamp:

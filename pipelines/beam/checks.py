@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import EnvironmentProblem
+from contracts.files import file_digest
 from contracts.storage.location import is_remote
 from contracts.text import count
 from pipelines.beam.jars import (
     beam_version,
-    digest_of,
     fetch_command,
     job_server_jar,
     version_of,
@@ -146,7 +146,7 @@ def _jar(spec: ClusterBeam) -> str:
         )
     _require_flink_version(spec, jar)
     if spec.job_server.sha256 is not None:
-        digest = digest_of(jar)
+        digest = file_digest(jar)
         if digest != spec.job_server.sha256:
             raise EnvironmentProblem(
                 "The job server is not the file that the config names.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import re
 import shutil
@@ -19,7 +18,6 @@ _GROUP = "org.apache.beam"
 # A file of Beam's Java SDK, which every job server holds.
 _PROPERTIES = "org/apache/beam/sdk/sdk.properties"
 _VERSION = re.compile(rb"^version\s*[=:]\s*(\S+)", re.MULTILINE)
-_BLOCK = 1 << 20
 
 
 def beam_version() -> str:
@@ -30,11 +28,6 @@ def beam_version() -> str:
 def artifact_name(runner: str, version: str) -> str:
     """Gives the name of a job server at Maven, such as beam-runners-flink-1.20-job-server."""
     return f"beam-runners-{runner}-{version}-job-server"
-
-
-def coordinates(runner: str, version: str) -> str:
-    """Gives what Maven calls the job server of the installed Beam."""
-    return f"{_GROUP}:{artifact_name(runner, version)}:{beam_version()}"
 
 
 def jar_path(runner: str, version: str, folder: Path = FOLDER) -> Path:
@@ -77,15 +70,6 @@ def version_of(jar: Path) -> str | None:
     return stated[1].decode("ascii", errors="replace") if stated else None
 
 
-def digest_of(jar: Path) -> str:
-    """Gives the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with jar.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def fetch(runner: str, version: str, folder: Path) -> Path:
     """Gets a job server by Maven, which verifies its checksum; gives where it is.
 
@@ -96,13 +80,14 @@ def fetch(runner: str, version: str, folder: Path) -> Path:
     if path.is_file():
         return path
     maven = shutil.which("mvn")
-    wanted = coordinates(runner, version)
+    wanted = f"{_GROUP}:{artifact_name(runner, version)}:{beam_version()}"
     if maven is None:
         raise EnvironmentProblem(
             "There is no Maven to get the job server with.",
             where="mvn",
             expected=f"Maven on the PATH, or {path} from elsewhere",
-            fix=f"apt-get install maven; or, where Maven is: {_copy_command(wanted)}",
+            fix="apt-get install maven; or, where Maven is: mvn dependency:copy "
+            f"-Dartifact={wanted} -DoutputDirectory={FOLDER}",
         )
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
@@ -125,10 +110,6 @@ def fetch(runner: str, version: str, folder: Path) -> Path:
             raise _not_fetched(wanted, path, done.stdout + done.stderr)
         fetched.replace(path)
     return path
-
-
-def _copy_command(wanted: str) -> str:
-    return f"mvn dependency:copy -Dartifact={wanted} -DoutputDirectory={FOLDER}"
 
 
 def _not_fetched(wanted: str, path: Path, output: str) -> EnvironmentProblem:

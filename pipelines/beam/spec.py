@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import BeforeValidator, Field, model_validator
+from typing_extensions import Self
 
 from contracts.spec import Spec
 
 _ADDRESS = r"^[A-Za-z0-9._-]+:\d{1,5}$"
 _FLINK_MASTER = r"^(\[local\]|(https?://)?[A-Za-z0-9._-]+:\d{1,5})$"
 _SPARK_MASTER = r"^(local|local\[(\d+|\*)\]|spark://[A-Za-z0-9._-]+:\d{1,5})$"
+_IN_JOB_SERVER = r"\[local\]|local(\[|$)"
 _LOOPBACK_HOST = re.compile(r"^([a-z]+://)?(localhost|127\.[0-9.]+):\d+$")
 
 FLINK_VERSIONS = ("1.19", "1.20", "2.0", "2.1", "2.2")
@@ -95,6 +97,7 @@ class _OnCluster(Spec):
     """What the runners with a job server have in common.
 
     Attributes:
+      master: Where the cluster is.
       job_server: Beam's job server.
       environment: What does the work; LOOPBACK where the master is on this machine.
       workers_per_node: How many processes do the work on each node of the cluster.
@@ -104,12 +107,26 @@ class _OnCluster(Spec):
     environment: Workers = LoopbackWorkers(type="LOOPBACK")
     workers_per_node: int = Field(1, ge=1)
 
-    def _require_reachable(self, master: str, is_here: bool) -> None:
-        if self.environment.type == "LOOPBACK" and not is_here:
+    master: str
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the cluster is part of the job server."""
+        return re.match(_IN_JOB_SERVER, self.master) is not None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the cluster is on this machine."""
+        return self.is_local or bool(_LOOPBACK_HOST.match(self.master))
+
+    @model_validator(mode="after")
+    def _workers_are_reachable(self) -> Self:
+        if self.environment.type == "LOOPBACK" and not self.is_here:
             raise ValueError(
-                f"LOOPBACK workers run on this machine, where {master} cannot reach them: "
+                f"LOOPBACK workers run on this machine, where {self.master} cannot reach them: "
                 "set environment to PROCESS, EXTERNAL or DOCKER"
             )
+        return self
 
 
 def _as_text(value: Any) -> Any:
@@ -133,21 +150,6 @@ class FlinkBeam(_OnCluster):
     )
     parallelism: int | None = Field(None, ge=1)
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the cluster is part of the job server."""
-        return self.master == "[local]"
-
-    @property
-    def is_here(self) -> bool:
-        """Whether the cluster is on this machine."""
-        return self.is_local or bool(_LOOPBACK_HOST.match(self.master))
-
-    @model_validator(mode="after")
-    def _workers_are_reachable(self) -> FlinkBeam:
-        self._require_reachable(self.master, self.is_here)
-        return self
-
 
 class SparkBeam(_OnCluster):
     """On Apache Spark 3.
@@ -160,21 +162,6 @@ class SparkBeam(_OnCluster):
     runner: Literal["spark"]
     master: str = Field("local[2]", pattern=_SPARK_MASTER)
     version: Literal["3"] = "3"
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the cluster is part of the job server."""
-        return self.master.startswith("local")
-
-    @property
-    def is_here(self) -> bool:
-        """Whether the cluster is on this machine."""
-        return self.is_local or bool(_LOOPBACK_HOST.match(self.master))
-
-    @model_validator(mode="after")
-    def _workers_are_reachable(self) -> SparkBeam:
-        self._require_reachable(self.master, self.is_here)
-        return self
 
 
 class DataflowBeam(Spec):

@@ -24,7 +24,7 @@ def beam() -> None:
 )
 def fetch(runner: str, version: str | None, out: Path) -> int:
     """Get Beam's job server for RUNNER by Maven."""
-    from pipelines.beam.jars import digest_of
+    from contracts.files import file_digest
     from pipelines.beam.jars import fetch as get
     from pipelines.beam.spec import FLINK_VERSIONS
 
@@ -33,5 +33,5 @@ def fetch(runner: str, version: str | None, out: Path) -> int:
     if chosen not in known:
         raise click.UsageError(f"--version {chosen}: Beam knows {', '.join(known)} of {runner}")
     jar = get(runner, chosen, out)
-    click.echo(f"{jar}\nsha256: {digest_of(jar)}")
+    click.echo(f"{jar}\nsha256: {file_digest(jar)}")
     return 0

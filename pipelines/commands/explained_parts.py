@@ -53,9 +53,6 @@ def _style(weight: float, most: float) -> str:
     share = abs(weight) / most if most else 0.0
     if share < _FAINT:
         return ""
-    red, green, blue = (round(255 - share * (255 - end)) for end in _colour(weight))
+    colour = _FOR if weight > 0 else _AGAINST
+    red, green, blue = (round(255 - share * (255 - end)) for end in colour)
     return f"black on rgb({red},{green},{blue})"
-
-
-def _colour(weight: float) -> tuple[int, int, int]:
-    return _FOR if weight > 0 else _AGAINST

@@ -104,7 +104,8 @@ def propose(data: str, label: str, command: str, *, with_series: bool = False) -
     spec = look_spec(data, command)
     selection = select_files(spec)
     if selection.format == "images":
-        spec = spec.model_copy(update={"label": label, "files": (_free_image_name(label),)})
+        image = "image" if label != "image" else "picture"
+        spec = spec.model_copy(update={"label": label, "files": (image,)})
     spec, guesses = guess_text(spec, selection)
     names = column_names(selection.sources[0].path, spec, selection)
     _require_label(label, names, selection, command)
@@ -230,10 +231,6 @@ def _image_paths(features: Sequence[Role], sample: Sample) -> list[str]:
     """The columns of images that hold paths, as opposed to bytes."""
     images = {role.name for role in features if role.spec.get("type") == "image"}
     return [c.name for c in sample.columns if c.name in images and not holds_files(c.values)]
-
-
-def _free_image_name(label: str) -> str:
-    return "image" if label != "image" else "picture"
 
 
 def _roles(sample: Sample, label: Column, plan: LabelPlan, selection: Selection) -> list[Role]:

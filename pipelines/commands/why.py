@@ -21,7 +21,7 @@ from contracts.results.summary import Summary
 from contracts.results.variant import PlacedVariant
 from contracts.storage.staging import stage_if_there
 from contracts.text import some
-from evidence.wording import name_of
+from evidence.wording import figure, interval_text, name_of
 from pipelines.commands.models import no_model
 from pipelines.commands.registry_choice import mlflow_of
 from pipelines.execution.remote_root import local_runs
@@ -226,7 +226,7 @@ def _gate_table(why: Why) -> Table:
             gate.gate,
             escape(gate.metric),
             escape(name_of(gate.slice or {}) or gate.subject),
-            escape(_with_interval(gate)),
+            escape(_figure(gate.value) + interval_text(gate)),
             _figure(gate.bound),
         )
     return table
@@ -239,18 +239,8 @@ def _caption(evidence: Evidence | None) -> str:
     return f"gates; {evidence.confidence:.0%} intervals of {sample}"
 
 
-def _with_interval(gate: Gate) -> str:
-    if gate.low is None or gate.high is None:
-        return _figure(gate.value)
-    return f"{_figure(gate.value)} [{_figure(gate.low)}, {_figure(gate.high)}]"
-
-
 def _figure(value: float | None) -> str:
-    if value is None:
-        return ""
-    if value and abs(value) < 1e-4:
-        return f"{value:.1e}"
-    return f"{value:,.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+    return "" if value is None else figure(value)
 
 
 def _lineage_table(why: Why) -> Table:

@@ -43,7 +43,7 @@ def apply_overrides(value: Mapping[str, Any], overrides: Sequence[str]) -> Overr
                 received=repr(text),
             )
         path = _resolve(changed, key.strip())
-        _set(changed, path, yaml.parse_value(right, f"command line, override {text}"), text)
+        _set(changed, path, yaml.parse(right, f"command line, override {text}").value, text)
         applied.append(Override(text, path))
     return Overridden(changed, tuple(reversed(applied)))
 

@@ -66,7 +66,9 @@ def _create(connection: Connection) -> mlmd.MetadataStore:
                 return ServerStore(connection.config)
         except (RuntimeError, StatusError) as error:
             text = f"{log.read_text(encoding='utf-8', errors='replace')}\n{error}"
-            reason = _reason(_without_password(text, connection))
+            if connection.password:
+                text = text.replace(connection.password, "***")
+            reason = _reason(text)
             is_connected = not any(sign in text for sign in _NOT_CONNECTED)
             # Without its cause: a trace would repeat what the server said, unfiltered.
             raise _RefusedError(reason, is_connected) from None
@@ -77,7 +79,3 @@ def _reason(text: str) -> str:
     lines = [line.strip() for line in text.splitlines()]
     reasons = (line.partition(sign)[2].strip() for sign in _REASONS for line in lines)
     return next(filter(None, reasons), "the connection failed, for no reason that is given")
-
-
-def _without_password(text: str, connection: Connection) -> str:
-    return text.replace(connection.password, "***") if connection.password else text

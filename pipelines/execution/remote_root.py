@@ -8,14 +8,14 @@ the copy, and gives no id again.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from contracts.errors import EnvironmentProblem
-from contracts.files import write_json
+from contracts.files import read_json, write_json
 from contracts.results.summary import Summary
 from contracts.storage.folders import copy_down, copy_up
 from contracts.storage.location import Location, is_remote, parse_location
@@ -161,12 +161,9 @@ class RemoteRoot:
         file = find_file(self._place / _METADATA)
         return None if file is None else [file.size, file.modified_ns]
 
-    def _seen(self) -> list[int] | None:
+    def _seen(self) -> Any:
         path = self._root / _SEEN
-        if not path.is_file():
-            return None
-        stamp: list[int] | None = json.loads(path.read_text(encoding="utf-8"))
-        return stamp
+        return read_json(path) if path.is_file() else None
 
 
 def local_runs(runs: str, name: str, wanted: str = _LATEST) -> Path:

@@ -19,7 +19,9 @@ def carried_files(loaded: LoadedConfig) -> dict[str, str]:
     """
     files = {loaded.path.name: loaded.text}
     if loaded.frozen_schema is not None:
-        files[schema_name(loaded)] = loaded.frozen_schema.read_text(encoding="utf-8")
+        files[f"{loaded.config.name}.schema.pbtxt"] = loaded.frozen_schema.read_text(
+            encoding="utf-8"
+        )
     folder = loaded.code_folder.resolve()
     for source in loaded.user_functions():
         if source.root == folder:
@@ -35,11 +37,6 @@ def carried_files(loaded: LoadedConfig) -> dict[str, str]:
             fix="install the code in the image instead: docs/kubeflow.md",
         )
     return dict(sorted(files.items()))
-
-
-def schema_name(loaded: LoadedConfig) -> str:
-    """The name of the frozen schema beside the carried config."""
-    return f"{loaded.config.name}.schema.pbtxt"
 
 
 def carried_overrides(loaded: LoadedConfig) -> list[str]:

@@ -81,7 +81,8 @@ def _pipeline(loaded: LoadedConfig) -> Any:
     steps = _node_steps(loaded, make) if spec.granularity == "node" else _run_step(spec, make)
     # Kubeflow gives the text to every task; the spec has it once.
     steps.__defaults__ = (to_text(carried_files(loaded)),)
-    return _as_pipeline(steps, pipeline_name(loaded), _description(loaded))
+    description = f"Kelp: {loaded.path.name}, config digest {loaded.digest[:12]}"
+    return _as_pipeline(steps, pipeline_name(loaded), description)
 
 
 def _as_pipeline(steps: Callable[[str], None], name: str, description: str | None = None) -> Any:
@@ -239,7 +240,3 @@ def _place(task: PipelineTask, spec: KubeflowSpec, resources: ResourcesSpec) -> 
         kubernetes.add_node_selector(task, label, value)
     if resources.timeout is not None:
         kubernetes.set_timeout(task, seconds_of(resources.timeout))
-
-
-def _description(loaded: LoadedConfig) -> str:
-    return f"Kelp: {loaded.path.name}, config digest {loaded.digest[:12]}"

@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TextIO
 
 import numpy as np
@@ -16,9 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from contracts.arrays import Array
 from contracts.errors import ConfigError
-
-Array = np.ndarray[Any, Any]
 
 COLUMNS = ("probabilities", "predictions", "quantiles", "classes", "decisions", "scores")
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -65,12 +63,7 @@ class AnswerFile:
                 self._text = self._temporary.open("w", encoding="utf-8", newline="")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._parquet is not None:
             self._parquet.close()
         if self._path is None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
 
+from contracts.arrays import Array
 from contracts.columns import TYPES, RawInput, list_sizes, served_columns
 from contracts.errors import ModelError
 from contracts.text import some
 from pipelines.prediction.answers import COLUMNS
-
-Array = np.ndarray[Any, Any]
 
 
 class _Port(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,7 @@ from components.data_gate.audit.label_errors import check_label_errors
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.config import AuditSpec, LabelErrorsSpec
 from components.example_gen.config import SplitSpec
+from contracts.arrays import Array
 from contracts.errors import DataError
 from contracts.results.advice import Advice
 from contracts.results.audit import LabelErrors
@@ -26,8 +26,6 @@ from evidence.evidence import against_baselines
 from evidence.measures import outcome_of, sign_of
 from evidence.prediction_table import CANDIDATE, PredictionTable
 from models.features.spec import FeaturesSpec
-
-Array = np.ndarray[Any, Any]
 
 MOST_ROWS = 60_000
 _MOST_LABEL_ROWS = 40_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tfx.components.evaluator.constants import ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY
 
@@ -20,7 +20,7 @@ from contracts.results.advice import Advice
 from contracts.results.audit import AuditReport, read_findings
 from contracts.results.baselines import BaselineReport
 from contracts.results.evidence import Evidence, FoldMetrics, NotMeasured, StressResult
-from contracts.results.files import read_result
+from contracts.results.files import ResultFile, read_result
 from contracts.results.gates import GateReport
 from contracts.results.sample import SampledRows
 from contracts.results.summary import (
@@ -41,6 +41,8 @@ from pipelines.execution.nodes import Outputs
 from pipelines.runs.advising import advice_of_run
 from pipelines.runs.costs import cost_of_candidate, run_of_model
 from pipelines.runs.warning_lines import warning_lines
+
+R = TypeVar("R", bound=ResultFile)
 
 
 def complete(
@@ -72,9 +74,9 @@ def complete(
         **_data(outputs),
         **_verdict(loaded, outputs),
         candidate=_candidate(loaded, outputs),
-        cost=cost_of_candidate(training, _model(folders), variants),
+        cost=cost_of_candidate(training, _folder(outputs, "Trainer", "model"), variants),
         pushed_to=_pushed_to(outputs),
-        advice=_advice(loaded, outputs, folders, variants),
+        advice=_advice(loaded, outputs, variants),
         variants=variants,
         recommended=recommend(variants),
         training=training,
@@ -107,13 +109,20 @@ def _not_measured(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> list[
         NotMeasured(what=what, features=list(features), reason="not measured for this kind")
         for what, features in loaded.config.declared_problem().not_offered().items()
     ]
-    if "BaselineModels" in outputs:
-        folder = stage(outputs["BaselineModels"]["baselines"][0].uri)
-        missing += read_result(folder, BaselineReport).not_measured
-    if "Stress" in outputs:
-        folder = stage(outputs["Stress"]["report"][0].uri)
-        missing += read_result(folder, StressResult).not_measured
-    return missing
+    baselines = _read(outputs, "BaselineModels", "baselines", BaselineReport)
+    stress = _read(outputs, "Stress", "report", StressResult)
+    return missing + [entry for one in (baselines, stress) if one for entry in one.not_measured]
+
+
+def _folder(outputs: Mapping[str, Outputs], component: str, key: str) -> Path | None:
+    """The folder of an artifact; None where the run stopped before its component had ended."""
+    artifacts = outputs.get(component, {}).get(key)
+    return stage(artifacts[0].uri) if artifacts else None
+
+
+def _read(outputs: Mapping[str, Outputs], component: str, key: str, kind: type[R]) -> R | None:
+    folder = _folder(outputs, component, key)
+    return None if folder is None else read_result(folder, kind)
 
 
 # By component: the artifact whose result says what is on a sample, and the result.
@@ -129,12 +138,8 @@ _SAMPLING: Mapping[str, tuple[str, type[_Sampling]]] = {
 
 def _sampled(outputs: Mapping[str, Outputs]) -> list[SampledRows]:
     """Which figures are on a sample, as the components say."""
-    results = (
-        read_result(stage(outputs[component][key][0].uri), kind)
-        for component, (key, kind) in _SAMPLING.items()
-        if component in outputs
-    )
-    return [entry for result in results for entry in result.sampled]
+    results = (_read(outputs, name, key, kind) for name, (key, kind) in _SAMPLING.items())
+    return [entry for result in results if result for entry in result.sampled]
 
 
 def _data_digest(outputs: Mapping[str, Outputs]) -> str | None:
@@ -153,18 +158,16 @@ def _training(outputs: Mapping[str, Outputs]) -> RunTraining | None:
 
 
 def _candidate(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> CandidateMetrics | None:
-    if "Evaluator" not in outputs:
-        return None
+    folder = _folder(outputs, "Evaluator", "evaluation")
     least = loaded.config.evaluation.min_slice_rows
-    folder = stage(outputs["Evaluator"]["evaluation"][0].uri)
-    return read_evaluation(str(folder), least)
+    return None if folder is None else read_evaluation(str(folder), least)
 
 
 def _verdict(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> dict[str, Any]:
     """The fields of the summary that the ModelGate decides."""
-    if "ModelGate" not in outputs:
+    folder = _folder(outputs, "ModelGate", "verdict")
+    if folder is None:
         return {}
-    folder = stage(outputs["ModelGate"]["verdict"][0].uri)
     verdict, evidence = read_result(folder, GateReport), read_result(folder, Evidence)
     reasons = [gate.reason for gate in verdict.gates if gate.outcome in ("block", "warn")]
     metrics = {
@@ -197,22 +200,15 @@ def _predecessor(
 
 
 def _advice(
-    loaded: LoadedConfig,
-    outputs: Mapping[str, Outputs],
-    folders: Mapping[str, str],
-    variants: list[PlacedVariant],
+    loaded: LoadedConfig, outputs: Mapping[str, Outputs], variants: list[PlacedVariant]
 ) -> Advice | None:
-    if "ModelGate" not in outputs:
+    evidence = _read(outputs, "ModelGate", "verdict", Evidence)
+    if evidence is None:
         return None
-    audit = (
-        read_result(stage(folders["data_verdict"]), AuditReport) if "DataGate" in outputs else None
-    )
     return advice_of_run(
-        read_result(stage(folders["evidence"]), Evidence),
-        read_result(stage(folders["baselines"]), BaselineReport)
-        if "baselines" in folders
-        else None,
-        audit,
+        evidence,
+        _read(outputs, "BaselineModels", "baselines", BaselineReport),
+        _read(outputs, "DataGate", "verdict", AuditReport),
         variants,
         equal_within=loaded.config.evaluation.baselines.equal_within,
         is_linear=loaded.config.network.kind == "linear",
@@ -232,17 +228,13 @@ def _pushed_to(outputs: Mapping[str, Outputs]) -> str | None:
 
 
 def _mlflow(outputs: Mapping[str, Outputs]) -> MlflowRun | None:
-    if "Tracker" not in outputs:
-        return None
-    folder = stage(outputs["Tracker"]["tracked"][0].uri)
-    return MlflowRun.model_validate(read_json(folder / TRACKED_FILE))
+    folder = _folder(outputs, "Tracker", "tracked")
+    return MlflowRun.model_validate(read_json(folder / TRACKED_FILE)) if folder else None
 
 
 def _variants(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> list[PlacedVariant]:
-    places: Mapping[str, str] = {}
-    if "VariantPusher" in outputs:
-        folder = stage(outputs["VariantPusher"]["pushed_variants"][0].uri)
-        places = read_json(folder / PUSHED_FILE)["pushed"]
+    folder = _folder(outputs, "VariantPusher", "pushed_variants")
+    places: Mapping[str, str] = read_json(folder / PUSHED_FILE)["pushed"] if folder else {}
     evaluated = (outputs.get(f"VariantEvaluator.{name}") for name in loaded.config.variants)
     return [
         place_variant(read_result(stage(kept["verdict"][0].uri), VariantVerdict), places)
@@ -265,10 +257,6 @@ _FOLDERS = {
     "folds": ("CrossValidation", "folds"),
     "pushed": ("Pusher", "pushed_model"),
 }
-
-
-def _model(folders: Mapping[str, str]) -> Path | None:
-    return stage(folders["model"]) if "model" in folders else None
 
 
 def folders_of(outputs: Mapping[str, Outputs]) -> dict[str, str]:

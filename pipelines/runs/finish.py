@@ -24,12 +24,12 @@ from pipelines.execution.capture import captured
 from pipelines.execution.failures import explain_failure
 from pipelines.execution.interruption import INTERRUPTED
 from pipelines.execution.remote_root import point_latest
-from pipelines.runs.conclusion import exit_status, last_line
 
 if TYPE_CHECKING:
     from pipelines.execution.state import RunState
 
 FAILED = 1
+NOT_BLESSED = 3
 _AUDIT_FOLDER = "data_verdict"
 
 
@@ -55,6 +55,28 @@ def conclude(state: RunState, console: Console, require_blessing: bool) -> int:
     if line is not None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     return exit_status(content, require_blessing)
+
+
+def exit_status(summary: Summary, require_blessing: bool) -> int:
+    """Gives 0, or `NOT_BLESSED` where the blessing was required and refused."""
+    return NOT_BLESSED if require_blessing and not summary.blessed else 0
+
+
+def last_line(summary: Summary, require_blessing: bool) -> str | None:
+    """Says that nothing was pushed, and why; None where a model was."""
+    if summary.pushed_to:
+        return None
+    if summary.blessed:
+        return "NOTHING WAS PUSHED, although the candidate was blessed: see logs/Pusher.log."
+    blocking = [gate.reason for gate in summary.gates if gate.outcome == "block"]
+    why = f" {blocking[0]}" if blocking else ""
+    more = f" (and {len(blocking) - 1} more above)" if len(blocking) > 1 else ""
+    status = (
+        f" Exit status {NOT_BLESSED}, as --require-blessing asks."
+        if require_blessing
+        else f" --require-blessing makes this exit status {NOT_BLESSED}."
+    )
+    return f"NOTHING WAS PUSHED: the candidate was not blessed.{why}{more}{status}"
 
 
 def explain_end(state: RunState, error: BaseException) -> KelpError:

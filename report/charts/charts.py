@@ -26,7 +26,6 @@ T = TypeVar("T")
 _MOST = 24
 _PANEL = 12
 _CURVES = 6
-_UNIT = Axis(low=0.0, high=1.0)
 _COLOURS = (svg.FIRST, svg.SECOND, svg.THIRD, svg.FOURTH, svg.FIFTH, svg.MUTED)
 _NOT_METRICS = ("epoch", "seconds", "learning_rate", "gradient_norm")
 _COSTS: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (

@@ -27,7 +27,7 @@ def advice_of(sources: Sources) -> Part[Advised]:
             return Part(absent=sources.why_not("evidence"))
         return Part(absent="Not given: baseline models are off (evaluation.baselines.enabled).")
     curve = sources.baselines.learning_curve if sources.baselines else None
-    return Part(Advised(advice, label_of(advice.verdict), curve))
+    return Part(Advised(advice, curve))
 
 
 def label_of(verdict: Verdict) -> str:

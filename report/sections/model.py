@@ -7,10 +7,7 @@ from typing import TypeVar
 
 from contracts.results.evidence import (
     BaselineEvidence,
-    Calibration,
     Cell,
-    Confusion,
-    Curves,
     FoldMetrics,
     Importance,
     Interval,
@@ -39,12 +36,30 @@ def model_of(sources: Sources) -> Model:
         resamples=evidence.resamples if evidence else None,
         confidence=evidence.confidence if evidence else None,
         metrics=_metrics(sources),
-        curves=_curves(sources),
-        confusion=_confusion(sources),
-        calibration=_calibration(sources),
-        forecast=_forecast(sources),
+        curves=_part(
+            sources,
+            {kind: lines for kind, lines in evidence.curves.items() if lines} if evidence else None,
+            "only classes have curves.",
+        ),
+        confusion=_part(
+            sources,
+            evidence.confusion if evidence else None,
+            "only classes have a confusion matrix.",
+        ),
+        calibration=_part(
+            sources,
+            evidence.calibration if evidence else None,
+            "only probabilities can be calibrated.",
+        ),
+        forecast=_part(
+            sources, evidence.forecast if evidence else None, "only a forecast has steps."
+        ),
         slices=_slices(sources),
-        baselines=_baselines(sources),
+        baselines=_part(
+            sources,
+            [_rival(entry) for entry in evidence.baselines] if evidence else None,
+            "baseline models are off (evaluation.baselines.enabled).",
+        ),
         leaderboard=leaderboard_of(sources),
         fairness=_part(
             sources,
@@ -96,27 +111,6 @@ def _better(name: str, forecast: ForecastEvidence | None = None) -> str:
     return _BETTER[direction_of(name)]
 
 
-def _curves(sources: Sources) -> Part[Curves]:
-    drawn = sources.evidence.curves if sources.evidence else {}
-    curves = {kind: lines for kind, lines in drawn.items() if lines}
-    return _part(sources, curves, "only classes have curves.")
-
-
-def _confusion(sources: Sources) -> Part[Confusion]:
-    confusion = sources.evidence.confusion if sources.evidence else None
-    return _part(sources, confusion, "only classes have a confusion matrix.")
-
-
-def _calibration(sources: Sources) -> Part[Calibration]:
-    calibration = sources.evidence.calibration if sources.evidence else None
-    return _part(sources, calibration, "only probabilities can be calibrated.")
-
-
-def _forecast(sources: Sources) -> Part[ForecastEvidence]:
-    forecast = sources.evidence.forecast if sources.evidence else None
-    return _part(sources, forecast, "only a forecast has steps.")
-
-
 def _slices(sources: Sources) -> Part[list[SliceEvidence]]:
     slices = sources.evidence.slices if sources.evidence else []
     otherwise = "the config lists no slices (evaluation.slices), none was found."
@@ -133,12 +127,6 @@ def slice_name(slice_: Mapping[str, Cell] | None) -> str:
     if not slice_:
         return "all rows"
     return ", ".join(f"{column} = {value}" for column, value in slice_.items())
-
-
-def _baselines(sources: Sources) -> Part[list[Rival]]:
-    entries = sources.evidence.baselines if sources.evidence else []
-    rivals = [_rival(entry) for entry in entries]
-    return _part(sources, rivals, "baseline models are off (evaluation.baselines.enabled).")
 
 
 def _rival(entry: BaselineEvidence) -> Rival:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,20 +24,18 @@ _WRITABLE = frozenset(
 _NAMES = {"float16": "half", "bfloat16": "bfloat16"}
 
 
+@dataclass(slots=True, eq=False)
 class Answers:
     """The outputs of one call that answers several requests by row.
 
     What is the same work for one row and for many is done once for all requests.
 
-    Args:
+    Attributes:
       outputs: By name, the rows of all requests one after another.
     """
 
-    __slots__ = ("_listed", "outputs")
-
-    def __init__(self, outputs: Mapping[str, np.ndarray]) -> None:
-        self.outputs = outputs
-        self._listed: Any = None
+    outputs: Mapping[str, np.ndarray]
+    _listed: Any = field(default=None, init=False)
 
     def part(self, start: int, end: int) -> dict[str, np.ndarray]:
         """The outputs of one request."""

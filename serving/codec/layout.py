@@ -42,26 +42,19 @@ class Layout:
         return Columns(self, matrices, {port.name: inputs[port.name] for port in self.others})
 
 
+@dataclass(slots=True, eq=False)
 class Columns(Mapping[str, np.ndarray]):
     """The inputs of one call by name, kept as a layout says.
 
-    Args:
+    Attributes:
       layout: Where each input lies.
       matrices: One for each of the layout's groups.
       others: The other inputs by name.
     """
 
-    __slots__ = ("layout", "matrices", "others")
-
-    def __init__(
-        self,
-        layout: Layout,
-        matrices: Sequence[np.ndarray],
-        others: Mapping[str, np.ndarray],
-    ) -> None:
-        self.layout = layout
-        self.matrices = matrices
-        self.others = others
+    layout: Layout
+    matrices: Sequence[np.ndarray]
+    others: Mapping[str, np.ndarray]
 
     def part(self, start: int, end: int) -> Columns:
         """Some of the rows; copies nothing."""

@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -105,7 +106,7 @@ class App:
         self._closing = False
         self._saving: asyncio.Task[None] | None = None
         self._pages: dict[bytes, Callable[[], Answer]] = {
-            b"/healthz": _alive,
+            b"/healthz": lambda: Answer(200, b'{"status":"alive"}'),
             b"/readyz": self._readiness,
             b"/monitoring/prometheus/metrics": self._metrics_page,
             b"/openapi.json": lambda: Answer(200, json.dumps(describe(spec)).encode()),
@@ -120,8 +121,9 @@ class App:
             answer = await self._answer(scope, receive)
         except Disconnected:
             return
-        if self._closing or (answer.status == 413 and _asks_first(scope["headers"])):
-            # Who got 413 instead of 100 never sends the body that the parser waits for.
+        # Who got 413 instead of 100 never sends the body that the parser waits for.
+        asks_first = any(name == b"expect" for name, _ in scope["headers"])
+        if self._closing or (answer.status == 413 and asks_first):
             answer.headers.append((b"connection", b"close"))
         add_cors(answer.headers, scope["raw_path"], self._cors)
         await send(
@@ -181,9 +183,8 @@ class App:
         with self.manager.lookup(route.name, route.version, route.label) as predictor:
             if route.method == "predict":
                 return await predictor.predict(body, limits.deadline_s)
-            if route.method == "classify":
-                return await predictor.classify(body, limits.deadline_s)
-            return await predictor.regress(body, limits.deadline_s)
+            method: Any = route.method
+            return await predictor.answer_examples(method, body, limits.deadline_s)
 
     def _described(self, route: Route) -> Answer:
         if route.method == "status":
@@ -253,7 +254,7 @@ class App:
         """Puts the request log's counts where they add up with those of the other workers."""
         if self._log is None:
             return
-        for what, count in self._log.counts.to_dict().items():
+        for what, count in asdict(self._log.counts).items():
             if what != "waiting":
                 self.metrics.metrics.set_count(f"{_LOG}{what}", count)
 
@@ -273,26 +274,6 @@ class App:
             await asyncio.to_thread(self._log.close)
         self._count_logged()
         self.metrics.save()
-
-
-def create_app(
-    manager: ModelManager,
-    spec: ServingSpec,
-    metrics: SharedMetrics | None = None,
-    request_log: RequestLog | None = None,
-    *,
-    load_first: bool = False,
-) -> App:
-    """The ASGI application over a manager; its lifespan starts and stops the manager."""
-    return App(manager, spec, metrics, request_log, load_first=load_first)
-
-
-def _asks_first(headers: Headers) -> bool:
-    return any(name == b"expect" for name, _ in headers)
-
-
-def _alive() -> Answer:
-    return Answer(200, b'{"status":"alive"}')
 
 
 def _preflight(headers: Headers) -> Answer:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from contracts.files import write_atomically
+from contracts.files import read_json, write_atomically
 
 _PREFIX = ":tensorflow:serving:"
 REQUEST_COUNT = f"{_PREFIX}request_count"
@@ -155,7 +155,7 @@ class SharedMetrics:
         if self._folder is not None:
             for path in sorted(self._folder.glob("metrics-*.json")):
                 if path != self._file():
-                    total.add(json.loads(path.read_text(encoding="utf-8")))
+                    total.add(read_json(path))
         return total
 
     def _file(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from serving.config import ServingSpec
@@ -74,6 +75,17 @@ _SCHEMAS: dict[str, Any] = {
 }
 _CLIENT_ERRORS = ("400", "404", "408", "413", "429")
 _SERVER_ERRORS = ("501", "503", "504")
+_PAGE_ERRORS = ("400", "404", "429", "503")
+# The method, and the schemas of the request's body and of its answer.
+_PREDICTIONS = (
+    ("predict", "Predict", "Predictions"),
+    ("classify", "Examples", "Results"),
+    ("regress", "Examples", "Results"),
+)
+_KEYS = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+}
 _TARGETS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "": (),
     "/versions/{version}": (("version", _VERSION),),
@@ -83,16 +95,24 @@ _TARGETS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
 
 def describe(spec: ServingSpec) -> dict[str, Any]:
     """The OpenAPI description of the server."""
-    closed = spec.api_key_env is not None
+    closed = ("401",) if spec.api_key_env is not None else ()
+    predicting = (*_CLIENT_ERRORS, *_SERVER_ERRORS, *closed)
     paths: dict[str, Any] = {}
     for target, parameters in _TARGETS.items():
         base = f"/v1/models/{{name}}{target}"
         named = [_parameter("name", _NAME), *(_parameter(*one) for one in parameters)]
-        paths[f"{base}:predict"] = _post(named, "Predict", "Predictions", closed=closed)
-        paths[f"{base}:classify"] = _post(named, "Examples", "Results", closed=closed)
-        paths[f"{base}:regress"] = _post(named, "Examples", "Results", closed=closed)
-        paths[base] = _get(named, "Status", closed=closed)
-        paths[f"{base}/metadata"] = _get(named, "Metadata", closed=closed)
+        for method, body, answer in _PREDICTIONS:
+            paths[f"{base}:{method}"] = {
+                "post": {
+                    "parameters": named,
+                    "requestBody": {"required": True, "content": _content(body)},
+                    "responses": {"200": _json(answer, "The answer"), **_errors(predicting)},
+                }
+            }
+        for page, answer in (("", "Status"), ("/metadata", "Metadata")):
+            responses = {"200": _json(answer, "What is asked for")}
+            responses |= _errors((*_PAGE_ERRORS, *closed))
+            paths[f"{base}{page}"] = {"get": {"parameters": named, "responses": responses}}
     paths["/healthz"] = {"get": {"responses": {"200": _json("Liveness", "It lives")}}}
     paths["/readyz"] = {
         "get": {
@@ -102,7 +122,10 @@ def describe(spec: ServingSpec) -> dict[str, Any]:
             }
         }
     }
-    paths["/monitoring/prometheus/metrics"] = {"get": {"responses": _text(closed=closed)}}
+    counts = {"description": "Counts", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    paths["/monitoring/prometheus/metrics"] = {
+        "get": {"responses": {"200": counts, **_errors(closed)}}
+    }
     described: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -114,14 +137,8 @@ def describe(spec: ServingSpec) -> dict[str, Any]:
         "components": {"schemas": _SCHEMAS},
     }
     if closed:
-        described["components"] = {
-            "schemas": _SCHEMAS,
-            "securitySchemes": {
-                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-                "bearer": {"type": "http", "scheme": "bearer"},
-            },
-        }
-        described["security"] = [{"key": []}, {"bearer": []}]
+        described["components"] = {"schemas": _SCHEMAS, "securitySchemes": _KEYS}
+        described["security"] = [{name: []} for name in _KEYS]
     return described
 
 
@@ -129,50 +146,13 @@ def _parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def _post(
-    parameters: list[dict[str, Any]], body: str, answer: str, *, closed: bool
-) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{body}"}
-    return {
-        "post": {
-            "parameters": parameters,
-            "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-            "responses": {
-                "200": _json(answer, "The answer"),
-                **{
-                    code: _json("Error", "What is wrong")
-                    for code in (*_CLIENT_ERRORS, *_SERVER_ERRORS, *_closed(closed=closed))
-                },
-            },
-        }
-    }
-
-
-def _get(parameters: list[dict[str, Any]], answer: str, *, closed: bool) -> dict[str, Any]:
-    return {
-        "get": {
-            "parameters": parameters,
-            "responses": {
-                "200": _json(answer, "What is asked for"),
-                **{
-                    code: _json("Error", "What is wrong")
-                    for code in ("400", "404", "429", "503", *_closed(closed=closed))
-                },
-            },
-        }
-    }
-
-
-def _text(*, closed: bool) -> dict[str, Any]:
-    page = {"description": "Counts", "content": {"text/plain": {"schema": {"type": "string"}}}}
-    refused = {code: _json("Error", "What is wrong") for code in _closed(closed=closed)}
-    return {"200": page, **refused}
+def _errors(codes: Iterable[str]) -> dict[str, Any]:
+    return {code: _json("Error", "What is wrong") for code in codes}
 
 
 def _json(schema: str, what: str) -> dict[str, Any]:
-    content = {"schema": {"$ref": f"#/components/schemas/{schema}"}}
-    return {"description": what, "content": {"application/json": content}}
+    return {"description": what, "content": _content(schema)}
 
 
-def _closed(*, closed: bool) -> tuple[str, ...]:
-    return ("401",) if closed else ()
+def _content(schema: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}

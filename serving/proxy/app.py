@@ -9,6 +9,7 @@ import random
 import time
 import urllib.parse
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +242,7 @@ class Proxy:
     def _metrics_page(self) -> Passed:
         gauges: list[tuple[str, Labels, float]] = []
         if self._recorder is not None:
-            counts = self._recorder.log.counts.to_dict()
+            counts = asdict(self._recorder.log.counts)
             gauges = [(f":kelp:proxy:request_log_{key}", (), counts[key]) for key in counts]
         return Passed(200, _TEXT, self._metrics.text(gauges).encode())
 

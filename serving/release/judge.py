@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from contracts.arrays import Array
 from serving.release.config import BudgetSpec
 
-Array = np.ndarray[Any, Any]
 State = Literal["within", "over", "waiting"]
 _QUANTILES = {"p50": 0.5, "p95": 0.95}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import urllib.parse
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import httpx
@@ -123,12 +122,7 @@ class ServerView:
     def __enter__(self) -> ServerView:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._http.close()
 
 

@@ -23,6 +23,7 @@ from serving.release.state import (
     read_releases,
     write_release,
 )
+from serving.versions.folders import versions_in
 
 _LOOK_S = 0.2
 # Answers in a row, each over a connection of its own, before all workers count as asked.
@@ -67,12 +68,7 @@ class Place:
           KelpError: there are none.
         """
         folder = self.models_root / self.name
-        found = folder.iterdir() if folder.is_dir() else iter(())
-        versions = sorted(
-            int(one.name)
-            for one in found
-            if one.name.isascii() and one.name.isdecimal() and one.is_dir()
-        )
+        versions = sorted(versions_in(folder) or ())
         if not versions:
             raise EnvironmentProblem(
                 f"There is no model {self.name!r}.",

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from contracts.prediction_log import LoggedRequest, to_record
 from contracts.tfrecord import frame
@@ -38,10 +38,6 @@ class LogCounts:
     dropped: int
     failed: int
     waiting: int
-
-    def to_dict(self) -> dict[str, int]:
-        """Gives the counts by name, as metrics want them."""
-        return asdict(self)
 
 
 class RequestLog:

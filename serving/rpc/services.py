@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -41,6 +42,33 @@ _OK = 200
 _COUNTED = ("Predict", "Classify", "Regress")
 
 logger = logging.getLogger(__name__)
+Answer = Callable[[Any, Any, Any], Awaitable[Any]]
+
+
+def _answering(answer: Answer) -> Answer:
+    """Answers, or ends the call with the status that REST would give; counts both."""
+    method = answer.__name__
+
+    @functools.wraps(answer)
+    async def answered(self: Services, request: Any, context: Any) -> Any:
+        began, status, message = time.perf_counter(), _OK, ""
+        try:
+            self._check_key(context)
+            return await answer(self, request, context)
+        except ServingError as error:
+            status, message = error.status, error.message
+        except asyncio.CancelledError:
+            status = 499
+            raise
+        except Exception:
+            logger.exception("call_failed", extra={"method": method})
+            status, message = 500, "Internal error"
+        finally:
+            if method in _COUNTED:
+                self._count(method, request.model_spec.name, status, began)
+        return await context.abort(_CODES[CODES.get(status, "UNKNOWN")], message)
+
+    return answered
 
 
 class Services(
@@ -63,94 +91,76 @@ class Services(
         key = spec.api_key()
         self._key = None if key is None else key.encode()
 
+    @_answering
     async def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802 (the service's name)
         """Answers named tensors with named tensors."""
+        with self._lend(request) as predictor:
+            signature = convert.signature_of(
+                predictor.servable.signatures, request.model_spec.signature_name
+            )
+            asked = convert.request_of_tensors(signature, request.inputs, self._limits.rows)
+            outputs = await predictor.call(asked, "predict", self._seconds(context))
+            tensors = convert.tensors_of(signature, outputs, request.output_filter)
+            given = predict_pb2.PredictResponse(outputs=tensors)
+            _name(given.model_spec, predictor, signature.name)
+            return given
 
-        async def answer() -> Any:
-            with self._lend(request) as predictor:
-                signature = convert.signature_of(
-                    predictor.servable.signatures, request.model_spec.signature_name
-                )
-                asked = convert.request_of_tensors(signature, request.inputs, self._limits.rows)
-                outputs = await predictor.call(asked, "predict", self._seconds(context))
-                tensors = convert.tensors_of(signature, outputs, request.output_filter)
-                given = predict_pb2.PredictResponse(outputs=tensors)
-                _name(given.model_spec, predictor, signature.name)
-                return given
-
-        return await self._answered("Predict", request.model_spec.name, context, answer)
-
+    @_answering
     async def Classify(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Answers examples with classes and their scores."""
+        given = classification_pb2.ClassificationResponse()
+        outputs, rows = await self._examples(request, context, "classify", given)
+        given.result.CopyFrom(convert.classifications_of(outputs, rows))
+        return given
 
-        async def answer() -> Any:
-            given = classification_pb2.ClassificationResponse()
-            outputs, rows = await self._examples(request, context, "classify", given)
-            given.result.CopyFrom(convert.classifications_of(outputs, rows))
-            return given
-
-        return await self._answered("Classify", request.model_spec.name, context, answer)
-
+    @_answering
     async def Regress(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Answers examples with a value each."""
+        given = regression_pb2.RegressionResponse()
+        outputs, rows = await self._examples(request, context, "regress", given)
+        given.result.CopyFrom(convert.regressions_of(outputs, rows))
+        return given
 
-        async def answer() -> Any:
-            given = regression_pb2.RegressionResponse()
-            outputs, rows = await self._examples(request, context, "regress", given)
-            given.result.CopyFrom(convert.regressions_of(outputs, rows))
-            return given
-
-        return await self._answered("Regress", request.model_spec.name, context, answer)
-
-    async def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
+    @_answering
+    async def GetModelMetadata(self, request: Any, _: Any) -> Any:  # noqa: N802
         """Tells a version's signatures."""
+        if list(request.metadata_field) != ["signature_def"]:
+            raise ServingError(400, "metadata_field must be signature_def, and nothing else")
+        with self._lend(request) as predictor:
+            given = get_model_metadata_pb2.GetModelMetadataResponse()
+            _name(given.model_spec, predictor, "")
+            signatures = json_format.ParseDict(
+                predictor.servable.metadata["signature_def"],
+                get_model_metadata_pb2.SignatureDefMap(),
+            )
+            given.metadata["signature_def"].Pack(signatures)
+            return given
 
-        async def answer() -> Any:
-            if list(request.metadata_field) != ["signature_def"]:
-                raise ServingError(400, "metadata_field must be signature_def, and nothing else")
-            with self._lend(request) as predictor:
-                given = get_model_metadata_pb2.GetModelMetadataResponse()
-                _name(given.model_spec, predictor, "")
-                signatures = json_format.ParseDict(
-                    predictor.servable.metadata["signature_def"],
-                    get_model_metadata_pb2.SignatureDefMap(),
-                )
-                given.metadata["signature_def"].Pack(signatures)
-                return given
-
-        return await self._answered("GetModelMetadata", request.model_spec.name, context, answer)
-
-    async def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
+    @_answering
+    async def GetModelStatus(self, request: Any, _: Any) -> Any:  # noqa: N802
         """Tells the state of a model's versions."""
+        statuses = self._manager.status(*_which(request))
+        given = get_model_status_pb2.GetModelStatusResponse()
+        for one in statuses:
+            entry = given.model_version_status.add()
+            entry.version, entry.state = one.version, _STATES.Value(one.state)
+            code = _CODES.get(one.code, grpc.StatusCode.UNKNOWN)
+            entry.status.error_code = code.value[0]
+            entry.status.error_message = one.message
+        return given
 
-        async def answer() -> Any:
-            statuses = self._manager.status(*_which(request))
-            given = get_model_status_pb2.GetModelStatusResponse()
-            for one in statuses:
-                entry = given.model_version_status.add()
-                entry.version, entry.state = one.version, _STATES.Value(one.state)
-                code = _CODES.get(one.code, grpc.StatusCode.UNKNOWN)
-                entry.status.error_code = code.value[0]
-                entry.status.error_message = one.message
-            return given
-
-        return await self._answered("GetModelStatus", request.model_spec.name, context, answer)
-
-    async def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
+    @_answering
+    async def HandleReloadConfigRequest(self, request: Any, _: Any) -> Any:  # noqa: N802
         """Serves just the models of a config, and answers once the new ones are there."""
-
-        async def answer() -> Any:
-            self._check_guarded()
-            entries = _entries_of(request.config)
-            before = self._counted(request.metric_names)
-            await self._manager.reload(entries)
-            given = model_management_pb2.ReloadConfigResponse()
-            given.status.SetInParent()
-            for name, total in self._counted(request.metric_names).items():
-                given.metric.add(name=name, int64_value_increase=int(total - before[name]))
-            return given
-
-        return await self._answered("HandleReloadConfigRequest", "", context, answer)
+        self._check_guarded()
+        entries = _entries_of(request.config)
+        before = self._counted(request.metric_names)
+        await self._manager.reload(entries)
+        given = model_management_pb2.ReloadConfigResponse()
+        given.status.SetInParent()
+        for name, total in self._counted(request.metric_names).items():
+            given.metric.add(name=name, int64_value_increase=int(total - before[name]))
+        return given
 
     def _check_guarded(self) -> None:
         if not self._is_guarded:
@@ -192,27 +202,6 @@ class Services(
         left = context.time_remaining()
         most = self._limits.deadline_s
         return most if left is None else min(most, left)
-
-    async def _answered(
-        self, method: str, model: str, context: Any, answer: Callable[[], Awaitable[Any]]
-    ) -> Any:
-        """Answers, or ends the call with the status that REST would give; counts both."""
-        began, status, message = time.perf_counter(), _OK, ""
-        try:
-            self._check_key(context)
-            return await answer()
-        except ServingError as error:
-            status, message = error.status, error.message
-        except asyncio.CancelledError:
-            status = 499
-            raise
-        except Exception:
-            logger.exception("call_failed", extra={"method": method})
-            status, message = 500, "Internal error"
-        finally:
-            if method in _COUNTED:
-                self._count(method, model, status, began)
-        return await context.abort(_CODES[CODES.get(status, "UNKNOWN")], message)
 
     def _check_key(self, context: Any) -> None:
         if self._key is None:

@@ -28,10 +28,8 @@ class Found:
 
 def versions_in(base: Path) -> dict[int, Found] | None:
     """The folders of `base` that are named as integers; None where `base` is not there."""
-    try:
-        with os.scandir(base) as entries:
-            names = [entry.name for entry in entries if entry.is_dir()]
-    except OSError:
+    names = _folders_in(base)
+    if names is None:
         return None
     found: dict[int, Found] = {}
     # Shortest first: of 1 and 001, which are one version, it is 1 that counts.
@@ -42,12 +40,11 @@ def versions_in(base: Path) -> dict[int, Found] | None:
 
 def models_in(root: Path) -> dict[str, Path]:
     """The folders of `root` that hold at least one version, by name."""
-    try:
-        with os.scandir(root) as entries:
-            names = [entry.name for entry in entries if entry.is_dir()]
-    except OSError:
-        return {}
-    return {name: root / name for name in sorted(names) if _is_name(name) and _has(root / name)}
+    return {
+        name: root / name
+        for name in sorted(_folders_in(root) or ())
+        if not name.startswith(".") and ":" not in name and versions_in(root / name)
+    }
 
 
 def artifacts_in(root: Path) -> dict[str, dict[int, Found]]:
@@ -86,9 +83,9 @@ def _is_version(name: str) -> bool:
     return name.isascii() and name.isdecimal() and int(name) <= _LARGEST_VERSION
 
 
-def _is_name(name: str) -> bool:
-    return not name.startswith(".") and ":" not in name
-
-
-def _has(folder: Path) -> bool:
-    return bool(versions_in(folder))
+def _folders_in(folder: Path) -> list[str] | None:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.is_dir()]
+    except OSError:
+        return None

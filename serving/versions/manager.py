@@ -158,10 +158,6 @@ class ModelManager:
         """The versions that are served of each model, newest first."""
         return {name: model.available() for name, model in self._models.items()}
 
-    def predictors(self) -> list[Predictor]:
-        """What answers, for all that is available."""
-        return [one for model in self._models.values() for one in model.predictors()]
-
     def ready(self) -> bool:
         """Whether what was available still is, with what is required, and no end in sight.
 

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Mapping
 
-from serving.batching import Predictor
 from serving.errors import ServingError
 from serving.versions.folders import Found, fingerprint, newest_change
 from serving.versions.loading import Loader
@@ -87,14 +86,6 @@ class Model:
         return sorted(
             (one.version for one in self._slots.values() if one.state == "AVAILABLE"), reverse=True
         )
-
-    def predictors(self) -> list[Predictor]:
-        """What answers for its available versions."""
-        return [
-            slot.predictor
-            for slot in self._slots.values()
-            if slot.state == "AVAILABLE" and slot.predictor is not None
-        ]
 
     def differs(self, target: Target) -> bool:
         """Whether anything may be left to do for a target: a cheap look."""

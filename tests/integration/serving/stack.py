@@ -22,7 +22,7 @@ from serving.batching import Predictor
 from serving.codec.signature import Port, Signature
 from serving.config import ServingSpec
 from serving.errors import ServingError
-from serving.http.app import create_app
+from serving.http.app import App
 from serving.proxy.app import create_proxy
 from serving.release.config_file import CONFIG_FILE, ModelEntry, write_config
 from serving.request_log.config import RequestLogSpec
@@ -138,7 +138,7 @@ class Stack:
             return answers
 
         manager = ModelManager(self.spec, load=self._load, predictor=predictor)
-        app = create_app(manager, self.spec, request_log=log, load_first=True)
+        app = App(manager, self.spec, request_log=log, load_first=True)
         await self._start(app)
 
     async def _start(self, app):

@@ -17,7 +17,7 @@ import pytest
 
 from serving import worker
 from serving.config import LimitsSpec, ServingSpec
-from serving.http.app import App, create_app
+from serving.http.app import App
 from serving.http.metrics import Metrics, SharedMetrics
 from serving.http.openapi import describe
 from serving.request_log.config import RequestLogSpec
@@ -30,7 +30,7 @@ Act = Callable[[httpx.AsyncClient, World, App], Awaitable[None]]
 
 @contextlib.asynccontextmanager
 async def serving(world: World) -> AsyncIterator[tuple[httpx.AsyncClient, App]]:
-    app = create_app(world.manager, world.spec)
+    app = App(world.manager, world.spec)
     await world.manager.start()
     await world.manager.settled()
     transport = httpx.ASGITransport(app)
@@ -206,7 +206,7 @@ def test_lifespan_starts_and_stops_the_manager(tmp_path: Path) -> None:
         async def send(message: dict[str, Any]) -> None:
             sent.append(message["type"])
 
-        app = create_app(world.manager, world.spec, load_first=True)
+        app = App(world.manager, world.spec, load_first=True)
         living = asyncio.create_task(app({"type": "lifespan"}, asked.get, send))
         asked.put_nowait({"type": "lifespan.startup"})
         await eventually(lambda: sent)
@@ -237,7 +237,7 @@ def test_a_worker_that_loads_first_starts_when_all_is_loaded(tmp_path: Path) -> 
         async def send(message: dict[str, Any]) -> None:
             sent.append(message["type"])
 
-        app = create_app(world.manager, world.spec, load_first=True)
+        app = App(world.manager, world.spec, load_first=True)
         living = asyncio.create_task(app({"type": "lifespan"}, asked.get, send))
         asked.put_nowait({"type": "lifespan.startup"})
         await eventually(lambda: world.states("m") == {1: "LOADING"})

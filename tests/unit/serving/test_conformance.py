@@ -18,7 +18,7 @@ import pytest
 from serving.batching import BatchLimits, Predictor
 from serving.config import ModelSpec, ServingSpec
 from serving.errors import ServingError
-from serving.http.app import create_app
+from serving.http.app import App
 from serving.versions.manager import ModelManager
 from tests.unit.serving.conformance.cases import Case, http_cases, predictor_cases
 from tests.unit.serving.conformance.model import ModelOfNumpy
@@ -82,7 +82,7 @@ def test_the_application_answers_the_same(tmp_path: Path) -> None:
 
     async def whole() -> list[str]:
         manager = ModelManager(spec, load=lambda path: ModelOfNumpy())
-        transport = httpx.ASGITransport(create_app(manager, spec))
+        transport = httpx.ASGITransport(App(manager, spec))
         await manager.start()
         await manager.settled()
         try:

@@ -280,7 +280,8 @@ def test_what_is_still_loading_is_not_unknown(tmp_path: Path) -> None:
         # Although the files are so new that they are not loaded at the first look.
         await world.manager.settled()
         assert world.served("m") == [1]
-        assert len(world.manager.predictors()) == 1
+        with world.manager.lookup("m") as predictor:
+            assert predictor.version == 1
 
     run_world(world, act)
 

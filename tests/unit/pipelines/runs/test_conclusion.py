@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.results.gates import Gate
 from contracts.results.summary import Summary
-from pipelines.runs.conclusion import NOT_BLESSED, exit_status, last_line
+from pipelines.runs.finish import NOT_BLESSED, exit_status, last_line
 from tests.fixtures.report_run import summary_of
 
 
