@@ -14,6 +14,7 @@ import numpy as np
 
 from contracts.arrays import Array
 from contracts.results.forecast import ForecastFacts
+from evidence.bootstrap import Resampling
 from evidence.class_scores import ClassF1
 from evidence.forecasts import forecast_figure
 from evidence.groups import Groups
@@ -30,17 +31,8 @@ NOT_SUMMED = (*_RANKED, "macro_f1", "weighted_f1")
 _KERAS_EPSILON = 1e-7
 
 
-class Measure(Protocol):
-    """A metric of one model by group of rows.
-
-    Attributes:
-      cost: The array elements that one resample takes.
-    """
-
-    cost: int
-
-    def at(self, counts: Array) -> Array:
-        """Gives the metric `[resamples, groups]` for counts `[resamples, rows]`."""
+class Measure(Resampling, Protocol):
+    """A metric of one model by group of rows: `at` gives `[resamples, groups]`."""
 
     def influence(self) -> Array:
         """Gives the metric's derivative by the weight of each of the groups' rows."""

@@ -55,15 +55,12 @@ class Searched:
     def slice_at(self, place: int) -> Slice:
         """Gives one of the slices."""
         columns = self.partitions[self.partition[place]]
-        codes, wanted = self._codes(columns), int(self.code[place])
-        rows = np.flatnonzero(codes == wanted)
+        codes = pair_codes([self.codings[name] for name in columns])
+        rows = np.flatnonzero(codes == int(self.code[place]))
         key = {
             name: self.codings[name].values[self.codings[name].codes[rows[0]]] for name in columns
         }
         return Slice(key, "found", rows)
-
-    def _codes(self, columns: Sequence[str]) -> Array:
-        return pair_codes([self.codings[name] for name in columns])
 
 
 @dataclass(frozen=True)

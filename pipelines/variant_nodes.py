@@ -14,7 +14,6 @@ from components.source_digest import source_digest
 from components.variant_evaluator.component import VariantEvaluator
 from components.variant_pusher.component import VariantPusher
 from components.weights.component import Weights
-from evidence.config import EvaluationSpec
 from models.compression.spec import VariantSpec, is_reference, weights_name
 from pipelines.code_digest import code_digest
 from pipelines.config.problem import LoadedConfig
@@ -54,6 +53,9 @@ def variant_nodes(
     made = {
         variant.name: nodes[f"Compressor.{variant.name}"].outputs["variant"] for variant in variants
     }
+    resamples = min(config.evaluation.resamples, _VARIANT_RESAMPLES)
+    fewer = config.evaluation.model_copy(update={"resamples": resamples})
+    evaluation = fewer.model_dump_json(include=_OF_VARIANTS)
     (reference,) = (made[variant.name] for variant in variants if is_reference(variant))
     for variant in variants:
         own = f"variants.{variant.name}"
@@ -64,7 +66,7 @@ def variant_nodes(
             examples=sources["examples"],
             schema=sources["schema"],
             spec=variant.model_dump_json(),
-            evaluation=_of_variants(config.evaluation).model_dump_json(include=_OF_VARIANTS),
+            evaluation=evaluation,
             seed=config.seed,
             cluster_columns=json.dumps(config.cluster_columns()),
             timeout_s=_VARIANT_TIMEOUT_S,
@@ -85,11 +87,6 @@ def variant_nodes(
         source_digest=source_digest("components.variant_pusher.component"),
     )
     return nodes
-
-
-def _of_variants(evaluation: EvaluationSpec) -> EvaluationSpec:
-    resamples = min(evaluation.resamples, _VARIANT_RESAMPLES)
-    return evaluation.model_copy(update={"resamples": resamples})
 
 
 def _weights(

@@ -112,31 +112,13 @@ class Predictor:
         """
         return await self._answer(body, self._decoder.decode, Answer.encode, "predict", deadline_s)
 
-    async def answer_examples(
-        self,
-        method: Literal["classify", "regress"],
-        body: bytes,
-        deadline_s: float | None = None,
-    ) -> bytes:
-        """Answers the body of a `:classify` or `:regress` request; see `predict`."""
-        # Its messages import TensorFlow, which plain predictions may do without, and which
-        # takes seconds where nothing has imported it yet.
-        examples: Any = sys.modules.get(_EXAMPLES) or await asyncio.to_thread(
-            importlib.import_module, _EXAMPLES
-        )
-        limits = self._limits
+    async def classify(self, body: bytes, deadline_s: float | None = None) -> bytes:
+        """Answers the body of a `:classify` request."""
+        return await self._answer_examples("classify", body, deadline_s)
 
-        def decode(body: bytes) -> Request:
-            request: Request = examples.decode(
-                method, body, self.servable.signatures, limits.request_rows, limits.depth
-            )
-            return request
-
-        def encode(answer: Answer, request: Request) -> bytes:
-            text: bytes = examples.encode(method, request, answer.outputs)
-            return text
-
-        return await self._answer(body, decode, encode, method, deadline_s)
+    async def regress(self, body: bytes, deadline_s: float | None = None) -> bytes:
+        """Answers the body of a `:regress` request."""
+        return await self._answer_examples("regress", body, deadline_s)
 
     async def drain(self) -> None:
         """Returns once no request is waiting or executing."""
@@ -171,6 +153,28 @@ class Predictor:
             return answer.outputs
         finally:
             self._leave()
+
+    async def _answer_examples(
+        self, method: Literal["classify", "regress"], body: bytes, deadline_s: float | None
+    ) -> bytes:
+        # Its messages import TensorFlow, which plain predictions may do without, and which
+        # takes seconds where nothing has imported it yet.
+        examples: Any = sys.modules.get(_EXAMPLES) or await asyncio.to_thread(
+            importlib.import_module, _EXAMPLES
+        )
+        limits = self._limits
+
+        def decode(body: bytes) -> Request:
+            request: Request = examples.decode(
+                method, body, self.servable.signatures, limits.request_rows, limits.depth
+            )
+            return request
+
+        def encode(answer: Answer, request: Request) -> bytes:
+            text: bytes = examples.encode(method, request, answer.outputs)
+            return text
+
+        return await self._answer(body, decode, encode, method, deadline_s)
 
     async def _answer(
         self,

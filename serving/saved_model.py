@@ -172,7 +172,8 @@ class SavedModelServable:
         except (tf.errors.OpError, TypeError, ValueError, AttributeError):
             return False
         return list(ours) == list(theirs) and all(
-            _same(ours[output], theirs[output]) for output in theirs
+            np.array_equal(ours[output], array, equal_nan=array.dtype.kind == "f")
+            for output, array in theirs.items()
         )
 
     def _warmup_requests(self) -> Iterator[tuple[int, str, Mapping[str, np.ndarray]]]:
@@ -290,10 +291,6 @@ def _array(tensor: Any) -> np.ndarray:
     if isinstance(value, bytes):
         array[()] = value
     return array
-
-
-def _same(one: np.ndarray, other: np.ndarray) -> bool:
-    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
 
 
 def _reason(error: Exception) -> str:

@@ -26,8 +26,6 @@ from report.sources import CONFIG_FILE, Sources, read_sources
 from report.statistics import columns_of
 
 MOST = 15
-_LEAST_SECONDS = 1.0
-_LEAST_SHARE = 0.2
 _FIGURES = ("missing", "mean", "deviation", "least", "median", "most", "distinct")
 _VERDICT = ("status", "blessed", "pushed_to")
 _OF_A_VARIANT = ("status", "reasons", "format", "bytes", "parameters", "sparsity")
@@ -101,13 +99,13 @@ def _sections(first: Run, second: Run) -> dict[str, list[Change]]:
         "schema": changed(first.schema, second.schema)
         if first.schema is not None and second.schema is not None
         else [],
-        "source": changed(_source(one), _source(other)),
+        "source": changed({"digest": one.digests.source}, {"digest": other.digests.source}),
         "versions": changed(one.versions, other.versions),
         "metrics": metric_changes(first.intervals, second.intervals),
         "slices": slice_changes(first.sources.evidence, second.sources.evidence, MOST),
         "gates": gate_changes(first.gates, second.gates),
         "variants": changed(_variants(one), _variants(other)),
-        "seconds": second_changes(*_seconds(first, second), _is_notable),
+        "seconds": second_changes(*_seconds(first, second)),
     }
 
 
@@ -124,10 +122,6 @@ def _data(summary: Summary) -> dict[str, Any]:
     return {"digest": summary.digests.data, **flat(summary.rows, "rows")}
 
 
-def _source(summary: Summary) -> dict[str, Any]:
-    return {"digest": summary.digests.source}
-
-
 def _variants(summary: Summary) -> dict[str, Any]:
     """What each variant came to; its timing differs from run to run, and is left out."""
     return {
@@ -142,21 +136,13 @@ def _variants(summary: Summary) -> dict[str, Any]:
 
 def _seconds(first: Run, second: Run) -> tuple[dict[str, float], dict[str, float]]:
     """The seconds of what was done: what came from either's cache is not worth comparing."""
-    cached = {
-        name
-        for run in (first, second)
-        for name, from_cache in run.summary.cached.items()
-        if from_cache
-    }
+    both = (first.summary.cached, second.summary.cached)
+    cached = {name for each in both for name, from_cache in each.items() if from_cache}
     before, after = (
         {name: seconds for name, seconds in run.summary.seconds.items() if name not in cached}
         for run in (first, second)
     )
     return before, after
-
-
-def _is_notable(before: float, after: float) -> bool:
-    return abs(after - before) > max(_LEAST_SECONDS, _LEAST_SHARE * max(before, after))
 
 
 def _columns(run: Run) -> list[dict[str, Any]]:

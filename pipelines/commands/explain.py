@@ -172,7 +172,11 @@ def _explained(model: Any, given: Mapping[str, Any]) -> Explained:
         "residual": found.residual,
     }
     if views:
-        content["parts"] = {name: _weights(view) for name, view in views.items()}
+        content["parts"] = {
+            # The weights, without the pictures.
+            name: view.model_dump(mode="json", include={"parts", "heat", "note"})
+            for name, view in views.items()
+        }
     return Explained(content, views)
 
 
@@ -190,11 +194,6 @@ def _table(
             for name, value in row.items()
         }
     )
-
-
-def _weights(view: Preview) -> Any:
-    """The weights of a view, without the picture."""
-    return view.model_dump(mode="json", include={"parts", "heat", "note"})
 
 
 def _raw_value(row: Mapping[str, Any], columns: Sequence[str]) -> Any:

@@ -81,7 +81,9 @@ def write_config(
     target = FOLDER / f"{name}.yaml"
     _require_name(name, target, force)
     proposal = propose(data, label, "kelp init", with_series=True)
-    _write_checked(target, render(name, proposal))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # It is put in place once it is known to load.
+    write_atomically(target, render(name, proposal), check=load_config)
     for line in proposal.lines():
         if show is not None:
             show(line)
@@ -329,12 +331,6 @@ def _require_label(label: str, names: Sequence[str], selection: Selection, comma
             received=repr(label),
             fix=did_you_mean(label, names) if close else "",
         )
-
-
-def _write_checked(target: Path, text: str) -> None:
-    """Puts the config in place once it is known to load."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(target, text, check=load_config)
 
 
 def _template(name: str) -> jinja2.Template:

@@ -19,14 +19,9 @@ from pipelines.runs.variant_table import show_variants
 _SHOWN_REASONS = 8
 
 
-def show(folder: Path, console: Console | None = None) -> None:
-    """Prints a summary as a table.
-
-    Args:
-      folder: The run folder.
-      console: Where to print it; the terminal where not given.
-    """
-    render(read_result(folder, Summary), console or Console())
+def show(folder: Path) -> None:
+    """Prints the summary in a run folder as a table."""
+    render(read_result(folder, Summary), Console())
 
 
 def render(summary: Summary, console: Console) -> None:

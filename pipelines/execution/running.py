@@ -103,15 +103,14 @@ def execute_nodes(
         root.send_metadata()
         share_work(state.folder, started.task[1])
 
+    # Who asks for a number of jobs gets that many.
+    def has_room() -> bool:
+        return jobs is not None or free_memory_mib() >= NODE_MIB
+
     execution = Execution(graph.store, chosen, steps, state.log, progress, keep, registered)
     interruption.check()
     try:
-        execution.run(jobs or default_jobs(), lambda: _has_room(jobs), interruption)
+        execution.run(jobs or default_jobs(), has_room, interruption)
     except BaseException:
         state.current = ", ".join(execution.stopped_at) or state.current
         raise
-
-
-def _has_room(asked: int | None) -> bool:
-    """Whether one more component may run; who asks for a number of jobs gets that many."""
-    return asked is not None or free_memory_mib() >= NODE_MIB

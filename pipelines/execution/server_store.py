@@ -9,6 +9,7 @@ as invalid SQL: libpq quotes it as E'...', and the quotes are taken off in the w
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import ml_metadata as mlmd
@@ -40,16 +41,11 @@ def put_in_order(request: Any, response: Any) -> None:
     for name in _LISTS:
         rows: Any = getattr(response, name, ())
         if len(rows) > 1:
-            by_id = {row.id: row for row in sorted(rows, key=_id_of)}
+            by_id = {row.id: row for row in sorted(rows, key=attrgetter("id"))}
             asked = (one for one in getattr(request, f"{name[:-1]}_ids", ()) if one in by_id)
             in_order = [by_id[one] for one in dict.fromkeys([*asked, *by_id])]
             del rows[:]
             rows.extend(in_order)
-
-
-def _id_of(row: Any) -> int:
-    row_id: int = row.id
-    return row_id
 
 
 def escape(text: str) -> str:

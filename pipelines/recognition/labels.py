@@ -99,14 +99,11 @@ def _classes(column: Column, classes: tuple[Class, ...]) -> LabelPlan:
     # The positive class comes last: a word that says so, or else the rarer one.
     first, second = classes
     telling = [str(name).strip().lower() in _POSITIVE for name in classes]
-    swap = telling[0] if any(telling) and not all(telling) else _rarer(first, second, counts)
+    is_rarer = counts.get(str(first), 0) < counts.get(str(second), 0)
+    swap = telling[0] if any(telling) and not all(telling) else is_rarer
     ordered = (second, first) if swap else classes
     note = f"{ordered[1]!r} is the positive class; swap them if it is the other one"
     return LabelPlan("binary", ordered, majority, rarest, 0.0, note)
-
-
-def _rarer(first: Class, second: Class, counts: dict[str, int]) -> bool:
-    return counts.get(str(first), 0) < counts.get(str(second), 0)
 
 
 def _counts(column: Column) -> dict[str, int]:

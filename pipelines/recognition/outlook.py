@@ -14,7 +14,6 @@ from components.data_gate.audit.label_errors import check_label_errors
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.config import AuditSpec, LabelErrorsSpec
 from components.example_gen.config import SplitSpec
-from contracts.arrays import Array
 from contracts.errors import DataError
 from contracts.results.advice import Advice
 from contracts.results.audit import LabelErrors
@@ -79,7 +78,8 @@ def outlook_of(
     about = Problem(problem.task, len(problem.label_classes()), ports, seed)
     outcomes = {name: fit(about, splits) for name, fit in ESTIMATORS.items()}
     metric = about.kind.main_metric
-    setting = CurveSetting(metric, spec.confidence, _no_threshold)
+    # The main metrics of the tasks need no threshold.
+    setting = CurveSetting(metric, spec.confidence, lambda *_: None)
     figures = replace(
         _compared(problem, splits, outcomes, spec, seed),
         curve=learning_curve(about, splits, outcomes, setting),
@@ -88,11 +88,6 @@ def outlook_of(
     )
     sizes = {name: len(split.labels) for name, split in splits.items()}
     return Outlook(advise_before_run(figures), figures, sizes)
-
-
-def _no_threshold(outcome: Outcome, labels: Array) -> None:
-    """The main metrics of the tasks need none."""
-    del outcome, labels
 
 
 def _audit_data(table: pa.Table, problem: FeaturesSpec) -> AuditData:

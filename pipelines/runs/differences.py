@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.results.evidence import Evidence, Interval
@@ -12,6 +12,10 @@ from report.sections.model import slice_name
 
 Raw = Mapping[str, Any]
 Change = dict[str, Any]
+
+# A component whose time changed by less than a second, or a fifth, took as long as before.
+_LEAST_SECONDS = 1.0
+_LEAST_SHARE = 0.2
 
 
 def changed(before: Raw, after: Raw) -> list[Change]:
@@ -44,13 +48,9 @@ def metric_changes(before: Mapping[str, Interval], after: Mapping[str, Interval]
     for name in dict.fromkeys([*before, *after]):
         first, second = before.get(name), after.get(name)
         if first != second:
-            sides = {"before": _as_json(first), "after": _as_json(second)}
+            sides = {"before": first and first.ends(), "after": second and second.ends()}
             changes.append({"metric": name, **sides, **_difference(first, second)})
     return changes
-
-
-def _as_json(interval: Interval | None) -> dict[str, float | None] | None:
-    return None if interval is None else interval.ends()
 
 
 def _difference(first: Interval | None, second: Interval | None) -> Change:
@@ -75,7 +75,8 @@ def slice_changes(before: Evidence | None, after: Evidence | None, most: int) ->
     for name in dict.fromkeys([*first, *second]):
         one, other = first.get(name), second.get(name)
         if one != other:
-            changes.append({"slice": name, "before": one, "after": other, **_moved(one, other)})
+            moved = None if one is None or other is None else other - one
+            changes.append({"slice": name, "before": one, "after": other, "difference": moved})
     return sorted(changes, key=lambda entry: -abs(entry["difference"] or 0.0))[:most]
 
 
@@ -84,10 +85,6 @@ def _slices(evidence: Evidence | None, metric: str) -> dict[str, float | None]:
         slice_name(entry.slice): entry.metrics.get(metric, Interval()).value
         for entry in (evidence.slices if evidence else [])
     }
-
-
-def _moved(one: float | None, other: float | None) -> Change:
-    return {"difference": None if one is None or other is None else other - one}
 
 
 def gate_changes(before: Sequence[Gate], after: Sequence[Gate]) -> list[Change]:
@@ -147,12 +144,14 @@ def _relative(one: object, other: object) -> float:
     return abs(one - other) / size if size else 0.0
 
 
-def second_changes(
-    before: Raw, after: Raw, is_notable: Callable[[float, float], bool]
-) -> list[Change]:
+def second_changes(before: Raw, after: Raw) -> list[Change]:
     """The components whose time changed notably."""
     return [
         {"component": name, "before": before.get(name), "after": after.get(name)}
         for name in dict.fromkeys([*before, *after])
-        if name not in before or name not in after or is_notable(before[name], after[name])
+        if name not in before or name not in after or _is_notable(before[name], after[name])
     ]
+
+
+def _is_notable(before: float, after: float) -> bool:
+    return abs(after - before) > max(_LEAST_SECONDS, _LEAST_SHARE * max(before, after))

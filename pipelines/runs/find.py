@@ -13,27 +13,34 @@ SUMMARY = "summary.json"
 LATEST = "latest"
 
 
-def find_run(target: str | None, name: str | None = None, runs: Path = Path("runs")) -> Path:
+_RUNS = Path("runs")
+
+
+def find_run(target: str | None) -> Path:
     """Gives a run's folder.
 
     Args:
       target: The folder or its address in a bucket, the run's id (after its pipeline's name or
         alone), a config or the name of one, or `latest` or None for the latest run of all
         pipelines.
-      name: The pipeline whose run is meant.
-      runs: Where runs are; a config says so itself.
 
     Raises:
       ConfigError: There is no such run, or several pipelines have one of that id.
     """
-    found = look_for_run(target, name, runs)
+    found = look_for_run(target, None)
     if found is None:
-        raise _no_run(target, runs / name if name else runs, _known(name, runs))
+        known = sorted({path.parts[-3] for path in _RUNS.glob(f"*/*/{SUMMARY}")})
+        raise ConfigError(
+            f"there is no run {target!r}" if target else "there is no run",
+            where=str(_RUNS),
+            expected=f"a run folder, or one of: {some(known)}" if known else "a run",
+            fix=did_you_mean(target or "", known) or "kelp run CONFIG",
+        )
     return found
 
 
-def look_for_run(target: str | None, name: str | None, runs: Path = Path("runs")) -> Path | None:
-    """As `find_run`, but None where there is no such run."""
+def look_for_run(target: str | None, name: str | None, runs: Path = _RUNS) -> Path | None:
+    """As `find_run`, of the pipeline `name` where it is given; None where there is no such run."""
     if target is not None and Path(target).suffix in (".yaml", ".yml"):
         from pipelines.config.problem import load_config
 
@@ -67,17 +74,3 @@ def _only(summaries: list[Path], target: str, runs: Path) -> Path | None:
             fix=f"name it, as in {runs / names[0] / target}",
         )
     return summaries[0].parent.resolve() if summaries else None
-
-
-def _known(name: str | None, runs: Path) -> list[str]:
-    summaries = runs.glob(f"{name or '*'}/*/{SUMMARY}")
-    return sorted({path.parts[-2] if name else path.parts[-3] for path in summaries})
-
-
-def _no_run(target: str | None, where: Path, known: list[str]) -> ConfigError:
-    return ConfigError(
-        f"there is no run {target!r}" if target else "there is no run",
-        where=str(where),
-        expected=f"a run folder, or one of: {some(known)}" if known else "a run",
-        fix=did_you_mean(target or "", known) or "kelp run CONFIG",
-    )

@@ -93,7 +93,8 @@ def keep_traces(state: RunState, error: BaseException, trace: Path) -> list[str]
     """Writes down what an error leaves to be read, and gives the line that says where."""
     lines = []
     with contextlib.suppress(OSError):  # a full disk must not hide the error itself
-        trace.write_text(_trace(error), encoding="utf-8")
+        text = getattr(error, "trace", "") or "".join(traceback.format_exception(error))
+        trace.write_text(text, encoding="utf-8")
         log = short_path(state.log(state.first_current))
         lines.append(f"  {'log:':<10}{log} (trace: {short_path(trace)})")
     with contextlib.suppress(OSError):
@@ -148,11 +149,6 @@ def write_summary(
 def short_path(path: Path) -> str:
     """A path as the reader would type it."""
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _trace(error: BaseException) -> str:
-    trace = getattr(error, "trace", "")
-    return trace or "".join(traceback.format_exception(error))
 
 
 def _keep_audit(state: RunState, error: BaseException) -> None:

@@ -54,17 +54,18 @@ def encode(method: Method, request: Request, outputs: Mapping[str, np.ndarray]) 
     return write(request, outputs)
 
 
-def check_classification(classes: np.ndarray | None, scores: np.ndarray | None, rows: int) -> None:
-    """Checks the outputs of a signature that classifies.
+def class_columns(outputs: Mapping[str, np.ndarray], rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gives classes and scores, `[rows, classes]` each, of a signature that classifies.
 
     Args:
-      classes: The names of the classes; None where the signature has none.
-      scores: Their scores, likewise.
+      outputs: What it gives: the names of the classes, their scores, or both. Names that it does
+        not give are empty, and scores 0.
       rows: How many examples there were.
 
     Raises:
-      ServingError: one is of another type or shape than an answer can hold.
+      ServingError: it gives neither, or one of another type or shape than an answer can hold.
     """
+    classes, scores = outputs.get(_CLASSES), outputs.get(_SCORES)
     wanted = ((_CLASSES, classes, object, "string"), (_SCORES, scores, np.float32, "float"))
     for name, array, dtype, type_name in wanted:
         if array is None:
@@ -83,26 +84,28 @@ def check_classification(classes: np.ndarray | None, scores: np.ndarray | None, 
             400, "Tensors class and score should match in shape[1]. Got "
             f"{classes.shape[1]} vs. {scores.shape[1]}"
         )  # fmt: skip
+    if classes is not None:
+        return classes, np.zeros(classes.shape, np.float32) if scores is None else scores
+    if scores is not None:
+        return np.full(scores.shape, b"", object), scores
+    raise ServingError(
+        400, f"Expected classification signature outputs to contain at least one of {_CLASSES} "
+        f"or {_SCORES}"
+    )  # fmt: skip
+
+
+def class_text(name: Any) -> str:
+    """The name of a class as text."""
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
 
 def _encode_classify(request: Request, outputs: Mapping[str, np.ndarray]) -> bytes:
     """Writes pairs of class and score, a list for each example."""
-    rows = request.rows or 0
-    classes, scores = outputs.get(_CLASSES), outputs.get(_SCORES)
-    if classes is None and scores is None:
-        raise ServingError(
-            400, f"Expected classification signature outputs to contain at least one of {_CLASSES} "
-            f"or {_SCORES}"
-        )  # fmt: skip
-    check_classification(classes, scores, rows)
-    labels = [[_text(each) for each in row] for row in classes] if classes is not None else None
+    classes, scores = class_columns(outputs, request.rows or 0)
     return encode_results(
         [
-            [
-                [labels[row][place] if labels else "", _score(scores, row, place)]
-                for place in range(_width(classes, scores))
-            ]
-            for row in range(rows)
+            [[class_text(name), score] for name, score in zip(names, row, strict=True)]
+            for names, row in zip(classes, scores, strict=True)
         ]
     )
 
@@ -231,17 +234,3 @@ def _kind(value: Any) -> str:
     if type(value) is float:
         return "float"
     return "int64" if type(value) in (int, bool) else ""
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _score(scores: np.ndarray | None, row: int, place: int) -> np.generic:
-    score: np.generic = np.float32(0) if scores is None else scores[row, place]
-    return score
-
-
-def _width(classes: np.ndarray | None, scores: np.ndarray | None) -> int:
-    array = classes if classes is not None else scores
-    return 0 if array is None else int(array.shape[1])

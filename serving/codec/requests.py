@@ -245,7 +245,9 @@ class _SignatureDecoder:
         for name in self._signature.inputs:
             if name not in values:
                 raise ServingError(400, f"Missing named input: {name} in 'inputs' object.")
-        inputs = self._packed_columns(values) or self._separate_columns(values)
+        inputs = self._packed_columns(values) or {
+            name: self._column(values[name], port) for name, port in self._signature.inputs.items()
+        }
         lengths = {len(each) if each.ndim else None for each in inputs.values()}
         rows = lengths.pop() if len(lengths) == 1 else None
         return Request(
@@ -290,11 +292,6 @@ class _SignatureDecoder:
             return None
         others = {port.name: self._column(values[port.name], port) for port in layout.others}
         return Columns(layout, matrices, others)
-
-    def _separate_columns(self, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        return {
-            name: self._column(values[name], port) for name, port in self._signature.inputs.items()
-        }
 
     def _column(self, value: Any, port: Port) -> np.ndarray:
         try:

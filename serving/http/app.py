@@ -183,8 +183,9 @@ class App:
         with self.manager.lookup(route.name, route.version, route.label) as predictor:
             if route.method == "predict":
                 return await predictor.predict(body, limits.deadline_s)
-            method: Any = route.method
-            return await predictor.answer_examples(method, body, limits.deadline_s)
+            if route.method == "classify":
+                return await predictor.classify(body, limits.deadline_s)
+            return await predictor.regress(body, limits.deadline_s)
 
     def _described(self, route: Route) -> Answer:
         if route.method == "status":

@@ -110,7 +110,8 @@ class Proxy:
         path: bytes = scope["raw_path"]
         try:
             open_to_all = path in _OPEN_PAGES or is_preflight(scope["method"], path)
-            if not open_to_all and not self._may(scope):
+            knows = self._key is None or brings_key(scope["headers"], self._key)
+            if not open_to_all and not knows:
                 raise ServingError(401, "The API key is missing or wrong")
             if path == b"/healthz":
                 return Passed(200, _JSON, b'{"status":"alive"}')
@@ -136,9 +137,6 @@ class Proxy:
         except Exception:
             logger.exception("request_failed", extra={"path": path.decode("latin-1")[:200]})
             return _error_answer(ServingError(500, "Internal error"))
-
-    def _may(self, scope: Scope) -> bool:
-        return self._key is None or brings_key(scope["headers"], self._key)
 
     async def _pass(self, scope: Scope, path: bytes, receive: Receive) -> Passed:
         verb, headers = scope["method"], scope["headers"]

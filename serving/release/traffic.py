@@ -43,13 +43,11 @@ class Place:
       name: The model.
       models_root: The folder with the models' folders.
       config_file: models.config; None takes the one under `models_root`.
-      releases_file: releases.json; None takes the one under `models_root`.
     """
 
     name: str
     models_root: Path
     config_file: Path | None = None
-    releases_file: Path | None = None
 
     @property
     def config(self) -> Path:
@@ -59,7 +57,7 @@ class Place:
     @property
     def releases(self) -> Path:
         """releases.json."""
-        return self.releases_file or self.models_root / RELEASES_FILE
+        return self.models_root / RELEASES_FILE
 
     def versions(self) -> list[int]:
         """The versions in the model's folder, oldest first.

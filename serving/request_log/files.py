@@ -45,7 +45,9 @@ class LogFiles:
         self._clock = clock
         self._files: dict[str, _File] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        _finish_orphans(folder)
+        # What a process that ended without a word had written is saved.
+        for path in _orphans(folder):
+            _finish(path)
 
     def write(self, model: str, record: bytes) -> None:
         """Appends a framed record to the file of a model, all of it or nothing.
@@ -115,12 +117,6 @@ def _folder_name(model: str) -> str:
 
 def _final(path: Path) -> Path:
     return path.with_name(path.name.removeprefix(".").removesuffix(_OPEN))
-
-
-def _finish_orphans(folder: Path) -> None:
-    """Saves what a process that ended without a word had written."""
-    for path in _orphans(folder):
-        _finish(path)
 
 
 def _orphans(folder: Path) -> Iterator[Path]:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
-from serving.codec.examples import check_classification
+from serving.codec.examples import class_columns, class_text
 from serving.codec.layout import layout_of
 from serving.codec.requests import Request
 from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature
@@ -108,23 +108,12 @@ def classifications_of(outputs: Mapping[str, np.ndarray], rows: int) -> Any:
     Raises:
       ServingError: the signature gives neither, or not in that shape and type.
     """
-    classes, scores = outputs.get("classes"), outputs.get("scores")
-    first = classes if classes is not None else scores
-    if first is None:
-        raise ServingError(
-            400,
-            "Expected classification signature outputs to contain at least one of classes or "
-            "scores",
-        )
-    check_classification(classes, scores, rows)
-    labels = np.full(first.shape, b"", object) if classes is None else classes
-    weights = np.zeros(first.shape, np.float32) if scores is None else scores
+    classes, scores = class_columns(outputs, rows)
     result = classification_pb2.ClassificationResult()
-    for texts, values in zip(labels, weights, strict=True):
+    for names, values in zip(classes.tolist(), scores.tolist(), strict=True):
         row = result.classifications.add()
-        for text, value in zip(texts.tolist(), values.tolist(), strict=True):
-            label = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-            row.classes.add(label=label, score=value)
+        for name, value in zip(names, values, strict=True):
+            row.classes.add(label=class_text(name), score=value)
     return result
 
 

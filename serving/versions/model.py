@@ -100,7 +100,8 @@ class Model:
         self.unsettled = False
         await self._retry(found)
         while True:
-            wanted = choose(target.policy, found, self._failures())
+            failed = [version for version, slot in self._slots.items() if slot.failed]
+            wanted = choose(target.policy, found, failed)
             missing = [one for one in wanted if not self._is_available(one)]
             ready = [one for one in missing if await self._is_settled(found[one])]
             if not ready:
@@ -137,9 +138,6 @@ class Model:
             return False
         files = await asyncio.to_thread(fingerprint, one.path)
         return not 0 <= time.time() - newest_change(files) < self._settle_s
-
-    def _failures(self) -> list[int]:
-        return [version for version, slot in self._slots.items() if slot.failed]
 
     def _is_available(self, version: int) -> bool:
         slot = self._slots.get(version)

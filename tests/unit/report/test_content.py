@@ -171,7 +171,10 @@ def test_the_advice_stands_in_the_report_with_the_curve_that_it_draws_on(run: Ru
     report = report_of(run)
     advised = report.advice.content
     assert advised is not None
-    assert (advised.label, advised.advice) == ("Use the trees", run.typed().advice)
+    assert advised.advice == run.typed().advice
+    assert "<strong>Use the trees</strong>" in render(
+        read_sources(run.folder, run.typed(), run.folders)
+    )
     assert advised.curve is not None
     assert advised.curve.model == "trees"
     assert [chart.title for chart in charts_of(report)["advice"]] == [""]

@@ -223,9 +223,7 @@ def test_each_answered_request_is_reported_with_its_own_rows() -> None:
         predictor.on_request = received.append
         await asyncio.gather(predictor.predict(body(1, 2)), predictor.predict(body(5)))
         await refused(predictor.predict(b"{}"))
-        await predictor.answer_examples(
-            "regress", b'{"signature_name": "regress", "examples": [{"x": 1.0}]}'
-        )
+        await predictor.regress(b'{"signature_name": "regress", "examples": [{"x": 1.0}]}')
 
     run(act, ModelOfNumpy())
     assert [(one.name, one.version, one.method) for one in received] == [

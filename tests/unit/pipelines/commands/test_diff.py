@@ -316,5 +316,5 @@ def test_statistics_that_moved_most_of_their_size_come_first() -> None:
 
 
 def test_seconds_of_components_of_one_run_only_are_listed() -> None:
-    found = second_changes({"A": 1.0, "B": 2.0}, {"A": 1.2, "C": 3.0}, lambda a, b: abs(a - b) > 1)
+    found = second_changes({"A": 1.0, "B": 2.0}, {"A": 1.2, "C": 3.0})
     assert [one["component"] for one in found] == ["B", "C"]
