@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from serving.release.plan import Outcome, Plan
 
 _PATH = click.Path(path_type=Path)
 _CONFIG = click.option(
@@ -47,10 +53,18 @@ def proxy(
 
     The server is Kelp's or TensorFlow Serving. Until Ctrl-C or SIGTERM.
     """
-    from pipelines.commands.serve import run_proxy
+    from serving.config import load_spec
+    from serving.proxy.server import serve_proxy
+    from serving.release.state import RELEASES_FILE
+    from serving.versions.mirror import require_local
 
     given = {"host": host, "port": port, "models_root": str(models_root) if models_root else None}
-    return run_proxy(upstream, config, given, log, sample, upstream_ca)
+    spec = load_spec(config, given)
+    changes = {"folder": log, "sample": sample}
+    kept = {key: value for key, value in changes.items() if value is not None}
+    spec = spec.model_copy(update={"request_log": spec.request_log.model_copy(update=kept)})
+    releases = require_local(spec.models_root, "kelp proxy") / RELEASES_FILE
+    return serve_proxy(upstream, spec, releases, click.echo, upstream_ca)
 
 
 @click.command()
@@ -84,16 +98,17 @@ def release(
     With --at-once the version takes all traffic without a trial, a model's first one for
     example. From then on, versions that are pushed wait for their release.
     """
-    from pipelines.commands.serve import run_release
+    from serving.release import controller
 
     if share is None:
         raise click.UsageError("Give either --canary PERCENT or --at-once.")
     canary = None if share == _AT_ONCE else _percent(share)
     if canary is not None and proxy is None:
         proxy = f"http://127.0.0.1:{PROXY_PORT}"
-    kind: Literal["canary", "at once"] = "at once" if canary is None else "canary"
-    given = _given(models_root, model_config_file)
-    return run_release(kind, name, canary, version, (server, proxy), config, given)
+    plan = _plan(name, version, server, proxy, config, models_root, model_config_file)
+    if canary is None:
+        return _carry_out(lambda: controller.release_at_once(plan, click.echo))
+    return _carry_out(lambda: controller.release(plan, canary, click.echo))
 
 
 @click.command()
@@ -114,10 +129,10 @@ def rollback(
     model_config_file: Path | None,
 ) -> int:
     """Return NAME to its previous version, or take its canary back; no request fails."""
-    from pipelines.commands.serve import run_release
+    from serving.release import controller
 
-    given = _given(models_root, model_config_file)
-    return run_release("rollback", name, None, version, (server, proxy), config, given)
+    plan = _plan(name, version, server, proxy, config, models_root, model_config_file)
+    return _carry_out(lambda: controller.rollback(plan, click.echo))
 
 
 def _percent(text: str) -> float:
@@ -127,8 +142,48 @@ def _percent(text: str) -> float:
         raise click.BadParameter(f"{text!r} is not a number.", param_hint="--canary") from error
 
 
-def _given(models_root: Path | None, model_config_file: Path | None) -> dict[str, str | None]:
-    return {
-        "models_root": str(models_root) if models_root else None,
-        "model_config_file": str(model_config_file) if model_config_file else None,
+def _plan(
+    name: str,
+    version: int | None,
+    server: str,
+    proxy: str | None,
+    config: Path | None,
+    models_root: Path | None,
+    model_config_file: Path | None,
+) -> Plan:
+    """What to release or roll back, as the command line and the server's config say."""
+    from components.tracker.config import TrackingSpec, tracking_uri
+    from pipelines.commands.serve import API_KEY
+    from serving.config import load_spec
+    from serving.release.plan import Plan
+    from serving.release.traffic import Place
+    from serving.versions.mirror import require_local
+
+    given = {"models_root": models_root, "model_config_file": model_config_file}
+    spec = load_spec(config, {key: str(path) for key, path in given.items() if path})
+    file = Path(spec.model_config_file) if spec.model_config_file else None
+    return Plan(
+        place=Place(name, require_local(spec.models_root, "kelp release"), file),
+        server=server,
+        proxy=proxy,
+        spec=spec.release,
+        version=version,
+        api_key=os.environ.get(spec.api_key_env or API_KEY),
+        tracking_uri=tracking_uri(TrackingSpec()),
+    )
+
+
+def _carry_out(act: Callable[[], Outcome]) -> int:
+    """Releases or rolls back, prints what came of it, and gives the status to exit with."""
+    # Whoever stops a release means its canary, too: other signals take it back as Ctrl-C does.
+    before = {
+        one: signal.signal(one, signal.default_int_handler)
+        for one in (signal.SIGTERM, signal.SIGHUP)
     }
+    try:
+        outcome = act()
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    click.echo("\n".join(outcome.lines()))
+    return outcome.status

@@ -32,7 +32,8 @@ def serve(config: Path | None, **options: Any) -> int:
     as it comes and goes, until Ctrl-C or SIGTERM. In production, the official
     tensorflow/serving image answers the same requests: see docker/.
     """
-    from pipelines.commands.serve import run_server
+    from serving.config import load_spec
+    from serving.server import serve as serve_models
 
     cert, key = options.pop("tls_cert"), options.pop("tls_key")
     if (cert is None) != (key is None):
@@ -42,7 +43,7 @@ def serve(config: Path | None, **options: Any) -> int:
     }
     if cert is not None:
         given["tls"] = {"cert": str(cert), "key": str(key)}
-    return run_server(config, given)
+    return serve_models(load_spec(config, given), click.echo)
 
 
 @click.command("tf-serving")
@@ -55,8 +56,12 @@ def tf_serving(config: Path | None, models_root: Path | None, out: Path, base: s
 
     Policies and limits are those of `kelp serve`. What a release has set for a model stays.
     """
-    from pipelines.commands.serve import write_production
+    from serving.config import load_spec
+    from serving.production import write_server_files
+    from serving.versions.mirror import require_local
 
-    names = write_production(config, models_root, out, base)
+    spec = load_spec(config, {"models_root": str(models_root) if models_root else None})
+    root = require_local(spec.models_root, "kelp tf-serving")
+    names = write_server_files(out, root, spec, base)
     click.echo(f"{out}: {', '.join(names)}")
     return 0
