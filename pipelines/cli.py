@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -23,6 +24,10 @@ from pipelines.commands.serving import serve, tf_serving
 from pipelines.execution.interruption import exit_on_sigterm
 from pipelines.process_environment import fix_environment
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+T = TypeVar("T")
 ARGUMENT_ERROR = 2
 OTHER_ERROR = 1
 INTERRUPTED = 130
@@ -119,16 +124,9 @@ def advise(data: str, label: str, as_json: bool) -> int:
 
     DATA is a file, folder, glob or a pattern with {SPAN}, as for `kelp init`.
     """
-    from rich.console import Console
-
     from pipelines.commands import advise as advising
 
-    outlook = advising.advise(data, label)
-    if as_json:
-        click.echo(advising.to_json(outlook))
-    else:
-        advising.render(outlook, Console())
-    return 0
+    return _print(advising.advise(data, label), as_json, advising.to_json, advising.render)
 
 
 @cli.group()
@@ -183,18 +181,12 @@ def explain(
     MODEL is a SavedModel such as serving_models/flights/1, a folder of versions, or a name
     under serving_models/. A feature that is not given is missing.
     """
-    from rich.console import Console
-
     from pipelines.commands import explain as explaining
 
     explained = explaining.explain_row(model, row, data, index)
     if html is not None:
         explaining.write_page(html, explained)
-    if as_json:
-        click.echo(explaining.to_json(explained))
-    else:
-        explaining.render(explained, Console())
-    return 0
+    return _print(explained, as_json, explaining.to_json, explaining.render)
 
 
 @cli.command("models")
@@ -202,18 +194,9 @@ def explain(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def registered_models(target: str | None, as_json: bool) -> int:
     """List the registered versions of CONFIG or NAME, or of all models."""
-    import json
-
-    from rich.console import Console
-
     from pipelines.commands.models import list_versions, render
 
-    versions = list_versions(target)
-    if as_json:
-        click.echo(json.dumps(versions, indent=2))
-    else:
-        render(versions, Console())
-    return 0
+    return _print(list_versions(target), as_json, _indented, render)
 
 
 @cli.command()
@@ -227,18 +210,10 @@ def why(target: tuple[str, ...], as_json: bool) -> int:
     """
     if len(target) > 2:
         raise click.UsageError("Expected at most a name, and a version or run.")
-    import json
-
-    from rich.console import Console
-
     from pipelines.commands.why import explain_verdict, render
 
     verdict = explain_verdict(target)
-    if as_json:
-        click.echo(json.dumps(verdict.to_dict(), indent=2))
-    else:
-        render(verdict, Console())
-    return 0
+    return _print(verdict, as_json, lambda why: _indented(why.to_dict()), render)
 
 
 @cli.command()
@@ -284,20 +259,12 @@ def diff(before: str, after: str, as_json: bool) -> int:
 
     RUN is a run's folder or id, or the name of a pipeline, whose latest run is meant.
     """
-    import json
-
-    from rich.console import Console
-
     from pipelines.commands.diff import compare
     from pipelines.runs.diff_tables import render
     from pipelines.runs.find import find_run
 
     difference = compare(find_run(before), find_run(after))
-    if as_json:
-        click.echo(json.dumps(difference, indent=2))
-    else:
-        render(difference, Console())
-    return 0
+    return _print(difference, as_json, _indented, render)
 
 
 @cli.command()
@@ -390,6 +357,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from pipelines.unexpected_errors import explain_unexpected
 
         return _print_error(explain_unexpected(error), OTHER_ERROR)
+
+
+def _print(
+    value: T, as_json: bool, to_json: Callable[[T], str], render: Callable[[T, Console], None]
+) -> int:
+    """Prints JSON where it is asked for, else what `render` makes of the value."""
+    if as_json:
+        click.echo(to_json(value))
+    else:
+        from rich.console import Console
+
+        render(value, Console())
+    return 0
+
+
+def _indented(content: object) -> str:
+    return json.dumps(content, indent=2)
 
 
 def _print_error(error: KelpError, status: int) -> int:

@@ -9,8 +9,8 @@ from markupsafe import Markup
 from contracts.files import write_atomically
 from contracts.results.range_test import RangeTest
 from report.charts import plots, svg
-from report.charts.charts import Chart
 from report.charts.plots import Axis, Line
+from report.charts.svg import Chart
 from report.render import fill_template
 
 PAGE_FILE = "learning_rate.html"

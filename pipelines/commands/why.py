@@ -21,17 +21,15 @@ from contracts.results.summary import Summary
 from contracts.results.variant import PlacedVariant
 from contracts.storage.staging import stage_if_there
 from contracts.text import some
-from evidence.wording import figure, interval_text, name_of
 from pipelines.commands.models import no_model
 from pipelines.commands.registry_choice import mlflow_of
 from pipelines.execution.remote_root import local_runs
 from pipelines.runs.find import LATEST, find_run, look_for_run
 from pipelines.runs.lineage import lineage_lines, lineage_of_run
-from pipelines.runs.variant_table import show_variants, variant_gates
+from pipelines.runs.variant_table import gate_cells, show_variants, variant_gates
 
 R = TypeVar("R", bound=ResultFile)
 _SAMPLE = ("metric", "rows", "resamples", "confidence")
-_STYLES = {"block": "bold red", "warn": "yellow", "insufficient": "yellow", "pass": "green"}
 
 
 @dataclass(frozen=True)
@@ -220,15 +218,7 @@ def _gate_table(why: Why) -> Table:
     for heading in ("outcome", "gate", "metric", "slice or subject", "value", "bound"):
         table.add_column(heading, overflow="fold")
     for gate in why.gates:
-        style = _STYLES.get(gate.outcome, "")
-        table.add_row(
-            f"[{style}]{gate.outcome}[/]",
-            gate.gate,
-            escape(gate.metric),
-            escape(name_of(gate.slice or {}) or gate.subject),
-            escape(_figure(gate.value) + interval_text(gate)),
-            _figure(gate.bound),
-        )
+        table.add_row(*gate_cells(gate))
     return table
 
 
@@ -237,10 +227,6 @@ def _caption(evidence: Evidence | None) -> str:
         return "gates"
     sample = f"{evidence.resamples:,} resamples of {evidence.rows:,} rows"
     return f"gates; {evidence.confidence:.0%} intervals of {sample}"
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else figure(value)
 
 
 def _lineage_table(why: Why) -> Table:

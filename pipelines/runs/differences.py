@@ -71,7 +71,7 @@ def slice_changes(before: Evidence | None, after: Evidence | None, most: int) ->
     if newest is None:
         return []
     first, second = _slices(before, newest.metric), _slices(after, newest.metric)
-    changes = []
+    changes: list[Change] = []
     for name in dict.fromkeys([*first, *second]):
         one, other = first.get(name), second.get(name)
         if one != other:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from contracts.results.gates import Gate
 from contracts.results.variant import PlacedVariant
 from evidence.variant_choice import place_or_reason, times
 from evidence.wording import figure, name_of, with_interval
@@ -74,13 +75,15 @@ def variant_gates(variants: Sequence[PlacedVariant]) -> Table:
         table.add_column(heading, overflow="fold")
     for variant in variants:
         for gate in variant.gates:
-            table.add_row(
-                escape(variant.name),
-                Text(gate.outcome, _STYLES.get(gate.outcome, "")),
-                gate.gate.removeprefix("variant_"),
-                escape(gate.metric),
-                escape(name_of(gate.slice or {})),
-                "" if gate.value is None else escape(with_interval(gate.value, gate)),
-                "" if gate.bound is None else figure(gate.bound),
-            )
+            table.add_row(escape(variant.name), *gate_cells(gate))
     return table
+
+
+def gate_cells(gate: Gate) -> Iterator[Text | str]:
+    """Outcome, gate, metric, slice or subject, value and bound."""
+    yield Text(gate.outcome, _STYLES.get(gate.outcome, ""))
+    yield gate.gate.removeprefix("variant_")
+    yield escape(gate.metric)
+    yield escape(name_of(gate.slice or {}) or gate.subject)
+    yield "" if gate.value is None else escape(with_interval(gate.value, gate))
+    yield "" if gate.bound is None else figure(gate.bound)

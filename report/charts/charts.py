@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
-
-from markupsafe import Markup
 
 from contracts.results.advice import LearningCurve
 from contracts.results.audit import FeaturePower
 from contracts.results.evidence import RATES, Curves, FairnessEvidence, Interval, SliceEvidence
-from contracts.results.forecast import ForecastEvidence
 from report.charts import plots, svg
 from report.charts.forecasts import example_charts, horizon_charts
 from report.charts.plots import Axis, Line, Mark
 from report.charts.scatter import Cloud, Point, outside, scatter
+from report.charts.svg import Chart
 from report.formats import metric_title, number, size, title
 from report.sections.model import slice_name
 from report.variants_view import Variant, Variants
@@ -38,27 +35,18 @@ _CURVE_AXES = {
 }
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A drawing with its title and what to see in it."""
-
-    title: str
-    svg: Markup
-    note: str = ""
-
-
 def charts_of(report: Report) -> dict[str, list[Chart]]:
     """Draws all charts, by the section they belong to."""
     model = report.model
     training = report.training.content
-    advised = report.advice.content
+    advised, forecast = report.advice.content, model.forecast.content
     return {
         "advice": list(_learning_curve(advised.curve)) if advised and advised.curve else [],
         "training": list(_training(training)) if training else [],
         "curves": list(_curves(model.curves.content or {})),
         "calibration": list(_calibration(model)),
-        "horizon": _forecasts(horizon_charts, model),
-        "forecasts": _forecasts(example_charts, model),
+        "horizon": list(horizon_charts(forecast)) if forecast else [],
+        "forecasts": list(example_charts(forecast)) if forecast else [],
         "slices": list(_slices(model)),
         "leaderboard": list(_leaderboard(model)),
         "variants": list(_variants(report.variants.content)),
@@ -158,13 +146,6 @@ def _calibration(model: Model) -> Iterator[Chart]:
         drawn = plots.reliability("reliability", alt, found.bins)
         note = "On the diagonal, a probability is worth its face value."
         yield Chart("Reliability diagram", drawn, note)
-
-
-def _forecasts(
-    draw: Callable[[ForecastEvidence], Iterator[tuple[str, Markup, str]]], model: Model
-) -> list[Chart]:
-    forecast = model.forecast.content
-    return [] if forecast is None else [Chart(*drawn) for drawn in draw(forecast)]
 
 
 def _slices(model: Model) -> Iterator[Chart]:

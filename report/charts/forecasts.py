@@ -10,6 +10,7 @@ from markupsafe import Markup
 from contracts.results.forecast import ForecastEvidence, ForecastExample
 from report.charts import svg
 from report.charts.plots import Axis, Line, lines, plane
+from report.charts.svg import Chart
 from report.formats import number, percent, title
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ _HEIGHT = 230.0
 _RANKS = {1.0: "The worst window", 0.5: "A typical window"}
 
 
-def horizon_charts(forecast: ForecastEvidence) -> Iterator[tuple[str, Markup, str]]:
-    """Gives title, drawing and note: errors by step, and coverage by step."""
+def horizon_charts(forecast: ForecastEvidence) -> Iterator[Chart]:
+    """Draws errors by step, and coverage by step."""
     steps = [entry.step for entry in forecast.steps]
     alt = f"Mean absolute error at each of {len(steps)} steps: the candidate's, and of others"
-    yield "Mean absolute error by step", _errors("horizon-errors", alt, forecast), ""
+    yield Chart("Mean absolute error by step", _errors("horizon-errors", alt, forecast))
     covered = [entry.coverage for entry in forecast.steps]
     if all(share is None for share in covered):
         return
@@ -37,7 +38,7 @@ def horizon_charts(forecast: ForecastEvidence) -> Iterator[tuple[str, Markup, st
     axis = Axis("share within", min(lowest, nominal) - _MARGIN, 1.02)
     alt = f"Coverage of the {percent(nominal, 0)} interval at each of {len(steps)} steps"
     drawn = lines("horizon-coverage", alt, [line, level], Axis("step of the horizon"), axis)
-    yield f"Coverage of the {percent(nominal, 0)} interval by step", drawn, ""
+    yield Chart(f"Coverage of the {percent(nominal, 0)} interval by step", drawn)
 
 
 def _errors(name: str, alt: str, forecast: ForecastEvidence) -> Markup:
@@ -63,8 +64,8 @@ def _errors(name: str, alt: str, forecast: ForecastEvidence) -> Markup:
     return svg.draw(name, alt, _HEIGHT + 40, paint)
 
 
-def example_charts(forecast: ForecastEvidence) -> Iterator[tuple[str, Markup, str]]:
-    """Gives title, drawing and note of each example."""
+def example_charts(forecast: ForecastEvidence) -> Iterator[Chart]:
+    """Draws each example."""
     lines_of_all = [line for entry in forecast.examples for line in (entry.actual, *entry.levels)]
     values = [value for line in lines_of_all for value in line]
     margin = _MARGIN * (max(values, default=0) - min(values, default=0)) or 1.0
@@ -75,7 +76,7 @@ def example_charts(forecast: ForecastEvidence) -> Iterator[tuple[str, Markup, st
         where = ", ".join(f"{name} = {value}" for name, value in example.keys.items())
         note = f"MAE {number(example.mae)}" + (f"; {where}" if where else "")
         alt = f"{heading}: forecast and what came, over {len(example.actual)} steps; {note}"
-        yield heading, _example(f"forecast-{place}", alt, example, ends), note
+        yield Chart(heading, _example(f"forecast-{place}", alt, example, ends), note)
 
 
 def _example(name: str, alt: str, example: ForecastExample, ends: Sequence[float]) -> Markup:

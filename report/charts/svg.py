@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -69,6 +70,15 @@ _SETTINGS = {
     "legend.fontsize": FONT_SIZE - 1,
     "figure.facecolor": "none",
 }
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing with its title and what to see in it."""
+
+    title: str
+    svg: Markup
+    note: str = ""
 
 
 def draw(name: str, alt: str, height: float, paint: Callable[[Figure], None]) -> Markup:

@@ -21,6 +21,7 @@ from report.variants_view import Variants
 from report.view import Data, GateRow, Gates, Metric, Model, Part, Tile, Tone, Verdict
 
 _ORDER: tuple[Outcome, ...] = ("block", "warn", "insufficient", "pass")
+_WORDS = {"block": "blocked", "warn": "warned", "insufficient": "not judged"}
 _REMEDIES = {
     "bound": "raise the model above its bound: more data, better features, a wider network; "
     "or justify another bound (evaluation.bounds).",
@@ -67,7 +68,8 @@ def verdict_of(
     reasons = [*blocking, *warning]
     reasons += [text for text in summary.reasons if text not in reasons]
     if not reasons and not stopped:
-        reasons = _all_passed(gates)
+        passed = gates.content
+        reasons = [f"All {count(len(passed.passed))} gates were passed."] if passed else []
     return Verdict(
         tone=tone,
         label=label,
@@ -77,12 +79,6 @@ def verdict_of(
         tiles=[*_tiles(sources, gates, model), *_variant_tile(variants)],
         steps=list(dict.fromkeys(_steps(sources, attention, data, model))),
     )
-
-
-def _all_passed(gates: Part[Gates]) -> list[str]:
-    if gates.content is None:
-        return []
-    return [f"All {count(len(gates.content.passed))} gates were passed."]
 
 
 def _headline(sources: Sources, stopped: str, blocking: int, warning: int) -> tuple[Tone, str, str]:
@@ -116,7 +112,7 @@ def _tiles(sources: Sources, gates: Part[Gates], model: Model) -> Iterator[Tile]
         yield _change_tile(main)
     if gates.content:
         counts = gates.content.counts
-        words = [f"{counts[name]} {_words(name)}" for name in _ORDER[:3] if counts[name]]
+        words = [f"{counts[name]} {_WORDS[name]}" for name in _ORDER[:3] if counts[name]]
         blocked = "bad" if counts["block"] else "warn" if counts["warn"] else "good"
         total = len(gates.content.attention) + counts["pass"]
         yield Tile(
@@ -140,10 +136,6 @@ def _variant_tile(variants: Part[Variants]) -> Iterator[Tile]:
         tone: Tone = "good" if blessed == total else "warn" if blessed else "bad"
         figure = f"{count(blessed)} of {count(total)}"
         yield Tile("Variants blessed", figure, others or "each for itself", tone)
-
-
-def _words(outcome: str) -> str:
-    return {"block": "blocked", "warn": "warned", "insufficient": "not judged"}[outcome]
 
 
 def _change_tile(main: Metric) -> Tile:
