@@ -218,7 +218,7 @@ def _gate_table(why: Why) -> Table:
     for heading in ("outcome", "gate", "metric", "slice or subject", "value", "bound"):
         table.add_column(heading, overflow="fold")
     for gate in why.gates:
-        table.add_row(*gate_cells(gate))
+        table.add_row(*gate_cells(gate, gate.subject))
     return table
 
 

@@ -75,15 +75,15 @@ def variant_gates(variants: Sequence[PlacedVariant]) -> Table:
         table.add_column(heading, overflow="fold")
     for variant in variants:
         for gate in variant.gates:
-            table.add_row(escape(variant.name), *gate_cells(gate))
+            table.add_row(escape(variant.name), *gate_cells(gate, ""))
     return table
 
 
-def gate_cells(gate: Gate) -> Iterator[Text | str]:
-    """Outcome, gate, metric, slice or subject, value and bound."""
+def gate_cells(gate: Gate, subject: str) -> Iterator[Text | str]:
+    """Outcome, gate, metric, slice or what it is about otherwise, value and bound."""
     yield Text(gate.outcome, _STYLES.get(gate.outcome, ""))
     yield gate.gate.removeprefix("variant_")
     yield escape(gate.metric)
-    yield escape(name_of(gate.slice or {}) or gate.subject)
+    yield escape(name_of(gate.slice or {}) or subject)
     yield "" if gate.value is None else escape(with_interval(gate.value, gate))
     yield "" if gate.bound is None else figure(gate.bound)
