@@ -183,9 +183,6 @@ def _statistics(
             continue
         if content.datasets:
             found[path.parent.name.removeprefix("Split-")] = content.datasets[0]
-    return dict(sorted(found.items(), key=lambda item: _rank(item[0]))), wrong
-
-
-def _rank(split: str) -> tuple[int, str]:
-    known = split in _SPLIT_ORDER
-    return (_SPLIT_ORDER.index(split) if known else len(_SPLIT_ORDER), split)
+    # The files come by name, which orders the splits that have no place of their own.
+    order = [split for split in _SPLIT_ORDER if split in found]
+    return {split: found[split] for split in dict.fromkeys([*order, *found])}, wrong

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from report.formats import percent, plain, short
 from report.view import Bar, Column
@@ -19,12 +19,12 @@ def columns_of(
     statistics: Mapping[str, statistics_pb2.DatasetFeatureStatistics],
 ) -> list[Column]:
     """One entry a feature and split: features in their order, splits beside each other."""
-    by_name: dict[str, list[Column]] = {}
-    for split, dataset in statistics.items():
-        for feature in dataset.features:
-            column = _column(feature, split, int(dataset.num_examples))
-            by_name.setdefault(column.feature, []).append(column)
-    return [column for name in sorted(by_name) for column in by_name[name]]
+    columns = [
+        _column(feature, split, int(dataset.num_examples))
+        for split, dataset in statistics.items()
+        for feature in dataset.features
+    ]
+    return sorted(columns, key=lambda column: column.feature)
 
 
 def _column(feature: statistics_pb2.FeatureNameStatistics, split: str, rows: int) -> Column:
@@ -35,34 +35,25 @@ def _column(feature: statistics_pb2.FeatureNameStatistics, split: str, rows: int
     present = getattr(feature, kind).common_stats.num_non_missing
     missing = max(0.0, 1 - present / rows) if rows else None
     if kind == "num_stats":
-        stats = feature.num_stats
-        if not present:
-            return Column(name, split, "number", rows, missing)
-        return Column(
-            feature=name,
-            split=split,
-            kind="number",
-            rows=rows,
-            missing=missing,
-            mean=stats.mean,
-            deviation=stats.std_dev,
-            least=stats.min,
-            median=stats.median,
-            most=stats.max,
-            bars=_number_bars(stats),
-        )
+        figures = _number_figures(feature.num_stats) if present else {}
+        return Column(name, split, "number", rows, missing, **figures)
     if kind == "string_stats":
-        return _text_column(feature.string_stats, name, split, rows, missing)
+        return Column(name, split, "text", rows, missing, **_text_figures(feature.string_stats))
     return Column(name, split, "other", rows, missing)
 
 
-def _text_column(
-    stats: statistics_pb2.StringStatistics,
-    name: str,
-    split: str,
-    rows: int,
-    missing: float | None,
-) -> Column:
+def _number_figures(stats: statistics_pb2.NumericStatistics) -> dict[str, Any]:
+    return {
+        "mean": stats.mean,
+        "deviation": stats.std_dev,
+        "least": stats.min,
+        "median": stats.median,
+        "most": stats.max,
+        "bars": _number_bars(stats),
+    }
+
+
+def _text_figures(stats: statistics_pb2.StringStatistics) -> dict[str, Any]:
     present = stats.common_stats.num_non_missing or 1
     top = [
         (short(value.value, 24), value.frequency / present)
@@ -75,16 +66,7 @@ def _text_column(
         )
         for bucket in stats.rank_histogram.buckets[:_BARS]
     ]
-    return Column(
-        feature=name,
-        split=split,
-        kind="text",
-        rows=rows,
-        missing=missing,
-        distinct=int(stats.unique),
-        top=top,
-        bars=_bars(counts),
-    )
+    return {"distinct": int(stats.unique), "top": top, "bars": _bars(counts)}
 
 
 def _number_bars(stats: statistics_pb2.NumericStatistics) -> list[Bar]:

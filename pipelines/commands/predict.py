@@ -120,7 +120,8 @@ def predict(
             for part, kept in _parts(rows, limit):
                 with captured(log):
                     table = answer_table(predictor.answers(predictor.inputs(part)))
-                answers.write(_beside(kept, table))
+                names = [*kept.column_names, *table.column_names]
+                answers.write(pa.table([*kept.columns, *table.columns], names))
     return rows.missing
 
 
@@ -187,11 +188,6 @@ def _require_other_names(keep: Sequence[str]) -> None:
             received=taken,
             fix="rename it in the file",
         )
-
-
-def _beside(kept: pa.Table, answers: pa.Table) -> pa.Table:
-    names = [*kept.column_names, *answers.column_names]
-    return pa.table([*kept.columns, *answers.columns], names)
 
 
 def _parts(rows: ModelRows, limit: int | None) -> Iterator[tuple[pa.Table, pa.Table]]:

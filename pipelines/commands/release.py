@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -79,16 +79,7 @@ def proxy(
 @_CONFIG
 @_MODELS_ROOT
 @_MODEL_CONFIG
-def release(
-    name: str,
-    share: str | None,
-    version: int | None,
-    server: str,
-    proxy: str | None,
-    config: Path | None,
-    models_root: Path | None,
-    model_config_file: Path | None,
-) -> int:
+def release(name: str, share: str | None, **options: Any) -> int:
     """Give the newest version of NAME a share of the traffic; promote it or go back.
 
     Errors, latency and predictions are compared with those of the stable version, within the
@@ -103,9 +94,9 @@ def release(
     if share is None:
         raise click.UsageError("Give either --canary PERCENT or --at-once.")
     canary = None if share == _AT_ONCE else _percent(share)
-    if canary is not None and proxy is None:
-        proxy = f"http://127.0.0.1:{PROXY_PORT}"
-    plan = _plan(name, version, server, proxy, config, models_root, model_config_file)
+    if canary is not None and options["proxy"] is None:
+        options["proxy"] = f"http://127.0.0.1:{PROXY_PORT}"
+    plan = _plan(name, **options)
     if canary is None:
         return _carry_out(lambda: controller.release_at_once(plan, click.echo))
     return _carry_out(lambda: controller.release(plan, canary, click.echo))
@@ -119,19 +110,11 @@ def release(
 @_CONFIG
 @_MODELS_ROOT
 @_MODEL_CONFIG
-def rollback(
-    name: str,
-    version: int | None,
-    server: str,
-    proxy: str | None,
-    config: Path | None,
-    models_root: Path | None,
-    model_config_file: Path | None,
-) -> int:
+def rollback(name: str, **options: Any) -> int:
     """Return NAME to its previous version, or take its canary back; no request fails."""
     from serving.release import controller
 
-    plan = _plan(name, version, server, proxy, config, models_root, model_config_file)
+    plan = _plan(name, **options)
     return _carry_out(lambda: controller.rollback(plan, click.echo))
 
 
@@ -144,6 +127,7 @@ def _percent(text: str) -> float:
 
 def _plan(
     name: str,
+    *,
     version: int | None,
     server: str,
     proxy: str | None,

@@ -146,7 +146,10 @@ class Kubeflow:
             listed = self._client.list_runs(
                 page_size=_PAGE, sort_by="created_at desc", namespace=self._namespace
             )
-        return [run for run in listed.runs or [] if _pipeline_of(run) == pipeline]
+        of_pipelines = [run for run in listed.runs or [] if run.pipeline_version_reference]
+        return [
+            run for run in of_pipelines if run.pipeline_version_reference.pipeline_id == pipeline
+        ]
 
     def stop(self, *, runs: bool) -> tuple[int, int]:
         """Removes the schedules, and ends unfinished runs where asked; gives how many."""
@@ -264,11 +267,6 @@ def _said(error: Any) -> str:
 def _named(name: str) -> str:
     predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
     return json.dumps({"predicates": [predicate]})
-
-
-def _pipeline_of(run: Any) -> str | None:
-    reference = run.pipeline_version_reference
-    return None if reference is None else reference.pipeline_id
 
 
 @contextlib.contextmanager

@@ -31,7 +31,9 @@ def crontab_lines(job: Job) -> str:
             received=job.timezone,
             fix="use --as systemd, or give the expression in the machine's time zone",
         )
-    line = f"{job.cron} {_escaped(_command(job))}"
+    # Cron takes a bare percent sign for the end of the line.
+    command = _command(job).replace("%", "\\%")
+    line = f"{job.cron} {command}"
     if len(line) > _LONGEST_LINE:
         raise ConfigError(
             "The line is too long for cron.",
@@ -90,11 +92,6 @@ def _command(job: Job) -> str:
         f"mkdir -p {shlex.quote(str(job.runs))} && cd {shlex.quote(str(job.folder))} && "
         f"{shlex.join(limited)} >> {log} 2>&1 || {alert}"
     )
-
-
-def _escaped(command: str) -> str:
-    """Cron takes a bare percent sign for the end of the line."""
-    return command.replace("%", "\\%")
 
 
 def _marks(job: Job) -> tuple[str, str]:

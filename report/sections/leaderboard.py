@@ -99,6 +99,4 @@ def _note(name: str, model: BaselineModel | None) -> str:
 def _cost(model: BaselineModel | None) -> ModelCost:
     if model is None:
         return ModelCost()
-    if model.cost is None:
-        return ModelCost(training_seconds=model.seconds)
-    return ModelCost(training_seconds=model.seconds, **dict(model.cost))
+    return ModelCost(training_seconds=model.seconds, **dict(model.cost or {}))

@@ -16,6 +16,7 @@ from report.variants_view import Advice, Relative, Variant, Variants
 from report.view import GateRow, Part, Tone
 
 _TONES: Mapping[str, Tone] = {BLESSED: "good", "refused": "bad", "failed": "bad"}
+_NONE = "No variants are configured (variants)."
 _SIZES = ("bytes", "gzip_bytes", "parameters")
 _TIMES = ("rows_per_s", "peak_memory_mib")
 # What the weights are; how they were trained stands in the config.
@@ -31,7 +32,8 @@ def variants_of(sources: Sources) -> Part[Variants]:
     """Gathers the part of the variants."""
     summary = sources.summary
     if not summary.variants:
-        return Part(absent=_absent(sources))
+        stopped = sources.stopped_at()
+        return Part(absent=f"Not measured: the run stopped at {stopped}." if stopped else _NONE)
     return Part(
         Variants(
             metric=summary.variants[0].metric,
@@ -42,12 +44,6 @@ def variants_of(sources: Sources) -> Part[Variants]:
             gates=[row for verdict in summary.variants for row in _gates(verdict)],
         )
     )
-
-
-def _absent(sources: Sources) -> str:
-    if sources.stopped_at():
-        return f"Not measured: the run stopped at {sources.stopped_at()}."
-    return "No variants are configured (variants)."
 
 
 def _variant(verdict: PlacedVariant, candidate: str | None) -> Variant:

@@ -102,7 +102,8 @@ class Model:
         while True:
             failed = [version for version, slot in self._slots.items() if slot.failed]
             wanted = choose(target.policy, found, failed)
-            missing = [one for one in wanted if not self._is_available(one)]
+            served = self.available()
+            missing = [one for one in wanted if one not in served]
             ready = [one for one in missing if await self._is_settled(found[one])]
             if not ready:
                 break
@@ -138,10 +139,6 @@ class Model:
             return False
         files = await asyncio.to_thread(fingerprint, one.path)
         return not 0 <= time.time() - newest_change(files) < self._settle_s
-
-    def _is_available(self, version: int) -> bool:
-        slot = self._slots.get(version)
-        return slot is not None and slot.state == "AVAILABLE"
 
     def _unload_all_but(self, wanted: list[int], *, tidy: bool = True) -> None:
         going = [
