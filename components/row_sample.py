@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +16,11 @@ from numpy.typing import NDArray
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.data_gate.audit.columns import Hashes, row_hashes
+from contracts.arrays import Array
 from contracts.results.sample import SampledRows
 from models.data.raw_table import TableDecoder, read_table, record_batches
 from models.data.row_keys import hash_rows
 
-Array = np.ndarray[Any, Any]
 Flags = NDArray[np.bool_]
 
 

@@ -16,6 +16,7 @@ from components.baseline_models.every import estimators_of
 from components.baseline_models.learning_curve import CurveSetting, learning_curve
 from components.baseline_models.prediction_cost import prediction_cost
 from components.row_sample import drawn_flags, sample_of, sampled_rows
+from contracts.arrays import Array
 from contracts.results.advice import LearningCurve
 from contracts.results.baselines import BaselineModel, BaselineReport
 from contracts.results.evidence import NotMeasured
@@ -29,8 +30,6 @@ from models.data.transformed import input_specs
 from models.networks import InputSpec
 from models.tasks import find_task
 from models.training.operating_point import choose_threshold
-
-Array = np.ndarray[Any, Any]
 
 SPLITS = ("train", "val", "test")
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from contracts.arrays import Array
 from models.data.design import (
     Columns,
     LinearDesign,
@@ -28,8 +29,6 @@ from models.data.design import (
 )
 from models.networks import InputSpec
 from models.tasks import Task, find_task
-
-Array = np.ndarray[Any, Any]
 
 # The inverse of the penalty, the strongest first; scikit-learn's default is among them.
 _STRENGTHS = (0.03, 0.3, 1.0, 3.0, 30.0)

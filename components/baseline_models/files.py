@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from contracts.arrays import Array
 from contracts.results.baselines import BaselineReport
 from contracts.results.files import read_result, write_result
 from evidence.prediction_table import ROWS_FILE, read_scores, write_scores
-
-Array = np.ndarray[Any, Any]
 
 
 def write_baselines(folder: Path, scores: Mapping[str, Array], report: BaselineReport) -> None:

@@ -24,12 +24,11 @@ from components.baseline_models.estimators import (
     fit_majority,
     make_outcome,
 )
+from contracts.arrays import Array
 from models.data.design import Columns
 from models.data.seasonal import seasonal_naive
 from models.encoders.windows.encoding import WindowEncoding
 from models.networks import InputSpec
-
-Array = np.ndarray[Any, Any]
 
 # The penalty on the weights of standardised lags, in shares of the rows.
 _PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from components.baseline_models.estimators import Outcome, Problem, Rows, Splits
 from components.baseline_models.every import estimators_of
+from contracts.arrays import Array
 from contracts.results.advice import LearningCurve
 from contracts.results.forecast import ForecastFacts
 from evidence import measures
@@ -19,7 +19,6 @@ from evidence.bootstrap import Draws, bootstrap
 from evidence.groups import whole
 from evidence.learning_curve import MeasuredCurve, extrapolate
 
-Array = np.ndarray[Any, Any]
 Threshold = Callable[[Outcome, Array], "float | None"]
 
 SHARES = (0.12, 0.25, 0.5, 1.0)

@@ -6,15 +6,11 @@ import pickle
 import time
 from collections.abc import Callable
 from statistics import median
-from typing import Any
-
-import numpy as np
 
 from components.baseline_models.estimators import Fitted
+from contracts.arrays import Array
 from contracts.results.baselines import PredictionCost
 from models.data.design import Columns
-
-Array = np.ndarray[Any, Any]
 
 _SINGLE_ROWS = 50
 _BULK_ROWS = 10_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,12 +10,11 @@ import pyarrow as pa
 from components.baseline_models.estimators import Rows
 from components.data_gate.audit.cheap_model import columns_of
 from components.data_gate.audit.columns import labels_of
+from contracts.arrays import Array
 from contracts.preparations.numbers import circle_points
 from models.features.cyclic import CyclicSpec
 from models.features.ports import InputSpec
 from models.features.spec import FeaturesSpec
-
-Array = np.ndarray[Any, Any]
 
 
 def raw_rows(

@@ -12,6 +12,7 @@ import tensorflow_transform as tft
 
 from components.cross_validation.config import CrossValidationSpec
 from components.row_sample import drawn_flags, read_drawn, sample_of, sampled_rows
+from contracts.arrays import Array
 from contracts.results.evidence import FoldMetrics
 from models.data.dataset import Source, load_columns
 from models.data.folds import Round, deal_folds, rolling_rounds, rounds_of
@@ -19,8 +20,6 @@ from models.data.labels import check_labels
 from models.data.transform_layer import TransformLayer
 from models.tasks import find_task
 from models.training.cross_validation import cross_validate, summarise
-
-Array = np.ndarray[Any, Any]
 
 _CAVEAT = (
     "The transform graph was learned on all of train, the rows that a fold holds out among "

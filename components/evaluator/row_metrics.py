@@ -23,8 +23,6 @@ from evidence.groups import whole
 from evidence.measures import Outcome, values
 from models.tasks import find_task
 
-Array = np.ndarray[Any, Any]
-
 # By name: what was called, and what it was.
 _COUNTS = {
     "true_positives": (1, 1),

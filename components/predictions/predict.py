@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,14 +12,13 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.predictions.keys import KeysSpec, add_figures, slice_keys
 from components.row_sample import RowSample, drawn_batches
+from contracts.arrays import Array
 from contracts.errors import ModelError
 from evidence.prediction_table import PredictionTable
 from models.data.raw_table import read_table
 from models.export.scorer import Scorer
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task
-
-Array = np.ndarray[Any, Any]
 
 
 def predict(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,7 @@ from components.predictions.predict import label_ids
 from components.stress.config import StressJob, stressed_features
 from components.stress.errors import error_examples
 from components.stress.perturb import Inputs, perturb
+from contracts.arrays import Array
 from contracts.names import serving_name
 from contracts.results.evidence import (
     Importance,
@@ -32,8 +32,6 @@ from models.export.encoding import BATCH_ROWS
 from models.export.explanation import permutation_importance, raw_permutation_importance
 from models.export.loaded_model import LoadedModel
 from models.tasks import find_task
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

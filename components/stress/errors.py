@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.names import serving_name
 from contracts.results.evidence import ErrorExample
 from contracts.results.preview import Preview
@@ -16,8 +16,6 @@ from models.export.occlusion import weigh_parts
 from models.features.kind import FeatureKind
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task
-
-Array = np.ndarray[Any, Any]
 
 _OF_PAIR = 3
 _MOST = 36

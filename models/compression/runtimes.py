@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contracts.arrays import Array
 from contracts.artifact import ARTIFACT_FILE, ROWS_AT_ONCE, ArtifactModel
 from contracts.columns import TYPES, RawInput, list_sizes, served_columns
 from contracts.errors import ModelError
@@ -23,7 +24,6 @@ from contracts.results.variant import Timing
 from models.processes.isolated import call
 from models.processes.turns import one_at_a_time
 
-Array = np.ndarray[Any, Any]
 Columns = Mapping[str, Array]
 
 # A slow artifact is warmed up and timed for so long; a median needs no more calls than these.

@@ -18,8 +18,6 @@ from models.compression.training_artifacts import Opened, TrainingArtifacts, ope
 from models.export.network_file import NETWORK_FILE, save_network
 from models.processes.isolated import call
 
-Array = np.ndarray[Any, Any]
-
 REPORT_FILE = "weights.json"
 GOLDEN_FOLDER = "golden"
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-Array = np.ndarray[Any, Any]
+from contracts.arrays import Array
 
 # Of the mistakes that chance makes.
 MISTAKES = 0.1

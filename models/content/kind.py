@@ -11,15 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
 import pyarrow as pa
 
+from contracts.arrays import Array
 from contracts.results.checked import Checked, outcome_of
 from contracts.results.preview import Preview
 from contracts.spec import Spec
 from models.content.config import ShareSpec
-
-Array = np.ndarray[Any, Any]
 
 TRAIN = "train"
 _SHOWN = 5

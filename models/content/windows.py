@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from contracts.arrays import Array
 from contracts.results.preview import HeatMap, Preview
 from models.content.kind import Occlusion
-
-Array = np.ndarray[Any, Any]
 
 _PARTS = 24
 _NAMED = 4

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from contracts.arrays import Array
 from contracts.errors import ModelError
 from contracts.memory import free_memory_mib
 from models.data.packing import (
@@ -28,8 +29,6 @@ from models.data.packing import (
     permute,
 )
 from models.data.representation import parse_rows, raw_input_specs
-
-Array = np.ndarray[Any, Any]
 
 CHUNK_ROWS = 8192
 _CHUNK_BYTES = 64 << 20  # pixels make rows large: then a chunk has fewer

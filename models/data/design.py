@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from contracts.arrays import Array
 from models.networks import InputSpec
 
-Array = np.ndarray[Any, Any]
 Columns = Mapping[str, Array]
 
 _COMMON_TOKENS = 300

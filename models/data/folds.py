@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from contracts.arrays import Array
 from contracts.errors import ConfigError
 from models.data.fold_rule import FoldRule
 from models.data.row_keys import hash_rows, time_keys
-
-Array = np.ndarray[Any, Any]
 
 _CROSS_VALIDATION = "evaluation.cross_validation"
 

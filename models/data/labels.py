@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.errors import ConfigError, ModelError
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task
 from models.tasks.label_scale import LEAST_LOG1P
-
-Array = np.ndarray[Any, Any]
 
 
 def check_labels(problem: FeaturesSpec, labels: Array, split: str) -> None:

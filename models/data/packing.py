@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-Array = np.ndarray[Any, Any]
+from contracts.arrays import Array
 
 # Matrices of a chunk beside those of its columns: see models/data/targets.py.
 ROW_NUMBERS = "row numbers"

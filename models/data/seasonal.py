@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow_transform as tft
 
+from contracts.arrays import Array
 from contracts.results.forecast import ForecastFacts
 from models.data.dataset import Split
 from models.data.transformed import input_specs
 from models.encoders.windows.encoding import WindowEncoding
 from models.features.ports import InputSpec
 from models.features.spec import FeaturesSpec
-
-Array = np.ndarray[Any, Any]
 
 
 def forecast_facts(

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from contracts.arrays import Array
 from models.data.dataset import Split
 from models.data.packing import ROW_NUMBERS, TARGETS, MemoryChunks
-
-Array = np.ndarray[Any, Any]
 
 
 def file_places(split: Split) -> Array:

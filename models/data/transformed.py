@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
 import tensorflow_transform as tft
 
+from contracts.arrays import Array
 from models.features.learned import Learned
 from models.features.spec import FeaturesSpec
 from models.networks import InputSpec, OutputSpec
 from models.tasks import find_task
 from models.tasks.label_scale import scaled_output
-
-Array = np.ndarray[Any, Any]
 
 
 def input_specs(problem: FeaturesSpec, graph: tft.TFTransformOutput) -> list[InputSpec]:

@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from contracts.arrays import Array
 from contracts.errors import ConfigError, ModelError
-
-Array = np.ndarray[Any, Any]
 
 _KERAS_ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 _CACHE = "models"

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from contracts.arrays import Array
 from contracts.names import serving_name
 from contracts.results.forecast import ForecastFacts
 from models.features.spec import FeaturesSpec, Task
 from models.networks.parts import FEATURES_LAYER
 from models.tasks import find_task
 
-Array = np.ndarray[Any, Any]
 Tensors = dict[str, tf.Tensor]
 
 BATCH_ROWS = 8192

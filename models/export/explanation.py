@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from contracts.arrays import Array
 from models.export.encoding import BATCH_ROWS
 from models.export.loaded_model import Columns, LoadedModel
-
-Array = np.ndarray[Any, Any]
 
 _STEPS = (64, 256, 1024, 4096)
 _TOLERANCE = 1e-3

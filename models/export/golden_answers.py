@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from contracts.arrays import Array
 from models.data.dataset import records
 from models.data.representation import parse_rows, raw_input_specs
 from models.export.golden_rows import GOLDEN_ROWS, MARGIN, write_golden
 from models.export.saved_model import Serving, answer, to_serving_columns
-
-Array = np.ndarray[Any, Any]
 
 
 def golden_rows(val_files: Sequence[str]) -> list[bytes]:

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.tfrecord import frame, read_records
-
-Array = np.ndarray[Any, Any]
 
 GOLDEN_ROWS = 100
 MARGIN = "margin"  # an output: how far a row is from where its class would change

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
+from contracts.arrays import Array
 from contracts.columns import MISSING_INT, MISSING_TEXT, list_values
 from contracts.errors import ModelError
 from contracts.forecasts import flat_quantiles
 from models.export.encoding import BATCH_ROWS, Encoding, encoding_from_json
 
-Array = np.ndarray[Any, Any]
 Columns = dict[str, Array]
 
 _TYPES = {tf.float32: "number", tf.int64: "integer", tf.string: "text"}

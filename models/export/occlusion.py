@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from contracts.arrays import Array
 from models.content.kind import Occlusion
 from models.export.explanation import score_of
 from models.export.loaded_model import Columns, LoadedModel
-
-Array = np.ndarray[Any, Any]
 
 _LEAST = 1e-6
 

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.errors import ModelError
 from models.export.golden_rows import MARGIN, golden_columns, golden_examples, golden_outputs
 from models.processes.isolated import call
-
-Array = np.ndarray[Any, Any]
 
 _CLASSES = "classes"
 _BOUNDARY = 1e-5

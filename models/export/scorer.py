@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from contracts.arrays import Array
 from contracts.forecasts import flat_quantiles
 from models.export.encoding import encoding_from_json
 from models.features.spec import Task
 from models.tasks import find_task
-
-Array = np.ndarray[Any, Any]
 
 
 class Scorer:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from contracts.arrays import Array
 from contracts.images import MAX_PIXELS
 from models.encoders.images.augment import Augmenter, AugmentSpec
 from models.encoders.images.kind import ImageEncoder
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from models.features.learned import Learned
     from models.features.tensors import RawColumns, Tensors
 
-Array = np.ndarray[Any, Any]
 
 _SCALES: Mapping[str, tuple[float, float]] = {"unit": (0.0, 255.0), "symmetric": (127.5, 127.5)}
 _DESIGN_SIDE = 16

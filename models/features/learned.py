@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from contracts.arrays import Array
 from contracts.errors import ModelError
 from models.features.spec import FeaturesSpec
 from models.features.vocabularies import read_vocabularies
-
-Array = np.ndarray[Any, Any]
 
 _PASSING = frozenset({"Identity", "PlaceholderWithDefault"})
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 
-Array = np.ndarray[Any, Any]
+from contracts.arrays import Array
 
 SKEWED = 2.0
 """From this skewness on, of either sign, ranks say more than distances."""

@@ -18,10 +18,10 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_transform.beam.experimental import PTransformAnalyzer
 
+from contracts.arrays import Array
 from models.features.line_table import LineTable
 from models.features.vocabularies import ESCAPED, ESCAPES, VOCABULARIES_FILE, head, to_lines
 
-Array = np.ndarray[Any, Any]
 Counts = list[Counter[bytes]]
 
 

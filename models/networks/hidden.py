@@ -28,7 +28,6 @@ class HiddenSpec(NetworkKind):
 
     def student(self, scale: float, members: int | None) -> Self:
         """As many layers, each of them narrower."""
-        del members
         return self.model_copy(update={"units": scaled(self.units, scale)})
 
     def student_conflict(self, scale: float, members: int | None) -> str | None:

@@ -42,12 +42,10 @@ class NetworkKind(Spec, ABC):
           scale: The share of every width that is left.
           members: How many members of an ensemble are left; None leaves them all.
         """
-        del scale, members
         raise TypeError(f"a network of kind {type(self).__name__} has no student")
 
     def student_conflict(self, scale: float, members: int | None) -> str | None:
         """Says why the network has no such student; None where it has."""
-        del scale, members
         return "a student is a narrower network, and a network of this kind has no widths"
 
     def rebuild_conflict(self) -> str | None:

@@ -40,5 +40,4 @@ class LinearSpec(NetworkKind):
 
     def student_conflict(self, scale: float, members: int | None) -> str | None:
         """There is nothing narrower than a line."""
-        del scale, members
         return "a student is a narrower network, and a linear one has no hidden layer"

@@ -55,7 +55,6 @@ class PythonSpec(NetworkKind):
 
     def student_conflict(self, scale: float, members: int | None) -> str | None:
         """Only our own kinds can be made narrower."""
-        del scale, members
         return "a student is a narrower network, and only our own kinds can be made narrower"
 
     def rebuild_conflict(self) -> str | None:

@@ -47,7 +47,6 @@ class TransformerSpec(NetworkKind):
 
     def student(self, scale: float, members: int | None) -> Self:
         """Narrower tokens and hidden layers; a head at least is left."""
-        del members
         heads = scaled([self.heads], scale)[0]
         width = heads * max(1, round(self.width * scale / heads))
         units = scaled([self.units], scale)[0]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.tasks.task import Array, ClassTask, Metric
+from contracts.arrays import Array
+from models.tasks.task import ClassTask, Metric
 
 if TYPE_CHECKING:
     from models.tasks.output import OutputSpec
@@ -67,7 +68,6 @@ class Binary(ClassTask):
 
     def head(self, output: OutputSpec, layers: Any) -> Callable[[Any], Any]:
         """One sigmoid."""
-        del output
         head: Callable[[Any], Any] = layers.Dense(
             1, activation="sigmoid", dtype="float32", name="probability"
         )
@@ -75,14 +75,12 @@ class Binary(ClassTask):
 
     def loss(self, output: OutputSpec, keras_module: Any) -> Any:
         """Cross-entropy."""
-        del output
         return keras_module.losses.BinaryCrossentropy()
 
     def shaped_loss(
         self, output: OutputSpec, keras_module: Any, smoothing: float, gamma: float
     ) -> Any:
         """Cross-entropy, each row weighed by (1 - P(its class)) to the power of gamma."""
-        del output
         if not gamma:
             return keras_module.losses.BinaryCrossentropy(label_smoothing=smoothing)
         return keras_module.losses.BinaryFocalCrossentropy(gamma=gamma, label_smoothing=smoothing)

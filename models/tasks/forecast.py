@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.tasks.task import Array, Metric, Task, number_output
+from contracts.arrays import Array
+from models.tasks.task import Metric, Task, number_output
 
 if TYPE_CHECKING:
     from models.tasks.output import OutputSpec
@@ -58,7 +59,6 @@ class Forecast(Task):
 
     def output(self, classes: int, labels: Array) -> OutputSpec:
         """The horizon, and mean and deviation of the label on train."""
-        del classes
         return replace(number_output(self.name, labels), horizon=labels.shape[1])
 
     def head(self, output: OutputSpec, layers: Any) -> Callable[[Any], Any]:
@@ -111,7 +111,6 @@ class Forecast(Task):
             error = (label - predicted) / output.deviation
             return tf.reduce_mean(tf.maximum(levels * error, (levels - 1) * error), axis=[1, 2])
 
-        del keras_module
         return pinball
 
     def training_metrics(self, metrics: Any) -> list[Any]:
@@ -131,14 +130,12 @@ class Forecast(Task):
         self, labels: Array, classes: int, weights: list[float] | None
     ) -> float:
         """About the pinball loss of the median alone, in deviations of the label."""
-        del classes, weights
         deviation = float(np.std(labels, dtype=np.float64)) or 1.0
         distances = np.abs(labels - np.median(labels, axis=0))
         return float(distances.mean(dtype=np.float64)) / 2 / deviation
 
     def val_metrics(self, labels: Array, predictions: Array, point: Any) -> dict[str, float | None]:
         """Errors of the point forecast."""
-        del point
         points = point_forecast(predictions, labels.shape[1]).astype(np.float64)
         errors = points - labels
         return {
@@ -154,7 +151,6 @@ class Forecast(Task):
         """
         import tensorflow as tf
 
-        del threshold
         levels = len(classes)
         horizon = predicted.shape[1] // levels
         cube = tf.reshape(predicted, [-1, levels, horizon])
@@ -165,7 +161,6 @@ class Forecast(Task):
 
     def constant(self, labels: Array, classes: int) -> tuple[Any, str]:
         """The label's mean at each step of the horizon."""
-        del classes
         return np.mean(labels, axis=0, dtype=np.float64), "the mean of train at each step"
 
     def baseline_loss(self, scores: Array, labels: Array) -> float:

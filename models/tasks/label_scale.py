@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from contracts.arrays import Array
 from models.tasks.output import OutputSpec
 
-Array = np.ndarray[Any, Any]
 LabelScale = Literal["standard", "log1p", "quantile"]
 
 LEAST_LOG1P = -1.0

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.tasks.task import Array, ClassTask, Metric
+from contracts.arrays import Array
+from models.tasks.task import ClassTask, Metric
 
 if TYPE_CHECKING:
     from models.tasks.output import OutputSpec
@@ -57,7 +58,6 @@ class Multiclass(ClassTask):
 
     def loss(self, output: OutputSpec, keras_module: Any) -> Any:
         """Cross-entropy of class ids."""
-        del output
         return keras_module.losses.SparseCategoricalCrossentropy()
 
     def shaped_loss(
@@ -87,7 +87,6 @@ class Multiclass(ClassTask):
 
     def mixed_loss(self, output: OutputSpec, keras_module: Any) -> Any:
         """Cross-entropy of shares."""
-        del output
         return keras_module.losses.CategoricalCrossentropy()
 
     def training_metrics(self, metrics: Any) -> list[Any]:
@@ -98,7 +97,6 @@ class Multiclass(ClassTask):
         """Accuracy, F1 over the classes, log loss."""
         from sklearn import metrics
 
-        del point
         wide = predictions.astype(np.float64)
         wide /= wide.sum(axis=1, keepdims=True)
         classes = wide.argmax(axis=1)
@@ -117,7 +115,6 @@ class Multiclass(ClassTask):
         """`probabilities`, `classes` and the winner's probability as `scores`."""
         import tensorflow as tf
 
-        del threshold
         return {
             "probabilities": predicted,
             "classes": tf.gather(classes, tf.argmax(predicted, axis=1)),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from models.tasks.label_scale import learned_error, undo_scale
-from models.tasks.task import Array, Metric, NumberTask
+from models.tasks.task import Metric, NumberTask
 
 if TYPE_CHECKING:
     from models.tasks.output import OutputSpec
@@ -40,7 +41,6 @@ class Regression(NumberTask):
             error = learned_error(output, *columns)
             return tf.reduce_mean(tf.square(error), axis=-1)
 
-        del keras_module
         return standardised_error
 
     def training_metrics(self, metrics: Any) -> list[Any]:
@@ -51,12 +51,10 @@ class Regression(NumberTask):
         self, labels: Array, classes: int, weights: list[float] | None
     ) -> float:
         """The loss is in units of the label's variance."""
-        del labels, classes, weights
         return 1.0
 
     def val_metrics(self, labels: Array, predictions: Array, point: Any) -> dict[str, float | None]:
         """Errors, and the share of variance that is explained."""
-        del point
         errors = predictions.astype(np.float64) - labels
         spread = float(((labels - labels.mean(dtype=np.float64)) ** 2).sum())
         return {

@@ -13,9 +13,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from contracts.arrays import Array
 from models.tasks.output import OutputSpec
-
-Array = np.ndarray[Any, Any]
 
 Form = Literal["binary", "multiclass", "regression", "forecast"]
 """What a prediction is: P(second class), a probability a class, a number, or the next steps."""
@@ -91,14 +90,12 @@ class Task(ABC):
 
     def ports(self, inputs: Sequence[Any], output: OutputSpec) -> Sequence[Any]:
         """The inputs of a network, with what the task asks of their encoders."""
-        del output
         return inputs
 
     def finish(
         self, network: Any, inputs: Sequence[Any], output: OutputSpec, keras_module: Any
     ) -> Any:
         """What the task puts behind a network, where the head alone cannot."""
-        del inputs, output, keras_module
         return network
 
     @abstractmethod
@@ -168,7 +165,6 @@ class ClassTask(Task):
 
     def output(self, classes: int, labels: Array) -> OutputSpec:
         """The number of classes is all that a network needs to know."""
-        del labels
         return OutputSpec(self.name, classes=classes)
 
     def constant_guess_loss(
@@ -210,19 +206,16 @@ class NumberTask(Task):
 
     def output(self, classes: int, labels: Array) -> OutputSpec:
         """Mean and deviation of the label on train."""
-        del classes
         return number_output(self.name, labels)
 
     def answer(self, predicted: Any, classes: Any, threshold: float | None) -> dict[str, Any]:
         """`predictions`."""
         import tensorflow as tf
 
-        del classes, threshold
         return {self.score_output: tf.reshape(predicted, [-1])}
 
     def constant(self, labels: Array, classes: int) -> tuple[Any, str]:
         """The label's mean."""
-        del classes
         return np.mean(labels, dtype=np.float64), "the mean of train"
 
     def baseline_loss(self, scores: Array, labels: Array) -> float:

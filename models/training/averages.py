@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from contracts.arrays import Array
 from models.training.config import AverageSpec
 
-Array = np.ndarray[Any, Any]
 Kept = Literal["raw", "average"]
 
 AVERAGE_LOSS = "val_average_loss"

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from contracts.arrays import Array
 from contracts.results.training import TemperatureScaling
-
-Array = np.ndarray[Any, Any]
 
 BINS = 15
 _LIMITS = (0.05, 20.0)  # where val is separated without an error, nothing else would bound it

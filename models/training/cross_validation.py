@@ -13,13 +13,13 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
 import pyarrow as pa
 import tensorflow_transform as tft
 
+from contracts.arrays import Array
 from contracts.errors import ModelError
 from models.data.dataset import Split, split_of
 from models.data.folds import Round
@@ -34,7 +34,6 @@ from models.training.teacher import Keys, fit_teacher
 
 _LOG = logging.getLogger(__name__)
 
-Array = np.ndarray[Any, Any]
 Metrics = dict[str, float | None]
 
 

@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.results.training import IntervalScaling
 from models.tasks.forecast import quantile_cube
 from models.tasks.output import OutputSpec
-
-Array = np.ndarray[Any, Any]
 
 _LIMITS = (0.05, 20.0)
 _LEAST_WIDTH = 1e-9

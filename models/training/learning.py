@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from contracts.arrays import Array
 from contracts.results.training import (
     IntervalScaling,
     OperatingPoint,
@@ -40,7 +41,6 @@ from models.training.interval_widths import calibrate_intervals
 from models.training.operating_point import choose_threshold
 from models.training.smearing import smear
 
-Array = np.ndarray[Any, Any]
 T = TypeVar("T")
 
 

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow_transform as tft
 
+from contracts.arrays import Array
 from contracts.errors import ModelError
 from contracts.results.range_test import RangeTest
 from models.data.dataset import Source, Split, load_split, train_batches
@@ -24,8 +25,6 @@ from models.networks import build_network
 from models.training.config import ScheduleSpec, TrainerSpec, TrainingSpec
 from models.training.distribution import Device, choose_device
 from models.training.fitting import compile_model, precision
-
-Array = np.ndarray[Any, Any]
 
 LOWEST_RATE, HIGHEST_RATE = 1e-6, 1.0
 _STEPS_PER_DECADE = (25, 70)

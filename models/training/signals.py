@@ -10,13 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from contracts.arrays import Array
 from models.data.dataset import Split, ordered_batches
 from models.networks import OutputSpec
 from models.networks.memory import rows_at_once
 from models.tasks import find_task
 from models.training.diagnosis import Signals
-
-Array = np.ndarray[Any, Any]
 
 _ROWS = 512
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from models.tasks.output import OutputSpec
-
-Array = np.ndarray[Any, Any]
 
 _HEAD = "standardised"
 

@@ -14,12 +14,12 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import tensorflow_transform as tft
 
+from contracts.arrays import Array
 from contracts.errors import ConfigError
 from contracts.results.training import TeacherReport
 from models.data.dataset import Split
@@ -44,7 +44,6 @@ from models.training.teacher_models import (
 
 _LOG = logging.getLogger(__name__)
 
-Array = np.ndarray[Any, Any]
 Keys = Callable[[Sequence[str]], pa.Table]
 
 WHERE = "training.teacher"

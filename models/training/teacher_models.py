@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.errors import ModelError
 from models.data.design import (
     Columns,
@@ -21,7 +22,6 @@ from models.data.design import (
 from models.networks import InputSpec
 from models.training.config import TeacherSpec
 
-Array = np.ndarray[Any, Any]
 Scorer = Callable[[Any], Array]
 
 EVERY_FOLD = -1

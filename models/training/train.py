@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -46,8 +45,6 @@ from models.training.signals import class_shares, collect_signals
 from models.training.teacher import Teacher, fit_teacher
 
 _LOG = logging.getLogger(__name__)
-
-Array = np.ndarray[Any, Any]
 
 
 def run_fn(fn_args: Any) -> None:

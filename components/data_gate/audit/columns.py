@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from contracts.arrays import Array
 from contracts.columns import list_values
 from models.data.row_keys import hash_rows
 from models.features.spec import FeaturesSpec
@@ -19,7 +19,6 @@ from models.tasks import find_task
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Hashes = NDArray[np.uint64]
-Array = np.ndarray[Any, Any]
 
 _LISTS_AT_ONCE = 1 << 14
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from components.data_gate.audit.columns import Array, Ints, labels_of
+from components.data_gate.audit.columns import Ints, labels_of
 from components.data_gate.audit.outcome import AuditData
+from contracts.arrays import Array
 from contracts.results.audit import ContentDetails, ContentSample
 from contracts.results.checked import Part
 from models.content.kind import TRAIN, Content, ContentSplits

@@ -17,9 +17,10 @@ from components.data_gate.audit.cheap_model import (
     out_of_fold,
     standardised,
 )
-from components.data_gate.audit.columns import Array, Floats, Ints, labels_of
+from components.data_gate.audit.columns import Floats, Ints, labels_of
 from components.data_gate.audit.label_noise import LabelNoise, Rates, Terms, fit_label_noise
 from components.data_gate.audit.outcome import AuditData
+from contracts.arrays import Array
 from contracts.results.checked import Checked, Part, outcome_of
 from models.content.kind import Content
 

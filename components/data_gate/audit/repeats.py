@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from components.data_gate.audit.columns import Array
 from components.data_gate.audit.near_copies import NearCopies, find_near_copies
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import Spread
+from contracts.arrays import Array
 from contracts.results.checked import Checked, Part, outcome_of
 from models.tasks import find_task
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from contracts.arrays import Array
 
 _BITS = 6
 _BUFFERED_ROWS = 1 << 19

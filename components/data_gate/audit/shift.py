@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from components.data_gate.audit.columns import Array, Floats
+from components.data_gate.audit.columns import Floats
 from components.data_gate.audit.distances import by_chance, distance
 from components.data_gate.audit.histograms import Blocks, block_counts, blocks_of
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import TRAIN
 from components.data_gate.config import ShiftSpec, SpanShiftSpec
+from contracts.arrays import Array
 from contracts.results.checked import Checked, Part, outcome_of
 from models.tasks import find_task
 

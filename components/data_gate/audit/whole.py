@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 from tfx_bsl.sketches import KmvSketch
 
-from components.data_gate.audit.columns import Array, Ints, labels_of, numbers_of, row_hashes
+from components.data_gate.audit.columns import Ints, labels_of, numbers_of, row_hashes
 from components.data_gate.audit.row_store import RowStore
 from components.example_gen.config import SplitSpec
+from contracts.arrays import Array
 from models.data.row_keys import time_keys
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task

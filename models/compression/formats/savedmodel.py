@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from contracts.arrays import Array
 from contracts.errors import ModelError
 from models.compression.formats.added_constants import subtract_constants
 from models.compression.formats.numeric import (
@@ -39,7 +40,6 @@ from models.export.saved_model import (
 )
 from models.networks.memory import rows_at_once
 
-Array = np.ndarray[Any, Any]
 Tensors = dict[str, tf.Tensor]
 
 _SMALL = 64  # weights; a scale for each channel would take as much room

@@ -23,7 +23,6 @@ from models.networks import OutputSpec, build_network
 from models.tasks import find_task
 from models.training.learning import predict
 
-Array = np.ndarray[Any, Any]
 # A network with other weights, and an entry for each epoch.
 Weights = tuple[Any, list[dict[str, float]]]
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.results.checked import Checked, outcome_of
 from models.content.config import ImagesAuditSpec
 from models.content.images.border import find_border_leak
 from models.content.images.perceptual import find_near_images
 from models.content.images.scan import FAULTS, readable
 from models.content.kind import TRAIN, ContentSplits, Wording
-
-Array = np.ndarray[Any, Any]
 
 # Brightest minus darkest, of 255: compressing a blank page leaves as much.
 _BLANK = 12

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier
 from threadpoolctl import threadpool_limits
 
+from contracts.arrays import Array
 from models.content.given_away import given_away, out_of_fold_probabilities
 from models.content.images.perceptual import to_grey
-
-Array = np.ndarray[Any, Any]
 
 # Of 32 pixels a side: a border as wide as a frame or the letters of a watermark.
 _WIDTH = 2

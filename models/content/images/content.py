@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from contracts.arrays import Array
 from contracts.results.checked import Checked
 from contracts.results.preview import Preview
 from models.content.config import ImagesAuditSpec
@@ -17,8 +18,6 @@ from models.content.images.perceptual import to_grey
 from models.content.images.picture import picture_of, preview_image
 from models.content.images.scan import FAULTS, IMAGE, readable, scan_images
 from models.content.kind import Content, ContentSplits, Occlusion
-
-Array = np.ndarray[Any, Any]
 
 _CELLS = 16
 _COLOURS = 4
@@ -73,7 +72,6 @@ class ImageContent(Content):
 
     def statistics(self, facts: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Sizes and brightness."""
-        del settings
         known = facts[readable(facts)]
         if not len(known):
             return {"images": 0}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from contracts.arrays import Array
 from contracts.images import image_size
 
-Array = np.ndarray[Any, Any]
 Fault = Literal["", "missing", "no image", "cut short", "broken", "too large"]
 
 # A photograph has fewer; more is an attack on the memory.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,8 +11,6 @@ from contracts.results.preview import HeatMap, Preview
 from models.content.images.decode import decode_if_image, encode_png
 from models.content.images.picture import to_preview
 from models.content.kind import Occlusion
-
-Array = np.ndarray[Any, Any]
 
 GRID = 8
 # A cell is covered with half a cell around it: a smaller patch hardly hides anything.

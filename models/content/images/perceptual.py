@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.fft import dctn
 
-Array = np.ndarray[Any, Any]
+from contracts.arrays import Array
 
 _LOW = 8
 _ROTATIONS = 8

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Any
 
-import numpy as np
 from PIL import Image
 
+from contracts.arrays import Array
 from contracts.results.preview import Preview
 from models.content.images.decode import UndecodableImage, decode_image
-
-Array = np.ndarray[Any, Any]
 
 SIDE = 64
 # 64 levels a colour: a thumbnail of noise would else take ten times the bytes.

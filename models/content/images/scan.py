@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from models.content.images.decode import Fault, UndecodableImage, decode_image, to_pixels
 from models.content.images.perceptual import perceptual_hashes
-
-Array = np.ndarray[Any, Any]
 
 SIDE = 32
 FAULTS: tuple[Fault, ...] = ("", "missing", "no image", "cut short", "broken", "too large")

@@ -6,20 +6,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.arrays import Array
 from contracts.results.checked import Checked, outcome_of
 from models.content.config import TextsAuditSpec
 from models.content.kind import TRAIN, ContentSplits, Wording
 from models.content.texts.minhash import find_near_texts, signatures
 from models.content.texts.tokens import find_token_leak, unknown_share
 from models.content.texts.words import Words, read_texts, split_words
-
-Array = np.ndarray[Any, Any]
 
 # A quarter of a split is compared with another: few copies meet there, values that come again do.
 _PARTS = 4

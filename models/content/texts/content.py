@@ -10,14 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.arrays import Array
 from contracts.results.checked import Checked
 from contracts.results.preview import Preview, WeighedPart
 from models.content.config import TextsAuditSpec
 from models.content.kind import Content, ContentSplits, Occlusion
 from models.content.texts.audit import audit_texts
 from models.content.texts.words import MOST_CHARACTERS, read_texts, split_words
-
-Array = np.ndarray[Any, Any]
 
 EXCERPT = 280
 _TERMS = 20_000

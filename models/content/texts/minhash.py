@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.arrays import Array
 from models.content.texts.words import Words
-
-Array = np.ndarray[Any, Any]
 
 _HASHES = 64
 _BAND = 4

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from models.content.given_away import FEWEST_OF_CLASS, lowest_precision, needed_precision
 from models.content.texts.words import Words
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

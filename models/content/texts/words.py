@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.arrays import Array
 from contracts.preparations.text import MARKUP
-
-Array = np.ndarray[Any, Any]
 
 # The rest of a longer text adds nothing to what is measured here.
 MOST_CHARACTERS = 10_000

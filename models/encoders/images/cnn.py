@@ -27,7 +27,6 @@ class CnnEncoder(ImageEncoder):
 
     def encode(self, pixels: Any, prefix: str, scale: Scale, keras_module: Any) -> Any:
         """See `ImageEncoder`."""
-        del scale
         layers = keras_module.layers
         tensor = pixels
         for stage, filters in enumerate(self.filters):

@@ -25,7 +25,6 @@ class ResidualEncoder(ImageEncoder):
 
     def encode(self, pixels: Any, prefix: str, scale: Scale, keras_module: Any) -> Any:
         """See `ImageEncoder`."""
-        del scale
         layers = keras_module.layers
         tensor = conv_block(pixels, self.filters[0], keras_module, f"{prefix}_stem")
         for stage, filters in enumerate(self.filters):

@@ -9,11 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from contracts.arrays import Array
 from contracts.errors import DataError
-
-Array = np.ndarray[Any, Any]
 
 CONFIG_FILE, VOCABULARY_FILE, WEIGHTS_FILE = "config.json", "vocab.txt", "model.safetensors"
 _TOKENIZER_FILE = "tokenizer_config.json"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from contracts.arrays import Array
 from contracts.errors import DataError
-from models.encoders.texts.bert import WEIGHTS_FILE, Array, PretrainedText
+from models.encoders.texts.bert import WEIGHTS_FILE, PretrainedText
 from models.encoders.texts.kind import masked_layer
 
 # What follows the prefix in a layer's name.

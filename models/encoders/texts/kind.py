@@ -43,12 +43,10 @@ class TextEncoderKind(Spec, ABC):
           name: The feature.
           length: How many tokens a text has.
         """
-        del name, length
         return None
 
     def student(self, share: float) -> TextEncoderKind:
         """An encoder to be taught by this one, of which `share` of the width is left."""
-        del share
         return self
 
 

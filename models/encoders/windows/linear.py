@@ -15,4 +15,3 @@ class LinearEncoder(WindowEncoder):
 
     def encode(self, window: Any, keras_module: Any) -> Any:
         """There is nothing beside the values."""
-        del window, keras_module

@@ -13,7 +13,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_transform.beam.experimental import PTransformAnalyzer
 
-Array = np.ndarray[Any, Any]
+from contracts.arrays import Array
+
 Learn = Callable[[Counter[bytes]], list[bytes]]
 
 
