@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from contracts.arrays import Array
 from contracts.columns import MISSING_INT, MISSING_TEXT
-from evidence.config import (
-    MissingSpec,
-    NoiseSpec,
-    UnitsSpec,
-    UnseenSpec,
-)
+from evidence.config import MissingSpec, NoiseSpec, UnitsSpec, UnseenSpec
 from models.stresses.kind import ValueStress
 
-Array = np.ndarray[Any, Any]
 Columns = dict[str, Array]
 
 # Values that no sane train set has, whatever the column's type.
 UNSEEN_TEXT = "__unseen_by_train__"
 UNSEEN_INT = -(2**62)
 UNSEEN_FLOAT = -1.2345e30
+# By the kind of the column's type.
+_UNSEEN: Mapping[str, Any] = {"f": UNSEEN_FLOAT, "i": UNSEEN_INT, "O": UNSEEN_TEXT}
+_GONE: Mapping[str, Any] = {"f": np.nan, "i": MISSING_INT, "O": MISSING_TEXT}
 
 
 @dataclass(frozen=True)
@@ -58,91 +56,42 @@ def perturb(
       names: The inputs that it falls on.
       generator: Of the random draws.
     """
-    worse = dict(inputs.columns)
-    change: Callable[[str], Array]
-    if isinstance(stress, ValueStress):
-        change = _changed_values(stress, inputs, generator)
-    elif isinstance(stress, NoiseSpec):
-        change = _noise(stress, inputs, generator)
-    elif isinstance(stress, MissingSpec):
-        change = _missing(stress, inputs, generator)
-    elif isinstance(stress, UnseenSpec):
-        change = _unseen(stress, inputs, generator)
+    if isinstance(stress, UnitsSpec):
+        # The same rows in every column: one source of the data measures otherwise.
+        rows = _some(stress.share, inputs, generator)
+        changed = {name: _in_other_units(stress, rows, name, inputs) for name in names}
     else:
-        change = _units(stress, inputs, generator)
-    worse.update({name: change(name) for name in names})
-    return worse
+        changed = {name: _changed(stress, name, inputs, generator) for name in names}
+    return {**inputs.columns, **changed}
 
 
-def _changed_values(
-    stress: ValueStress, inputs: Inputs, generator: np.random.Generator
-) -> Callable[[str], Array]:
-    def change(name: str) -> Array:
-        return stress.apply(inputs.columns[name], generator)
-
-    return change
+def _in_other_units(stress: UnitsSpec, rows: Array, name: str, inputs: Inputs) -> Array:
+    values = inputs.columns[name].astype(np.float64)
+    swapped = np.where(rows, values * stress.factor + stress.offset, values)
+    return _as_before(swapped, name, inputs)
 
 
-def _noise(
-    stress: NoiseSpec, inputs: Inputs, generator: np.random.Generator
-) -> Callable[[str], Array]:
-    def change(name: str) -> Array:
-        values = inputs.columns[name]
+def _changed(
+    stress: NoiseSpec | MissingSpec | UnseenSpec | ValueStress,
+    name: str,
+    inputs: Inputs,
+    generator: np.random.Generator,
+) -> Array:
+    values = inputs.columns[name]
+    if isinstance(stress, ValueStress):
+        return stress.apply(values, generator)
+    if isinstance(stress, NoiseSpec):
         known = values[~np.isnan(values)]
         spread = float(known.std(dtype=np.float64)) if len(known) else 0.0
         noise = generator.normal(0.0, stress.scale * spread, inputs.rows)
         return _as_before(values + noise, name, inputs)
-
-    return change
-
-
-def _missing(
-    stress: MissingSpec, inputs: Inputs, generator: np.random.Generator
-) -> Callable[[str], Array]:
-    gone: Mapping[str, Any] = {"f": np.nan, "i": MISSING_INT, "O": MISSING_TEXT}
-
-    def change(name: str) -> Array:
-        values = inputs.columns[name]
-        return _replace(values, _some(stress.share, inputs, generator), gone[values.dtype.kind])
-
-    return change
-
-
-def _unseen(
-    stress: UnseenSpec, inputs: Inputs, generator: np.random.Generator
-) -> Callable[[str], Array]:
-    strange: Mapping[str, Any] = {"f": UNSEEN_FLOAT, "i": UNSEEN_INT, "O": UNSEEN_TEXT}
-
-    def change(name: str) -> Array:
-        values = inputs.columns[name]
-        return _replace(values, _some(stress.share, inputs, generator), strange[values.dtype.kind])
-
-    return change
-
-
-def _units(
-    stress: UnitsSpec, inputs: Inputs, generator: np.random.Generator
-) -> Callable[[str], Array]:
-    # The same rows in every column: one source of the data measures otherwise.
-    rows = _some(stress.share, inputs, generator)
-
-    def change(name: str) -> Array:
-        values = inputs.columns[name].astype(np.float64)
-        swapped = np.where(rows, values * stress.factor + stress.offset, values)
-        return _as_before(swapped, name, inputs)
-
-    return change
+    value = (_GONE if isinstance(stress, MissingSpec) else _UNSEEN)[values.dtype.kind]
+    return np.where(_some(stress.share, inputs, generator), value, values)
 
 
 def _some(share: float, inputs: Inputs, generator: np.random.Generator) -> Array:
     chosen: Array = generator.random(inputs.rows) < share
     return chosen
-
-
-def _replace(values: Array, rows: Array, value: Any) -> Array:
-    changed: Array = values.copy()
-    changed[rows] = value
-    return changed
 
 
 def _as_before(values: Array, name: str, inputs: Inputs) -> Array:

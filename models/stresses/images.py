@@ -15,7 +15,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 from pydantic import Field
 
 from models.content.images.decode import UndecodableImage, decode_image, encode_png
-from models.stresses.kind import ValueStress
+from models.stresses.kind import ValueStress, stresses_of
 
 _MIDDLE = 128
 
@@ -139,13 +139,5 @@ ImageStress = Annotated[
 ]
 """Any stress on images."""
 
-IMAGE_STRESSES = {
-    "image_noise": True,
-    "blur": True,
-    "brightness": True,
-    "contrast": True,
-    "jpeg": True,
-    "occlusion": True,
-    "rotation": True,
-}
+IMAGE_STRESSES = stresses_of(ImageStress)
 """The stresses by `kind`, as `FeatureKind.stresses` names them."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from pydantic import Field
 
+from contracts.arrays import Array
 from contracts.results.evidence import Severity
 from contracts.spec import Spec
-
-Array = np.ndarray[Any, Any]
 
 
 class Stress(Spec):
@@ -50,3 +49,9 @@ class ValueStress(Stress):
             if values[row]:
                 changed[row] = self.change(values[row], np.random.default_rng(draws[row]))
         return changed
+
+
+def stresses_of(union: Any) -> dict[str, bool]:
+    """The stresses of a discriminated union by `kind`, as `FeatureKind.stresses` names them."""
+    classes = get_args(get_args(union)[0])
+    return {stress.model_fields["kind"].default: True for stress in classes}

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union
 import numpy as np
 from pydantic import Field
 
-from models.stresses.kind import ValueStress
+from models.stresses.kind import ValueStress, stresses_of
 
 _WORD = re.compile(r"\S+")
 _NEIGHBOURS = {
@@ -173,12 +173,5 @@ TextStress = Annotated[
 ]
 """Any stress on texts."""
 
-TEXT_STRESSES = {
-    "typos": True,
-    "dropped_words": True,
-    "swapped_words": True,
-    "case": True,
-    "unicode": True,
-    "truncation": True,
-}
+TEXT_STRESSES = stresses_of(TextStress)
 """The stresses by `kind`, as `FeatureKind.stresses` names them."""

@@ -11,9 +11,8 @@ from typing import Annotated, Any, Literal, Union
 import numpy as np
 from pydantic import Field
 
-from models.stresses.kind import ValueStress
-
-Array = np.ndarray[Any, Any]
+from contracts.arrays import Array
+from models.stresses.kind import ValueStress, stresses_of
 
 
 class _WindowStress(ValueStress):
@@ -110,5 +109,5 @@ WindowStress = Annotated[
 ]
 """Any stress on windows."""
 
-WINDOW_STRESSES = {"missing_steps": True, "stuck": True, "spikes": True, "shifted_clock": True}
+WINDOW_STRESSES = stresses_of(WindowStress)
 """The stresses by `kind`, as `FeatureKind.stresses` names them."""
