@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import apache_beam as beam
+from pydantic import TypeAdapter
 
 from components.example_gen import histogram
 from components.example_gen.config import IngestSpec
@@ -27,6 +28,7 @@ from contracts.errors import EnvironmentProblem, KelpError, error_from_json
 
 MakePipeline = Callable[[], beam.Pipeline]
 _Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 
 
 def scan_pass(
@@ -34,8 +36,8 @@ def scan_pass(
 ) -> list[FileScan]:
     """Scans all files, in their order."""
     paths = [source.path for source in selection.sources]
-    work = partial(_scan, file_format=selection.format, spec=spec)
-    return [FileScan.from_json(text) for text in run_pass(make, "scan", paths, work, folder)]
+    work = partial(scan_file, file_format=selection.format, spec=spec)
+    return run_pass(make, "scan", paths, work, FileScan, folder)
 
 
 def count_pass(
@@ -48,8 +50,8 @@ def count_pass(
 ) -> histogram.Histogram:
     """Counts all rows for a split that needs to know them."""
     work = partial(_count, spec=spec, found=found, plan=plan, folder=folder)
-    paths = run_pass(make, "count", units, work, folder)
-    return histogram.merge(histogram.load(Path(path)) for path in paths)
+    paths = run_pass(make, "count", units, work, Path, folder)
+    return histogram.merge(map(histogram.load, paths))
 
 
 def write_pass(
@@ -61,35 +63,26 @@ def write_pass(
     folder: Path,
 ) -> list[dict[str, int]]:
     """Writes all units into `folder`; gives the rows of each split, unit by unit."""
-    work = partial(_write, spec=spec, found=found, plan=plan, folder=folder)
-    return [json.loads(text) for text in run_pass(make, "write", units, work, folder)]
-
-
-def _scan(path: str, file_format: str, spec: IngestSpec) -> str:
-    return scan_file(path, file_format, spec).to_json()
+    work = partial(write_unit, spec=spec, found=found, plan=plan, folder=folder)
+    return run_pass(make, "write", units, work, dict[str, int], folder)
 
 
 def _count(
     unit: Unit, spec: IngestSpec, found: Mapping[str, str], plan: SplitPlan, folder: Path
-) -> str:
+) -> Path:
     path = folder / f"counts-{unit.index:05d}-{uuid.uuid4().hex}.npz"
     histogram.save(path, count_unit(unit, spec, found, plan))
-    return str(path)
-
-
-def _write(
-    unit: Unit, spec: IngestSpec, found: Mapping[str, str], plan: SplitPlan, folder: Path
-) -> str:
-    return json.dumps(write_unit(unit, spec, found, plan, folder))
+    return path
 
 
 def run_pass(
     make: MakePipeline,
     name: str,
     tasks: Sequence[_Task],
-    work: Callable[[_Task], str],
+    work: Callable[[_Task], _Result],
+    returns: type[_Result],
     folder: Path,
-) -> list[str]:
+) -> list[_Result]:
     """Runs `work` over the tasks on Beam; gives what it returned, in order.
 
     Args:
@@ -97,6 +90,7 @@ def run_pass(
       name: The pass, for its reports' files.
       tasks: What to work on.
       work: Does one task; it may run in another process.
+      returns: The type of what it returns, which travels as JSON.
       folder: A folder that all workers see.
     """
     reports = [folder / f"{name}-{index:05d}.json" for index in range(len(tasks))]
@@ -105,16 +99,18 @@ def run_pass(
             pipeline
             | f"{name} tasks" >> beam.Create(list(zip(reports, tasks, strict=True)))
             | f"{name} spread" >> beam.Reshuffle()
-            | f"{name} work" >> beam.Map(_report, work)
+            | f"{name} work" >> beam.Map(_report, work, returns)
         )
-    return [_result(report) for report in reports]
+    return [_result(report, returns) for report in reports]
 
 
-def _report(task: tuple[Path, _Task], work: Callable[[_Task], str]) -> None:
+def _report(
+    task: tuple[Path, _Task], work: Callable[[_Task], _Result], returns: type[_Result]
+) -> None:
     """Does one task and writes its outcome; a retried task overwrites the same file."""
     path, what = task
     try:
-        outcome = {"result": work(what)}
+        outcome = {"result": TypeAdapter(returns).dump_python(work(what), mode="json")}
     except KelpError as error:
         outcome = {"error": error.to_json()}
     except OSError as error:
@@ -127,8 +123,8 @@ def _report(task: tuple[Path, _Task], work: Callable[[_Task], str]) -> None:
     temporary.replace(path)
 
 
-def _result(report: Path) -> str:
-    outcome: dict[str, str] = json.loads(report.read_text(encoding="utf-8"))
+def _result(report: Path, returns: type[_Result]) -> _Result:
+    outcome = json.loads(report.read_text(encoding="utf-8"))
     if "error" in outcome:
         raise error_from_json(outcome["error"])
-    return outcome["result"]
+    return TypeAdapter(returns).validate_python(outcome["result"])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -55,25 +54,6 @@ class FileScan:
     pieces: tuple[tuple[int, ...], ...] = ()
     piece_rows: tuple[int, ...] = ()
     is_folder: bool = False
-
-    def to_json(self) -> str:
-        """Gives the scan in a form that survives a process boundary."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> FileScan:
-        """Reads what `to_json` wrote."""
-        raw = json.loads(text)
-        pieces = tuple(tuple(groups) for groups in raw["pieces"])
-        return cls(
-            raw["path"],
-            tuple(raw["names"]),
-            raw["kinds"],
-            raw["rows"],
-            pieces,
-            tuple(raw["piece_rows"]),
-            raw["is_folder"],
-        )
 
 
 def columns_to_read(spec: IngestSpec) -> tuple[str, ...]:

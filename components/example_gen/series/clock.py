@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,25 +92,21 @@ class Times:
             phases = self.phases.get(distance, Counter()) + Counter(_counted(times % distance))
             self.phases[distance] = _bounded(phases)
 
-    def to_json(self) -> dict[str, Any]:
-        """In a form that crosses processes."""
-        return {
-            "distances": self.distances.most_common(_KEPT),
-            "phases": [[step, phases.most_common(_KEPT)] for step, phases in self.phases.items()],
-            "first": self.first,
-            "last": self.last,
-        }
+    def shortened(self) -> Times:
+        """The most frequent distances and phases alone, to cross processes."""
+        phases = {step: _commonest(counts, _KEPT) for step, counts in self.phases.items()}
+        return replace(self, distances=_commonest(self.distances, _KEPT), phases=phases)
 
 
-def merge_times(parts: Iterable[dict[str, Any]]) -> Times:
-    """Adds what `Times.to_json` gave."""
+def merge_times(parts: Iterable[Times]) -> Times:
+    """Adds what was counted of several parts."""
     whole = Times()
     for part in parts:
-        whole.distances.update(dict(map(tuple, part["distances"])))
-        for step, phases in part["phases"]:
-            whole.phases.setdefault(step, Counter()).update(dict(map(tuple, phases)))
-        whole.first = min(whole.first, part["first"])
-        whole.last = max(whole.last, part["last"])
+        whole.distances.update(part.distances)
+        for step, phases in part.phases.items():
+            whole.phases.setdefault(step, Counter()).update(phases)
+        whole.first = min(whole.first, part.first)
+        whole.last = max(whole.last, part.last)
     return whole
 
 
@@ -188,9 +183,11 @@ def learn_clock(times: Times, step: int | None, where: str) -> Clock:
 
 
 def _bounded(counts: Counter[int]) -> Counter[int]:
-    if len(counts) <= _HELD:
-        return counts
-    return Counter(dict(counts.most_common(_HELD // 2)))
+    return counts if len(counts) <= _HELD else _commonest(counts, _HELD // 2)
+
+
+def _commonest(counts: Counter[int], most: int) -> Counter[int]:
+    return Counter(dict(counts.most_common(most)))
 
 
 def _counted(values: Sequence[int] | Ints) -> dict[int, int]:

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from components.example_gen.series.clock import Clock
 
 _EXAMPLES = 3
@@ -125,25 +127,13 @@ class SeriesFindings:
 
 def findings_from_json(text: str) -> SeriesFindings:
     """Reads what `SeriesFindings.to_json` wrote."""
-    fields = json.loads(text)
-    for name in _ODDITIES:
-        fields[name] = _oddity(fields[name])
-    for name in _OF_COLUMNS:
-        fields[name] = {column: _oddity(held) for column, held in fields[name].items()}
-    for name in ("begins", "ends"):
-        fields[name] = [(str(series), int(step)) for series, step in fields.get(name, [])]
-    return SeriesFindings(**fields)
+    return TypeAdapter(SeriesFindings).validate_json(text)
 
 
 def findings_of(examples: Any) -> SeriesFindings | None:
     """What ExampleGen found in a long table of series; None where there is none."""
     held = examples.get_string_custom_property("series")
     return findings_from_json(held) if held else None
-
-
-def _oddity(held: dict[str, Any]) -> Oddity:
-    examples = [(int(time), str(series)) for time, series in held["examples"]]
-    return Oddity(int(held["count"]), examples)
 
 
 def time_text(time: int, is_moment: bool) -> str:

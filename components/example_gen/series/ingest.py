@@ -7,7 +7,6 @@ depends on the rows alone, not on files, shards or buckets.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,16 +17,17 @@ from components.example_gen.files import Selection
 from components.example_gen.passes import MakePipeline, count_pass, run_pass, scan_pass
 from components.example_gen.rows import Unit, make_units
 from components.example_gen.scan import FileScan, merge_kinds
-from components.example_gen.series.buckets import Bucket, Plan, plan_buckets
+from components.example_gen.series.buckets import plan_buckets
 from components.example_gen.series.clock import (
     Clock,
+    Times,
     configured_step,
     learn_clock,
     merge_times,
     refuse_fractions,
 )
 from components.example_gen.series.cut import Cutting, write_bucket
-from components.example_gen.series.findings import SeriesFindings, findings_from_json
+from components.example_gen.series.findings import SeriesFindings
 from components.example_gen.series.long_table import long_table, series_of
 from components.example_gen.series.spread import count_times, spread_unit
 from components.example_gen.series.windows import Borders
@@ -65,19 +65,19 @@ def cut_windows(
     width = len(spec.columns) + sum(spec.lists.values())
     plan = plan_buckets(sum(scan.rows for scan in scans), clock, series, width)
     spread = partial(
-        _spread, spec=spec, column_kinds=column_kinds, clock=clock, plan=plan, folder=work
+        spread_unit, spec=spec, column_kinds=column_kinds, clock=clock, plan=plan, folder=work
     )
     findings = SeriesFindings(step=clock.step, moments=column_kinds[series.time] == kinds.TEXT)
-    for text in run_pass(make, "spread", units, spread, work):
-        findings.add(findings_from_json(text))
+    for part in run_pass(make, "spread", units, spread, SeriesFindings, work):
+        findings.add(part)
     cutting = Cutting(spec, clock, borders, findings.moments)
     numbers = tuple(unit.index for unit in units)
-    cut = partial(_cut, cutting=cutting, folder=work, units=numbers)
+    cut = partial(write_bucket, cutting=cutting, folder=work, units=numbers)
+    returned = tuple[dict[str, int], SeriesFindings]
     written: list[dict[str, int]] = []
-    for text in run_pass(make, "cut", plan.buckets(), cut, work):
-        result = json.loads(text)
-        written.append(result["rows"])
-        findings.add(findings_from_json(result["findings"]))
+    for rows, part in run_pass(make, "cut", plan.buckets(), cut, returned, work):
+        written.append(rows)
+        findings.add(part)
     findings.join_parts(clock)
     return written, scans, findings
 
@@ -91,32 +91,11 @@ def _count_clock(
 ) -> Clock:
     series = series_of(spec)
     step = configured_step(series, column_kinds[series.time] == kinds.TEXT, spec.where)
-    times = run_pass(
-        make, "times", units, partial(_times, spec=spec, column_kinds=column_kinds, step=step), work
-    )
-    return learn_clock(merge_times(map(json.loads, times)), step, spec.where)
+    count = partial(count_times, spec=spec, column_kinds=column_kinds, step=step)
+    times = run_pass(make, "times", units, count, Times, work)
+    return learn_clock(merge_times(times), step, spec.where)
 
 
 def _borders(cuts: Mapping[int, tuple[int, int, int]]) -> Borders:
     (shift, val, test) = cuts[0]
     return Borders(val << shift, test << shift)
-
-
-def _times(unit: Unit, spec: IngestSpec, column_kinds: Mapping[str, str], step: int | None) -> str:
-    return json.dumps(count_times(unit, spec, column_kinds, step).to_json())
-
-
-def _spread(
-    unit: Unit,
-    spec: IngestSpec,
-    column_kinds: Mapping[str, str],
-    clock: Clock,
-    plan: Plan,
-    folder: Path,
-) -> str:
-    return spread_unit(unit, spec, column_kinds, clock, plan, folder).to_json()
-
-
-def _cut(bucket: Bucket, cutting: Cutting, folder: Path, units: Sequence[int]) -> str:
-    rows, findings = write_bucket(bucket, cutting, folder, units)
-    return json.dumps({"rows": rows, "findings": findings.to_json()})

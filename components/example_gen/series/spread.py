@@ -41,7 +41,7 @@ def count_times(
         ids = _ids(columns, series.id)
         codes = np.zeros(len(keys), np.int64) if ids is None else _codes(ids)
         times.add(codes, keys, step)
-    return times
+    return times.shortened()
 
 
 def spread_unit(
