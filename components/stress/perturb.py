@@ -86,7 +86,9 @@ def _changed(
         noise = generator.normal(0.0, stress.scale * spread, inputs.rows)
         return _as_before(values + noise, name, inputs)
     value = (_GONE if isinstance(stress, MissingSpec) else _UNSEEN)[values.dtype.kind]
-    return np.where(_some(stress.share, inputs, generator), value, values)
+    changed: Array = values.copy()
+    changed[_some(stress.share, inputs, generator)] = value
+    return changed
 
 
 def _some(share: float, inputs: Inputs, generator: np.random.Generator) -> Array:

@@ -14,7 +14,6 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 
 from components.data_gate.audit.columns import (
-    Array,
     Codes,
     Floats,
     Ints,
@@ -25,6 +24,7 @@ from components.data_gate.audit.columns import (
     numbers_of,
 )
 from components.data_gate.audit.label_noise import Terms
+from contracts.arrays import Array
 from models.features.spec import FeaturesSpec
 
 _TREES = {"max_iter": 60, "max_leaf_nodes": 15, "learning_rate": 0.1, "early_stopping": False}

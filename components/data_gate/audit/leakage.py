@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 
 from components.data_gate.audit.columns import (
-    Array,
     Floats,
     Ints,
     codes_of,
@@ -20,6 +19,7 @@ from components.data_gate.audit.columns import (
 )
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import TRAIN
+from contracts.arrays import Array
 from contracts.results.checked import Checked, Part, outcome_of
 from models.features.spec import Task
 from models.tasks import find_task

@@ -23,7 +23,6 @@ import pyarrow as pa
 from scipy.spatial import cKDTree
 
 from components.data_gate.audit.columns import (
-    Array,
     Floats,
     Ints,
     codes_of,
@@ -32,6 +31,7 @@ from components.data_gate.audit.columns import (
 )
 from components.data_gate.audit.dense_copies import DenseCopies, find_dense_copies
 from components.data_gate.audit.outcome import AuditData
+from contracts.arrays import Array
 from models.tasks import find_task
 
 # Numbers that were altered by 1 % are within the first, where each varies by itself the second.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from components.example_gen import kinds
 from components.example_gen.config import IngestSpec
@@ -73,7 +74,7 @@ def cut_windows(
     cutting = Cutting(spec, clock, borders, findings.moments)
     numbers = tuple(unit.index for unit in units)
     cut = partial(write_bucket, cutting=cutting, folder=work, units=numbers)
-    returned = tuple[dict[str, int], SeriesFindings]
+    returned: Any = tuple[dict[str, int], SeriesFindings]
     written: list[dict[str, int]] = []
     for rows, part in run_pass(make, "cut", plan.buckets(), cut, returned, work):
         written.append(rows)
