@@ -2,176 +2,149 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from components.example_gen.config import DataSpec
+from contracts.results.evidence import Severity
 from contracts.spec import Spec
-from models.content.config import ImagesAuditSpec, ShareSpec, TextsAuditSpec
-
-Severity = Literal["block", "warn", "off"]
+from models.content.config import CheckSpec, ImagesAuditSpec, ShareSpec, TextsAuditSpec
 
 
-class BalanceSpec(Spec):
+class BalanceSpec(CheckSpec):
     """The rarest class of train, as a share of its rows.
 
     Attributes:
-      severity: What a failure does.
       min_share: Of two classes; of more classes, in proportion less.
     """
 
-    severity: Severity = "warn"
     min_share: float = Field(0.05, ge=0, le=0.5)
 
 
-class AcrossSpec(Spec):
+class AcrossSpec(ShareSpec):
     """Rows of val or test that are also in train, label included.
 
     Attributes:
-      severity: What a failure does.
       max_share: Of the rows of the later split.
     """
 
-    severity: Severity = "warn"
     max_share: float = Field(0.001, ge=0, le=1)
 
 
-class NearSpec(Spec):
+class NearSpec(ShareSpec):
     """Rows of val or test that are nearly a row of train: copies, slightly altered.
 
     In a dense table, where all rows have near neighbours, only copies that were made after the
     split are found; in a table that was copied before, they are as frequent within a split.
 
     Attributes:
-      severity: What a failure does.
       max_share: Of the rows of the later split, beyond those that chance makes.
     """
 
-    severity: Severity = "warn"
     max_share: float = Field(0.001, ge=0, le=1)
 
 
-class DuplicatesSpec(Spec):
+class DuplicatesSpec(ShareSpec):
     """Rows with the same features and label as an earlier row of their split.
 
     Attributes:
-      severity: What a failure does.
       max_share: Of a split's rows.
       across: Those that another split has too.
       near: Those that another split has in nearly the same form.
     """
 
-    severity: Severity = "warn"
     max_share: float = Field(0.01, ge=0, le=1)
     across: AcrossSpec = AcrossSpec()
     near: NearSpec = NearSpec()
 
 
-class ContradictionsSpec(Spec):
+class ContradictionsSpec(ShareSpec):
     """Rows whose features are another row's too, and whose label is not.
 
     Attributes:
-      severity: What a failure does.
       max_share: Of all rows.
     """
 
-    severity: Severity = "warn"
     max_share: float = Field(0.05, ge=0, le=1)
 
 
-class MissingSpec(Spec):
+class MissingSpec(ShareSpec):
     """The share of rows without a value, in the split that has most of them.
 
     Attributes:
-      severity: What a failure does.
       max_share: Of a feature whose missing values are filled in unseen.
       max_marked_share: Of a feature that tells the model so: by a missing indicator, or
         as a category of its own.
     """
 
-    severity: Severity = "warn"
     max_share: float = Field(0.5, ge=0, le=1)
     max_marked_share: float = Field(0.9, ge=0, le=1)
 
 
-class ConstantSpec(Spec):
+class ConstantSpec(ShareSpec):
     """The share of train's rows that hold a feature's commonest value, or none.
 
     Attributes:
-      severity: What a failure does.
       max_share: Above it a feature is nearly constant; at 1 it is constant.
     """
 
-    severity: Severity = "warn"
     max_share: float = Field(0.995, ge=0, le=1)
 
 
-class OutliersSpec(Spec):
+class OutliersSpec(ShareSpec):
     """Numbers of train that lie far from the others of their feature.
 
     Attributes:
-      severity: What a failure does.
       max_share: Of the feature's values.
       distance: How far from the first and the last decile is far, in distances between them.
     """
 
-    severity: Severity = "warn"
     max_share: float = Field(0.005, ge=0, le=1)
     distance: float = Field(10.0, gt=0)
 
 
-class CardinalitySpec(Spec):
+class CardinalitySpec(CheckSpec):
     """The distinct values of a categorical feature in train: each is an input of its own.
 
     Attributes:
-      severity: What a failure does.
       max_values: Above it, type vocabulary fits better.
     """
 
-    severity: Severity = "warn"
     max_values: int = Field(100, ge=1)
 
 
-class IdLikeSpec(Spec):
+class IdLikeSpec(ShareSpec):
     """Features that number or name the rows: distinct values as a share of train's.
 
     Attributes:
-      severity: What a failure does.
       max_share: Above it, a category is an id; so is a whole number whose values fill
         their range.
     """
 
-    severity: Severity = "warn"
     max_share: float = Field(0.95, gt=0, le=1)
 
 
-class SizesSpec(Spec):
+class SizesSpec(CheckSpec):
     """The rows that a split usually needs.
 
     Attributes:
-      severity: What a failure does.
       train: Rows to learn from.
       held_out: Rows of val and of test.
       per_class: Rows of each class, in each split.
     """
 
-    severity: Severity = "warn"
     train: int = Field(500, ge=0)
     held_out: int = Field(100, ge=0)
     per_class: int = Field(10, ge=0)
 
 
-class GapSpec(Spec):
+class GapSpec(CheckSpec):
     """How far the best feature alone is ahead of the next, where it says much of the label.
 
     Attributes:
-      severity: What a failure does.
       min_power: Below it, a feature is not looked at.
       max_gap: The most by which it may be ahead.
     """
 
-    severity: Severity = "warn"
     min_power: float = Field(0.9, ge=0.5, le=1)
     max_gap: float = Field(0.15, ge=0, le=1)
 
@@ -203,52 +176,46 @@ class OverlapSpec(Spec):
     severity: Severity = "block"
 
 
-class LabelErrorsSpec(Spec):
+class LabelErrorsSpec(ShareSpec):
     """Labels that the rest of the data speak against.
 
     Attributes:
-      severity: What a failure does.
       max_share: The largest share of wrong labels, by the lower end of its 95 % interval.
       rows: How many rows are looked at, drawn at random.
       suspects: How many of the most suspect rows are kept.
       folds: Into how many parts the rows are cut; each is judged by a model of the others.
     """
 
-    severity: Severity = "warn"
     max_share: float = Field(0.02, ge=0, le=1)
     rows: int = Field(100_000, ge=100)
     suspects: int = Field(50, ge=0)
     folds: int = Field(5, ge=2, le=20)
 
 
-class SpanShiftSpec(Spec):
+class SpanShiftSpec(CheckSpec):
     """Shift of each span against the one before it.
 
     The bounds lie above what changes in a year of flights from month to month by itself.
     Where there are enough spans, a feature must also change more than it usually does.
 
     Attributes:
-      severity: What a failure does.
       max_categorical: The largest L-infinity distance, of categories.
       max_numeric: The largest Jensen-Shannon divergence, of numbers.
     """
 
-    severity: Severity = "warn"
     max_categorical: float = Field(0.07, ge=0, le=1)
     max_numeric: float = Field(0.17, ge=0, le=1)
 
 
-class ShiftSpec(Spec):
+class ShiftSpec(CheckSpec):
     """Shift of val and test against train.
 
     Attributes:
-      severity: What a failure does.
       max_categorical: The largest L-infinity distance, of categories.
       max_numeric: The largest Jensen-Shannon divergence, of numbers.
       spans: The same between each span and the one before it.
     """
 
-    severity: Severity = "warn"
     max_categorical: float = Field(0.1, ge=0, le=1)
     max_numeric: float = Field(0.1, ge=0, le=1)
     spans: SpanShiftSpec = SpanShiftSpec()

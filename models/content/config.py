@@ -8,15 +8,23 @@ from contracts.results.evidence import Severity
 from contracts.spec import Spec
 
 
-class ShareSpec(Spec):
-    """A share that must not be exceeded.
+class CheckSpec(Spec):
+    """A check of the data audit.
 
     Attributes:
       severity: What a failure does.
-      max_share: Of the rows looked at, or as its check says.
     """
 
     severity: Severity = "warn"
+
+
+class ShareSpec(CheckSpec):
+    """A share that must not be exceeded.
+
+    Attributes:
+      max_share: Of the rows looked at, or as its check says.
+    """
+
     max_share: float = Field(0.01, ge=0, le=1)
 
 
