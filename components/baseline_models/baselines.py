@@ -12,7 +12,7 @@ import tensorflow_transform as tft
 
 from components.baseline_models.config import BaselineFitSpec
 from components.baseline_models.estimators import Estimator, Outcome, Problem, Rows
-from components.baseline_models.every import estimators_of
+from components.baseline_models.forecasters import estimators_of
 from components.baseline_models.learning_curve import CurveSetting, learning_curve
 from components.baseline_models.prediction_cost import prediction_cost
 from components.row_sample import drawn_flags, sample_of, sampled_rows

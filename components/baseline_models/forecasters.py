@@ -6,7 +6,7 @@ None gives quantiles.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from components.baseline_models.estimators import (
+    ESTIMATORS,
     Estimator,
     Fitted,
     Outcome,
@@ -37,6 +38,11 @@ _TREE_ROWS = 60_000  # pairs of a window and a step
 _ROUNDS, _ROUNDS_AT_ONCE, _PATIENCE = 200, 50, 25
 _LEARNING_RATE = 0.1
 _FEW_LAGS = 6
+
+
+def estimators_of(problem: Problem) -> Mapping[str, Estimator]:
+    """The baseline models of a task, by name."""
+    return forecast_estimators(problem) if problem.kind.form == "forecast" else ESTIMATORS
 
 
 def forecast_estimators(problem: Problem) -> dict[str, Estimator]:

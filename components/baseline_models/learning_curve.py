@@ -10,7 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from components.baseline_models.estimators import Outcome, Problem, Rows, Splits
-from components.baseline_models.every import estimators_of
+from components.baseline_models.forecasters import estimators_of
 from contracts.arrays import Array
 from contracts.results.advice import LearningCurve
 from contracts.results.forecast import ForecastFacts

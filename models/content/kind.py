@@ -16,7 +16,6 @@ import pyarrow as pa
 from contracts.arrays import Array
 from contracts.results.checked import Checked, outcome_of
 from contracts.results.preview import Preview
-from contracts.spec import Spec
 from models.content.config import ShareSpec
 
 TRAIN = "train"
@@ -99,6 +98,19 @@ class Wording:
     fix: str
 
 
+@dataclass(frozen=True)
+class NearPairs:
+    """Values of a later split that are nearly one of an earlier split.
+
+    Attributes:
+      earlier: Places in the earlier split.
+      later: Places in the later split, each once.
+    """
+
+    earlier: Array
+    later: Array
+
+
 class Content(ABC):
     """Values that are read as a whole: images, texts.
 
@@ -174,12 +186,6 @@ class Occlusion:
 
     covered: list[Any]
     show: Callable[[Sequence[float]], Preview]
-
-
-def is_off(bounds: Spec) -> bool:
-    """Whether every check under a key is off."""
-    nested = [value for _, value in bounds if isinstance(value, ShareSpec)]
-    return bool(nested) and all(bound.severity == "off" for bound in nested)
 
 
 def _last(splits: str) -> str:

@@ -103,9 +103,7 @@ def rounds_of(folds: Array) -> list[Round]:
     ]
 
 
-def rolling_rounds(
-    moments: pa.ChunkedArray, folds: int, gap: int, where: str = _CROSS_VALIDATION
-) -> list[Round]:
+def rolling_rounds(moments: pa.ChunkedArray, folds: int, gap: int) -> list[Round]:
     """Rolling origin: each stretch of time is held out, and only what is older is learned from.
 
     The first of one stretch more than there are folds is always learned from.
@@ -115,12 +113,11 @@ def rolling_rounds(
       folds: How many rounds.
       gap: How many moments before the held-out stretch are left out of both: windows that
         start there predict what is held out.
-      where: The config key that asks for them.
 
     Raises:
       ConfigError: there are too few moments.
     """
-    stretches = time_folds(moments, folds + 1, where)
+    stretches = time_folds(moments, folds + 1)
     _, ranks = np.unique(time_keys(_canonical(moments)), return_inverse=True)
     rounds = []
     for fold in range(1, folds + 1):
@@ -130,7 +127,7 @@ def rolling_rounds(
         if not len(train):
             raise ConfigError(
                 f"no row of train is older than fold {fold} by more than the gap",
-                where=where,
+                where=_CROSS_VALIDATION,
                 expected="rows to learn from before each fold",
                 received=f"{older} moments before it, and a gap of {gap}",
                 fix="set it to less, leave it out, or bring more data",

@@ -38,23 +38,19 @@ class Attributions:
 
 
 def integrated_gradients(
-    model: LoadedModel,
-    encoded: Array,
-    target: int | None = None,
-    reference: Array | None = None,
+    model: LoadedModel, encoded: Array, target: int | None = None
 ) -> Attributions:
     """Integrated gradients (Sundararajan et al., 2017) of one encoded row.
 
-    The gradient of the score is averaged on the straight line from the reference to the
-    row, in as many points as it takes until the attributions add up.
+    The gradient of the score is averaged on the straight line from the model's mean row to
+    the row, in as many points as it takes until the attributions add up.
 
     Args:
       model: The model.
       encoded: The row, `[width]`.
       target: The class whose log-odds are explained; needed for more than two classes.
-      reference: Where the line begins; by default the model's own mean row.
     """
-    start = np.asarray(model.encoding.reference if reference is None else reference, np.float32)
+    start = np.asarray(model.encoding.reference, np.float32)
     way = np.asarray(encoded, np.float32) - start
     ends = score_of(model, tf.constant(model.score(np.stack([start, start + way]))), target).numpy()
     difference = float(ends[1]) - float(ends[0])
@@ -156,8 +152,7 @@ def permutation_importance(
     def permuted(rows: Array, order: Array) -> Iterator[Array]:
         return _permuted_scores(model, encoded[rows], order)
 
-    losses = _Losses(loss, model.head(encoded), permuted)
-    return _importance(names, losses, repeats, confidence, seed)
+    return _importance(names, loss, model.head(encoded), permuted, repeats, confidence, seed)
 
 
 def raw_permutation_importance(
@@ -189,37 +184,29 @@ def raw_permutation_importance(
             mixed = {name: known[name][order] for name in inputs}
             yield model.predict({**known, **mixed})
 
-    losses = _Losses(loss, model.predict(columns), permuted)
-    return _importance(list(features), losses, repeats, confidence, seed)
-
-
-@dataclass(frozen=True)
-class _Losses:
-    """What importance is measured with.
-
-    Attributes:
-      loss: From places of rows and their predictions to a figure where more is worse.
-      predictions: The predictions for the rows as they are.
-      permuted: From places of rows and an order to the predictions with each feature permuted.
-    """
-
-    loss: Callable[[Array, Array], float]
-    predictions: Array
-    permuted: Callable[[Array, Array], Iterator[Array]]
+    before = model.predict(columns)
+    return _importance(list(features), loss, before, permuted, repeats, confidence, seed)
 
 
 def _importance(
-    names: Sequence[str], losses: _Losses, repeats: int, confidence: float, seed: int
+    names: Sequence[str],
+    loss: Callable[[Array, Array], float],
+    predictions: Array,
+    permuted: Callable[[Array, Array], Iterator[Array]],
+    repeats: int,
+    confidence: float,
+    seed: int,
 ) -> list[Importance]:
+    """Compares the loss of rows as they are with those that `permuted` gives, by feature."""
     generator = np.random.default_rng(seed)
-    count = len(losses.predictions)
+    count = len(predictions)
     drops = np.empty([repeats, len(names)])
     for repeat in range(repeats):
         rows = generator.integers(0, count, count)
         order = generator.permutation(count)
-        before = losses.loss(rows, losses.predictions[rows])
-        for index, scores in enumerate(losses.permuted(rows, order)):
-            drops[repeat, index] = losses.loss(rows, scores) - before
+        before = loss(rows, predictions[rows])
+        for index, scores in enumerate(permuted(rows, order)):
+            drops[repeat, index] = loss(rows, scores) - before
     value = drops.mean(axis=0)
     reach = _student(confidence, repeats) * drops.std(axis=0, ddof=1)
     return [

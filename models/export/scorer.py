@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -41,20 +41,6 @@ class Scorer:
             function(**{name: tf.constant(batch[start : start + size])})[self._output]
             for batch in batches
             for start in range(0, len(batch), size)
-        )
-
-    def columns(self, columns: Mapping[str, Array]) -> Array:
-        """Scores the named inputs of `serving_default`, equally long."""
-        function = self._module.signatures["serving_default"]
-        rows, size = len(next(iter(columns.values()))), self._rows_at_once
-        return _joined(
-            function(
-                **{
-                    name: tf.constant(values[start : start + size])
-                    for name, values in columns.items()
-                }
-            )[self._output]
-            for start in range(0, rows, size)
         )
 
 

@@ -75,19 +75,18 @@ def probabilities(logits: Array) -> Array:
     return given
 
 
-def calibration_error(predicted: Array, labels: Array, bins: int = BINS) -> float:
+def calibration_error(predicted: Array, labels: Array) -> float:
     """The expected calibration error, over bins of equal width.
 
     Args:
       predicted: P(second class) `[rows]`, compared with the share of that class; or class
         probabilities `[rows, classes]`, the winner's compared with how often it is right.
       labels: The label ids.
-      bins: How many bins.
     """
     sure = predicted if predicted.ndim == 1 else predicted.max(axis=1)
     right = labels == (1 if predicted.ndim == 1 else predicted.argmax(axis=1))
-    place = np.minimum((sure * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(place, weights=sure.astype(np.float64) - right, minlength=bins)
+    place = np.minimum((sure * BINS).astype(np.int64), BINS - 1)
+    gaps = np.bincount(place, weights=sure.astype(np.float64) - right, minlength=BINS)
     return float(np.abs(gaps).sum() / len(labels))
 
 

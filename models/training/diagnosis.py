@@ -69,7 +69,7 @@ def diagnose(
     signals = signals or Signals()
     diagnoses = [
         _not_falling(loss, constant_guess_loss if comparable else None),
-        _oscillating(loss, "train"),
+        _oscillating(loss),
         _exploding(loss, norms),
         _vanishing(signals.movement),
         _dead(signals.silent),
@@ -119,7 +119,7 @@ def _not_falling(loss: list[float], constant_guess: float | None) -> Diagnosis |
     )
 
 
-def _oscillating(values: list[float], split: str) -> Diagnosis | None:
+def _oscillating(values: list[float]) -> Diagnosis | None:
     if len(values) < 5:
         return None
     steps = [after - before for before, after in pairwise(values)]
@@ -130,7 +130,7 @@ def _oscillating(values: list[float], split: str) -> Diagnosis | None:
         return None
     return Diagnosis(
         name="oscillating",
-        evidence=f"{split}'s loss turned {turns} times in {len(values)} epochs, "
+        evidence=f"train's loss turned {turns} times in {len(values)} epochs, "
         f"by {swing / level:.0%} of its level on average",
         remedy="lower training.optimizer.learning_rate by three to ten, or raise "
         "training.batch_size",

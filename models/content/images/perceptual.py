@@ -9,12 +9,12 @@ their bits; each is compared with its next neighbours there, and then pixel by p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.fft import dctn
 
 from contracts.arrays import Array
+from models.content.kind import NearPairs
 
 _LOW = 8
 _ROTATIONS = 8
@@ -46,21 +46,6 @@ def to_grey(pixels: Array) -> Array:
     return grey
 
 
-@dataclass(frozen=True)
-class NearPairs:
-    """Images of a later split that are nearly one of an earlier split.
-
-    Attributes:
-      earlier: Places in the earlier split.
-      later: Places in the later split, each once.
-      likeness: How alike the two are, up to 1.
-    """
-
-    earlier: Array
-    later: Array
-    likeness: Array
-
-
 def find_near_images(earlier: Array, later: Array) -> NearPairs:
     """Finds the images of `later` that are nearly one of `earlier`, or equal to one.
 
@@ -78,7 +63,7 @@ def find_near_images(earlier: Array, later: Array) -> NearPairs:
             if alike > best[second]:
                 best[second], original[second] = alike, first
     near = np.flatnonzero(best >= ALIKE)
-    return NearPairs(original[near], near, best[near])
+    return NearPairs(original[near], near)
 
 
 def _candidates(hashes: Array, cut: int) -> Iterator[tuple[Array, Array]]:

@@ -8,13 +8,13 @@ those that either has. Texts of which one whole band of the signature agrees are
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.arrays import Array
+from models.content.kind import NearPairs
 from models.content.texts.words import Words
 
 _HASHES = 64
@@ -77,22 +77,7 @@ def _mix(values: Array) -> Array:
     return mixed
 
 
-@dataclass(frozen=True)
-class NearTexts:
-    """Texts of a later split that are nearly one of an earlier split.
-
-    Attributes:
-      earlier: Places in the earlier split.
-      later: Places in the later split, each once.
-      likeness: The share of shingles that both have, about.
-    """
-
-    earlier: Array
-    later: Array
-    likeness: Array
-
-
-def find_near_texts(earlier: Array, later: Array) -> NearTexts:
+def find_near_texts(earlier: Array, later: Array) -> NearPairs:
     """Finds the texts of `later` that are nearly one of `earlier`, or equal to one.
 
     Args:
@@ -110,7 +95,7 @@ def find_near_texts(earlier: Array, later: Array) -> NearTexts:
         better = better[np.argsort(likeness[better], kind="stable")]
         best[second[better]], original[second[better]] = likeness[better], first[better]
     near = np.flatnonzero(best >= ALIKE)
-    return NearTexts(original[near], near, best[near])
+    return NearPairs(original[near], near)
 
 
 def _candidates(earlier: Array, later: Array) -> Iterator[tuple[Array, Array]]:

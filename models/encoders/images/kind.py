@@ -92,13 +92,11 @@ class ImageEncoder(Spec, ABC):
 NORM_MOMENTUM = 0.9
 
 
-def conv_block(
-    tensor: Any, filters: int, keras_module: Any, name: str, *, size: int = 3, stride: int = 1
-) -> Any:
+def conv_block(tensor: Any, filters: int, keras_module: Any, name: str, *, stride: int = 1) -> Any:
     """A convolution with its normalisation and activation."""
     layers = keras_module.layers
     convolution = layers.Conv2D(
-        filters, size, strides=stride, padding="same", use_bias=False, name=name
+        filters, 3, strides=stride, padding="same", use_bias=False, name=name
     )
     tensor = batch_norm(convolution(tensor), keras_module, f"{name}_norm")
     return layers.Activation("relu", name=f"{name}_activation")(tensor)

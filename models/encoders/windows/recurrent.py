@@ -21,24 +21,20 @@ class _Recurrent(WindowEncoder):
     units: int = Field(64, ge=1, le=2048)
     patch: int = Field(8, ge=1)
 
+    def encode(self, window: Any, keras_module: Any) -> Any:
+        """The last state."""
+        layers = keras_module.layers
+        layer = layers.LSTM if isinstance(self, LstmEncoder) else layers.GRU
+        return layer(self.units, unroll=True)(patches(window, self.patch, keras_module))
+
 
 class LstmEncoder(_Recurrent):
     """A long short-term memory."""
 
     kind: Literal["lstm"] = "lstm"
 
-    def encode(self, window: Any, keras_module: Any) -> Any:
-        """The last state."""
-        sequence = patches(window, self.patch, keras_module)
-        return keras_module.layers.LSTM(self.units, unroll=True)(sequence)
-
 
 class GruEncoder(_Recurrent):
     """A gated recurrent unit."""
 
     kind: Literal["gru"] = "gru"
-
-    def encode(self, window: Any, keras_module: Any) -> Any:
-        """The last state."""
-        sequence = patches(window, self.patch, keras_module)
-        return keras_module.layers.GRU(self.units, unroll=True)(sequence)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from components.baseline_models.estimators import Problem, Rows
-from components.baseline_models.every import estimators_of
+from components.baseline_models.forecasters import estimators_of
 from models.encoders.windows.encoding import window_port
 from models.encoders.windows.linear import LinearEncoder
 

@@ -84,14 +84,6 @@ def test_a_curved_score_takes_as_many_points_as_it_needs():
     assert found.by_feature["idle"] == 0
 
 
-def test_the_reference_can_be_given():
-    found = integrated_gradients(
-        model_of(linear([1, 0, 0, 0, 0]), [9] * 5), np.ones(5), reference=np.zeros(5)
-    )
-    assert found.by_feature["a"] == pytest.approx(1.0)
-    assert found.reference_score == pytest.approx(3.0)
-
-
 def _importance(weights, repeats=20, seed=0, noise=0.5):
     generator = np.random.default_rng(5)
     encoded = generator.normal(size=(800, 5)).astype(np.float32)
