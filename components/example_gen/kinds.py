@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.example_gen.numbers import NumberForm, to_plain
+from models.data.text import cast_or_none, first_failing
 
 NULL, BOOL, INT, FLOAT, TEXT = "null", "bool", "int", "float", "text"
 CHAIN = (NULL, BOOL, INT, FLOAT, TEXT)
@@ -80,14 +81,7 @@ def parse(text: pa.Array, kind: str, form: NumberForm | None = None) -> pa.Array
 
 def first_invalid(text: pa.Array, kind: str, form: NumberForm | None = None) -> int:
     """Gives the position of the first value that does not parse as `kind`."""
-    low, high = 0, len(text)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if parse(text[low:middle], kind, form) is None:
-            high = middle
-        else:
-            low = middle
-    return low
+    return first_failing(text, lambda part: parse(part, kind, form))
 
 
 def canonical(values: pa.Array, kind: str) -> pa.Array:
@@ -127,19 +121,12 @@ def _is_text(kind: pa.DataType) -> bool:
     )
 
 
-def _cast(text: pa.Array, kind: pa.DataType) -> pa.Array | None:
-    try:
-        return text.cast(kind)
-    except pa.ArrowInvalid:  # Arrow's only way to say that a value does not parse.
-        return None
-
-
 def _parse_number(text: pa.Array, kind: str) -> pa.Array | None:
-    as_float = _cast(text, pa.float64())
+    as_float = cast_or_none(text, pa.float64())
     if as_float is None or kind == FLOAT:
         return as_float
     # Arrow reads 0x1F as an integer but not as a float: an integer must be both.
-    return _cast(text, pa.int64())
+    return cast_or_none(text, pa.int64())
 
 
 def _parse_bool(text: pa.Array) -> pa.Array | None:

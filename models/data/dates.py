@@ -11,6 +11,8 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.data.text import cast_or_none, first_failing
+
 ISO = "iso"
 MOMENT = pa.timestamp("us")
 _PROBE = 64
@@ -90,8 +92,8 @@ def iso_moments(text: pa.Array) -> pa.Array | None:
     text = pc.replace_substring_regex(text, _MICROSECONDS, r"\1")
     zoned = pc.match_substring_regex(text, _ZONED)
     nothing = pa.scalar(None, pa.string())
-    local = _cast(pc.if_else(zoned, nothing, text), MOMENT)
-    moved = _cast(pc.if_else(zoned, text, nothing), pa.timestamp("us", "UTC"))
+    local = cast_or_none(pc.if_else(zoned, nothing, text), MOMENT)
+    moved = cast_or_none(pc.if_else(zoned, text, nothing), pa.timestamp("us", "UTC"))
     if local is None or moved is None:
         return None
     return pc.coalesce(local, moved.cast(pa.int64()).cast(MOMENT))
@@ -124,12 +126,7 @@ def calendar_part(moments: pa.Array, part: str) -> pa.Array:
 
 def first_no_date(values: pa.Array, form: str) -> int:
     """Gives the position of the first value that is no date in this form."""
-    low, high = 0, len(values)
-    while high - low > 1:
-        middle = (low + high) // 2
-        broken = column_moments(values[low:middle], form) is None
-        low, high = (low, middle) if broken else (middle, high)
-    return low
+    return first_failing(values, lambda part: column_moments(part, form))
 
 
 def _formed_moments(words: pa.Array, form: str) -> pa.Array | None:
@@ -138,14 +135,14 @@ def _formed_moments(words: pa.Array, form: str) -> pa.Array | None:
     if fields.null_count > words.null_count:
         return None
     valid = words.is_valid()
-    parts = dict(zip(directives, (_fill(part, valid) for part in fields.flatten()), strict=True))
+    parts = dict(zip(directives, (_where(valid, part) for part in fields.flatten()), strict=True))
     month = _month_numbers(parts["b"]) if "b" in parts else parts["m"]
-    date = _joined([_year(parts), month, parts.get("d", _constant("1", valid))], "-")
-    clock = [_hour(parts, valid), parts.get("M", _constant("0", valid))]
-    time = _joined([*clock, parts.get("S", _constant("0", valid))], ":")
-    fraction = pc.utf8_rpad(parts.get("f", _constant("0", valid)), 6, "0")
+    date = _joined([_year(parts), month, parts.get("d", _where(valid, "1"))], "-")
+    clock = [_hour(parts, valid), parts.get("M", _where(valid, "0"))]
+    time = _joined([*clock, parts.get("S", _where(valid, "0"))], ":")
+    fraction = pc.utf8_rpad(parts.get("f", _where(valid, "0")), 6, "0")
     text = pc.binary_join_element_wise(date, time, " ")
-    return _cast(pc.binary_join_element_wise(text, fraction, "."), MOMENT)
+    return cast_or_none(pc.binary_join_element_wise(text, fraction, "."), MOMENT)
 
 
 @lru_cache(maxsize=256)
@@ -189,7 +186,7 @@ def _year(parts: dict[str, pa.Array]) -> pa.Array:
 
 def _hour(parts: dict[str, pa.Array], valid: pa.Array) -> pa.Array:
     if "I" not in parts:
-        return parts.get("H", _constant("0", valid))
+        return parts.get("H", _where(valid, "0"))
     hour = parts["I"].cast(pa.int64())
     # Neither 0 nor 13 is on a clock of twelve hours.
     on_clock = pc.and_(pc.greater_equal(hour, 1), pc.less_equal(hour, 12))
@@ -210,19 +207,8 @@ def _joined(numbers: list[pa.Array], mark: str) -> pa.Array:
     return pc.binary_join_element_wise(*(pc.utf8_lpad(one, 2, "0") for one in numbers), mark)
 
 
-def _fill(part: pa.Array, valid: pa.Array) -> pa.Array:
-    return pc.if_else(valid, part, pa.scalar(None, pa.string()))
-
-
-def _constant(text: str, valid: pa.Array) -> pa.Array:
+def _where(valid: pa.Array, text: pa.Array | str) -> pa.Array:
     return pc.if_else(valid, text, pa.scalar(None, pa.string()))
-
-
-def _cast(text: pa.Array, kind: pa.DataType) -> pa.Array | None:
-    try:
-        return text.cast(kind)
-    except pa.ArrowInvalid:  # Arrow's only way to say that a value does not parse.
-        return None
 
 
 def likely_formats(text: pa.Array) -> list[str]:

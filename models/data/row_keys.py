@@ -27,11 +27,11 @@ def hash_rows(columns: Columns, seed: int = 0) -> Hashes:
       columns: By name; names are hashed, too.
       seed: Another one gives other hashes; at least 0.
     """
-    start = _mix(np.array([seed], np.uint64))
+    start = mix_bits(np.array([seed], np.uint64))
     total: Hashes = np.repeat(start, len(next(iter(columns.values()))))
     for name, values in columns.items():
-        total += _mix(_value_bits(values) ^ _salt(name))
-    return _mix(total)
+        total += mix_bits(_value_bits(values) ^ _salt(name))
+    return mix_bits(total)
 
 
 def time_keys(values: pa.Array) -> Ints:
@@ -61,7 +61,7 @@ def time_keys(values: pa.Array) -> Ints:
     return microseconds
 
 
-def _mix(bits: Hashes) -> Hashes:
+def mix_bits(bits: Hashes) -> Hashes:
     """Spreads each input bit over all 64 (the finaliser of SplitMix64)."""
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -101,12 +101,12 @@ def _list_bits(values: pa.Array) -> Hashes:
     """Of lists of float32; steps that are missing are equal to one another."""
     size = values.type.list_size
     matrix = values.flatten().to_numpy(zero_copy_only=False).reshape(-1, size) + np.float32(0.0)
-    salts = _mix(np.arange(1, size + 1, dtype=np.uint64))
+    salts = mix_bits(np.arange(1, size + 1, dtype=np.uint64))
     total: Hashes = np.zeros(len(matrix), np.uint64)
     for start in range(0, len(matrix), _HASHED_ROWS):
         part = matrix[start : start + _HASHED_ROWS]
         bits = np.where(np.isnan(part), _MISSING, part.view(np.uint32).astype(np.uint64))
-        total[start : start + _HASHED_ROWS] = _mix(bits ^ salts).sum(axis=1)
+        total[start : start + _HASHED_ROWS] = mix_bits(bits ^ salts).sum(axis=1)
     return total
 
 

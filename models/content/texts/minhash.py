@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from contracts.arrays import Array
 from models.content.kind import NearPairs
 from models.content.texts.words import Words
+from models.data.row_keys import mix_bits
 
 _HASHES = 64
 _BAND = 4
@@ -38,7 +39,7 @@ def signatures(words: Words) -> Array:
     shingles, starts = _shingles(words, judged)
     generator = np.random.default_rng(0)
     for place in range(_HASHES):
-        mixed = _mix(shingles ^ np.uint64(generator.integers(0, 2**63)))
+        mixed = mix_bits(shingles ^ np.uint64(generator.integers(0, 2**63)))
         result[judged, place] = np.minimum.reduceat(mixed, starts)
     return result
 
@@ -51,7 +52,7 @@ def _shingles(words: Words, judged: Array) -> tuple[Array, Array]:
     within = (first == last) & (words.counts[first] >= FEWEST_WORDS)
     runs = np.zeros(len(first), np.uint64)
     for step in range(_SHINGLE):
-        runs = _mix(runs * _PRIME + of_word[step : step + len(first)])
+        runs = mix_bits(runs * _PRIME + of_word[step : step + len(first)])
     counts = np.bincount(first[within], minlength=len(words.ends))[judged]
     return runs[within], np.concatenate([[0], np.cumsum(counts)[:-1]])
 
@@ -62,19 +63,11 @@ def _word_hashes(values: pa.Array) -> Array:
     flat = np.frombuffer(b"".join(values.cast(pa.binary()).to_pylist()), np.uint8)
     ends = np.cumsum(binary.astype(np.int64))
     places = np.arange(len(flat)) - np.repeat(ends - binary, binary.astype(np.int64))
-    mixed = _mix(flat.astype(np.uint64) + (places.astype(np.uint64) + np.uint64(1)) * _PRIME)
+    mixed = mix_bits(flat.astype(np.uint64) + (places.astype(np.uint64) + np.uint64(1)) * _PRIME)
     if not len(ends):
         return np.zeros(0, np.uint64)
     sums: Array = np.add.reduceat(mixed, ends - binary.astype(np.int64))
-    return _mix(sums)
-
-
-def _mix(values: Array) -> Array:
-    """Spreads 64 bits over 64 bits (the finaliser of SplitMix64)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: Array = values ^ (values >> np.uint64(31))
-    return mixed
+    return mix_bits(sums)
 
 
 def find_near_texts(earlier: Array, later: Array) -> NearPairs:
@@ -102,7 +95,7 @@ def _candidates(earlier: Array, later: Array) -> Iterator[tuple[Array, Array]]:
     """Pairs of which a band agrees; of very many equal bands, some."""
     for start in range(0, _HASHES, _BAND):
         keys, asked = (
-            _mix(part[:, start : start + _BAND] * _PRIME).sum(axis=1, dtype=np.uint64)
+            mix_bits(part[:, start : start + _BAND] * _PRIME).sum(axis=1, dtype=np.uint64)
             for part in (earlier, later)
         )
         order = np.argsort(keys, kind="stable")
