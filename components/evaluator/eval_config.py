@@ -28,9 +28,7 @@ from models.user_code import FunctionSource
 
 _OURS = {
     "RowMetric": "components.evaluator.row_metrics",
-    "Accuracy": "components.evaluator.tfma_metrics",
-    "MacroF1": "components.evaluator.tfma_metrics",
-    "WeightedF1": "components.evaluator.tfma_metrics",
+    "ClassMetric": "components.evaluator.tfma_metrics",
 }
 
 

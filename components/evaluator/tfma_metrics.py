@@ -5,7 +5,7 @@ Their argument `source` is a digest of the code: only TFX's cache key looks at i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,25 +18,11 @@ from tensorflow_model_analysis.metrics import (
 )
 
 
-class MacroF1(metric_types.Metric):
-    """The mean over the classes of each one's F1."""
+class ClassMetric(metric_types.Metric):
+    """A metric of many classes, from their confusion matrix: see `_FIGURES`."""
 
-    def __init__(self, name: str = "macro_f1", source: str = "") -> None:  # noqa: ARG002
-        super().__init__(per_key(_macro_f1), name=name)
-
-
-class WeightedF1(metric_types.Metric):
-    """The mean over the rows of their class's F1."""
-
-    def __init__(self, name: str = "weighted_f1", source: str = "") -> None:  # noqa: ARG002
-        super().__init__(per_key(_weighted_f1), name=name)
-
-
-class Accuracy(metric_types.Metric):
-    """The share of rows whose most probable class is the label."""
-
-    def __init__(self, name: str = "accuracy", source: str = "") -> None:  # noqa: ARG002
-        super().__init__(per_key(_accuracy), name=name)
+    def __init__(self, name: str, source: str = "") -> None:  # noqa: ARG002
+        super().__init__(per_key(_from_confusion), name=name)
 
 
 @dataclass(frozen=True)
@@ -76,21 +62,6 @@ def per_key(create: _Create) -> Callable[..., list[Any]]:
     return cast(Callable[..., list[Any]], metric_util.merge_per_key_computations(computations))
 
 
-def _macro_f1(name: str, where: Where) -> list[Any]:
-    return _from_confusion(name, where, lambda matrix: float(f1_by_class(matrix).mean()))
-
-
-def _weighted_f1(name: str, where: Where) -> list[Any]:
-    def weighted(matrix: np.ndarray) -> float:
-        return float(np.average(f1_by_class(matrix), weights=matrix.sum(axis=1)))
-
-    return _from_confusion(name, where, weighted)
-
-
-def _accuracy(name: str, where: Where) -> list[Any]:
-    return _from_confusion(name, where, lambda matrix: float(np.trace(matrix) / matrix.sum()))
-
-
 def f1_by_class(matrix: np.ndarray) -> np.ndarray:
     """F1 of each class from a confusion matrix (rows: label, columns: prediction).
 
@@ -103,7 +74,17 @@ def f1_by_class(matrix: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _from_confusion(name: str, where: Where, figure: Callable[[np.ndarray], float]) -> list[Any]:
+_FIGURES: Mapping[str, Callable[[np.ndarray], Any]] = {
+    # The share of rows whose most probable class is the label.
+    "accuracy": lambda matrix: np.trace(matrix) / matrix.sum(),
+    # The mean over the classes of each one's F1.
+    "macro_f1": lambda matrix: f1_by_class(matrix).mean(),
+    # The mean over the rows of their class's F1.
+    "weighted_f1": lambda matrix: np.average(f1_by_class(matrix), weights=matrix.sum(axis=1)),
+}
+
+
+def _from_confusion(name: str, where: Where) -> list[Any]:
     matrices = multi_class_confusion_matrix_metrics.multi_class_confusion_matrices(
         thresholds=[0.0],
         eval_config=where.eval_config,
@@ -114,7 +95,7 @@ def _from_confusion(name: str, where: Where, figure: Callable[[np.ndarray], floa
     source, key = matrices[-1].keys[0], where.key(name)
 
     def result(metrics: dict[Any, Any]) -> dict[Any, float]:
-        return {key: figure(dense_matrix(metrics[source]))}
+        return {key: float(_FIGURES[name](dense_matrix(metrics[source])))}
 
     return [*matrices, metric_types.DerivedMetricComputation(keys=[key], result=result)]
 

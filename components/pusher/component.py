@@ -69,7 +69,7 @@ def Pusher(  # noqa: N802 (a TFX component is named as a class)
         }
         facts["raw_format"] = text_digest(raw_format)
         version = push_version(saved_model, join_place(settings.root, name), extra, facts)
-    write_result(Path(pushed_model.uri), PushParity(**parity.to_dict()))
+    write_result(Path(pushed_model.uri), PushParity(**dict(parity)))
     pushed_model.set_int_custom_property("pushed", 1)
     pushed_model.set_string_custom_property("pushed_destination", version)
     pushed_model.set_string_custom_property("pushed_version", version.rpartition("/")[2])

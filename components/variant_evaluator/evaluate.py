@@ -156,7 +156,7 @@ def _costs(
         "distinct": layers if variant.weights.weights == "clustered" else None,
         "reference": other,
         "ratios": _ratios(mine, other, alone=is_reference(variant)),
-        "parity": VariantParity(**benchmark.parity.to_dict(), tolerance=tolerance_of(variant)),
+        "parity": VariantParity(**dict(benchmark.parity), tolerance=tolerance_of(variant)),
     }
 
 

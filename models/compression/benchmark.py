@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.results.variant import Timing
+from contracts.results.variant import Parity, Timing
 from models.compression import parity, runtimes
-from models.export.saved_model_parity import ParityReport
 from models.processes.isolated import call
 
 
@@ -51,7 +50,7 @@ class Benchmark:
 
     timing: Timing
     reference: Timing
-    parity: ParityReport
+    parity: Parity
 
 
 def run_benchmark(task: BenchmarkTask, timeout_s: float) -> Benchmark:
@@ -79,7 +78,7 @@ def run_benchmark(task: BenchmarkTask, timeout_s: float) -> Benchmark:
         reference = runtimes.measure(
             task.reference, task.rows, task.repeats, timeout_s, turn=task.reference
         )
-    return Benchmark(timing, reference, ParityReport(**measured["parity"]))
+    return Benchmark(timing, reference, Parity(**measured["parity"]))
 
 
 def run(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,10 @@ import numpy as np
 
 from contracts.artifact import ArtifactModel
 from contracts.forecasts import flat_quantiles
+from contracts.results.variant import Parity
 from models.compression.runtimes import SCORES, has_model_file
 from models.export.golden_rows import golden_columns, golden_outputs
-from models.export.saved_model_parity import ParityReport, compare
+from models.export.saved_model_parity import compare
 
 
 def run(request: Mapping[str, Any], loaded: Any = None) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def run(request: Mapping[str, Any], loaded: Any = None) -> dict[str, Any]:
     """
     folder, golden = Path(request["folder"]), Path(request["golden"])
     if not has_model_file(folder):
-        return compare(folder, golden, float(request["tolerance"]), loaded).to_dict()
+        return compare(folder, golden, float(request["tolerance"]), loaded).model_dump()
     model = ArtifactModel(folder) if loaded is None else loaded
     scores = model.scores(model.tensors(golden_columns(golden)))
     outputs = golden_outputs(golden)
@@ -33,4 +34,7 @@ def run(request: Mapping[str, Any], loaded: Any = None) -> dict[str, Any]:
     gap = np.abs(wanted.astype(np.float64) - scores) / np.maximum(1.0, np.abs(wanted))
     worst = float(gap.max(initial=0.0))
     worst = worst if np.isfinite(worst) else float("inf")
-    return ParityReport(len(wanted), worst, {model.artifact.runtime: worst}, 0).to_dict()
+    differences = {model.artifact.runtime: worst}
+    return Parity(
+        rows=len(wanted), max_difference=worst, differences=differences, wrong_classes=0
+    ).model_dump()

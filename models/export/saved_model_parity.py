@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from contracts.arrays import Array
 from contracts.errors import ModelError
+from contracts.results.variant import Parity
 from models.export.golden_rows import MARGIN, golden_columns, golden_examples, golden_outputs
 from models.processes.isolated import call
 
@@ -24,28 +24,7 @@ _BOUNDARY = 1e-5
 _FIX = "train again: kelp run CONFIG --from Trainer; the SavedModel is not what was trained"
 
 
-@dataclass(frozen=True)
-class ParityReport:
-    """How far a SavedModel's answers are from Keras's.
-
-    Attributes:
-      rows: How many rows were compared.
-      max_difference: The largest difference of all: absolute up to 1, relative above.
-      differences: The largest by `loader/signature/output`.
-      wrong_classes: Rows with another class, other than on the boundary between two.
-    """
-
-    rows: int
-    max_difference: float
-    differences: dict[str, float]
-    wrong_classes: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Gives the report as JSON wants it."""
-        return asdict(self)
-
-
-def verify(model_dir: Path, golden_dir: Path, tolerance: float, timeout_s: float) -> ParityReport:
+def verify(model_dir: Path, golden_dir: Path, tolerance: float, timeout_s: float) -> Parity:
     """Compares in a fresh process, and refuses a model that answers otherwise than Keras did.
 
     Args:
@@ -78,10 +57,10 @@ def verify(model_dir: Path, golden_dir: Path, tolerance: float, timeout_s: float
     return report
 
 
-def _measure(model_dir: Path, golden_dir: Path, timeout_s: float) -> ParityReport:
+def _measure(model_dir: Path, golden_dir: Path, timeout_s: float) -> Parity:
     request = {"model_dir": str(model_dir), "golden_dir": str(golden_dir)}
     try:
-        return ParityReport(
+        return Parity(
             **call(
                 "models.export.saved_model_parity:run",
                 request,
@@ -101,12 +80,12 @@ def _measure(model_dir: Path, golden_dir: Path, timeout_s: float) -> ParityRepor
 
 def run(request: Mapping[str, Any]) -> dict[str, Any]:
     """Compares in this process; see `verify`."""
-    return compare(Path(request["model_dir"]), Path(request["golden_dir"])).to_dict()
+    return compare(Path(request["model_dir"]), Path(request["golden_dir"])).model_dump()
 
 
 def compare(
     model_dir: Path, golden_dir: Path, boundary: float = _BOUNDARY, model: Any = None
-) -> ParityReport:
+) -> Parity:
     """Loads the model by both loaders in this process and compares both signatures.
 
     Args:
@@ -135,7 +114,12 @@ def compare(
                         expected, outputs[name], _away(margin, boundary, name)
                     )
     rows = len(next(iter(golden.values())))
-    return ParityReport(rows, max(differences.values()), differences, wrong)
+    return Parity(
+        rows=rows,
+        max_difference=max(differences.values()),
+        differences=differences,
+        wrong_classes=wrong,
+    )
 
 
 def _away(margin: Array | None, boundary: float, name: str) -> Array | None:

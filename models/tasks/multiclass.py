@@ -32,9 +32,9 @@ class Multiclass(ClassTask):
     tfma_metrics = MappingProxyType(
         {
             "probabilities": (
-                ("accuracy", "Accuracy", {}),
-                ("macro_f1", "MacroF1", {}),
-                ("weighted_f1", "WeightedF1", {}),
+                ("accuracy", "ClassMetric", {}),
+                ("macro_f1", "ClassMetric", {}),
+                ("weighted_f1", "ClassMetric", {}),
                 ("log_loss", "SparseCategoricalCrossentropy", {}),
                 ("confusion", "MultiClassConfusionMatrixAtThresholds", {"thresholds": [0.0]}),
                 ("rows", "ExampleCount", {}),
