@@ -14,13 +14,7 @@ import pyarrow as pa
 from components.example_gen.config import RawFormat
 from components.example_gen.reading import place
 from contracts.errors import DataError
-from models.data.dates import (
-    calendar_part,
-    column_moments,
-    first_no_date,
-    iso_text,
-    likely_formats,
-)
+from models.data.dates import calendar_part, column_moments, first_no_date, iso_text, likely_formats
 
 
 class NoDateError(ValueError):

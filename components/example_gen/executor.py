@@ -22,12 +22,7 @@ from tfx.types import artifact_utils
 from components.example_gen.config import IngestSpec
 from components.example_gen.files import Selection, select_files
 from components.example_gen.fingerprint import fingerprint
-from components.example_gen.passes import (
-    MakePipeline,
-    count_pass,
-    scan_pass,
-    write_pass,
-)
+from components.example_gen.passes import MakePipeline, count_pass, scan_pass, write_pass
 from components.example_gen.rows import Unit, make_units
 from components.example_gen.scan import FileScan, merge_kinds
 from components.example_gen.series.findings import SeriesFindings

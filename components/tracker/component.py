@@ -22,20 +22,10 @@ from components.artifacts import (
 )
 from components.evaluator.results import read_evaluation
 from components.package_versions import package_versions
-from components.tracker.config import (
-    RUN_VARIABLE,
-    STARTED_VARIABLE,
-    TrackingSpec,
-    tracking_uri,
-)
+from components.tracker.config import RUN_VARIABLE, STARTED_VARIABLE, TrackingSpec, tracking_uri
 from components.tracker.lineage import describe_artifact, folder_digest, lineage_tags, text_digest
 from components.tracker.track import DataRecord, ModelRecord, RunRecord, flatten, log_run
-from components.tracker.variants import (
-    VARIANTS_FILE,
-    read_verdicts,
-    variant_metrics,
-    variant_tags,
-)
+from components.tracker.variants import VARIANTS_FILE, read_verdicts, variant_metrics, variant_tags
 from components.tracker.verdict import metrics_of, verdict_tags
 from contracts.files import write_json
 from contracts.results.evidence import Evidence

@@ -11,13 +11,7 @@ from typing import Literal
 
 import tensorflow as tf
 
-from contracts.images import (
-    BMP_BITS,
-    BMP_COMPRESSIONS,
-    BMP_HEADER,
-    GRAY_WEIGHTS,
-    MOST_BLOCKS,
-)
+from contracts.images import BMP_BITS, BMP_COMPRESSIONS, BMP_HEADER, GRAY_WEIGHTS, MOST_BLOCKS
 
 _PNG = b"\x89PNG"
 _ORIENTATION = 0x0112

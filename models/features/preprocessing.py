@@ -14,14 +14,7 @@ from contracts.columns import indicator_name
 from contracts.errors import ConfigError
 from models.features.kind import FeatureKind
 from models.features.spec import FeaturesSpec
-from models.features.tensors import (
-    RawColumns,
-    Tensors,
-    groups,
-    missing,
-    split_columns,
-    to_number,
-)
+from models.features.tensors import RawColumns, Tensors, groups, missing, split_columns, to_number
 from models.tasks import find_task
 
 

@@ -20,11 +20,7 @@ from models.tasks import find_task
 from models.training.augmentation import Augmentation
 from models.training.averages import LOWER_LOSS, KeepBetter, Kept, WeightAverage, average_decay
 from models.training.config import TrainingSpec
-from models.training.distribution import (
-    has_several_machines,
-    is_distributed,
-    sum_over_replicas,
-)
+from models.training.distribution import has_several_machines, is_distributed, sum_over_replicas
 from models.training.fine_tuning import FineTuning
 from models.training.members import find_members
 from models.training.objective import Objective, build_objective

@@ -13,12 +13,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from contracts.arrays import Array
-from contracts.results.training import (
-    IntervalScaling,
-    OperatingPoint,
-    Refit,
-    TemperatureScaling,
-)
+from contracts.results.training import IntervalScaling, OperatingPoint, Refit, TemperatureScaling
 from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.transformed import input_specs, output_spec
 from models.networks import build_network
@@ -29,14 +24,7 @@ from models.training.calibration import calibrate
 from models.training.config import TrainerSpec
 from models.training.distribution import Device, even_batches, steps_per_epoch
 from models.training.fine_tuning import FineTuning
-from models.training.fitting import (
-    Fit,
-    MonitoredModel,
-    compile_model,
-    fit,
-    precision,
-    repeat_fit,
-)
+from models.training.fitting import Fit, MonitoredModel, compile_model, fit, precision, repeat_fit
 from models.training.interval_widths import calibrate_intervals
 from models.training.operating_point import choose_threshold
 from models.training.smearing import smear

@@ -36,30 +36,34 @@ _CHANCE = 1e-3
 _UNLIKE = 0.2
 # How many more of its numbers than of the earlier split's may be new: copies are rarely more.
 _NEW = 0.1
+EXAMPLES = 5
 
 
 @dataclass(frozen=True)
-class DenseCopies:
-    """What was found in one shell of distances.
+class NearCopies:
+    """What was found in a later split.
 
     Attributes:
-      looked: How many rows of the later split were looked at.
-      excess: How many more of them than expected have a neighbour in the earlier split.
-      distance: The shell's outer radius.
+      looked: How many of its rows were looked at.
+      rows: How many more of them are nearly a row of the earlier split than by chance.
+      distance: Within which share of its value, or of its spread, each number is.
       beyond_chance: Whether chance would hardly ever make as many.
-      places: All such rows of the later split.
-      originals: Their neighbours.
+      examples: Places of such rows: (earlier, later).
     """
 
     looked: int
-    excess: int
+    rows: int
     distance: float
     beyond_chance: bool
-    places: Ints
-    originals: Ints
+    examples: tuple[tuple[int, int], ...]
+
+    @property
+    def share(self) -> float:
+        """Of the rows that were looked at."""
+        return self.rows / self.looked if self.looked else 0.0
 
 
-def find_dense_copies(first: Floats, second: Floats, fine: int) -> list[DenseCopies]:
+def find_dense_copies(first: Floats, second: Floats, fine: int) -> list[NearCopies]:
     """Compares the neighbours across two splits with those within each.
 
     Args:
@@ -92,11 +96,14 @@ def find_dense_copies(first: Floats, second: Floats, fine: int) -> list[DenseCop
             expected = max(expected, among_second * density)
             beyond = beyond and poisson.sf(rows - 1, expected) < _CHANCE
         excess = max(rows - round(expected), 0)
-        copies = DenseCopies(
-            len(looked), excess, shell[1], bool(beyond), looked[places], across[1][places]
-        )
-        found.append(copies)
+        examples = examples_of(across[1][places], looked[places])
+        found.append(NearCopies(len(looked), excess, shell[1], bool(beyond), examples))
     return found
+
+
+def examples_of(originals: Ints, copies: Ints) -> tuple[tuple[int, int], ...]:
+    """The places of the first copies, each behind that of its original."""
+    return tuple(zip(originals[:EXAMPLES].tolist(), copies[:EXAMPLES].tolist(), strict=True))
 
 
 def _chance(rows: int, among_first: int, ratio: float) -> float:

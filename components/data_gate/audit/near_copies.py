@@ -15,23 +15,20 @@ copies in a dense table that were rounded again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 from scipy.spatial import cKDTree
 
-from components.data_gate.audit.columns import (
-    Floats,
-    Ints,
-    codes_of,
-    is_text,
-    numbers_of,
+from components.data_gate.audit.columns import Floats, Ints, codes_of, is_text, numbers_of
+from components.data_gate.audit.dense_copies import (
+    EXAMPLES,
+    NearCopies,
+    examples_of,
+    find_dense_copies,
 )
-from components.data_gate.audit.dense_copies import DenseCopies, find_dense_copies
 from components.data_gate.audit.outcome import AuditData
-from contracts.arrays import Array
 from models.tasks import find_task
 
 # Numbers that were altered by 1 % are within the first, where each varies by itself the second.
@@ -50,31 +47,6 @@ _SIGMAS = 3.0
 # small groups of near rows, which have others not far away.
 _ALONE = 4
 _APART = 10.0
-_EXAMPLES = 5
-
-
-@dataclass(frozen=True)
-class NearCopies:
-    """What was found in a later split.
-
-    Attributes:
-      looked: How many of its rows were looked at.
-      rows: How many more of them are nearly a row of the earlier split than by chance.
-      distance: Within which share of its value, or of its spread, each number is.
-      beyond_chance: Whether chance would hardly ever make as many.
-      examples: Places of such rows: (earlier, later).
-    """
-
-    looked: int
-    rows: int
-    distance: float
-    beyond_chance: bool
-    examples: tuple[tuple[int, int], ...]
-
-    @property
-    def share(self) -> float:
-        """Of the rows that were looked at."""
-        return self.rows / self.looked if self.looked else 0.0
 
 
 def find_near_copies(data: AuditData, earlier: str, later: str) -> NearCopies | None:
@@ -98,8 +70,7 @@ def find_near_copies(data: AuditData, earlier: str, later: str) -> NearCopies | 
     if len(fine) >= _FEWEST_NUMBERS:
         others = [name for name in varying if name not in fine]
         points = np.stack([*(_relative(columns[name]) for name in fine + others), apart], axis=1)
-        dense = find_dense_copies(points[:cut], points[cut:], len(fine))
-        found += [_summary(copies) for copies in dense]
+        found += find_dense_copies(points[:cut], points[cut:], len(fine))
     most = max(found, key=lambda copies: (copies.beyond_chance, copies.rows))
     # A copy shows only where its original was drawn as well.
     drawn = cut / data.whole.rows[earlier]
@@ -161,14 +132,6 @@ def _alone(points: Floats, cut: int) -> list[NearCopies]:
     ]
 
 
-def _summary(copies: DenseCopies) -> NearCopies:
-    places = copies.places[:_EXAMPLES]
-    examples = zip(_plain(copies.originals[:_EXAMPLES]), _plain(places), strict=True)
-    return NearCopies(
-        copies.looked, copies.excess, copies.distance, copies.beyond_chance, tuple(examples)
-    )
-
-
 def _within(tree: cKDTree, second: Floats, radius: float) -> NearCopies:
     equal, near, twice, around = (
         tree.query_ball_point(second, reach, p=np.inf, return_length=True)
@@ -178,11 +141,7 @@ def _within(tree: cKDTree, second: Floats, radius: float) -> NearCopies:
     rows, opposite = int(alone.sum()), int(((near == equal) & (twice > near)).sum())
     excess = max(rows - opposite, 0)
     beyond = excess >= _FEWEST and excess >= _SIGMAS * np.sqrt(rows + opposite)
-    places = np.flatnonzero(alone)[:_EXAMPLES]
+    places = np.flatnonzero(alone)[:EXAMPLES]
     _, neighbours = tree.query(second[places], p=np.inf)
-    examples = tuple(zip(_plain(neighbours), _plain(places), strict=True))
+    examples = examples_of(neighbours, places)
     return NearCopies(len(second), excess, radius, bool(beyond), examples)
-
-
-def _plain(places: Array) -> list[Any]:
-    return [int(place) for place in np.atleast_1d(places)]

@@ -19,13 +19,7 @@ import tensorflow as tf
 from contracts.arrays import Array
 from contracts.errors import ModelError
 from models.compression.formats.added_constants import subtract_constants
-from models.compression.formats.numeric import (
-    OUTPUT,
-    SIGNATURE,
-    ports,
-    save_network,
-    to_tensors,
-)
+from models.compression.formats.numeric import OUTPUT, SIGNATURE, ports, save_network, to_tensors
 from models.compression.training_artifacts import Opened
 from models.data.representation import parse_rows, raw_input_specs
 from models.export.encoding import BATCH_ROWS

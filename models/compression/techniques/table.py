@@ -8,13 +8,7 @@ from typing import Any
 
 from contracts.errors import ModelError
 from contracts.text import did_you_mean
-from models.compression.spec import (
-    ClusteredSpec,
-    DistilledSpec,
-    PrunedSpec,
-    QatSpec,
-    WeightsSpec,
-)
+from models.compression.spec import ClusteredSpec, DistilledSpec, PrunedSpec, QatSpec, WeightsSpec
 from models.networks.kind import NetworkKind
 
 _SMALLEST_BLOCK = 4  # of weights, two of which a 2:4 pattern keeps

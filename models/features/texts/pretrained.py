@@ -71,9 +71,7 @@ def _frozen_graph(pretrained: PretrainedText, length: int) -> Any:
 
 def _freeze(pretrained: PretrainedText, length: int) -> Any:
     import keras
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     entry = keras.Input([None], dtype="int32")
     model = keras.Model(entry, bert_states(pretrained, length, entry, _PREFIX, keras))
