@@ -21,8 +21,6 @@ from models.features.spec import FeaturesSpec, Task
 from models.networks.parts import FEATURES_LAYER
 from models.tasks import find_task
 
-Tensors = dict[str, tf.Tensor]
-
 BATCH_ROWS = 8192
 _FILE_ROWS = 128  # rows with images: each takes a multiple of its size once decoded
 

@@ -47,7 +47,7 @@ def write_savedmodel(precision: str, opened: Opened, folder: Path) -> None:
             quantised = _quantised(opened, network, Path(scratch))
             _save(opened, quantised, folder, network)
         return
-    stores = {"float32": _keep, "float16": _store_float16, "int8_weights": _store_int8}
+    stores = {"float32": _Keep, "float16": _store_float16, "int8_weights": _store_int8}
     _save(opened, _Stored(network, stores[precision]), folder, network)
 
 
@@ -59,7 +59,7 @@ def save_served(opened: Opened, network: Any, folder: Path) -> None:
       network: The network, whose weights may have been changed.
       folder: Where to.
     """
-    _save(opened, _Stored(network, _keep), folder, network)
+    _save(opened, _Stored(network, _Keep), folder, network)
 
 
 class _Keep(tf.Module):
@@ -93,10 +93,6 @@ class _Eighth(tf.Module):
 
     def read(self) -> tf.Tensor:
         return tf.cast(self.integers, tf.float32) * self.scale
-
-
-def _keep(value: Array) -> Any:
-    return _Keep(value)
 
 
 def _store_float16(value: Array) -> Any:

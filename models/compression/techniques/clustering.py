@@ -8,16 +8,11 @@ import numpy as np
 import tf_keras
 
 from models.compression.spec import ClusteredSpec
-from models.compression.techniques.legacy import Bench, Weights, fine_tune, fine_tuned
-from models.compression.training_artifacts import Opened
+from models.compression.techniques.legacy import Bench, Weights, fine_tune, under_tf_keras
 
 
-def cluster(opened: Opened, network: Any, spec: ClusteredSpec) -> Weights:
-    """Clusters the weights of a network; see `_cluster`."""
-    return fine_tuned(opened, network, lambda bench: _cluster(bench, spec))
-
-
-def _cluster(bench: Bench, spec: ClusteredSpec) -> Weights:
+@under_tf_keras
+def cluster(bench: Bench, spec: ClusteredSpec) -> Weights:
     """Clusters every layer that has a matrix with more distinct weights than clusters.
 
     Returns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from itertools import zip_longest
 from typing import Any
 
@@ -115,22 +116,26 @@ def _with_answers(split: Split, network: Any, output: OutputSpec, weight: float)
     return with_targets(split, find_task(output.task).mixed_targets(split.labels, answers, weight))
 
 
-def fine_tuned(opened: Opened, network: Any, train: Callable[[Bench], Weights]) -> Weights:
-    """Trains a network on under tf_keras.
+def under_tf_keras(
+    train: Callable[[Bench, Any], Weights],
+) -> Callable[[Opened, Any, Any], Weights]:
+    """Makes a technique of a function that trains a network on under tf_keras.
+
+    The network in Keras 3 gets the new weights; it must answer as the trained one does.
 
     Args:
-      opened: The training artifacts.
-      network: The trained network in Keras 3; it gets the new weights.
       train: Gives a model of tf_keras with as many weights, and the history.
-
-    Raises:
-      ModelError: the network answers otherwise in one Keras than in the other.
     """
-    bench = open_bench(opened, network)
-    model, history = train(bench)
-    network.set_weights(model.get_weights())
-    check_equal(network, model, bench.val)
-    return network, history
+
+    @wraps(train)
+    def technique(opened: Opened, network: Any, spec: Any) -> Weights:
+        bench = open_bench(opened, network)
+        model, history = train(bench, spec)
+        network.set_weights(model.get_weights())
+        check_equal(network, model, bench.val)
+        return network, history
+
+    return technique
 
 
 def check_equal(network: Any, model: Any, val: Split) -> None:

@@ -8,18 +8,13 @@ from typing import Any
 import tf_keras
 
 from models.compression.spec import PrunedSpec
-from models.compression.techniques.legacy import Bench, Weights, fine_tune, fine_tuned
-from models.compression.training_artifacts import Opened
+from models.compression.techniques.legacy import Bench, Weights, fine_tune, under_tf_keras
 
 _FREQUENCY = 25  # steps between two cuts while the sparsity grows
 
 
-def prune(opened: Opened, network: Any, spec: PrunedSpec) -> Weights:
-    """Prunes a network; see `_prune`."""
-    return fine_tuned(opened, network, lambda bench: _prune(bench, spec))
-
-
-def _prune(bench: Bench, spec: PrunedSpec) -> Weights:
+@under_tf_keras
+def prune(bench: Bench, spec: PrunedSpec) -> Weights:
     """Prunes every layer with a matrix of weights but the last one.
 
     The last layer's few weights are each a whole hidden unit.

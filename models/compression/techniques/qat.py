@@ -7,16 +7,11 @@ from typing import Any
 import tf_keras
 
 from models.compression.spec import QatSpec
-from models.compression.techniques.legacy import Bench, Weights, fine_tune, fine_tuned
-from models.compression.training_artifacts import Opened
+from models.compression.techniques.legacy import Bench, Weights, fine_tune, under_tf_keras
 
 
-def train_aware(opened: Opened, network: Any, spec: QatSpec) -> Weights:
-    """Trains a network on for eight bits; see `_train_aware`."""
-    return fine_tuned(opened, network, lambda bench: _train_aware(bench, spec))
-
-
-def _train_aware(bench: Bench, spec: QatSpec) -> Weights:
+@under_tf_keras
+def train_aware(bench: Bench, spec: QatSpec) -> Weights:
     """Trains Dense and Conv2D layers on under fake quantisation.
 
     Returns:
