@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from components.data_gate.audit.near_copies import NearCopies, find_near_copies
+from components.data_gate.audit.dense_copies import NearCopies
+from components.data_gate.audit.near_copies import find_near_copies
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import Spread
 from contracts.arrays import Array
