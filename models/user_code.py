@@ -120,8 +120,7 @@ def load_function(path: str) -> Callable[..., Any]:
     function = load_object(path)
     if not callable(function):
         raise _not_named(path, f"{type(function).__name__} {function!r}")
-    loaded: Callable[..., Any] = function
-    return loaded
+    return function
 
 
 def load_object(path: str) -> object:

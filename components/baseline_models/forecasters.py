@@ -84,8 +84,7 @@ class _Ridge:
     labels: Array
 
     def __call__(self, matrix: Array) -> Array:
-        forecast: Array = ((matrix - self.mean) / self.deviation) @ self.weights + self.labels
-        return forecast
+        return ((matrix - self.mean) / self.deviation) @ self.weights + self.labels
 
 
 def fit_ridge(problem: Problem, splits: Splits) -> Outcome:

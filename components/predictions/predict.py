@@ -74,8 +74,7 @@ def predict(
 
 
 def _joined(parts: Sequence[Array]) -> Array:
-    joined: Array = np.concatenate(parts) if parts else np.zeros([0], np.float32)
-    return joined
+    return np.concatenate(parts) if parts else np.zeros([0], np.float32)
 
 
 def label_ids(column: pa.ChunkedArray, problem: FeaturesSpec) -> Array:

@@ -89,8 +89,7 @@ def _classes(predicted: Array, threshold: float | None) -> Array:
     if predicted.ndim == 2:
         classes: Array = predicted.argmax(axis=1)
         return classes
-    positive: Array = (predicted >= (0.5 if threshold is None else threshold)).astype(np.int64)
-    return positive
+    return (predicted >= (0.5 if threshold is None else threshold)).astype(np.int64)
 
 
 def _target(predicted: Array, row: int) -> int | None:

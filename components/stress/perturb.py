@@ -92,8 +92,7 @@ def _changed(
 
 
 def _some(share: float, inputs: Inputs, generator: np.random.Generator) -> Array:
-    chosen: Array = generator.random(inputs.rows) < share
-    return chosen
+    return generator.random(inputs.rows) < share
 
 
 def _as_before(values: Array, name: str, inputs: Inputs) -> Array:

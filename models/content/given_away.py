@@ -73,5 +73,4 @@ def lowest_precision(hits: Array, rows: Array) -> Array:
     share = hits / rows
     centre = share + _Z**2 / (2 * rows)
     half = _Z * np.sqrt(share * (1 - share) / rows + _Z**2 / (4 * rows**2))
-    lowest: Array = (centre - half) / (1 + _Z**2 / rows)
-    return lowest
+    return (centre - half) / (1 + _Z**2 / rows)

@@ -87,8 +87,7 @@ class TreeDesign:
             counts = _counts(values, port.size)[:, self.common[port.name]]
             return np.asarray(counts.todense(), np.float32)
         if port.name in self.frequencies:
-            frequencies: Array = self.frequencies[port.name][values]
-            return frequencies
+            return self.frequencies[port.name][values]
         return _flat(values).astype(np.float32)
 
     def categorical(self) -> Array:
@@ -168,8 +167,7 @@ def _documents(ids: Array, size: int) -> Array:
 
 
 def _rarity(ids: Array, size: int) -> Array:
-    rarity: Array = np.log((1 + len(ids)) / (1 + _documents(ids, size))) + 1
-    return rarity
+    return np.log((1 + len(ids)) / (1 + _documents(ids, size))) + 1
 
 
 def _tf_idf(ids: Array, rarity: Array) -> sparse.csr_matrix:

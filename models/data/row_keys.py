@@ -50,8 +50,7 @@ def time_keys(values: pa.Array) -> Ints:
         return keys
     if pa.types.is_floating(values.type):
         bits: Ints = values.to_numpy(zero_copy_only=False).view(np.int64)
-        ordered: Ints = np.where(bits < 0, bits ^ np.int64(2**63 - 1), bits)
-        return ordered
+        return np.where(bits < 0, bits ^ np.int64(2**63 - 1), bits)
     moments = column_moments(values, ISO)
     if moments is None:
         raise ValueError(first_no_date(values, ISO))

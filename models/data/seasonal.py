@@ -81,5 +81,4 @@ def seasonal_naive(
     """
     past = past_values(history, columns)
     places = past.shape[1] - season + np.arange(horizon) % season
-    forecast: Array = past[:, places]
-    return forecast
+    return past[:, places]

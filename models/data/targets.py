@@ -44,8 +44,7 @@ def with_targets(split: Split, targets: Array) -> Split:
     ranked = numbers[order]
 
     def find(rows: Array) -> Array:
-        chosen: Array = targets[order[np.searchsorted(ranked, rows[:, 0])]]
-        return chosen
+        return targets[order[np.searchsorted(ranked, rows[:, 0])]]
 
     def add(matrices: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         values = tf.numpy_function(find, [matrices[ROW_NUMBERS]], tf.float32)

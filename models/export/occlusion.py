@@ -49,5 +49,4 @@ def _scores(model: LoadedModel, columns: Columns, target: int | None) -> Array:
     if predicted.ndim == 2:
         predicted = predicted[:, target or 0]
     chance = np.clip(predicted, _LEAST, 1 - _LEAST)
-    odds: Array = np.log(chance) - np.log1p(-chance)
-    return odds
+    return np.log(chance) - np.log1p(-chance)

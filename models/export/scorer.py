@@ -46,5 +46,4 @@ class Scorer:
 
 def _joined(parts: Iterable[tf.Tensor]) -> Array:
     arrays = [flat_quantiles(part.numpy()) for part in parts]
-    joined: Array = np.concatenate(arrays) if arrays else np.zeros([0], np.float32)
-    return joined
+    return np.concatenate(arrays) if arrays else np.zeros([0], np.float32)

@@ -57,5 +57,4 @@ def suits_logarithm(column: pa.Array) -> bool:
 def numbers(column: pa.Array) -> Array:
     """The values that are there."""
     values: Array = column.drop_null().cast(pa.float64()).to_numpy(zero_copy_only=False)
-    finite: Array = values[np.isfinite(values)]
-    return finite
+    return values[np.isfinite(values)]

@@ -160,8 +160,7 @@ class ClassTask(Task):
 
     def invalid_labels(self, labels: Array) -> Array:
         """An id below 0 is none of the classes."""
-        invalid: Array = labels < 0
-        return invalid
+        return labels < 0
 
     def output(self, classes: int, labels: Array) -> OutputSpec:
         """The number of classes is all that a network needs to know."""
@@ -201,8 +200,7 @@ class NumberTask(Task):
 
     def invalid_labels(self, labels: Array) -> Array:
         """What is missing or infinite."""
-        invalid: Array = ~np.isfinite(labels)
-        return invalid
+        return ~np.isfinite(labels)
 
     def output(self, classes: int, labels: Array) -> OutputSpec:
         """Mean and deviation of the label on train."""

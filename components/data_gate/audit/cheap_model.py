@@ -169,8 +169,7 @@ def _ranks(column: Codes) -> Floats:
     counts = column.counts()
     rank = np.empty(len(counts))
     rank[np.argsort(-counts, kind="stable")] = np.minimum(np.arange(len(counts)), _VALUES)
-    ranks: Floats = rank[column.codes]
-    return ranks
+    return rank[column.codes]
 
 
 def _bent(numbers: Floats) -> list[Floats]:

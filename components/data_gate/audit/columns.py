@@ -42,8 +42,7 @@ class Codes:
 
     def counts(self) -> Ints:
         """Rows by code."""
-        counts: Ints = np.bincount(self.codes, minlength=self.size)
-        return counts
+        return np.bincount(self.codes, minlength=self.size)
 
 
 def codes_of(column: pa.ChunkedArray) -> Codes:
@@ -71,8 +70,7 @@ def numbers_of(column: pa.ChunkedArray) -> Floats:
 
 def lists_of(column: pa.ChunkedArray) -> Floats:
     """A column of lists of numbers, `[rows, steps]`; what is missing is NaN."""
-    lists: Floats = list_values("", column, column.type.list_size, len(column)).astype(np.float64)
-    return lists
+    return list_values("", column, column.type.list_size, len(column)).astype(np.float64)
 
 
 def list_parts(column: pa.ChunkedArray) -> Iterator[Floats]:
@@ -85,10 +83,9 @@ def known_means(lists: Floats) -> Floats:
     """The mean of each row's known values; NaN where it has none."""
     known = ~np.isnan(lists)
     counts = known.sum(axis=1)
-    means: Floats = np.where(
+    return np.where(
         counts > 0, np.where(known, lists, 0.0).sum(axis=1) / np.maximum(counts, 1), np.nan
     )
-    return means
 
 
 def labels_of(table: pa.Table, problem: FeaturesSpec) -> Array:

@@ -20,8 +20,7 @@ def jensen_shannon(ours: Floats, theirs: Floats) -> Floats:
     """The Jensen-Shannon divergence in bits, from 0 to 1; counts by bin in the last axis."""
     left, right = _shares(ours), _shares(theirs)
     middle = (left + right) / 2
-    found: Floats = (_entropy(middle) - (_entropy(left) + _entropy(right)) / 2).clip(0, 1)
-    return found
+    return (_entropy(middle) - (_entropy(left) + _entropy(right)) / 2).clip(0, 1)
 
 
 def distance(ours: Floats, theirs: Floats, categorical: bool) -> Floats:

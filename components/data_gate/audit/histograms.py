@@ -64,8 +64,7 @@ def _spans(data: AuditData, split: str) -> Ints:
     if not runs or sum(counts) != data.whole.rows[split]:
         return np.zeros(len(places), np.int64)
     spans = np.array([span for span, _ in runs], np.int64)
-    found: Ints = spans[np.searchsorted(np.cumsum(counts), places, side="right")]
-    return found
+    return spans[np.searchsorted(np.cumsum(counts), places, side="right")]
 
 
 def _groups(data: AuditData, table: pa.Table) -> Ints:
@@ -95,8 +94,7 @@ def _bin_codes(columns: Mapping[str, pa.ChunkedArray]) -> Ints:
     known = known[np.isfinite(known)]
     edges = _edges(known) if len(known) else np.zeros(0)
     codes = np.searchsorted(edges, numbers, side="left")
-    placed: Ints = np.where(np.isnan(numbers), len(edges) + 1, codes).astype(np.int64)
-    return placed
+    return np.where(np.isnan(numbers), len(edges) + 1, codes).astype(np.int64)
 
 
 def _edges(known: Floats) -> Floats:

@@ -286,8 +286,7 @@ def _far_off(residuals: Floats) -> Floats:
     """Distances from the median of the residuals, in deviations of their middle half."""
     off = np.abs(residuals - np.median(residuals))
     spread = _MAD_TO_SIGMA * float(np.median(off))
-    distances: Floats = off / spread if spread > 0 else np.where(off > 0, np.inf, 0.0)
-    return distances
+    return off / spread if spread > 0 else np.where(off > 0, np.inf, 0.0)
 
 
 def _share_of_far(off: Floats) -> Share:

@@ -189,8 +189,7 @@ def _classes_to_judge(rows: Floats) -> Ints:
     """The classes with rows enough; of two, the second says it all."""
     if len(rows) == 2:
         return np.array([1])
-    enough: Ints = np.flatnonzero((rows >= _FEWEST_OF_CLASS) & (rows < rows.sum()))
-    return enough
+    return np.flatnonzero((rows >= _FEWEST_OF_CLASS) & (rows < rows.sum()))
 
 
 def _table(codes: Ints, labels: Ints, size: int, classes: int) -> Floats:
@@ -245,8 +244,7 @@ def _correlation(one: Floats, other: Floats) -> float:
 def _ranks(values: Floats) -> Floats:
     """Ranks from 1; equal values share the mean of theirs."""
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Floats = (np.cumsum(counts) - (counts - 1) / 2)[places]
-    return ranks
+    return (np.cumsum(counts) - (counts - 1) / 2)[places]
 
 
 def _binned(numbers: Floats) -> Ints:
@@ -260,5 +258,4 @@ def _binned(numbers: Floats) -> Ints:
     )
     edges = np.unique(np.r_[edges, np.nextafter(edges[times > 1], np.inf)])
     codes = np.searchsorted(edges, numbers, side="right")
-    places: Ints = np.where(np.isnan(numbers), len(edges) + 1, codes).astype(np.int64)
-    return places
+    return np.where(np.isnan(numbers), len(edges) + 1, codes).astype(np.int64)

@@ -107,8 +107,7 @@ def _warped(values: Floats) -> Floats:
     filled = np.where(known, values, 0.0)
     if not spread > 0:
         return np.zeros(len(values))
-    warped: Floats = np.sign(filled) * np.log1p(np.abs(filled) / spread)
-    return warped
+    return np.sign(filled) * np.log1p(np.abs(filled) / spread)
 
 
 def _relative(values: Floats) -> Floats:
@@ -117,8 +116,7 @@ def _relative(values: Floats) -> Floats:
     spread = values[known].std() if known.any() else 0.0
     if not spread > 0:
         return np.zeros(len(values))
-    relative: Floats = np.arcsinh(np.where(known, values, 0.0) / (_SMALLEST * spread))
-    return relative
+    return np.arcsinh(np.where(known, values, 0.0) / (_SMALLEST * spread))
 
 
 def _alone(points: Floats, cut: int) -> list[NearCopies]:

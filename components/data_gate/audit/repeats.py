@@ -172,8 +172,7 @@ def _add_opposed(found: _Opposed, data: AuditData, rows: Mapping[str, Array], le
 
 def _is_known(data: AuditData, labels: Array) -> Array:
     classes = find_task(data.problem.task).has_classes
-    known: Array = labels >= 0 if classes else np.isfinite(labels)
-    return known
+    return labels >= 0 if classes else np.isfinite(labels)
 
 
 def _opposed(splits: Array, records: Array) -> list[dict[str, Any]]:

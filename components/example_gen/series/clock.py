@@ -42,8 +42,7 @@ class Clock:
 
     def places(self, times: Ints) -> Ints:
         """The step that each time belongs to, or the one before it."""
-        places: Ints = (times - self.phase) // self.step
-        return places
+        return (times - self.phase) // self.step
 
     def time_of(self, step: int) -> int:
         """The time of a step."""

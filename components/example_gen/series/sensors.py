@@ -26,8 +26,7 @@ def stuck_rows(values: Values, length: int) -> Ints:
         return np.zeros(0, np.int64)
     starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
     lengths = np.diff(np.append(starts, len(values)))
-    rows: Ints = starts[(lengths >= length) & ~np.isnan(values[starts])]
-    return rows
+    return starts[(lengths >= length) & ~np.isnan(values[starts])]
 
 
 def spike_rows(values: Values) -> Ints:

@@ -90,8 +90,7 @@ def _longer_side(records: Array) -> Array:
 
 
 def _flatness(records: Array) -> Array:
-    ratio: Array = records["width"] / records["height"].astype(np.float64)
-    return ratio
+    return records["width"] / records["height"].astype(np.float64)
 
 
 def _across_splits(splits: ContentSplits, bounds: ImagesAuditSpec) -> Iterator[Checked]:

@@ -56,8 +56,7 @@ class ImageContent(Content):
         """Brightness in 16 x 16 cells, and colour in 4 x 4."""
         grey = _cells(to_grey(facts["pixels"])[..., None], _CELLS)
         colours = _cells(facts["pixels"].astype(np.float32), _COLOURS)
-        embedded: Array = np.concatenate([grey, colours], axis=1) / 255.0
-        return embedded
+        return np.concatenate([grey, colours], axis=1) / 255.0
 
     def preview(self, facts: Any, place: int) -> Preview:
         """The small copy that the audit kept."""

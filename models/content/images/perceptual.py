@@ -42,8 +42,7 @@ def perceptual_hashes(pixels: Array) -> Array:
 
 def to_grey(pixels: Array) -> Array:
     """The brightness of images, `[n, side, side]`."""
-    grey: Array = pixels.astype(np.float32) @ _GREY
-    return grey
+    return pixels.astype(np.float32) @ _GREY
 
 
 def find_near_images(earlier: Array, later: Array) -> NearPairs:

@@ -214,5 +214,4 @@ def _unknown(
 
 
 def _places(flags: pa.ChunkedArray) -> Array:
-    places: Array = np.flatnonzero(flags.to_numpy())
-    return places
+    return np.flatnonzero(flags.to_numpy())

@@ -42,8 +42,7 @@ class TextContent(Content):
 
     def digests(self, facts: Any) -> pa.ChunkedArray:
         """The texts themselves."""
-        texts: pa.ChunkedArray = facts
-        return texts
+        return facts
 
     def take(self, facts: Any, places: Array) -> pa.ChunkedArray:
         """Picks texts."""

@@ -42,8 +42,7 @@ class Words:
     @property
     def counts(self) -> Array:
         """By text, how many words it has."""
-        counts: Array = self.ends - self.starts
-        return counts
+        return self.ends - self.starts
 
     @property
     def rows(self) -> Array:
