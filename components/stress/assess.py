@@ -32,6 +32,7 @@ from models.export.encoding import BATCH_ROWS
 from models.export.explanation import permutation_importance, raw_permutation_importance
 from models.export.loaded_model import LoadedModel
 from models.tasks import find_task
+from models.tasks.forecast import point_forecast
 
 
 @dataclass(frozen=True)
@@ -186,14 +187,8 @@ def _loss(test: _Test, scores: tf.Tensor, labels: Array) -> tf.Tensor:
     if task == "binary":
         return tf.nn.sigmoid_cross_entropy_with_logits(truth, scores[:, 0])
     if task == "forecast":
-        return tf.reduce_mean(tf.abs(_points(scores, truth.shape[1]) - truth), axis=1)
+        return tf.reduce_mean(tf.abs(point_forecast(scores, truth.shape[1]) - truth), axis=1)
     return tf.square(scores[:, 0] - truth)
-
-
-def _points(scores: tf.Tensor, horizon: int) -> tf.Tensor:
-    """The middle quantile; see models/tasks/forecast.py."""
-    start = (scores.shape[1] // horizon // 2) * horizon
-    return scores[:, start : start + horizon]
 
 
 def _importance(test: _Test) -> list[Importance]:

@@ -19,6 +19,7 @@ from models.encoders.texts.bert import PretrainedText
 from models.encoders.texts.kind import PADDING, TextEncoderKind
 from models.features.kind import ColumnProfile, FeatureKind, Recognition
 from models.features.ports import Encoding, InputSpec
+from models.features.words import frequent_words
 from models.stresses.texts import TEXT_STRESSES
 
 if TYPE_CHECKING:
@@ -226,8 +227,7 @@ class TextSpec(FeatureKind):
         from models.features.texts.pieces import learn_pieces
 
         if self.tokenizer == "words":
-            frequent = [(count, word) for word, count in counts.items() if count >= self.min_count]
-            return [word for _, word in sorted(frequent, reverse=True)[: self.max_vocabulary]]
+            return frequent_words(counts, self.min_count)[: self.max_vocabulary]
         words = {
             text: count
             for word, count in sorted(counts.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -50,6 +51,12 @@ class WordsKind(FeatureKind):
     def preparation(self, name: str, learned: Learned) -> dict[str, Any]:
         """The words by id."""
         return {"kind": self.prepared_as, "vocabulary": tuple(map(decoded, learned.words(name)))}
+
+
+def frequent_words(counts: Counter[bytes], min_count: int) -> list[bytes]:
+    """The words that are frequent enough, the most frequent first; ties by the largest bytes."""
+    frequent = [(count, word) for word, count in counts.items() if count >= min_count]
+    return [word for _, word in sorted(frequent, reverse=True)]
 
 
 def looks_like_code(column: ColumnProfile) -> bool:

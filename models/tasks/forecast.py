@@ -119,9 +119,7 @@ class Forecast(Task):
         def absolute_error(label: Any, predicted: Any) -> Any:
             import tensorflow as tf
 
-            horizon = label.shape[1]
-            start = (predicted.shape[1] // horizon // 2) * horizon
-            points = predicted[:, start : start + horizon]
+            points = point_forecast(predicted, label.shape[1])
             return tf.reduce_mean(tf.abs(tf.cast(label, points.dtype) - points), axis=1)
 
         return [metrics.MeanMetricWrapper(absolute_error, name="mae")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import tensorflow as tf
@@ -14,7 +15,9 @@ from models.features import text
 from models.features.line_table import LineTable
 from models.features.texts.graph import longest_pieces, words_of
 from models.features.texts.pretrained import encode_frozen
-from models.features.texts.vocabulary import learn_vocabulary
+from models.features.word_file import Counts, learn_file
+
+Learn = Callable[[Counter[bytes]], list[bytes]]
 
 
 def text_ids(name: str, spec: text.TextSpec, column: tf.Tensor) -> tf.Tensor:
@@ -32,12 +35,12 @@ def text_ids(name: str, spec: text.TextSpec, column: tf.Tensor) -> tf.Tensor:
     pretrained = spec.pretrained_text
     if pretrained is None:
         grams = tf.concat([each.flat_values for each in ngrams_of(spec, words)], axis=0)
-        file = learn_vocabulary(grams, spec.learn, text.vocabulary_file(name), text.HEAD)
+        file = _learn_vocabulary(grams, spec.learn, name, text.HEAD)
         return padded_ids(spec, words, LineTable(file))
     pretrained.check_digest(spec.pretrained_sha256)
     tokens = [token.encode() for token in pretrained.tokens]
     given = partial(_known_tokens, tokens[1:])
-    file = learn_vocabulary(words.flat_values, given, text.vocabulary_file(name), tokens[:1])
+    file = _learn_vocabulary(words.flat_values, given, name, tokens[:1])
     return pretrained_ids(spec.length, pretrained, words, LineTable(file))
 
 
@@ -55,6 +58,18 @@ def text_vectors(name: str, spec: text.TextSpec, column: tf.Tensor) -> tf.Tensor
     pretrained = spec.pretrained_text
     assert pretrained is not None
     return encode_frozen(text_ids(name, spec, column), pretrained)
+
+
+def _learn_vocabulary(
+    words: tf.Tensor, learn: Learn, name: str, head: Sequence[bytes]
+) -> tf.Tensor:
+    """The file of a text's vocabulary: some first lines, then what is learned of the words."""
+    empty = b"\n".join(head) + b"\n"
+    return learn_file(words, 1, partial(_lines, learn, head), text.vocabulary_file(name), empty)
+
+
+def _lines(learn: Learn, head: Sequence[bytes], counts: Counts) -> list[bytes]:
+    return [*head, *learn(counts[0])]
 
 
 def _known_tokens(tokens: list[bytes], counts: Counter[bytes]) -> list[bytes]:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from models.features.spec import FeaturesSpec
 from models.features.vocabularies import categorical_features, parse_lines, to_lines
-from models.features.vocabulary_analyzer import _CountWords, _ordered
+from models.features.word_file import CountWords
+from models.features.words import frequent_words
 
 WORDS = st.binary(min_size=1, max_size=8) | st.sampled_from(
     [b"\n", b"\\", b"\\n", b"\r\n", b" ", b"0", b"0 a", b"\\\\n", b"\xc3\xae"]
@@ -23,14 +24,14 @@ def test_the_file_of_vocabularies_keeps_every_word(vocabularies):
 
 def test_words_are_ordered_by_frequency_and_ties_by_bytes_the_largest_first():
     counts = Counter({b"a": 2, b"b": 3, b"c": 2, b"d": 1})
-    assert _ordered(counts, 1) == [b"b", b"c", b"a", b"d"]
-    assert _ordered(counts, 2) == [b"b", b"c", b"a"]
-    assert _ordered(counts, 4) == []
+    assert frequent_words(counts, 1) == [b"b", b"c", b"a", b"d"]
+    assert frequent_words(counts, 2) == [b"b", b"c", b"a"]
+    assert frequent_words(counts, 4) == []
 
 
 def test_counts_do_not_depend_on_how_rows_are_batched():
     words = np.array([[b"a", b"x"], [b"b", b"x"], [b"a", b"y"]], object)
-    count = _CountWords(2)
+    count = CountWords(2)
     whole = count.add_input(count.create_accumulator(), (words,))
     parts = [count.add_input(count.create_accumulator(), (words[i : i + 1],)) for i in range(3)]
     assert count.merge_accumulators(parts) == whole == [{b"a": 2, b"b": 1}, {b"x": 2, b"y": 1}]
