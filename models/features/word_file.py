@@ -56,13 +56,13 @@ class _LearnFile(PTransformAnalyzer):
     def expand(self, batches: Any) -> Any:
         return (
             batches
-            | "CountWords" >> beam.CombineGlobally(CountWords(self._columns))
+            | "CountWords" >> beam.CombineGlobally(_CountWords(self._columns))
             | "Learn" >> beam.Map(self._to_lines)
             | "Write" >> beam.Map(_write, self.base_temp_dir, self._name)
         )
 
 
-class CountWords(beam.CombineFn):
+class _CountWords(beam.CombineFn):
     """Counts the words of each column."""
 
     def __init__(self, columns: int) -> None:

@@ -35,12 +35,12 @@ def text_ids(name: str, spec: text.TextSpec, column: tf.Tensor) -> tf.Tensor:
     pretrained = spec.pretrained_text
     if pretrained is None:
         grams = tf.concat([each.flat_values for each in ngrams_of(spec, words)], axis=0)
-        file = _learn_vocabulary(grams, spec.learn, name, text.HEAD)
+        file = _learn_words(grams, spec.learn, name, text.HEAD)
         return padded_ids(spec, words, LineTable(file))
     pretrained.check_digest(spec.pretrained_sha256)
     tokens = [token.encode() for token in pretrained.tokens]
     given = partial(_known_tokens, tokens[1:])
-    file = _learn_vocabulary(words.flat_values, given, name, tokens[:1])
+    file = _learn_words(words.flat_values, given, name, tokens[:1])
     return pretrained_ids(spec.length, pretrained, words, LineTable(file))
 
 
@@ -60,9 +60,7 @@ def text_vectors(name: str, spec: text.TextSpec, column: tf.Tensor) -> tf.Tensor
     return encode_frozen(text_ids(name, spec, column), pretrained)
 
 
-def _learn_vocabulary(
-    words: tf.Tensor, learn: Learn, name: str, head: Sequence[bytes]
-) -> tf.Tensor:
+def _learn_words(words: tf.Tensor, learn: Learn, name: str, head: Sequence[bytes]) -> tf.Tensor:
     """The file of a text's vocabulary: some first lines, then what is learned of the words."""
     empty = b"\n".join(head) + b"\n"
     return learn_file(words, 1, partial(_lines, learn, head), text.vocabulary_file(name), empty)

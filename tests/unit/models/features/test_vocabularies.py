@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from models.features.spec import FeaturesSpec
 from models.features.vocabularies import categorical_features, parse_lines, to_lines
-from models.features.word_file import CountWords
+from models.features.word_file import _CountWords
 from models.features.words import frequent_words
 
 WORDS = st.binary(min_size=1, max_size=8) | st.sampled_from(
@@ -31,7 +31,7 @@ def test_words_are_ordered_by_frequency_and_ties_by_bytes_the_largest_first():
 
 def test_counts_do_not_depend_on_how_rows_are_batched():
     words = np.array([[b"a", b"x"], [b"b", b"x"], [b"a", b"y"]], object)
-    count = CountWords(2)
+    count = _CountWords(2)
     whole = count.add_input(count.create_accumulator(), (words,))
     parts = [count.add_input(count.create_accumulator(), (words[i : i + 1],)) for i in range(3)]
     assert count.merge_accumulators(parts) == whole == [{b"a": 2, b"b": 1}, {b"x": 2, b"y": 1}]
