@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tfx.types import artifact_utils
 from tfx.types.artifact import Artifact, Property, PropertyType
+from tfx.utils import io_utils
 
 
 class DataVerdict(Artifact):
@@ -110,3 +112,8 @@ def rows_of(examples: Artifact) -> dict[str, int]:
     return {
         split: examples.get_int_custom_property(f"rows_{split}") for split in splits_of(examples)
     }
+
+
+def read_schema(schema: Artifact) -> Any:
+    """The schema of a Schema artifact."""
+    return io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))

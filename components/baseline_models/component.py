@@ -6,10 +6,9 @@ import tensorflow_transform as tft
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
-from tfx.utils import io_utils
 
 from components.artifacts import BaselineModels as BaselineModelsArtifact
-from components.artifacts import rows_of, split_files
+from components.artifacts import read_schema, rows_of, split_files
 from components.baseline_models.baselines import fit_baselines
 from components.baseline_models.config import BaselineFitSpec
 from components.baseline_models.files import write_baselines
@@ -29,7 +28,7 @@ def BaselineModels(  # noqa: N802 (a TFX component is named as a class)
         BaselineFitSpec.model_validate_json(spec),
         {name: split_files(examples, name) for name in ("train", "val", "test")},
         rows_of(examples),
-        io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
+        read_schema(schema),
         tft.TFTransformOutput(transform_graph.uri),
     )
     write_baselines(Path(baselines.uri), scores, report)

@@ -6,10 +6,9 @@ import tensorflow_transform as tft
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
-from tfx.utils import io_utils
 
 from components.artifacts import CrossValidation as CrossValidationArtifact
-from components.artifacts import rows_of, split_files
+from components.artifacts import read_schema, rows_of, split_files
 from components.cross_validation.config import CrossValidationSpec
 from components.cross_validation.validate import validate
 from contracts.results.files import write_result
@@ -34,7 +33,7 @@ def CrossValidation(  # noqa: N802 (a TFX component is named as a class)
         CrossValidationSpec.model_validate_json(spec),
         {name: split_files(examples, name) for name in ("train", "val")},
         rows_of(examples),
-        io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
+        read_schema(schema),
         tft.TFTransformOutput(transform_graph.uri),
     )
     write_result(Path(folds.uri), metrics)

@@ -9,7 +9,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
-from components.artifacts import DataVerdict, rows_of, spans_of, split_files, splits_of
+from components.artifacts import DataVerdict, read_schema, rows_of, spans_of, split_files, splits_of
 from components.data_gate.audit.audit import report_of, run_audit, to_findings
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.read import audited_rows, sampled_checks
@@ -59,7 +59,7 @@ def DataGate(  # noqa: N802 (a TFX component is named as a class)
       GateError: at least one finding blocks.
     """
     spec = FeaturesSpec.model_validate_json(problem)
-    checked = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(inferred.uri))
+    checked = read_schema(inferred)
     checked = mark_files(checked, spec.file_columns())
     findings = find_all(read_statistics(statistics), read_anomalies(anomalies), checked, spec)
     findings = [

@@ -12,7 +12,7 @@ import tfx  # noqa: F401 (before TFMA: see docs/decisions/0001-stack.md)
 import tensorflow_model_analysis as tfma  # isort: skip
 
 
-from components.evaluator.tfma_metrics import f1_by_class
+from components.evaluator.tfma_metrics import f1_by_class, matrix_of
 from contracts.results.summary import CandidateMetrics, Metrics, SliceMetrics
 from models.tasks import find_task, task_names
 
@@ -65,16 +65,13 @@ def _flat(outputs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _matrix(value: Mapping[str, Any]) -> np.ndarray:
-    entries = value["matrices"][0].get("entries", [])
-    cells = [
-        (int(entry.get("actualClassId", 0)), int(entry.get("predictedClassId", 0)))
-        for entry in entries
-    ]
-    size = 1 + max((max(cell) for cell in cells), default=0)
-    matrix = np.zeros((size, size))
-    for cell, entry in zip(cells, entries, strict=True):
-        matrix[cell] = float(entry.get("numWeightedExamples", 0))
-    return matrix
+    counts = {
+        (int(entry.get("actualClassId", 0)), int(entry.get("predictedClassId", 0))): float(
+            entry.get("numWeightedExamples", 0)
+        )
+        for entry in value["matrices"][0].get("entries", [])
+    }
+    return matrix_of(counts)
 
 
 def _number(value: Any) -> float | None:

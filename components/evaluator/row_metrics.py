@@ -79,11 +79,9 @@ def figure(task: str, name: str, rows: Rows) -> float:
     labels, scores = np.asarray(rows.labels), np.asarray(rows.scores)
     if find_task(task).form == "forecast":
         labels, scores = labels.reshape(-1, rows.steps), scores.reshape(-1, rows.steps)
-        outcome = Outcome(task, labels, scores, None)
-    elif find_task(task).has_classes:
+    outcome = Outcome(task, labels, scores, None)
+    if find_task(task).has_classes:
         outcome = Outcome(task, labels.astype(np.int64), scores, 0.5)
-    else:
-        outcome = Outcome(task, labels, scores, None)
     if name in _COUNTS:
         called, label = _COUNTS[name]
         return float(np.sum((outcome.decisions == called) & (outcome.labels == label)))

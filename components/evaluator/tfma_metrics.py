@@ -102,9 +102,16 @@ def _from_confusion(name: str, where: Where) -> list[Any]:
 
 def dense_matrix(matrices: Any) -> np.ndarray:
     """TFMA's sparse multi-class confusion matrix at its one threshold, as an array."""
-    entries = next(iter(matrices.values()))
-    size = 1 + max(max(cell.actual_class_id, cell.predicted_class_id) for cell in entries)
-    result = np.zeros((size, size))
-    for cell, count in entries.items():
-        result[cell.actual_class_id, cell.predicted_class_id] = count
-    return result
+    entries = next(iter(matrices.values())).items()
+    return matrix_of(
+        {(cell.actual_class_id, cell.predicted_class_id): count for cell, count in entries}
+    )
+
+
+def matrix_of(counts: Mapping[tuple[int, int], float]) -> np.ndarray:
+    """A confusion matrix from its cells, by label and prediction; what is not there is 0."""
+    size = 1 + max(map(max, counts), default=0)
+    matrix = np.zeros((size, size))
+    for cell, count in counts.items():
+        matrix[cell] = count
+    return matrix

@@ -6,10 +6,10 @@ from typing import List  # noqa: UP035 (TFX looks for this one)
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
-from tfx.utils import io_utils, path_utils
+from tfx.utils import path_utils
 
 from components.artifacts import Predictions as PredictionsArtifact
-from components.artifacts import rows_of, split_files
+from components.artifacts import read_schema, rows_of, split_files
 from components.predictions.keys import KeysSpec
 from components.predictions.predict import predict
 from components.row_sample import sample_of
@@ -43,7 +43,7 @@ def Predictions(  # noqa: N802 (a TFX component is named as a class)
     rows = rows_of(examples)["test"]
     table = predict(
         split_files(examples, "test"),
-        io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
+        read_schema(schema),
         spec,
         {name: Path(path_utils.serving_model_path(item.uri)) for name, item in models.items()},
         KeysSpec.model_validate_json(keys),

@@ -5,9 +5,9 @@ from pathlib import Path
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
-from tfx.utils import io_utils, path_utils
+from tfx.utils import path_utils
 
-from components.artifacts import StressReport, rows_of, split_files
+from components.artifacts import StressReport, read_schema, rows_of, split_files
 from components.row_sample import read_drawn, sample_of, sampled_rows
 from components.stress.assess import assess
 from components.stress.config import StressJob
@@ -33,7 +33,7 @@ def Stress(  # noqa: N802 (a TFX component is named as a class)
     job = StressJob.model_validate_json(spec)
     needed = (*job.problem.raw_columns(), job.problem.label.name, *job.cluster_columns)
     columns = list(dict.fromkeys(needed))
-    schema_proto = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri))
+    schema_proto = read_schema(schema)
     rows = rows_of(examples)["test"]
     sample = sample_of(rows, job.sample_rows, job.seed)
     table = read_drawn(split_files(examples, "test"), schema_proto, sample, columns)

@@ -7,20 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from contracts.files import file_digest
 from contracts.storage.staging import remote_place
-
-_CHUNK = 1 << 20
 
 
 def folder_digest(folder: Path) -> str:
     """Digests the files of a folder: their names in it, and their bytes."""
     whole = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        content = hashlib.sha256()
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                content.update(chunk)
-        whole.update(f"{path.relative_to(folder).as_posix()} {content.hexdigest()}\n".encode())
+        whole.update(f"{path.relative_to(folder).as_posix()} {file_digest(path)}\n".encode())
     return whole.hexdigest()
 
 

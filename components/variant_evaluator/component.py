@@ -7,9 +7,15 @@ from pathlib import Path
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
-from tfx.utils import io_utils
 
-from components.artifacts import Predictions, Variant, VariantVerdict, rows_of, split_files
+from components.artifacts import (
+    Predictions,
+    Variant,
+    VariantVerdict,
+    read_schema,
+    rows_of,
+    split_files,
+)
 from components.row_sample import read_drawn, sample_of
 from components.variant_evaluator.evaluate import Setting, evaluate_variant
 from contracts.results.files import write_result
@@ -48,7 +54,7 @@ def VariantEvaluator(  # noqa: N802 (a TFX component is named as a class)
         read_predictions(Path(predictions.uri)),
         read_drawn(
             split_files(examples, "test"),
-            io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema.uri)),
+            read_schema(schema),
             sample_of(rows_of(examples)["test"], setting.spec.sample_rows, seed),
         ),
         setting,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from contracts.arrays import Array
 from contracts.errors import ConfigError, ModelError
+from contracts.files import file_digest
 
 _KERAS_ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 _CACHE = "models"
@@ -52,7 +52,7 @@ class Pretrained:
         return [layer for layer in own if layer.trainable]
 
 
-def file_digest(path: str) -> str:
+def weights_digest(path: str) -> str:
     """SHA-256 of a file of weights.
 
     Raises:
@@ -68,11 +68,7 @@ def file_digest(path: str) -> str:
             received=path,
             fix="correct the path; it is relative to the folder in which you call kelp",
         )
-    digest = hashlib.sha256()
-    with file.open("rb") as content:
-        while part := content.read(1 << 20):
-            digest.update(part)
-    return digest.hexdigest()
+    return file_digest(file)
 
 
 def download_weights(file: str, digest: str) -> str:
@@ -117,7 +113,7 @@ def check_digest(path: str, expected: str) -> None:
       ConfigError: there are none.
       ModelError: they are others.
     """
-    received = file_digest(path)
+    received = weights_digest(path)
     if received != expected:
         raise ModelError(
             "the pretrained weights have changed since the run began",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from scipy.stats import rankdata
 
 from components.data_gate.audit.columns import (
     Floats,
@@ -177,7 +178,7 @@ def _power_of_numbers(numbers: Floats, target: _Target) -> float:
     judged = _classes_to_judge(sizes)
     best = np.full(len(judged), 0.5)
     for missing in (-np.inf, np.inf):
-        ranks = _ranks(np.where(np.isnan(numbers), missing, numbers))
+        ranks = rankdata(np.where(np.isnan(numbers), missing, numbers))
         sums = np.bincount(target.labels, weights=ranks)[judged]
         own = sizes[judged]
         areas = (sums - own * (own + 1) / 2) / (own * (len(numbers) - own))
@@ -223,8 +224,8 @@ def _explained_by_line(numbers: Floats, labels: Floats) -> float:
     if np.sum(present) < 2:
         return 0.0
     best = 0.0
-    for targets in (labels, _ranks(labels)):
-        given = numbers[present] if targets is labels else _ranks(numbers[present])
+    for targets in (labels, rankdata(labels)):
+        given = numbers[present] if targets is labels else rankdata(numbers[present])
         left = _scatter(targets[~present])
         left += _scatter(targets[present]) * (1 - _correlation(given, targets[present]) ** 2)
         best = max(best, 1 - left / _scatter(targets))
@@ -239,12 +240,6 @@ def _correlation(one: Floats, other: Floats) -> float:
     if one.min() == one.max() or other.min() == other.max():
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])
-
-
-def _ranks(values: Floats) -> Floats:
-    """Ranks from 1; equal values share the mean of theirs."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[places]
 
 
 def _binned(numbers: Floats) -> Ints:

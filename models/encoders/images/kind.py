@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from contracts.spec import Spec
-from models.encoders.pretrained import Pretrained, check_digest, file_digest, start_from_network
+from models.encoders.pretrained import Pretrained, check_digest, start_from_network, weights_digest
 
 NONE = "none"
 Scale = tuple[float, float]
@@ -44,7 +44,7 @@ class ImageEncoder(Spec, ABC):
         weights = value.get("weights", NONE)
         if not isinstance(weights, str) or weights == NONE:
             return value
-        return {**value, "sha256": file_digest(cls.weights_file(value))}
+        return {**value, "sha256": weights_digest(cls.weights_file(value))}
 
     @classmethod
     def weights_file(cls, keys: Mapping[str, Any]) -> str:
