@@ -223,7 +223,7 @@ def _upright(label: tf.Tensor) -> tf.Tensor:
 
 
 def _columns_signature(serving: Serving) -> Any:
-    @tf.function(input_signature=[_column_specs(serving)], autograph=False)
+    @tf.function(input_signature=[column_specs(serving.problem, serving.schema)], autograph=False)
     def serve(columns: Tensors) -> Tensors:
         raw = from_serving_columns(serving.problem, serving.schema, columns)
         return answer(serving, serving.transform(raw))
@@ -232,16 +232,12 @@ def _columns_signature(serving: Serving) -> Any:
 
 
 def _encode_function(serving: Serving, halves: Halves) -> Any:
-    @tf.function(input_signature=[_column_specs(serving)], autograph=False)
+    @tf.function(input_signature=[column_specs(serving.problem, serving.schema)], autograph=False)
     def encode(columns: Tensors) -> tf.Tensor:
         raw = from_serving_columns(serving.problem, serving.schema, columns)
         return halves.encode(serving.transform(raw))
 
     return encode
-
-
-def _column_specs(serving: Serving) -> dict[str, tf.TensorSpec]:
-    return column_specs(serving.problem, serving.schema)
 
 
 def column_specs(problem: FeaturesSpec, schema: schema_pb2.Schema) -> dict[str, tf.TensorSpec]:

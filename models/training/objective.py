@@ -6,6 +6,7 @@ Val is always evaluated with the task's own loss, so that runs can be compared.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -101,31 +102,26 @@ class Mixing:
         return self.members.predict(mixed), share
 
 
+@dataclass(eq=False)
 class Objective:
-    """The loss of a batch from the losses of its rows."""
+    """The loss of a batch from the losses of its rows.
 
-    def __init__(
-        self,
-        row_loss: RowLoss,
-        mixing: Mixing | None,
-        hard_examples: HardExamplesSpec | None,
-        curriculum: CurriculumSpec | None,
-        steps_per_epoch: int,
-    ) -> None:
-        """Sets what is minimised.
+    Attributes:
+      row_loss: From labels and predictions to a loss a row.
+      mixing: Mixup, where rows are mixed.
+      hard_examples: How rows are weighed by their own loss.
+      curriculum: Which rows count in the first epochs.
+      steps_per_epoch: For the curriculum.
+    """
 
-        Args:
-          row_loss: From labels and predictions to a loss a row.
-          mixing: Mixup, where rows are mixed.
-          hard_examples: How rows are weighed by their own loss.
-          curriculum: Which rows count in the first epochs.
-          steps_per_epoch: For the curriculum.
-        """
-        self._row_loss = row_loss
-        self._mixing = mixing
-        self._hard_examples = hard_examples
-        self._curriculum = curriculum
-        self._steps_per_epoch = steps_per_epoch
+    row_loss: RowLoss
+    mixing: Mixing | None
+    hard_examples: HardExamplesSpec | None
+    curriculum: CurriculumSpec | None
+    steps_per_epoch: int
+
+    def __post_init__(self) -> None:
+        """Starts to count steps."""
         self._step = tf.Variable(
             0.0, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
         )
@@ -149,14 +145,14 @@ class Objective:
             own. Such rows are not mixed again.
         """
         share = own_share
-        if self._mixing is None or share is not None:
+        if self.mixing is None or share is not None:
             predicted = members.predict(features)
         else:
-            predicted, share = self._mixing(features)
-        rows = self._row_loss(members.repeat(label), predicted.members)
+            predicted, share = self.mixing(features)
+        rows = self.row_loss(members.repeat(label), predicted.members)
         if share is not None:
             share, other = members.repeat(share), members.repeat(tf.roll(label, 1, axis=0))
-            rows = share * rows + (1 - share) * self._row_loss(other, predicted.members)
+            rows = share * rows + (1 - share) * self.row_loss(other, predicted.members)
         # Each member has hard and easy rows of its own, as if it learned alone.
         weights = tf.reshape(self._weights(members.split(tf.stop_gradient(rows))), [-1])
         if weight is not None:
@@ -166,11 +162,11 @@ class Objective:
 
     def _weights(self, rows: Any) -> Any:
         weights = tf.ones_like(rows)
-        if self._hard_examples is not None:
-            weights *= hard_weights(rows, self._hard_examples)
-        if self._curriculum is not None:
-            epoch = self._step / self._steps_per_epoch
-            weights *= easy_weights(rows, epoch, self._curriculum)
+        if self.hard_examples is not None:
+            weights *= hard_weights(rows, self.hard_examples)
+        if self.curriculum is not None:
+            epoch = self._step / self.steps_per_epoch
+            weights *= easy_weights(rows, epoch, self.curriculum)
             self._step.assign_add(1.0)
         return weights
 

@@ -9,15 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from contracts.arrays import Array
-from contracts.results.checked import Checked
 from contracts.results.preview import Preview
-from models.content.config import ImagesAuditSpec
 from models.content.images.audit import audit_images
 from models.content.images.occlusion import occlude_image
 from models.content.images.perceptual import to_grey
 from models.content.images.picture import picture_of, preview_image
 from models.content.images.scan import FAULTS, IMAGE, readable, scan_images
-from models.content.kind import Content, ContentSplits, Occlusion
+from models.content.kind import Content
 
 _CELLS = 16
 _COLOURS = 4
@@ -29,6 +27,10 @@ class ImageContent(Content):
     audit_key = "images"
     keeps_values = False
     strength = 0.1
+
+    audit = staticmethod(audit_images)
+    preview_value = staticmethod(preview_image)
+    occlude = staticmethod(occlude_image)
 
     def scan(self, values: pa.ChunkedArray) -> Array:
         """Decodes each image; see models/content/images/scan.py."""
@@ -48,10 +50,6 @@ class ImageContent(Content):
         picked: Array = facts[places]
         return picked
 
-    def audit(self, splits: ContentSplits, bounds: ImagesAuditSpec) -> list[Checked]:
-        """See models/content/images/audit.py."""
-        return audit_images(splits, bounds)
-
     def embed(self, facts: Any) -> Array:
         """Brightness in 16 x 16 cells, and colour in 4 x 4."""
         grey = _cells(to_grey(facts["pixels"])[..., None], _CELLS)
@@ -64,10 +62,6 @@ class ImageContent(Content):
         if record["fault"]:
             return Preview(note=FAULTS[record["fault"]])
         return picture_of(record["pixels"], int(record["width"]), int(record["height"]))
-
-    def preview_value(self, value: Any) -> Preview:
-        """A thumbnail."""
-        return preview_image(value)
 
     def statistics(self, facts: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Sizes and brightness."""
@@ -82,10 +76,6 @@ class ImageContent(Content):
             "brightness": float(grey.mean()),
             "contrast": float(grey.std(axis=(1, 2)).mean()),
         }
-
-    def occlude(self, value: Any) -> Occlusion | None:
-        """Covers one cell of a grid after the other."""
-        return occlude_image(value)
 
 
 def _cells(pixels: Array, cells: int) -> Array:

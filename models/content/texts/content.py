@@ -11,10 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.arrays import Array
-from contracts.results.checked import Checked
 from contracts.results.preview import Preview, WeighedPart
-from models.content.config import TextsAuditSpec
-from models.content.kind import Content, ContentSplits, Occlusion
+from models.content.kind import Content, Occlusion
 from models.content.texts.audit import audit_texts
 from models.content.texts.words import MOST_CHARACTERS, read_texts, split_words
 
@@ -30,6 +28,8 @@ class TextContent(Content):
 
     audit_key = "texts"
     keeps_values = True
+
+    audit = staticmethod(audit_texts)
 
     def scan(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
         """Keeps the texts."""
@@ -47,10 +47,6 @@ class TextContent(Content):
     def take(self, facts: Any, places: Array) -> pa.ChunkedArray:
         """Picks texts."""
         return facts.take(pa.array(places))
-
-    def audit(self, splits: ContentSplits, bounds: TextsAuditSpec) -> list[Checked]:
-        """See models/content/texts/audit.py."""
-        return audit_texts(splits, bounds)
 
     def embed(self, facts: Any) -> Any:
         """TF-IDF of words and pairs of words, sparse."""

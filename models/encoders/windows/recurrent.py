@@ -24,8 +24,9 @@ class _Recurrent(WindowEncoder):
     def encode(self, window: Any, keras_module: Any) -> Any:
         """The last state."""
         layers = keras_module.layers
+        sequence = patches(window, self.patch, keras_module)
         layer = layers.LSTM if isinstance(self, LstmEncoder) else layers.GRU
-        return layer(self.units, unroll=True)(patches(window, self.patch, keras_module))
+        return layer(self.units, unroll=True)(sequence)
 
 
 class LstmEncoder(_Recurrent):

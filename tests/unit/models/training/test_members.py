@@ -175,7 +175,7 @@ def test_the_loss_of_members_is_the_mean_of_what_each_has_alone(sharing, trainin
         objective = build_objective(network, OUTPUTS["binary"], spec, 10)
         if spec.mixup:
             both = members.predict(rows)
-            monkeypatch.setattr(objective, "_mixing", lambda features: (both, share))
+            monkeypatch.setattr(objective, "mixing", lambda features: (both, share))
         return float(objective.evaluate(members, rows, labels, weights)[1])
 
     together = loss_of(find_members(network))
