@@ -158,7 +158,7 @@ class Content(ABC):
         """A small picture or an excerpt of a row."""
 
     @abstractmethod
-    def preview_value(self, value: Any) -> Preview:
+    def preview_value(self, value: Any, /) -> Preview:
         """A small picture or an excerpt of a raw value."""
 
     @abstractmethod
@@ -171,7 +171,7 @@ class Content(ABC):
         """
 
     @abstractmethod
-    def occlude(self, value: Any) -> Occlusion | None:
+    def occlude(self, value: Any, /) -> Occlusion | None:
         """Covers the parts of a value one after the other; None where it has none."""
 
 
