@@ -200,12 +200,8 @@ def _converters(inputs: list[InputSpec]) -> dict[str, Callable[[Array], Array]]:
         if port.encoding.to_numbers is not None:
             converters[port.name] = port.encoding.to_numbers
         elif port.encoding.design is None:
-            converters[port.name] = _nothing
+            converters[port.name] = lambda values: np.zeros([len(values), 0], np.float32)
     return converters
-
-
-def _nothing(values: Array) -> Array:
-    return np.zeros([len(values), 0], np.float32)
 
 
 def _operating_point(

@@ -62,7 +62,8 @@ def error_examples(
     examples = []
     for row in map(int, chosen):
         single_row = {name: column[row : row + 1] for name, column in columns.items()}
-        views = _views(model, single_row, contents, _target(predicted, row), row in worst)
+        target = int(predicted[row].argmax()) if predicted.ndim == 2 else None
+        views = _views(model, single_row, contents, target, row in worst)
         examples.append(_example(problem, labels, predicted, row, model.encoding.threshold, views))
     return examples
 
@@ -90,10 +91,6 @@ def _classes(predicted: Array, threshold: float | None) -> Array:
         classes: Array = predicted.argmax(axis=1)
         return classes
     return (predicted >= (0.5 if threshold is None else threshold)).astype(np.int64)
-
-
-def _target(predicted: Array, row: int) -> int | None:
-    return int(predicted[row].argmax()) if predicted.ndim == 2 else None
 
 
 def _views(

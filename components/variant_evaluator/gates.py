@@ -134,18 +134,15 @@ def _costs(variant: VariantSpec, verdict: VariantVerdict) -> Iterator[Gate]:
             continue
         words = "at most" if sign > 0 else "at least"
         shown = f"{value:,}" if gate == "variant_bytes" else figure(value)
+        unit = " times float32's" if gate == "variant_latency" else ""
         yield Gate(
             gate=gate,
             metric=metric,
             outcome=_outcome(value is not None and sign * (value - bound) <= 0),
-            reason=f"{metric} is {shown}{_unit(gate)}; {words} {bound:g} is required.",
+            reason=f"{metric} is {shown}{unit}; {words} {bound:g} is required.",
             value=value,
             bound=bound,
         )
-
-
-def _unit(gate: str) -> str:
-    return " times float32's" if gate == "variant_latency" else ""
 
 
 def _saving(verdict: VariantVerdict) -> Gate:

@@ -64,7 +64,7 @@ class ContentSplits:
           wording: What is said of them.
         """
         share = len(places) / of if of else 0.0
-        named = f": {self.name_rows(_last(split), places)}" if len(places) else ""
+        named = f": {self.name_rows(split.rpartition(', ')[2], places)}" if len(places) else ""
         return Checked(
             check=check,
             feature=self.feature,
@@ -186,7 +186,3 @@ class Occlusion:
 
     covered: list[Any]
     show: Callable[[Sequence[float]], Preview]
-
-
-def _last(splits: str) -> str:
-    return splits.rsplit(", ", maxsplit=1)[-1]

@@ -194,8 +194,9 @@ def load_columns(
     Returns:
       `[rows, ...]` arrays by transformed feature, the label among them.
     """
-    chunks, as_they_are = _chunks(files, source, None), _as_they_are
-    converters = {name: (convert or {}).get(name, as_they_are) for name in chunks.element_spec[0]}
+    chunks, given = _chunks(files, source, None), convert or {}
+    # Without a converter, values stay as they are.
+    converters = {name: given.get(name, np.asarray) for name in chunks.element_spec[0]}
     parts = {
         name: [converters[name](np.zeros([0, *spec.shape[1:]], spec.dtype.as_numpy_dtype))]
         for name, spec in chunks.element_spec[0].items()
@@ -207,10 +208,6 @@ def load_columns(
         for name, values in chunk.items():
             parts[name].append(converters[name](values[chosen]))
     return {name: np.concatenate(values) for name, values in parts.items()}
-
-
-def _as_they_are(values: Array) -> Array:
-    return values
 
 
 def _recut(parts: Iterable[Array], rows: int) -> Iterator[Array]:

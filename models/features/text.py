@@ -208,7 +208,10 @@ class TextSpec(FeatureKind):
             return None
         lines = learned.lines(vocabulary_file(name))
         pretrained = self.pretrained_text
-        ids = _learned_ids() if pretrained is None else _pretrained_ids(pretrained)
+        ids = {"first_id": FIRST, "padding": PADDING, "unknown": UNKNOWN}
+        if pretrained is not None:
+            # Its vocabulary has all marks, that of padding first.
+            ids = {"first_id": PADDING, **pretrained.marks}
         is_wordpiece = pretrained is not None or self.tokenizer == "wordpiece"
         return {
             "kind": "text",
@@ -271,15 +274,6 @@ def _with_digest(
     tokens = length if isinstance(length, int) else _LENGTH
     encoder.check(where + keys[0], where + keys[1], tokens)
     return {**value, "sha256": encoder.sha256()}
-
-
-def _learned_ids() -> dict[str, int]:
-    return {"first_id": FIRST, "padding": PADDING, "unknown": UNKNOWN}
-
-
-def _pretrained_ids(pretrained: PretrainedText) -> dict[str, int]:
-    """Its vocabulary has all marks, that of padding first."""
-    return {"first_id": PADDING, **pretrained.marks}
 
 
 def _encode(encoder: TextEncoderKind, port: InputSpec, ids: Any, keras_module: Any) -> Any:

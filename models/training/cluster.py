@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from contracts.errors import ConfigError
 
@@ -45,7 +44,10 @@ def find_cluster(environment: Mapping[str, str] | None = None) -> Cluster | None
         return None
     try:
         given = json.loads(text)
-        jobs = {str(job): [str(worker) for worker in workers] for job, workers in _jobs(given)}
+        jobs = {
+            str(job): [str(worker) for worker in workers]
+            for job, workers in given["cluster"].items()
+        }
         kind, index = str(given["task"]["type"]), int(given["task"]["index"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _invalid(text, f"{type(error).__name__}: {error}") from error
@@ -56,10 +58,6 @@ def find_cluster(environment: Mapping[str, str] | None = None) -> Cluster | None
     if kind not in jobs or not 0 <= index < len(jobs[kind]):
         raise _invalid(text, f"task {kind} {index}, which the cluster does not have")
     return Cluster(tuple(workers), place) if len(workers) > 1 else None
-
-
-def _jobs(given: Any) -> Sequence[tuple[Any, Any]]:
-    return list(given["cluster"].items())
 
 
 def _invalid(text: str, received: str) -> ConfigError:

@@ -69,7 +69,7 @@ class Members:
         self._score = keras.Model(entry, [mean.input, self._dense.input, network.output])
         # What follows the dense layer, such as the label's scale; for classes nothing does.
         last = self._dense.output is network.output
-        self._answer = _unchanged if last else keras.Model(self._dense.output, network.output)
+        self._answer = None if last else keras.Model(self._dense.output, network.output)
 
     def predict(self, features: Any) -> MemberPredictions:
         """Calls the network once, in training, for the members' and its own predictions."""
@@ -82,7 +82,8 @@ class Members:
             beside = tf.cast(joined[:, self._width :], kernel.dtype)
             scores += tf.matmul(beside, kernel[self._width :])
         scores = self._dense.activation(scores + self._dense.bias)
-        return MemberPredictions(mean, self._answer(tf.reshape(scores, [-1, outputs])))
+        members = tf.reshape(scores, [-1, outputs])
+        return MemberPredictions(mean, members if self._answer is None else self._answer(members))
 
     def repeat(self, rows: Any) -> Any:
         """What belongs to the rows of a batch, once for each member; None stays None."""
@@ -107,10 +108,6 @@ def find_members(network: Any, entry: Any = None) -> Members | OneMember:
     if any(layer.name == MEAN_LAYER for layer in network.layers):
         return Members(network, network.input if entry is None else entry)
     return OneMember(network if entry is None else keras.Model(entry, network.output))
-
-
-def _unchanged(scores: Any) -> Any:
-    return scores
 
 
 def _first_of_head(network: Any, mean: Any) -> Any:

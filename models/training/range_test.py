@@ -183,7 +183,7 @@ def recommend(curve: Curve, optimizer: str, current: float) -> RangeTest:
         lowest=lowest,
         steepest=float(curve.rates[steepest]),
         diverges=float(curve.rates[bottom + beyond[0]]) if len(beyond) else None,
-        recommended=_two_digits(min(float(curve.rates[steepest]), lowest / 10)),
+        recommended=float(f"{min(float(curve.rates[steepest]), lowest / 10):.1e}"),
     )
 
 
@@ -198,10 +198,6 @@ def smooth(places: Array, losses: Array) -> Array:
 def _falls(losses: Array, smoothed: Array, first: float, bottom: int) -> bool:
     noise = float(np.std((losses - smoothed)[: bottom + 1]))
     return first - float(smoothed[bottom]) > noise
-
-
-def _two_digits(value: float) -> float:
-    return float(f"{value:.1e}")
 
 
 def _no_fall(curve: Curve) -> ModelError:

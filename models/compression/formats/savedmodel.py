@@ -139,18 +139,13 @@ class _Quantised(tf.Module):
         loaded = tf.saved_model.load(str(folder))
         self._loaded = _Hidden(loaded)
         self._ports = _Hidden(ports(opened))
-        self.kept = [
-            one for one in tf.train.TrackableView(loaded).descendants() if _is_variable(one)
-        ]
+        parts = tf.train.TrackableView(loaded).descendants()
+        self.kept = [part for part in parts if isinstance(part, tf.Variable)]
 
     def __call__(self, features: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
         del training
         tensors = to_tensors(self._ports.value, features)
         return self._loaded.value.signatures[SIGNATURE](**tensors)[OUTPUT]
-
-
-def _is_variable(one: Any) -> bool:
-    return isinstance(one, tf.Variable)
 
 
 def _quantised(opened: Opened, network: Any, scratch: Path) -> Any:

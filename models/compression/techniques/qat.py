@@ -30,15 +30,11 @@ def train_aware(bench: Bench, spec: QatSpec) -> Weights:
     annotated = tf_keras.models.clone_model(bench.model, clone_function=wrap)
     model = quantize_apply(annotated)
     history = fine_tune(bench, model, spec)
-    trained = {_plain_name(layer): layer for layer in model.layers}
+    trained = {str(layer.name).removeprefix("quant_"): layer for layer in model.layers}
     for layer in bench.model.layers:
         if layer.weights:
             layer.set_weights(_own_weights(trained[layer.name], layer))
     return bench.model, history
-
-
-def _plain_name(layer: Any) -> str:
-    return str(layer.name).removeprefix("quant_")
 
 
 def _own_weights(trained: Any, layer: Any) -> list[Any]:

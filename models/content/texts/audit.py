@@ -53,7 +53,8 @@ def _of_splits(
             )
             yield splits.share_check("texts.empty", split, bounds.empty, empty, len(texts), wording)
         if bounds.markup.severity != "off" and splits.settings.get("markup") != "remove":
-            marked = _places(pc.match_substring_regex(pc.fill_null(texts, ""), _MARKUP))
+            matches = pc.match_substring_regex(pc.fill_null(texts, ""), _MARKUP)
+            marked = np.flatnonzero(matches.to_numpy())
             wording = Wording(
                 f"texts of split {split} have tags or character references of HTML",
                 "set the feature's markup to remove: tags become words of their own",
@@ -211,7 +212,3 @@ def _unknown(
             fix="is the split of another time, source or language than train? Split by rows, or "
             "add such texts to train",
         )
-
-
-def _places(flags: pa.ChunkedArray) -> Array:
-    return np.flatnonzero(flags.to_numpy())
