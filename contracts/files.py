@@ -1,4 +1,4 @@
-"""Files: read, digested, and written so that others see all of the new content or the old."""
+"""Files that others read while we write: they see all of the new content, or still the old."""
 
 from __future__ import annotations
 
@@ -75,12 +75,3 @@ def write_atomically(path: Path, text: str, check: Callable[[Path], Any] | None 
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
