@@ -1,8 +1,9 @@
-"""One object store for all tests of a process, one fork server, and one folder of all tests."""
+"""What all tests of a process share: an object store, a fork server, folders."""
 
 import gc
 import os
 import shlex
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from contracts.spared_imports import spare_imports
+from contracts.temporary import temporary_files_apart
 from models.processes import isolated
 from pipelines.execution import worker
 from tests.fixtures.forked import fork_server, session_id, share_python_server
@@ -65,6 +67,15 @@ def pytest_collection_finish() -> None:
     """Ends what `pytest_configure` began: what was imported is never garbage."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What libraries leave in the temporary folder goes with this process, pytest's folders not."""
+    tmp_path_factory.getbasetemp()
+    with temporary_files_apart():
+        Path(tempfile.gettempdir()).chmod(0o711)  # PostgreSQL has a user of its own
+        yield
 
 
 @pytest.fixture(scope="session")

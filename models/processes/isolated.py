@@ -82,7 +82,9 @@ def call(
         log = Path(folder) / "log"
         log.touch()  # a process may be killed before it writes
         run = _start if bare else _fork
-        status = run([target, str(asked), str(reply)], log, timeout_s, _environment(threads))
+        # A process that crashes or is killed leaves temporary files: here they go with the folder.
+        environment = {**_environment(threads), "TMPDIR": folder}
+        status = run([target, str(asked), str(reply)], log, timeout_s, environment)
         text = log.read_text(encoding="utf-8", errors="replace")
         if status is None:
             raise _too_slow(what, timeout_s, text)
@@ -187,6 +189,7 @@ def _forked(
     sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # whoever forked may have looked it up
     sys.exit(main(arguments))
 
 

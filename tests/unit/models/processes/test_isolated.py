@@ -2,6 +2,7 @@ import faulthandler
 import io
 import os
 import sys
+import tempfile
 import time
 import types
 from pathlib import Path
@@ -33,6 +34,11 @@ def crash(_):
     # pytest's own handler would write a trace into the log of the tests.
     faulthandler.disable()
     os.abort()
+
+
+def leave(request):
+    Path(request["file"]).write_text(tempfile.mkdtemp())
+    os._exit(1)
 
 
 def refuse(_):
@@ -101,6 +107,16 @@ def test_any_other_exception_is_reported_with_its_message():
         call(f"{HERE}:stumble", {}, timeout_s=300, what="reading")
     assert "exit status 1" in caught.value.received
     assert "ValueError: unexpected" in caught.value.received
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_temporary_files_go_with_a_process_that_dies(tmp_path, bare):
+    file = tmp_path / "place"
+    with pytest.raises(ModelError, match="failed in its process"):
+        call(f"{HERE}:leave", {"file": str(file)}, timeout_s=300, what="x", bare=bare)
+    folder = Path(file.read_text()).parent
+    assert folder.parent == Path(tempfile.gettempdir())
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("bare", [False, True])
