@@ -5,6 +5,7 @@ import os
 import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ def pytest_collection_finish() -> None:
 def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What libraries leave in the temporary folder goes with this process, pytest's folders not."""
     tmp_path_factory.getbasetemp()
+    get_temp_dir()  # multiprocessing removes it itself, at the end
     with temporary_files_apart():
         Path(tempfile.gettempdir()).chmod(0o711)  # PostgreSQL has a user of its own
         yield
