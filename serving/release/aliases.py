@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,84 +20,57 @@ _SQLITE = "sqlite:///"
 _SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
-def follow(
-    uri: str | None,
-    folder: Path,
-    stable: int,
-    canary: int | None,
-    tell: Callable[[str], None],
-) -> bool:
-    """Brings the aliases of a model to where its traffic goes.
+@dataclass(frozen=True)
+class Aliases:
+    """The aliases of one model; a registry that cannot be reached is reported, and no more.
 
-    A registry that cannot be reached keeps no model from its traffic: it is reported.
-
-    Args:
+    Attributes:
       uri: MLflow's; None for none.
       folder: The model's folder, which its versions were pushed to.
-      stable: The version that is trusted.
-      canary: The one on trial; None takes the alias away.
       tell: Called with what goes wrong.
-
-    Returns:
-      Whether there is a registered version that the aliases name now.
     """
-    return _with_client(
-        uri, folder, tell, lambda client: _follow(client, folder, stable, canary), default=False
-    )
 
+    uri: str | None
+    folder: Path
+    tell: Callable[[str], None]
 
-def read_aliases(
-    uri: str | None, folder: Path, tell: Callable[[str], None]
-) -> dict[str, str] | None:
-    """The aliases of a model, with MLflow's number of each; None where there is no such model.
+    def follow(self, stable: int, canary: int | None) -> bool:
+        """Brings the aliases to where the traffic goes.
 
-    Args:
-      uri: MLflow's; None for none.
-      folder: The model's folder.
-      tell: Gets what goes wrong.
-    """
-    return _with_client(uri, folder, tell, lambda client: _aliases(client, folder), default=None)
+        Args:
+          stable: The version that is trusted.
+          canary: The one on trial; None takes the alias away.
 
+        Returns:
+          Whether there is a registered version that the aliases name now.
+        """
+        return bool(self._ask(lambda client: _follow(client, self.folder, stable, canary)))
 
-def restore_aliases(
-    uri: str | None, folder: Path, aliases: Mapping[str, str] | None, tell: Callable[[str], None]
-) -> None:
-    """Puts back what `read_aliases` gave.
+    def read(self) -> dict[str, str] | None:
+        """The aliases, with MLflow's number of each; None where there is no such model."""
+        return self._ask(lambda client: _aliases(client, self.folder))
 
-    Args:
-      uri: MLflow's; None for none.
-      folder: The model's folder.
-      aliases: The aliases; None leaves all as it is.
-      tell: Gets what goes wrong.
-    """
-    if aliases is not None:
-        _with_client(
-            uri, folder, tell, lambda client: _restore(client, folder.name, aliases), default=None
-        )
+    def restore(self, aliases: Mapping[str, str] | None) -> None:
+        """Puts back what `read` gave; None leaves all as it is."""
+        if aliases is not None:
+            self._ask(lambda client: _restore(client, self.folder.name, aliases))
 
+    def _ask(self, act: Callable[[Any], Result]) -> Result | None:
+        """What is done with MLflow's client; None where there is no registry to ask."""
+        if self.uri is None or not _is_there(self.uri):
+            return None
+        for key, value in _SETTINGS.items():
+            os.environ.setdefault(key, value)
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
-def _with_client(
-    uri: str | None,
-    folder: Path,
-    tell: Callable[[str], None],
-    act: Callable[[Any], Result],
-    default: Result,
-) -> Result:
-    """What is done with MLflow's client; the default where there is no registry to ask."""
-    if uri is None or not _is_there(uri):
-        return default
-    for key, value in _SETTINGS.items():
-        os.environ.setdefault(key, value)
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        return act(MlflowClient(tracking_uri=uri, registry_uri=uri))
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        tell(f"warning: MLflow's aliases of {folder.name} are as they were: {reason}")
-        return default
+        try:
+            return act(MlflowClient(tracking_uri=self.uri, registry_uri=self.uri))
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            self.tell(f"warning: MLflow's aliases of {self.folder.name} are as they were: {reason}")
+            return None
 
 
 def _aliases(client: Any, folder: Path) -> dict[str, str] | None:

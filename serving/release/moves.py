@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.errors import EnvironmentProblem, KelpError
-from serving.release.aliases import follow, read_aliases, restore_aliases
+from serving.release.aliases import Aliases
 from serving.release.config_file import read_message, restore_message
 from serving.release.plan import Plan
 from serving.release.state import CANARY, STABLE, Release, restore_release, write_release
@@ -109,11 +109,11 @@ def restoring(
     Raises:
       NotRestored: what was there before cannot be restored.
     """
-    place, folder = plan.place, plan.place.models_root / plan.place.name
+    place, mlflow = plan.place, _mlflow(plan, traffic.tell)
     before = Before(
         traffic.release(),
         read_message(place.config, place.name),
-        read_aliases(plan.tracking_uri, folder, traffic.tell),
+        mlflow.read(),
     )
     try:
         yield
@@ -125,7 +125,7 @@ def restoring(
             _restore(traffic.hurried(), before, stable)
         except KelpError as problem:
             raise _not_restored(plan, failure, problem) from failure
-        restore_aliases(plan.tracking_uri, folder, before.aliases, traffic.tell)
+        mlflow.restore(before.aliases)
         traffic.tell(
             f"{place.name}: this failed; {place.config.name} and {place.releases.name} "
             "are as they were before"
@@ -176,4 +176,8 @@ def _not_restored(plan: Plan, failure: BaseException, problem: KelpError) -> Not
 
 def update_mlflow(plan: Plan, stable: int, canary: int | None, tell: Callable[[str], None]) -> None:
     """Has MLflow's aliases follow the traffic."""
-    follow(plan.tracking_uri, plan.place.models_root / plan.place.name, stable, canary, tell)
+    _mlflow(plan, tell).follow(stable, canary)
+
+
+def _mlflow(plan: Plan, tell: Callable[[str], None]) -> Aliases:
+    return Aliases(plan.tracking_uri, plan.place.models_root / plan.place.name, tell)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.release.aliases import follow, read_aliases, restore_aliases
+from serving.release.aliases import Aliases
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_aliases_follow_the_traffic(registry, tmp_path, monkeypatch):
     follow_all = ((1, 2), (2, None), (1, None))
     seen = []
     for stable, canary in follow_all:
-        assert follow(uri, root / "m", stable, canary, received.append)
+        assert Aliases(uri, root / "m", received.append).follow(stable, canary)
         seen.append(_aliases(client))
     assert seen == [
         {"stable": "1", "champion": "1", "canary": "4"},
@@ -49,28 +49,29 @@ def test_aliases_follow_the_traffic(registry, tmp_path, monkeypatch):
         {"stable": "1", "champion": "1"},
     ]
     # Nobody registered these.
-    assert not follow(uri, root / "m", 5, None, received.append)
-    assert not follow(uri, root / "other", 1, None, received.append)
+    assert not Aliases(uri, root / "m", received.append).follow(5, None)
+    assert not Aliases(uri, root / "other", received.append).follow(1, None)
     assert _aliases(client) == seen[-1]
     # A release that fails leaves them as they were.
-    before = read_aliases(uri, root / "m", received.append)
-    follow(uri, root / "m", 2, 1, received.append)
+    before = Aliases(uri, root / "m", received.append).read()
+    Aliases(uri, root / "m", received.append).follow(2, 1)
     assert _aliases(client) != before
-    restore_aliases(uri, root / "m", before, received.append)
+    Aliases(uri, root / "m", received.append).restore(before)
     assert _aliases(client) == before == seen[-1]
-    assert read_aliases(uri, root / "other", received.append) is None
+    assert Aliases(uri, root / "other", received.append).read() is None
     assert received == []
 
 
 def test_without_a_registry_there_is_nothing_to_do(tmp_path):
     received = []
-    assert not follow(None, tmp_path / "m", 1, None, received.append)
-    assert not follow(f"sqlite:///{tmp_path}/none.db", tmp_path / "m", 1, None, received.append)
+    assert not Aliases(None, tmp_path / "m", received.append).follow(1, None)
+    absent = f"sqlite:///{tmp_path}/none.db"
+    assert not Aliases(absent, tmp_path / "m", received.append).follow(1, None)
     assert not list(tmp_path.iterdir())
     assert received == []
 
 
 def test_a_registry_that_is_away_holds_no_traffic_up(tmp_path):
     received = []
-    assert not follow("http://127.0.0.1:9", tmp_path / "m", 1, None, received.append)
+    assert not Aliases("http://127.0.0.1:9", tmp_path / "m", received.append).follow(1, None)
     assert "aliases of m are as they were" in received[0]
