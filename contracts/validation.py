@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from contracts.errors import ConfigError
 from contracts.spec import OpenChoice
-from contracts.text import nearest, shorten, some
+from contracts.text import did_you_mean, shorten, some
 from contracts.yaml import KeyPath, dotted
 
 _OTHERS = 4
@@ -129,8 +129,7 @@ def _choice_fix(kind: str, detail: Any, context: Mapping[str, Any]) -> str:
     if kind != "literal_error" or not isinstance(detail["input"], str):
         return ""
     choices = str(context.get("expected", "")).replace(" or ", ", ").split(", ")
-    close = nearest(detail["input"], [choice.strip("'") for choice in choices])
-    return f"did you mean {close!r}?" if close else ""
+    return did_you_mean(detail["input"], [choice.strip("'") for choice in choices])
 
 
 def _wrong_tag(path: KeyPath, context: Mapping[str, Any], received: str) -> KeyProblem:
@@ -140,21 +139,19 @@ def _wrong_tag(path: KeyPath, context: Mapping[str, Any], received: str) -> KeyP
         what = f"{dotted(path)} says no {key}"
         return KeyProblem(path, what, f"a key {key!r}", received, f"add {key}: ...")
     tag = str(context["tag"])
-    close = nearest(tag, known.split(", "))
-    fix = f"did you mean {close!r}?" if close else ""
+    fix = did_you_mean(tag, known.split(", "))
     return KeyProblem((*path, key), f"unknown {key} {tag!r}", f"one of: {known}", repr(tag), fix)
 
 
 def _unknown_key(path: KeyPath, model: type[BaseModel], data: object) -> KeyProblem:
     known = known_keys(model, path[:-1], data)
-    close = nearest(str(path[-1]), known)
     home = dotted(path[:-1]) or "the config"
     return KeyProblem(
         path,
         f"unknown key {path[-1]!r} in {home}",
         expected=f"one of: {some(known, 20)}",
         received=repr(path[-1]),
-        fix=f"did you mean {close!r}?" if close else "remove the key",
+        fix=did_you_mean(str(path[-1]), known) or "remove the key",
     )
 
 

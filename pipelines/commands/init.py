@@ -21,7 +21,7 @@ from contracts.columns import indicator_name
 from contracts.errors import ConfigError
 from contracts.files import write_atomically
 from contracts.names import serving_name
-from contracts.text import count, did_you_mean, nearest, some
+from contracts.text import count, did_you_mean, some
 from models.features.registry import KINDS
 from pipelines.config.problem import load_config
 from pipelines.recognition.images import holds_files, holds_images, image_role
@@ -323,13 +323,12 @@ def _require_name(name: str, target: Path, force: bool) -> None:
 
 def _require_label(label: str, names: Sequence[str], selection: Selection, command: str) -> None:
     if label not in names:
-        close = nearest(label, names)
         raise ConfigError(
             f"the label column {label!r} does not exist in the data",
             where=f"{command} --label; {selection.sources[0].path}",
             expected=f"one of: {some(list(names), 20)}",
             received=repr(label),
-            fix=did_you_mean(label, names) if close else "",
+            fix=did_you_mean(label, names),
         )
 
 
