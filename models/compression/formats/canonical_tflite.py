@@ -1,15 +1,16 @@
 """One order for a TFLite file: equal models give equal files in every process.
 
-TensorFlow's quantiser adds the operators that scale the outputs of one `Split` again in the order
-of their addresses in memory, and all that follows is numbered after them, names too. Here the
-graph alone decides: operators stand depth first from its outputs, each after those that it reads
-from, tensors as operators use them, and buffers as tensors do.
+TensorFlow's quantiser walks over values in the order of their addresses in memory. It turns the
+parts of a `Split` into floats in that order, or else, seldom, what the `Split` is given; and all
+that follows is numbered after these operators, names too. Here the graph alone decides: operators
+stand depth first from its outputs, each after those that it reads from, tensors as operators use
+them, and buffers as tensors do.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from copy import copy
 from itertools import chain
 from typing import Any
 
@@ -19,11 +20,14 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 _ALIGNMENT = 16  # as the schema asks, and its Python classes do not
 _ABSENT = -1  # in place of an optional input
-_SCALING = {schema.BuiltinOperator.QUANTIZE, schema.BuiltinOperator.DEQUANTIZE}
+_SCALED_NAMES = {
+    schema.BuiltinOperator.QUANTIZE: b"quantized",
+    schema.BuiltinOperator.DEQUANTIZE: b"dequantized",
+}
+_SPLIT_VALUES = {schema.BuiltinOperator.SPLIT: 1, schema.BuiltinOperator.SPLIT_V: 0}
 _STATES = {schema.TensorType.RESOURCE, schema.TensorType.VARIANT}
 _METADATA = {b"min_runtime_version"}  # the kinds that refer to no operator and no tensor
 _LISTS = {"inputs", "outputs", "intermediates"}
-_DIGITS = b"0123456789"
 
 
 def canonical_file(content: bytes) -> bytes:
@@ -37,18 +41,74 @@ def canonical_file(content: bytes) -> bytes:
       have a meaning: operators keep a state, or act without an output that is read.
     """
     model = flatbuffer_utils.convert_bytearray_to_object(content)
-    orders = [_operator_order(graph) for graph in model.subgraphs]
-    if not _may_sort(model, orders):
+    if not _may_sort(model):
         return content
-    for place, (graph, order) in enumerate(zip(model.subgraphs, orders, strict=True)):
-        graph.operators = [graph.operators[operator] for operator in order]
+    for place, graph in enumerate(model.subgraphs):
+        _split_floats(graph, model.operatorCodes)
+        graph.operators = [graph.operators[operator] for operator in _operator_order(graph)]
         signatures = [one for one in model.signatureDefs or () if one.subgraphIndex == place]
         _number_tensors(graph, signatures)
-        _number_names(graph, model.operatorCodes)
+        _name_scaled(graph, model.operatorCodes)
     _number_codes(model)
     _number_buffers(model)
     packed: bytes = flatbuffer_utils.convert_object_to_bytearray(model)
     return packed
+
+
+def _split_floats(graph: Any, codes: list[Any]) -> None:
+    """Turns what a `Split` is given into floats where all of its parts are turned into floats.
+
+    The quantiser leaves it to chance which of the two it writes; the values are the same.
+    """
+    for split in [one for one in graph.operators if _kind(one, codes) in _SPLIT_VALUES]:
+        place, parts = _SPLIT_VALUES[_kind(split, codes)], {*_numbers(split.outputs)}
+        readers = [one for one in graph.operators if parts & {*_numbers(one.inputs)}]
+        new = {int(one.outputs[0]): int(one.inputs[0]) for one in readers}
+        value, floats = graph.tensors[split.inputs[place]], next(iter(new), _ABSENT)
+        if (
+            not readers
+            or any(_kind(one, codes) != schema.BuiltinOperator.DEQUANTIZE for one in readers)
+            or {*parts, *new} & {*_numbers(graph.outputs)}
+            or any(not _has_scale_of(graph.tensors[part], value) for part in parts)
+        ):
+            continue
+        plain = graph.tensors[floats]
+        for part in parts:
+            graph.tensors[part].type = plain.type
+            graph.tensors[part].quantization = plain.quantization
+        plain.shape, plain.shapeSignature = value.shape, value.shapeSignature
+        graph.operators = [one for one in graph.operators if one not in readers[1:]]
+        for operator in graph.operators:
+            given = [new.get(one, one) for one in _numbers(operator.inputs)]
+            operator.inputs = np.array(given, np.int32)
+        readers[0].inputs = np.array([split.inputs[place]], np.int32)
+        split.inputs[place] = floats
+        split.opcodeIndex = _first_version(split, codes)
+
+
+def _has_scale_of(tensor: Any, other: Any) -> bool:
+    first, second = tensor.quantization, other.quantization
+    return (
+        first is not None
+        and second is not None
+        and np.array_equal(first.scale, second.scale)
+        and np.array_equal(first.zeroPoint, second.zeroPoint)
+    )
+
+
+def _first_version(operator: Any, codes: list[Any]) -> int:
+    """The place of the code of an operator on floats, which came before that on integers."""
+    wanted = copy(codes[operator.opcodeIndex])
+    wanted.version = 1
+    for place, code in enumerate(codes):
+        if vars(code) == vars(wanted):
+            return place
+    codes.append(wanted)
+    return len(codes) - 1
+
+
+def _kind(operator: Any, codes: Sequence[Any]) -> int:
+    return int(codes[operator.opcodeIndex].builtinCode)
 
 
 def _operator_order(graph: Any) -> list[int]:
@@ -70,13 +130,10 @@ def _operator_order(graph: Any) -> list[int]:
     return list(order)
 
 
-def _may_sort(model: Any, orders: Sequence[Sequence[int]]) -> bool:
+def _may_sort(model: Any) -> bool:
     tensors = [tensor for graph in model.subgraphs for tensor in graph.tensors]
     return (
-        all(
-            len(order) == len(graph.operators)
-            for order, graph in zip(orders, model.subgraphs, strict=True)
-        )
+        all(len(_operator_order(graph)) == len(graph.operators) for graph in model.subgraphs)
         and not any(tensor.isVariable or tensor.type in _STATES for tensor in tensors)
         and {entry.name for entry in model.metadata or ()} <= _METADATA
         and model.metadataBuffer is None
@@ -115,20 +172,14 @@ def _number_tensors(graph: Any, signatures: Iterable[Any]) -> None:
     graph.tensors = [graph.tensors[old] for old in numbers]
 
 
-def _number_names(graph: Any, codes: Sequence[Any]) -> None:
-    """Numbers the names anew that the quantiser has numbered: `split`, `split1` and so on."""
+def _name_scaled(graph: Any, codes: Sequence[Any]) -> None:
+    """Names what the quantiser's operators give: it has numbered them in its own order."""
     ends = {*_numbers(graph.inputs), *_numbers(graph.outputs)}
-    series = defaultdict(list)
-    for operator in graph.operators:
-        if codes[operator.opcodeIndex].builtinCode in _SCALING:
-            for place in _numbers(operator.outputs):
-                tensor = graph.tensors[place]
-                if place not in ends and tensor.name is not None:
-                    series[tensor.name.rstrip(_DIGITS)].append(tensor)
-    for tensors in series.values():
-        names = sorted((tensor.name for tensor in tensors), key=lambda name: (len(name), name))
-        for tensor, name in zip(tensors, names, strict=True):
-            tensor.name = name
+    for number, operator in enumerate(graph.operators):
+        name = _SCALED_NAMES.get(_kind(operator, codes))
+        for place in _numbers(operator.outputs):
+            if name is not None and place not in ends:
+                graph.tensors[place].name = b"%s_%d" % (name, number)
 
 
 def _number_buffers(model: Any) -> None:

@@ -127,8 +127,16 @@ def test_the_shuffled_file_was_another_and_its_order_stays(content):
     assert len({_shuffled(content, seed) for seed in range(5)}) == 5
     once = canonical_file(content)
     assert canonical_file(once) == once
-    names = [tensor.name for tensor in read(once).subgraphs[0].tensors]
-    assert sorted(names) == sorted(tensor.name for tensor in read(content).subgraphs[0].tensors)
+
+
+def test_parts_become_floats_before_they_are_split(content):
+    """The quantiser writes one or the other, by chance."""
+    model = read(canonical_file(content))
+    kinds = [_kind(model, operator) for operator in model.subgraphs[0].operators]
+    place = kinds.index(schema.BuiltinOperator.SPLIT)
+    assert kinds[place - 1] == schema.BuiltinOperator.DEQUANTIZE
+    assert kinds.count(schema.BuiltinOperator.DEQUANTIZE) == 2
+    assert model.operatorCodes[model.subgraphs[0].operators[place].opcodeIndex].version == 1
 
 
 def test_the_data_of_buffers_begin_on_multiples_of_16_bytes(content):
