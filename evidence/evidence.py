@@ -22,7 +22,7 @@ from evidence.horizon import forecast_evidence
 from evidence.measures import Outcome, measure, outcome_of, sign_of
 from evidence.permutation import LEVEL, MOST_ROWS, chance_of_luck
 from evidence.prediction_table import BASELINE, CANDIDATE, MAJORITY, PredictionTable
-from evidence.trial import gain
+from evidence.trial import gain, why_no_gain
 from models.tasks import find_task
 
 
@@ -149,6 +149,7 @@ def against_baselines(
             name=name,
             metric=interval(points[name], drawn[name][:, 0], spec.confidence),
             difference=Gain(**difference.ends(), p=number(p)),
+            insufficient=why_no_gain(metric, outcomes[CANDIDATE], outcomes[name], draws.clusters),
         )
 
     return [against(name) for name in baselines]

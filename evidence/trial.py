@@ -59,7 +59,7 @@ class Trial:
             theirs = why_not(self.metric, self.reference, groups)
             said = [ours or other for ours, other in zip(said, theirs, strict=True)]
         enough = self._is_spread(_Folded(groups, self._clusters))
-        few = f"rows of fewer than {MIN_CLUSTERS} of what is split together"
+        few = f"fewer than {MIN_CLUSTERS} keys or blocks of like size that are drawn together"
         return [reason if good else few for reason, good in zip(said, enough, strict=True)]
 
     def losses(self, groups: Groups) -> SliceLosses:
@@ -145,3 +145,10 @@ def gain(
         raise ValueError("a trial of two models has a change")
     # The other model stands as the one that is worse than its reference.
     return float(better.value[0]), float(better.p(0.0)[0])
+
+
+def why_no_gain(
+    metric: str, model: Outcome, other: Outcome, clusters: Array | None = None
+) -> str | None:
+    """Says why `gain` is not a number, None where it is one."""
+    return Trial(metric, other, model, clusters).why_not(whole(len(model.labels)))[0]

@@ -37,23 +37,25 @@ def baseline_gates(evidence: Evidence, spec: EvaluationSpec) -> Iterator[Gate]:
     for entry in evidence.baselines:
         severity = severities.get(entry.name, spec.baselines.naive)
         if severity != "off":
-            yield _baseline(evidence, entry, severity, spec.baselines.equal_within)
+            yield _baseline(evidence, entry, severity, spec)
 
 
 def _baseline(
-    evidence: Evidence, entry: BaselineEvidence, severity: Severity, equal_within: float
+    evidence: Evidence, entry: BaselineEvidence, severity: Severity, spec: EvaluationSpec
 ) -> Gate:
     name, metric, gain = entry.name, evidence.metric, entry.difference
     key = f"evaluation.baselines.{name}"
     if gain.value is None:
-        text = f"{metric} could not be compared with {_title(name)}."
+        text = _not_compared(evidence, entry, spec)
         return Gate(
             gate="baseline", metric=metric, outcome="block", reason=text, subject=name, key=key
         )
     if name == "majority":
         outcome, verdict, advice = _against_majority(gain, severity, evidence.rows)
     else:
-        equal = equal_bound(equal_within, entry.metric.value, evidence.higher_is_better)
+        equal = equal_bound(
+            spec.baselines.equal_within, entry.metric.value, evidence.higher_is_better
+        )
         standing = standing_of(gain, equal)
         outcome, verdict, advice = _against_rival(name, standing, severity, equal)
     own = evidence.interval_of(metric).value
@@ -71,6 +73,16 @@ def _baseline(
         bound=0.0,
         subject=name,
         key=key,
+    )
+
+
+def _not_compared(evidence: Evidence, entry: BaselineEvidence, spec: EvaluationSpec) -> str:
+    why = entry.insufficient or "it is not a number"
+    shorter = ", or make evaluation.block.length shorter" if spec.block_length else ""
+    return (
+        f"{evidence.metric} could not be compared with {_title(entry.name)} on the "
+        f"{evidence.rows:,} rows of test: {why}. Bring more rows, or give test a larger share "
+        f"(data.split.shares){shorter}."
     )
 
 

@@ -121,11 +121,15 @@ class Calibration(Result):
 
 
 class BaselineEvidence(Result):
-    """A baseline model's main metric, and how much better the candidate is."""
+    """A baseline model's main metric, and how much better the candidate is.
+
+    `insufficient` says why the two cannot be compared, where they cannot.
+    """
 
     name: str
     metric: Interval
     difference: Gain
+    insufficient: str | None = None
 
 
 class GroupRates(Result):

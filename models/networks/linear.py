@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -19,6 +20,9 @@ _GAIN = 30.0
 class LinearSpec(NetworkKind):
     """A linear model of the encoded features.
 
+    The values of a window are divided by the root of their number, so that all of them together
+    have the steps and the penalties of one number: their weights move at once.
+
     Attributes:
       l1: The penalty on the weights' absolute values (lasso).
       l2: The penalty on their squares (ridge).
@@ -31,8 +35,9 @@ class LinearSpec(NetworkKind):
     def build(self, inputs: Sequence[InputSpec], output: OutputSpec, keras_module: Any) -> Any:
         """The features and the head; see `NetworkKind`."""
         layers = keras_module.layers
-        entries, joined = parts.joined_features(inputs, keras_module)
-        scaled = layers.Rescaling(_GAIN, name="scaled_features")(joined)
+        entries, encoded = parts.encoded_features(inputs, keras_module)
+        joined = parts.join_features(encoded, keras_module)
+        scaled = layers.Rescaling(_gains(inputs, encoded), name="scaled_features")(joined)
         # The penalties are those of the weights of the features as they are.
         penalty = parts.penalty(self.l1 * _GAIN, self.l2 * _GAIN**2, keras_module)
         head = parts.head(output, layers, kernel_regularizer=penalty, kernel_initializer="zeros")
@@ -41,3 +46,13 @@ class LinearSpec(NetworkKind):
     def student_conflict(self, scale: float, members: int | None) -> str | None:
         """There is nothing narrower than a line."""
         return "a student is a narrower network, and a linear one has no hidden layer"
+
+
+def _gains(inputs: Sequence[InputSpec], encoded: Sequence[Any]) -> float | list[float]:
+    """By encoded number, what scales it; one figure where all are alike."""
+    if all(port.kind != "window" for port in inputs):
+        return _GAIN
+    counts = [port.size if port.kind == "window" else 1 for port in inputs]
+    widths = [tensor.shape[-1] for tensor in encoded]
+    pairs = zip(counts, widths, strict=True)
+    return [_GAIN / math.sqrt(count) for count, width in pairs for _ in range(width)]

@@ -33,8 +33,12 @@ _DAY = 86_400_000_000
 _SEASONS = {_DAY: 7, 7 * _DAY: 52}
 _PARTS = ("hour", "weekday", "month")
 _BLOCKS = 8
-# Of fewer windows, a regression on lags predicts better than a network of several layers.
-_FEW_WINDOWS = 5_000
+_FEWEST_BLOCKS = 6
+# Of fewer windows, a regression on lags predicts better than a network of several layers:
+# docs/first-runs.md has the measurements.
+_FEW_WINDOWS = 30_000
+# Before train has seen a whole year, the month says no more than how late a row is.
+_YEAR_DAYS = 365
 _INDICATOR = "missing_indicator"
 _NUMBERS = (kinds.INT, kinds.FLOAT, kinds.BOOL)
 # Whole numbers are times only where they are named so.
@@ -59,6 +63,7 @@ class SeriesPlan:
       horizon: How many steps are predicted.
       stride: Every how many steps a window starts.
       shares: Of the time, for train, val and test.
+      train_days: How many days train spans; 0 for times without dates.
       block_days: How many days the bootstrap draws together; None for times without dates.
       windows: About how many windows there are.
     """
@@ -72,6 +77,7 @@ class SeriesPlan:
     horizon: int
     stride: int
     shares: tuple[float, float, float]
+    train_days: float
     block_days: int | None
     windows: int
 
@@ -106,7 +112,7 @@ def series_roles(sample: Sample, label: Column, plan: SeriesPlan) -> list[Role]:
     roles: list[Role] = []
     for column in sample.columns:
         if column.name == plan.time:
-            roles += _time_roles(column, names)
+            roles += _time_roles(column, names, plan)
         elif column.name != label.name and is_static(sample, column, plan):
             role = role_of(column, sample.rows, names)
             note = "tells series apart" if column.name == plan.id else "does not change over time"
@@ -116,9 +122,10 @@ def series_roles(sample: Sample, label: Column, plan: SeriesPlan) -> list[Role]:
     return _apart(roles)
 
 
-def _time_roles(column: Column, names: Sequence[str]) -> list[Role]:
+def _time_roles(column: Column, names: Sequence[str], plan: SeriesPlan) -> list[Role]:
     """The time of a window's start; every row has one, so that none is marked as missing."""
-    parts = [role for role in calendar_roles(column, names) if role.part in _PARTS]
+    wanted = _PARTS if plan.train_days >= _YEAR_DAYS else _PARTS[:-1]
+    parts = [role for role in calendar_roles(column, names) if role.part in wanted]
     plain = [
         replace(role, spec={key: role.spec[key] for key in role.spec if key != _INDICATOR})
         for role in parts
@@ -142,12 +149,14 @@ def series_values(
     series: SeriesPlan, plan: LabelPlan, features: Sequence[Role], sample: Sample
 ) -> dict[str, Any]:
     """What the config's template needs beside what every config has."""
+    linear = series.windows < _FEW_WINDOWS
     sizing = size_for(series.windows)
-    sizing = replace(sizing, epochs=min(sizing.epochs, 40), patience=min(sizing.patience, 6))
+    epochs, patience = (60, 20) if linear else (min(sizing.epochs, 40), min(sizing.patience, 6))
+    sizing = replace(sizing, epochs=epochs, patience=patience)
     held = {column.name for column in sample.columns}
     return {
         "series": series,
-        "linear": series.windows < _FEW_WINDOWS,
+        "linear": linear,
         "task": "forecast" if plan.task == "regression" else plan.task,
         "static": [role.name for role in features if role.name in held - {series.id}],
         "sizing": sizing,
@@ -252,8 +261,7 @@ def _plan(
     context -= context % season if whole and season else 0
     values = sample.total_rows * (context + horizon)
     stride = max(1, math.ceil(values / _MOST_VALUES))
-    days = (context + horizon) * step / _DAY
-    block = min(math.ceil(days), int(held_out * step / _DAY / _BLOCKS))
+    block = _block_days(held_out * step / _DAY, (context + horizon) * step / _DAY)
     return SeriesPlan(
         time=time.name,
         id=name,
@@ -264,9 +272,18 @@ def _plan(
         horizon=horizon,
         stride=stride,
         shares=shares,
-        block_days=block if is_moment and block else None,
+        train_days=shares[0] * steps * step / _DAY if is_moment else 0.0,
+        block_days=block if is_moment else None,
         windows=sample.total_rows // stride,
     )
+
+
+def _block_days(held_out: float, window: float) -> int | None:
+    """How many days are drawn together, of `held_out` ones; None where they make too few blocks."""
+    starts = held_out - window  # a window starts where its context is held out too
+    if starts < _FEWEST_BLOCKS:
+        return None
+    return min(math.ceil(window), max(1, int(starts / _BLOCKS)))
 
 
 def _season(step: int) -> int | None:

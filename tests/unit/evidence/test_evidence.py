@@ -146,7 +146,7 @@ def test_rows_of_one_day_are_worth_less_than_as_many_rows():
     assert narrow["value"] == wide["value"]
     assert spread(wide) > 1.5 * spread(narrow)
     few = [one for one in found["slices"] if "weekday" in one["slice"]]
-    assert all("split together" in one["insufficient"] for one in few if one["source"] == "config")
+    assert all("drawn together" in one["insufficient"] for one in few if one["source"] == "config")
     sexes = [one for one in found["slices"] if set(one["slice"]) == {"sex"}]
     assert len(sexes) == 2
     assert all(one["gap"]["p"] is not None for one in sexes)
@@ -314,3 +314,13 @@ def test_predictions_of_noise_are_not_sure_to_be_better():
     shuffled = replace(table, scores={"candidate": noise})
     assert chance_of_luck("r2", outcome_of(shuffled, "candidate"), 0) > 0.01
     assert _against_a_constant(shuffled).p > 0.01
+
+
+def test_few_clusters_say_why_no_model_can_be_compared():
+    many, few = clustered(), clustered(days=4)
+    for table, why in ((many, None), (few, "fewer than 5 keys or blocks")):
+        scores = {"linear": table.scores["baseline"]}
+        found = evidence(table, scores, settings(), seed=1, cluster_columns=("day",))
+        (against,) = as_json(found)["baselines"]
+        assert (against["difference"]["value"] is None) == (why is not None)
+        assert (why or "") in (against["insufficient"] or "")

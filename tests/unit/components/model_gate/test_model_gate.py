@@ -308,8 +308,17 @@ def test_a_baseline_that_cannot_be_compared_blocks() -> None:
         "name": "linear",
         "metric": _interval(None),
         "difference": {**_interval(None), "p": None},
+        "insufficient": "fewer than 5 keys or blocks",
     }
-    assert not is_blessed(_judge({}, baselines=[entry]))
+    gates = _judge(
+        {"block": {"column": "days", "length": 3}, "resample": "blocks"}, baselines=[entry]
+    )
+    assert not is_blessed(gates)
+    assert gates[0].reason == (
+        "roc_auc could not be compared with the linear model on the 1,000 rows of test: fewer than "
+        "5 keys or blocks. Bring more rows, or give test a larger share (data.split.shares), or "
+        "make evaluation.block.length shorter. Decided by evaluation.baselines.linear."
+    )
 
 
 def test_gaps_between_groups_are_checked_against_their_bounds() -> None:

@@ -111,4 +111,19 @@ def test_few_steps_are_no_series_and_steps_may_be_counted():
     assert (config.label.season, config.data.series.horizon) == (None, 12)
     days = _config(_meters(1, "1D").drop(columns=["meter", "site"]), "load")
     assert (days.label.season, days.data.series.horizon) == (7, 7)
-    assert (days.evaluation.block.column, days.evaluation.block.length) == ("at_days", 15)
+    assert (days.evaluation.block.column, days.evaluation.block.length) == ("at_days", 8)
+
+
+def test_a_month_is_a_feature_once_train_has_seen_a_whole_year():
+    frame = _meters(1, "6h", rows=4 * 500).drop(columns=["meter", "site"])
+    assert "at_month" not in _config(frame, "load").features
+    frame = _meters(1, "6h", rows=4 * 700).drop(columns=["meter", "site"])
+    assert "at_month" in _config(frame, "load").features
+
+
+def test_blocks_count_the_days_on_which_windows_start():
+    config = _config(_meters(4, rows=24 * 120), "load")
+    held_out = 24 - 7 - 1  # a fifth of 120 days, less a week of context and a day of horizon
+    assert config.data.series.context == 168
+    assert held_out / config.evaluation.block.length >= 8
+    assert config.network.kind == "linear"
