@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from contracts.results.audit import DataFinding
 from contracts.results.evidence import Severity
@@ -61,6 +61,28 @@ class Part:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def outcome_of(severity: Severity, failed: bool) -> Outcome:
-    """What comes of a check that was made; one that is off is not made."""
-    return severity if failed else "pass"
+class Judged(TypedDict):
+    """A figure, its bound and what came of them, as `Checked` takes them."""
+
+    severity: Severity
+    figure: float | None
+    bound: float
+    outcome: Outcome
+
+
+def judged(
+    severity: Severity, figure: float | None, bound: float, *, failed: bool | None = None
+) -> Judged:
+    """Compares a figure with its bound; a check that is off is not made.
+
+    Args:
+      severity: What a failure does.
+      figure: The number found.
+      bound: The number that it must not pass.
+      failed: Whether it does; None where that is to be above it.
+    """
+    if failed is None:
+        failed = figure is not None and figure > bound
+    return Judged(
+        severity=severity, figure=figure, bound=bound, outcome=severity if failed else "pass"
+    )

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from contracts.arrays import Array
-from contracts.results.checked import Checked, outcome_of
+from contracts.results.checked import Checked, judged
 from contracts.results.preview import Preview
 from models.content.config import ShareSpec
 
@@ -69,10 +69,7 @@ class ContentSplits:
             check=check,
             feature=self.feature,
             split=split,
-            severity=bound.severity,
-            figure=share,
-            bound=bound.max_share,
-            outcome=outcome_of(bound.severity, share > bound.max_share),
+            **judged(bound.severity, share, bound.max_share),
             what=f"{len(places):,} of {of:,} {wording.what}{named}.",
             expected=f"at most {bound.max_share:.2%} of them",
             received=f"{share:.2%}",

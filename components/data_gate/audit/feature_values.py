@@ -11,7 +11,7 @@ import pyarrow as pa
 from components.data_gate.audit.columns import Codes, Floats, codes_of, is_text, numbers_of
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import TRAIN
-from contracts.results.checked import Checked, Part, outcome_of
+from contracts.results.checked import Checked, Part, judged
 from models.features.kind import FeatureKind
 
 # Of fewer values, nearly all are distinct by chance.
@@ -123,10 +123,7 @@ def _missing(data: AuditData, name: str, shares: dict[str, float]) -> Checked:
         check="missing",
         feature=name,
         split=split,
-        severity=spec.severity,
-        figure=shares[split],
-        bound=bound,
-        outcome=outcome_of(spec.severity, shares[split] > bound),
+        **judged(spec.severity, shares[split], bound),
         what=f"Feature {name!r} is missing in {shares[split]:.1%} of split {split}.",
         expected=f"in at most {bound:.1%} of the rows",
         received=f"{shares[split]:.1%}",
@@ -146,10 +143,7 @@ def _constant(data: AuditData, column: _Column) -> Checked:
         check="constant",
         feature=column.name,
         split=TRAIN,
-        severity=spec.severity,
-        figure=share,
-        bound=spec.max_share,
-        outcome=outcome_of(spec.severity, share > spec.max_share or share == 1),
+        **judged(spec.severity, share, spec.max_share, failed=share > spec.max_share or share == 1),
         what=f"Feature {column.name!r} {share_text}.",
         expected=f"one value in at most {spec.max_share:.2%} of the rows",
         received=f"{share:.2%}",
@@ -168,10 +162,7 @@ def _outliers(data: AuditData, column: _Column) -> Checked:
         check="outliers",
         feature=column.name,
         split=TRAIN,
-        severity=spec.severity,
-        figure=share,
-        bound=spec.max_share,
-        outcome=outcome_of(spec.severity, share > spec.max_share),
+        **judged(spec.severity, share, spec.max_share),
         what=f"Feature {column.name!r} has {far:,} outliers ({share:.2%}) in train, "
         f"outside {low:.6g} to {high:.6g}.",
         expected=f"at most {spec.max_share:.2%} of the values",
@@ -204,10 +195,7 @@ def _cardinality(data: AuditData, column: _Column) -> Checked:
         check="cardinality",
         feature=column.name,
         split=TRAIN,
-        severity=spec.severity,
-        figure=column.distinct,
-        bound=spec.max_values,
-        outcome=outcome_of(spec.severity, column.distinct > spec.max_values),
+        **judged(spec.severity, column.distinct, spec.max_values),
         what=f"Feature {column.name!r} is categorical and has {column.distinct:,} values in "
         "train, each an input of its own.",
         expected=f"at most {spec.max_values:,} values",
@@ -234,10 +222,7 @@ def _id_like(data: AuditData, column: _Column) -> Checked:
         check="id_like",
         feature=column.name,
         split=TRAIN,
-        severity=spec.severity,
-        figure=share,
-        bound=spec.max_share,
-        outcome=outcome_of(spec.severity, share > spec.max_share),
+        **judged(spec.severity, share, spec.max_share),
         what=f"Feature {column.name!r} has {column.distinct:,} distinct values in {present:,} "
         "rows of train" + (": it looks like an id." if share > spec.max_share else "."),
         expected=f"distinct values in at most {spec.max_share:.0%} of the rows",

@@ -21,7 +21,7 @@ from components.data_gate.audit.columns import Floats, Ints, labels_of
 from components.data_gate.audit.label_noise import LabelNoise, Rates, Terms, fit_label_noise
 from components.data_gate.audit.outcome import AuditData
 from contracts.arrays import Array
-from contracts.results.checked import Checked, Part, outcome_of
+from contracts.results.checked import Checked, Part, judged
 from models.content.kind import Content
 
 _Z = 1.96
@@ -324,15 +324,11 @@ def _part(data: AuditData, share: Share, suspects: list[dict[str, Any]], unknown
             f"({share.low:.1%} to {share.high:.1%}), or right where every feature speaks for "
             "another: the data alone cannot say which."
         )
-    failed = share.value is not None and share.low is not None and share.low > spec.max_share
     checked = Checked(
         check="label_errors",
         feature=name,
         split="all",
-        severity=spec.severity,
-        figure=share.low,
-        bound=spec.max_share,
-        outcome=outcome_of(spec.severity, failed),
+        **judged(spec.severity, share.low, spec.max_share),
         what=what,
         expected=f"no more than {spec.max_share:.1%} wrong labels beyond chance",
         received="" if share.value is None else f"{share.value:.1%}, at least {share.low:.1%}",

@@ -7,7 +7,7 @@ import numpy as np
 from components.data_gate.audit.columns import Ints
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import TRAIN, Spread
-from contracts.results.checked import Checked, Part, outcome_of
+from contracts.results.checked import Checked, Part, judged
 from models.tasks import find_task
 
 
@@ -30,10 +30,7 @@ def check_balance(data: AuditData) -> Part:
             check="balance",
             feature=name,
             split=TRAIN,
-            severity=spec.severity,
-            figure=shares[rarest],
-            bound=bound,
-            outcome=outcome_of(spec.severity, shares[rarest] < bound),
+            **judged(spec.severity, shares[rarest], bound, failed=shares[rarest] < bound),
             what=f"The rarest class of {name!r}, {rarest}, has {shares[rarest]:.2%} of train.",
             expected=f"at least {bound:.2%} of the rows",
             received=", ".join(f"{key}: {count:,}" for key, count in counts[TRAIN].items()),
@@ -61,10 +58,7 @@ def _size(data: AuditData, split: str, rows: int) -> Checked:
         check="sizes",
         feature="",
         split=split,
-        severity=spec.severity,
-        figure=rows,
-        bound=bound,
-        outcome=outcome_of(spec.severity, rows < bound),
+        **judged(spec.severity, rows, bound, failed=rows < bound),
         what=f"Split {split} has {rows:,} rows; at least {bound:,} are usual.",
         expected=f"at least {bound:,} rows",
         received=f"{rows:,}",
@@ -80,10 +74,7 @@ def _class_size(data: AuditData, split: str, counts: Ints) -> Checked:
         check="sizes",
         feature=data.problem.label.name,
         split=split,
-        severity=spec.severity,
-        figure=rows,
-        bound=spec.per_class,
-        outcome=outcome_of(spec.severity, rows < spec.per_class),
+        **judged(spec.severity, rows, spec.per_class, failed=rows < spec.per_class),
         what=f"Class {classes[fewest]} of {data.problem.label.name!r} has {rows:,} rows in split "
         f"{split}; at least {spec.per_class:,} are usual.",
         expected=f"at least {spec.per_class:,} rows of each class",

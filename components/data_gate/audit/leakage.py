@@ -21,7 +21,7 @@ from components.data_gate.audit.columns import (
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import TRAIN
 from contracts.arrays import Array
-from contracts.results.checked import Checked, Part, outcome_of
+from contracts.results.checked import Checked, Part, judged
 from models.features.spec import Task
 from models.tasks import find_task
 
@@ -96,10 +96,7 @@ def _gap(data: AuditData, ranked: list[str], powers: Mapping[str, float]) -> lis
             check="leakage.gap",
             feature=best,
             split=TRAIN,
-            severity=gap.severity,
-            figure=ahead,
-            bound=gap.max_gap,
-            outcome=outcome_of(gap.severity, failed),
+            **judged(gap.severity, ahead, gap.max_gap, failed=failed),
             what=f"Feature {best!r} alone predicts the label {data.problem.label.name!r} far "
             f"better than any other: {measure} {powers[best]:.3f}, the next, {second!r}, "
             f"{powers[second]:.3f}."
@@ -141,10 +138,7 @@ def _checked(data: AuditData, name: str, power: float) -> Checked:
         check="leakage",
         feature=name,
         split=TRAIN,
-        severity=spec.severity,
-        figure=power,
-        bound=spec.max_power,
-        outcome=outcome_of(spec.severity, failed),
+        **judged(spec.severity, power, spec.max_power),
         what=f"Feature {name!r} {tells} the label {label!r}: {measure} {power:.3f}.",
         expected=f"{measure} at most {spec.max_power:g}",
         received=f"{power:.4f} from {name!r} alone",

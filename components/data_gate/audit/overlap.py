@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from components.data_gate.audit.outcome import AuditData
-from contracts.results.checked import Checked, Part, outcome_of
+from contracts.results.checked import Checked, Part, judged
 
 
 def check_overlap(data: AuditData) -> Part:
@@ -70,10 +70,7 @@ def _checked(
         check="overlap",
         feature=", ".join(data.split.columns),
         split=", ".join(splits),
-        severity=severity,
-        figure=figure,
-        bound=0,
-        outcome=outcome_of(severity, figure > 0),
+        **judged(severity, figure, 0),
         what=what,
         expected=expected,
         received=what,

@@ -14,7 +14,7 @@ from components.data_gate.audit.near_copies import find_near_copies
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import Spread
 from contracts.arrays import Array
-from contracts.results.checked import Checked, Part, outcome_of
+from contracts.results.checked import Checked, Part, judged
 from models.tasks import find_task
 
 EXAMPLES = 5
@@ -107,10 +107,7 @@ def check_contradictions(data: AuditData) -> Part:
         check="contradictions",
         feature=data.problem.label.name,
         split="all",
-        severity=spec.severity,
-        figure=share,
-        bound=spec.max_share,
-        outcome=outcome_of(spec.severity, share > spec.max_share),
+        **judged(spec.severity, share, spec.max_share),
         what=f"{found.rows:,} rows ({share:.2%}) have the features of another row and another "
         "label.",
         expected=f"at most {spec.max_share:.2%} of the rows",
@@ -187,10 +184,7 @@ def _within(data: AuditData, split: str, again: int) -> Checked:
         check="duplicates",
         feature="",
         split=split,
-        severity=spec.severity,
-        figure=share,
-        bound=spec.max_share,
-        outcome=outcome_of(spec.severity, share > spec.max_share),
+        **judged(spec.severity, share, spec.max_share),
         what=f"{again:,} rows ({share:.2%}) of split {split} equal an earlier row of it.",
         expected=f"at most {spec.max_share:.2%} of the rows",
         received=f"{share:.2%}",
@@ -205,10 +199,7 @@ def _across(data: AuditData, earlier: str, later: str, shared: _Shared) -> Check
         check="duplicates.across",
         feature="",
         split=f"{earlier}, {later}",
-        severity=spec.severity,
-        figure=share,
-        bound=spec.max_share,
-        outcome=outcome_of(spec.severity, share > spec.max_share),
+        **judged(spec.severity, share, spec.max_share),
         what=f"{shared.rows:,} rows ({share:.2%}) of split {later} are also in {earlier}, "
         "with the same features and label.",
         expected=f"at most {spec.max_share:.2%} of the rows",
@@ -220,21 +211,18 @@ def _across(data: AuditData, earlier: str, later: str, shared: _Shared) -> Check
 
 def _near(data: AuditData, earlier: str, later: str, found: NearCopies) -> Checked:
     spec = data.spec.duplicates.near
-    failed = found.beyond_chance and found.share > spec.max_share
+    figure = found.share if found.beyond_chance else 0.0
     what = (
         f"{found.rows:,} rows ({found.share:.2%}) of split {later} are nearly a row of {earlier}: "
         f"the same label and categories, every number at most {found.distance:.1%} away."
-        if failed
+        if figure > spec.max_share
         else f"Split {later} has no more rows that are nearly a row of {earlier} than by chance."
     )
     return Checked(
         check="duplicates.near",
         feature="",
         split=f"{earlier}, {later}",
-        severity=spec.severity,
-        figure=found.share if found.beyond_chance else 0.0,
-        bound=spec.max_share,
-        outcome=outcome_of(spec.severity, failed),
+        **judged(spec.severity, figure, spec.max_share),
         what=what,
         expected=f"at most {spec.max_share:.2%} of the rows, beyond those that are near by chance",
         received=f"{found.share:.2%}",

@@ -12,7 +12,7 @@ from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import TRAIN
 from components.example_gen.series.findings import Oddity, SeriesFindings, time_text
 from components.example_gen.series.spec import FUTURE
-from contracts.results.checked import Checked, Part, outcome_of
+from contracts.results.checked import Checked, Part, judged
 from models.content.config import ShareSpec
 
 _BINS = 50
@@ -78,15 +78,12 @@ def _share(
     assert data.series is not None
     share = oddity.count / steps
     place = data.series.place(oddity)
-    failed = share > bound.max_share
+    failed = share > bound.max_share or bound.severity == "off"
     return Checked(
         check=check,
         feature=column,
         split="all",
-        severity=bound.severity,
-        figure=share,
-        bound=bound.max_share,
-        outcome=outcome_of(bound.severity, failed) if bound.severity != "off" else "off",
+        **judged(bound.severity, share, bound.max_share, failed=failed),
         what=f"{oddity.count:,} {words}" + (f", first at {place}" if place else "") + ".",
         expected=f"at most {bound.max_share:.2%} of {steps:,} steps",
         received=f"{share:.2%}: {_examples(data.series, oddity)}" if oddity.examples else "",
@@ -120,10 +117,7 @@ def _futures(data: AuditData) -> Iterator[Checked]:
             check="series.future",
             feature=source,
             split=TRAIN,
-            severity=bound.severity,
-            figure=power,
-            bound=bound.max_power,
-            outcome=outcome_of(bound.severity, power > bound.max_power),
+            **judged(bound.severity, power, bound.max_power),
             what=f"The future of {source!r} alone tells of the label {label.name!r}: share of "
             f"variance {power:.3f}.",
             expected=f"at most {bound.max_power:g}",
@@ -171,10 +165,7 @@ def _unknown_steps(data: AuditData) -> Iterator[Checked]:
             check="series.unknown",
             feature=name,
             split=worst,
-            severity=bound.severity,
-            figure=shares[worst],
-            bound=bound.max_share,
-            outcome=outcome_of(bound.severity, shares[worst] > bound.max_share),
+            **judged(bound.severity, shares[worst], bound.max_share),
             what=f"{shares[worst]:.2%} of the steps of {name!r} have no value.",
             expected=f"at most {bound.max_share:.2%}",
             received=", ".join(f"{split}: {share:.2%}" for split, share in shares.items()),

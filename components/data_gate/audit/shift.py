@@ -16,7 +16,7 @@ from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import TRAIN
 from components.data_gate.config import ShiftSpec, SpanShiftSpec
 from contracts.arrays import Array
-from contracts.results.checked import Checked, Part, outcome_of
+from contracts.results.checked import Checked, Part, judged
 from models.tasks import find_task
 
 _USUAL_NEEDS = 4
@@ -188,6 +188,7 @@ def _reported(found: list[Distance]) -> Iterator[Distance]:
 def _checked(one: Distance, spec: ShiftSpec) -> Checked:
     spans = one.kind == "spans"
     severity = spec.spans.severity if spans else spec.severity
+    bound = max(one.bound, one.chance, one.usual or 0.0)
     limits = f"bound {one.bound:.3f}, by chance up to {one.chance:.3f}"
     if one.usual is not None:
         limits += f", usual between spans up to {one.usual:.3f}"
@@ -195,10 +196,7 @@ def _checked(one: Distance, spec: ShiftSpec) -> Checked:
         check="shift.spans" if spans else "shift",
         feature=one.feature,
         split=f"{one.start}, {one.end}",
-        severity=severity,
-        figure=one.distance,
-        bound=max(one.bound, one.chance, one.usual or 0.0),
-        outcome=outcome_of(severity, one.shifted),
+        **judged(severity, one.distance, bound, failed=one.shifted),
         what=f"{one.feature!r} in {one.end} is {one.distance:.3f} from {one.start} "
         f"({one.measure}; {limits}).",
         expected=f"a distance within the largest of: {limits}",

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from contracts.arrays import Array
-from contracts.results.checked import Checked, outcome_of
+from contracts.results.checked import Checked, judged
 from models.content.config import ImagesAuditSpec
 from models.content.images.border import find_border_leak
 from models.content.images.perceptual import find_near_images
@@ -148,10 +148,7 @@ def _border(splits: ContentSplits, bounds: ImagesAuditSpec) -> Iterator[Checked]
         check=name,
         feature=splits.feature,
         split=TRAIN,
-        severity=bound.severity,
-        figure=leak.share,
-        bound=bound.max_share,
-        outcome=outcome_of(bound.severity, failed),
+        **judged(bound.severity, leak.share, bound.max_share),
         what=f"The border of the images alone tells {leak.share:.0%} of those with {label} = "
         f"{value} from all others; it differs most at the {leak.where}: {rows}."
         if failed

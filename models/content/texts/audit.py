@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.arrays import Array
-from contracts.results.checked import Checked, outcome_of
+from contracts.results.checked import Checked, judged
 from models.content.config import TextsAuditSpec
 from models.content.kind import TRAIN, ContentSplits, Wording
 from models.content.texts.minhash import find_near_texts, signatures
@@ -175,10 +175,7 @@ def _token(
         check=name,
         feature=splits.feature,
         split=TRAIN,
-        severity=bound.severity,
-        figure=share,
-        bound=bound.max_share,
-        outcome=outcome_of(bound.severity, share > bound.max_share),
+        **judged(bound.severity, share, bound.max_share),
         what=what,
         expected=f"no token that tells more than {bound.max_share:.0%} of a class's texts",
         received=received,
@@ -202,10 +199,7 @@ def _unknown(
             check="texts.unknown",
             feature=splits.feature,
             split=split,
-            severity=bound.severity,
-            figure=share,
-            bound=bound.max_share,
-            outcome=outcome_of(bound.severity, share > bound.max_share),
+            **judged(bound.severity, share, bound.max_share),
             what=f"{share:.1%} of the words of split {split} are not in train{named}.",
             expected=f"at most {bound.max_share:.1%} of them",
             received=f"{share:.1%}",
