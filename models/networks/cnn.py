@@ -10,7 +10,6 @@ from pydantic import Field
 from typing_extensions import Self
 
 from contracts.errors import ConfigError
-from models.features.ports import JointEncoding
 from models.networks import parts
 from models.networks.hidden import HiddenSpec, dense_block, scaled
 from models.networks.ports import InputSpec, OutputSpec
@@ -78,7 +77,7 @@ def _check_pixels(spec: CnnSpec, inputs: Sequence[InputSpec]) -> None:
         for port in inputs
         if port.encoding.design != "numbers"
         or port.encoding.to_numbers is not None
-        or isinstance(port.encoding, JointEncoding)
+        or port.encoding.encode is None
     ]
     if others or width != math.prod(spec.shape):
         raise ConfigError(

@@ -30,22 +30,10 @@ class HiddenSpec(NetworkKind):
         """As many layers, each of them narrower."""
         return self.model_copy(update={"units": scaled(self.units, scale)})
 
-    def student_conflict(self, scale: float, members: int | None) -> str | None:
-        """A layer that is too narrow, or no members to leave out."""
-        if members is not None:
-            return "only an ensemble can be distilled into fewer members"
-        return narrow_conflict(self.widths(), scale)
-
 
 def scaled(widths: Sequence[int], scale: float) -> tuple[int, ...]:
     """Widths of which `scale` is left, one at least."""
     return tuple(max(1, round(width * scale)) for width in widths)
-
-
-def narrow_conflict(widths: Sequence[int], scale: float) -> str | None:
-    """Says which of the layers would have nothing left at a scale."""
-    small = [width for width in widths if round(width * scale) < 1]
-    return f"a layer of {small[0]} units has nothing left at scale {scale:g}" if small else None
 
 
 def dense_block(tensor: Any, units: int, spec: HiddenSpec, keras_module: Any, name: str) -> Any:

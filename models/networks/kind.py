@@ -46,8 +46,18 @@ class NetworkKind(Spec, ABC):
 
     def student_conflict(self, scale: float, members: int | None) -> str | None:
         """Says why the network has no such student; None where it has."""
-        return "a student is a narrower network, and a network of this kind has no widths"
+        if not self.widths():
+            return "a student is a narrower network, and a network of this kind has no widths"
+        if members is not None:
+            return "only an ensemble can be distilled into fewer members"
+        return narrow_conflict(self.widths(), scale)
 
     def rebuild_conflict(self) -> str | None:
         """Says why tf_keras cannot build the network; None where it can."""
         return None
+
+
+def narrow_conflict(widths: Sequence[int], scale: float) -> str | None:
+    """Says which of the layers would have nothing left at a scale."""
+    small = [width for width in widths if round(width * scale) < 1]
+    return f"a layer of {small[0]} units has nothing left at scale {scale:g}" if small else None

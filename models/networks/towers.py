@@ -14,7 +14,8 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from models.networks import parts
-from models.networks.hidden import HiddenSpec, narrow_conflict, scaled
+from models.networks.hidden import HiddenSpec, scaled
+from models.networks.kind import narrow_conflict
 from models.networks.ports import InputSpec, OutputSpec
 
 MEAN_LAYER = "mean_of_members"

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from models.networks import parts
-from models.networks.hidden import narrow_conflict, scaled
+from models.networks.hidden import scaled
 from models.networks.kind import NetworkKind
 from models.networks.ports import InputSpec, OutputSpec
 
@@ -51,12 +51,6 @@ class TransformerSpec(NetworkKind):
         width = heads * max(1, round(self.width * scale / heads))
         units = scaled([self.units], scale)[0]
         return self.model_copy(update={"width": width, "heads": heads, "units": units})
-
-    def student_conflict(self, scale: float, members: int | None) -> str | None:
-        """A layer that is too narrow, or no members to leave out."""
-        if members is not None:
-            return "only an ensemble can be distilled into fewer members"
-        return narrow_conflict(self.widths(), scale)
 
     def build(self, inputs: Sequence[InputSpec], output: OutputSpec, keras_module: Any) -> Any:
         """Tokens, blocks and their mean; see `NetworkKind`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import Field
@@ -41,13 +41,12 @@ class Backbone:
     application: str
     file: str
     digest: str
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-    options: Mapping[str, Any]
+    mean: tuple[float, ...] = _MEAN
+    deviation: tuple[float, ...] = _DEVIATION
+    options: Mapping[str, Any] = field(default_factory=lambda: {"include_preprocessing": False})
     blue_first: bool = False
 
 
-_BARE = {"include_preprocessing": False}
 BACKBONES: Mapping[str, Backbone] = {
     "mobilenet_v3_small": Backbone(
         "MobileNetV3Small",
@@ -55,7 +54,6 @@ BACKBONES: Mapping[str, Backbone] = {
         "d3e8ec802a04aa4fc771ee12a9a9b836",
         _CENTRE,
         _CENTRE,
-        _BARE,
     ),
     "mobilenet_v3_large": Backbone(
         "MobileNetV3Large",
@@ -63,23 +61,16 @@ BACKBONES: Mapping[str, Backbone] = {
         "07fb09a5933dd0c8eaafa16978110389",
         _CENTRE,
         _CENTRE,
-        _BARE,
     ),
     "efficientnet_v2_b0": Backbone(
         "EfficientNetV2B0",
         "efficientnet_v2/efficientnetv2-b0_notop.h5",
         "893217f2bb855e2983157299931e43ff",
-        _MEAN,
-        _DEVIATION,
-        _BARE,
     ),
     "convnext_tiny": Backbone(
         "ConvNeXtTiny",
         "convnext/convnext_tiny_notop.h5",
         "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
-        _MEAN,
-        _DEVIATION,
-        _BARE,
     ),
     "resnet50": Backbone(
         "ResNet50",
