@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from models.features.ports import InputSpec, JointEncoding
+from models.features.ports import Encoding, InputSpec
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Waves:
 
 def periodic_port(name: str, waves: Waves) -> InputSpec:
     """A number that the network encodes by waves; equal ones are encoded by one layer."""
-    encoding = JointEncoding(
+    encoding = Encoding(
         "float32",
-        partial(_encode_alone, waves),
+        None,
         "numbers",
         encode_together=partial(_encode, waves),
         group=("periodic", waves),
@@ -47,7 +47,3 @@ def _encode(
         len(tensors), waves.frequencies, waves.frequency_scale, waves.width, dtype="float32"
     )
     return list(layer(list(tensors))) if len(tensors) > 1 else [layer(tensors[0])]
-
-
-def _encode_alone(waves: Waves, port: InputSpec, tensor: Any, keras_module: Any) -> Any:
-    return _encode(waves, [port], [tensor], keras_module)[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from models.features.ports import InputSpec, JointEncoding
+from models.features.ports import Encoding, InputSpec
 
 # Of the range between the first and the last knot: narrower bins are steps in float32.
 _NARROWEST = 1e-6
@@ -41,10 +41,4 @@ def _encode(ports: Sequence[InputSpec], tensors: Sequence[Any], keras_module: An
     return list(layer(list(tensors))) if len(tensors) > 1 else [layer(tensors[0])]
 
 
-def _encode_alone(port: InputSpec, tensor: Any, keras_module: Any) -> Any:
-    return _encode([port], [tensor], keras_module)[0]
-
-
-_ENCODING = JointEncoding(
-    "float32", _encode_alone, "numbers", encode_together=_encode, group="piecewise"
-)
+_ENCODING = Encoding("float32", None, "numbers", encode_together=_encode, group="piecewise")

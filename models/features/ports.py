@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from models.encoders.pretrained import Pretrained
@@ -16,7 +16,8 @@ class Encoding:
 
     Attributes:
       dtype: The values' type.
-      encode: From the port, its tensor and the Keras module to the encoded tensor.
+      encode: From the port, its tensor and the Keras module to the encoded tensor; None where
+        `encode_together` does it.
       design: What the values are to the baseline models: numbers, ids below the port's size,
         or the ids of a bag of tokens, 0 for none; None where those models cannot take them.
       to_numbers: From a row's values of any shape to the port's `size` numbers, for the
@@ -26,32 +27,20 @@ class Encoding:
       pretrained: The weights that the encoder's layers start from; None draws them at random.
       student: From the share of the width that is left to what a student's network encodes by;
         None is the same encoder.
+      encode_together: From the ports of one group, their tensors and the Keras module to the
+        encoded tensors, one for each port: a layer for each port would cost more than the layers
+        that follow, on many columns.
+      group: Ports whose groups are equal are encoded together.
     """
 
     dtype: Literal["float32", "int64"]
-    encode: Callable[[InputSpec, Any, Any], Any]
+    encode: Callable[[InputSpec, Any, Any], Any] | None
     design: Literal["numbers", "ids", "bag"] | None = None
     to_numbers: Callable[[Any], Any] | None = None
     augment: Callable[[], Any] | None = None
     pretrained: Pretrained | None = None
     student: Callable[[float], Callable[[InputSpec, Any, Any], Any]] | None = None
-
-
-@dataclass(frozen=True)
-class JointEncoding(Encoding):
-    """How the values of several ports become tensors of the network by one layer.
-
-    A layer for each port would cost more than the layers that follow, on many columns.
-
-    Attributes:
-      encode_together: From the ports of one group, their tensors and the Keras module to the
-        encoded tensors, one for each port.
-      group: Ports whose groups are equal are encoded together.
-    """
-
-    encode_together: Callable[[Sequence[InputSpec], Sequence[Any], Any], list[Any]] = field(
-        kw_only=True
-    )
+    encode_together: Callable[[Sequence[InputSpec], Sequence[Any], Any], list[Any]] | None = None
     group: Hashable = None
 
 
@@ -134,14 +123,14 @@ def encode_ports(
     encoded: dict[str, Any] = {}
     groups: dict[Hashable, list[InputSpec]] = {}
     for port in ports:
-        if isinstance(port.encoding, JointEncoding):
+        if port.encoding.encode is None:
             groups.setdefault(port.encoding.group, []).append(port)
         else:
             encoded[port.name] = port.encoding.encode(port, tensors[port.name], keras_module)
     for members in groups.values():
-        encoding = members[0].encoding
-        assert isinstance(encoding, JointEncoding)
+        encode_together = members[0].encoding.encode_together
+        assert encode_together is not None
         values = [tensors[port.name] for port in members]
-        together = encoding.encode_together(members, values, keras_module)
+        together = encode_together(members, values, keras_module)
         encoded |= {port.name: value for port, value in zip(members, together, strict=True)}
     return [encoded[port.name] for port in ports]
