@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-Array = np.ndarray
+from contracts.arrays import Array
 
 # With one of these, what a file computes may take any time: loops, branches, and outputs as
 # large as a value says.

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from contracts.temporary import TemporaryFolder
 from serving.config import ServingSpec
 
 _LOOK_S = 0.1
@@ -60,12 +61,12 @@ class Supervisor:
         """
         before = {one: signal.signal(one, self._ask) for one in (signal.SIGINT, signal.SIGTERM)}
         try:
-            with tempfile.TemporaryDirectory(prefix="kelp-serve-") as folder:
+            with contextlib.closing(TemporaryFolder()) as folder:
                 for place in range(self._spec.workers):
-                    self._start(place, Path(folder), 0, first=True)
+                    self._start(place, folder.path, 0, first=True)
                 while not self._asked:
                     time.sleep(_LOOK_S)
-                    self._look(Path(folder))
+                    self._look(folder.path)
                 return self._end()
         finally:
             for one, handler in before.items():

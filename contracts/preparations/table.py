@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from contracts.preparations.images import ImageFeature
 from contracts.preparations.numbers import BooleanFeature, CyclicFeature, NumericFeature
-from contracts.preparations.raw_feature import RawFeature
 from contracts.preparations.text import TextFeature
 from contracts.preparations.windows import WindowFeature
 from contracts.preparations.words import WordsFeature
@@ -24,9 +23,3 @@ PreparedFeature = Annotated[
     Field(discriminator="kind"),
 ]
 """How a raw column becomes a feature, by the kind of preparation."""
-
-
-def raw_feature(**fields: Any) -> RawFeature:
-    """Validates the fields of a feature by the class of their `kind`."""
-    feature: RawFeature = TypeAdapter(PreparedFeature).validate_python(fields)
-    return feature

@@ -23,8 +23,8 @@ import onnx
 
 from contracts.artifact import Artifact, TensorInput, digest
 from contracts.preparation import Preparation
-from contracts.preparations.table import raw_feature
 from tests.fixtures.forked import fork_server
+from tests.fixtures.raw_feature import raw_feature
 
 ROOT = Path(__file__).parents[3]
 ROW = b'{"instances": [{"x": 2.0, "city": "Oslo"}]}'

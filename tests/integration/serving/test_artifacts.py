@@ -14,10 +14,10 @@ import pytest
 from contracts.artifact import Artifact, digest
 from contracts.errors import KelpError
 from contracts.preparation import Preparation
-from contracts.preparations.table import raw_feature
 from serving.artifact import ArtifactServable
 from serving.errors import ServingError
 from serving.servable import load_servable
+from tests.fixtures.raw_feature import raw_feature
 
 TASKS = ("binary", "multiclass", "regression")
 # What tests/small_model.py's transform does, as the constants of an artifact.

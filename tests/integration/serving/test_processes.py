@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.temporary import remove_abandoned
 from pipelines import cli
 from tests.decoys import write_decoys
 from tests.integration.serving.served import (
@@ -158,13 +159,25 @@ def counted(server: ServerProcess) -> int:
     return next((int(line[len(name) :]) for line in page.splitlines() if line.startswith(name)), 0)
 
 
-def test_workers_go_with_their_supervisor(root: Path) -> None:
+def test_workers_and_their_folder_go_with_their_supervisor(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = root / "temporary"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
     server = ServerProcess(root, {"workers": 2})
     server.hears("scale-onnx: 1")
     workers = children(server.process.pid)
     assert len(workers) == 2
+    (folder,) = place.glob("kelp-*")
+    os.utime(folder, (0, 0))
+    remove_abandoned(place)
+    assert folder.is_dir()  # it is not abandoned
     assert server.stop(signal.SIGKILL) == -signal.SIGKILL
     eventually(lambda: not any(map(is_alive, workers)))
+    os.utime(folder, (0, 0))
+    remove_abandoned(place)
+    assert not folder.exists()
 
 
 def test_what_cannot_start_says_why(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from contracts.columns import MISSING_INT, RawInput, served_columns
 from contracts.errors import DataError
 from contracts.names import serving_name
 from contracts.preparation import Preparation, RowPreparation
-from contracts.preparations.table import raw_feature as feature
+from tests.fixtures.raw_feature import raw_feature as feature
 
 FEATURES = (
     {"column": "n", "kind": "numeric", "raw": "float32", "missing_indicator": True}

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contracts.preparation import Preparation, RowPreparation
-from contracts.preparations.table import raw_feature
 from models.features import quantiles
 from models.features.layers import layer_classes
 from models.features.numeric import NumericSpec
@@ -18,6 +17,7 @@ from models.features.periodic import Waves, periodic_port
 from models.features.piecewise import piecewise_port
 from models.networks import InputSpec, OutputSpec, build_network
 from models.networks.spec import CnnSpec, MlpSpec
+from tests.fixtures.raw_feature import raw_feature
 
 VALUES = st.floats(-1e6, 1e6, width=32)
 KNOTS = st.lists(st.integers(-1000, 1000), min_size=2, max_size=9, unique=True).map(sorted)

@@ -13,7 +13,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contracts.preparation import Preparation, RowPreparation
-from contracts.preparations.table import raw_feature
 from models.features.kind import ColumnProfile
 from models.features.line_table import LineTable
 from models.features.registry import KINDS
@@ -21,6 +20,7 @@ from models.features.text import FIRST, HEAD, UNKNOWN, TextSpec
 from models.features.texts.graph import words_of
 from models.features.texts.pieces import learn_pieces
 from models.features.texts.transform import ngrams_of, padded_ids, pretrained_ids
+from tests.fixtures.raw_feature import raw_feature
 from tests.fixtures.tiny_bert import TOKENS, write_bert
 
 LENGTH = 12
