@@ -91,8 +91,7 @@ def _figures(outcome: Outcome) -> dict[str, Figure]:
 
 def _enough(figure: Figure, groups: Groups, min_rows: int) -> Array:
     total = groups.sums(figure.columns[groups.rows])[:, 1]
-    enough: Array = (total >= _MIN_ROWS) & (groups.sizes >= min_rows)
-    return enough
+    return (total >= _MIN_ROWS) & (groups.sizes >= min_rows)
 
 
 def _gap(points: Array, drawn: Array, values: list[Any], confidence: float) -> RateGap:

@@ -40,8 +40,7 @@ class Groups:
         """Sums by group of values that stand beside `rows`."""
         if not len(self):
             return np.zeros((0, *values.shape[1:]))
-        summed: Array = np.add.reduceat(values, self.starts, axis=0)
-        return summed
+        return np.add.reduceat(values, self.starts, axis=0)
 
 
 def whole(rows: int) -> Groups:

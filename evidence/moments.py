@@ -41,8 +41,7 @@ def root_mean(values: Array) -> Figure:
     """The root of the mean of `values`."""
 
     def value(sums: Array) -> Array:
-        root: Array = np.sqrt(_ratio_value(sums))
-        return root
+        return np.sqrt(_ratio_value(sums))
 
     def slope(sums: Array) -> Array:
         root = value(sums)[..., None]
@@ -133,8 +132,7 @@ def _spread(sums: Array) -> Array:
 
 
 def _explained_value(sums: Array) -> Array:
-    value: Array = 1 - sums[..., 0] / _spread(sums)
-    return value
+    return 1 - sums[..., 0] / _spread(sums)
 
 
 def _explained_slope(sums: Array) -> Array:

@@ -127,8 +127,7 @@ def _order(bins: Array, groups: Groups) -> Array:
     by_bin = np.argsort(bins.astype(np.uint16), kind="stable")
     members = groups.members[by_bin]
     narrow = members.astype(np.uint16) if len(groups) <= 2**16 else members
-    order: Array = by_bin[np.argsort(narrow, kind="stable")]
-    return order
+    return by_bin[np.argsort(narrow, kind="stable")]
 
 
 class _Pairs:

@@ -53,8 +53,7 @@ class Losses:
 
     def at_least(self, level: float) -> Array:
         """The loss that is exceeded beyond chance, by the normal approximation at `level`."""
-        margin: Array = self.value - float(ndtri(1 - level)) * self.error
-        return margin
+        return self.value - float(ndtri(1 - level)) * self.error
 
 
 def losses(value: Array, squares: Array, fourths: Array, rows: Array) -> Losses:

@@ -216,5 +216,4 @@ def _weights(size: int, target: int, scale: np.float32) -> Array:
     inside = (centres >= 0) & (centres <= size)
     totals = weights.sum(axis=1, keepdims=True)
     weights = np.where(inside[:, None] & (totals > 0), weights / np.maximum(totals, 1e-12), 0)
-    kernel: Array = weights.astype(np.float32)
-    return kernel
+    return weights.astype(np.float32)

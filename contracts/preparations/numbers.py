@@ -180,8 +180,7 @@ class BooleanFeature(NumberFeature):
 
 def circle_points(angles: Array) -> Array:
     """The points `[..., 2]` on the unit circle at angles in radians."""
-    points: Array = np.stack([np.sin(angles), np.cos(angles)], axis=-1)
-    return points
+    return np.stack([np.sin(angles), np.cos(angles)], axis=-1)
 
 
 class _Rows:

@@ -117,8 +117,7 @@ def _last_known(windows: Array) -> Array:
     """The last value up to each step."""
     steps = np.arange(windows.shape[1])[None, :, None]
     places = np.maximum.accumulate(np.where(np.isnan(windows), -1, steps), axis=1)
-    values: Array = np.take_along_axis(windows, np.maximum(places, 0), axis=1)
-    return values
+    return np.take_along_axis(windows, np.maximum(places, 0), axis=1)
 
 
 def _next_known(windows: Array) -> Array:

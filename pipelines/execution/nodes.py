@@ -234,8 +234,7 @@ class NodeExecution:
 
     @property
     def _info(self) -> data_types.ExecutionInfo:
-        info: data_types.ExecutionInfo = self._prepared.execution_info
-        return info
+        return self._prepared.execution_info
 
     def _read(self, execution_id: int) -> NodeResult:
         (execution,) = self._store.store.get_executions_by_id([execution_id])

@@ -102,12 +102,11 @@ def _cells(name: str, array: np.ndarray, *, exact: bool) -> list[Any]:
     """One element a row, each as orjson writes it right."""
     if array.dtype == object or exact:
         return list(_listed(name, array, exact=exact))
-    cells: list[Any] = (
+    return (
         array.tolist()
         if array.ndim == 1 and array.dtype != np.float32
         else list(np.ascontiguousarray(array))  # scalars of float32 keep their short form
     )
-    return cells
 
 
 def _listed(name: str, array: np.ndarray, *, exact: bool) -> Any:
