@@ -115,10 +115,7 @@ class Ranking:
         a, b = self._from_above(hits[None])[0, 1:], self._from_above(misses[None])[0, 1:]
         own_hit, own_miss, by_a, by_b = _pr_slopes(a, b, np.diff(hits), np.diff(misses))
         # A row counts as "above" in every lower bin of its group.
-        lower_a, lower_b = (
-            _before(by_a, self._first_bin, group),
-            _before(by_b, self._first_bin, group),
-        )
+        lower_a, lower_b = (_before(by, self._first_bin, group) for by in (by_a, by_b))
         return (own_hit + lower_a - value) / positives, (own_miss + lower_b) / positives
 
 

@@ -106,13 +106,8 @@ def search(keys: pa.Table, trial: Trial, spec: EvaluationSpec) -> Searched | Non
     """
     codings = _codings(keys, spec)
     listed = {frozenset(columns) for columns in spec.slices}
-    singles = [(name,) for name in codings]
-    seen = _look(
-        codings,
-        [single for single in singles if not _is_listed(single, codings, listed)],
-        trial,
-        spec,
-    )
+    singles = [(name,) for name in codings if not _is_listed((name,), codings, listed)]
+    seen = _look(codings, singles, trial, spec)
     if spec.found_slices.pairs:
         affordable = max(1, _PAIR_ROWS // max(keys.num_rows, _LEAST_ROWS))
         names = _worst_first(codings, trial, spec, affordable)

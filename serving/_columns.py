@@ -13,7 +13,7 @@ import orjson
 from contracts.arrays import Array
 from contracts.errors import DataError
 from contracts.text import did_you_mean
-from serving.codec.signature import STRING, Port, Signature
+from serving.codec.signature import STRING, Port, Signature, fits
 
 _BYTES = "_bytes"
 
@@ -64,13 +64,8 @@ def _checked(values: Any, port: Port, where: str) -> Array:
     except ValueError as error:
         raise _wrong_column(port, where, f"rows of different shapes ({error})") from error
     column = _text(given, port, where) if port.dtype == STRING else _numbers(given, port, where)
-    wanted = port.shape
-    rank_fits = wanted is None or column.ndim == len(wanted)
-    if not column.ndim or not rank_fits:
-        raise _wrong_column(port, where, f"an array of shape {list(column.shape)}")
     # The first size is that of the batch, which requests choose.
-    sizes = zip((wanted or ())[1:], column.shape[1:], strict=False)
-    if any(size not in (None, got) for size, got in sizes):
+    if not column.ndim or not fits(port.shape and (None, *port.shape[1:]), column.shape):
         raise _wrong_column(port, where, f"an array of shape {list(column.shape)}")
     return column
 

@@ -131,7 +131,7 @@ def remote_text(text: str) -> str:
     return text
 
 
-def publish_staged(place: str, last: tuple[str, ...] = ()) -> None:
+def publish_staged(place: str) -> None:
     """Publishes the local copy of an address: what was written there by this machine.
 
     Raises:
@@ -141,7 +141,7 @@ def publish_staged(place: str, last: tuple[str, ...] = ()) -> None:
     with locked(location):
         marker = _marker(location)
         marker.unlink(missing_ok=True)
-        _keep(marker, publish(local_place(place), location, last))
+        _keep(marker, publish(local_place(place), location))
 
 
 def _marker(location: Location) -> Path:

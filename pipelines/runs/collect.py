@@ -71,7 +71,7 @@ def complete(
     return Summary(
         name=loaded.config.name,
         **facts,
-        **_data(outputs),
+        rows=rows_of(outputs["ExampleGen"]["examples"][0]) if "ExampleGen" in outputs else {},
         **_verdict(loaded, outputs),
         candidate=_candidate(loaded, outputs),
         cost=cost_of_candidate(training, _folder(outputs, "Trainer", "model"), variants),
@@ -95,12 +95,6 @@ def complete(
         folders=folders,
         versions=package_versions(),
     )
-
-
-def _data(outputs: Mapping[str, Outputs]) -> dict[str, Any]:
-    if "ExampleGen" not in outputs:
-        return {}
-    return {"rows": rows_of(outputs["ExampleGen"]["examples"][0])}
 
 
 def _not_measured(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> list[NotMeasured]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from serving.codec.parse import shown
-from serving.codec.signature import STRING, Port, Signature
+from serving.codec.signature import STRING, Port, Signature, fits
 from serving.codec.values import SUPPORTED, first_wrong, is_base64
 from serving.errors import ServingError
 
@@ -127,9 +127,7 @@ def _cell_problem(value: Any, port: Port, firsts: dict[str, tuple[int, ...]]) ->
     if not port.shape:
         return f"Input {port.name} has no dimension for rows: send it in 'inputs'"
     wanted = port.shape[1:]
-    if len(wanted) != len(shape) or any(
-        size not in (None, given) for size, given in zip(wanted, shape, strict=True)
-    ):
+    if not fits(wanted, shape):
         return f"Expecting shape {_shape(wanted)} but got: {_shape(shape)}"
     return None
 

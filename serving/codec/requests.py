@@ -12,7 +12,7 @@ import numpy as np
 from serving.codec.explain import column_problem, rows_problem
 from serving.codec.layout import Columns, join, layout_of
 from serving.codec.parse import parse, shown
-from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature
+from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature, fits
 from serving.codec.values import UnfitError, flatten, is_base64, to_array
 from serving.errors import ServingError
 
@@ -306,11 +306,7 @@ class _SignatureDecoder:
 
     def _tensor(self, values: list[Any], port: Port) -> np.ndarray:
         leaves, shape = flatten(values, self._depth)
-        wanted = port.shape
-        if wanted is not None and (
-            len(wanted) != len(shape)
-            or any(size not in (None, given) for size, given in zip(wanted, shape, strict=True))
-        ):
+        if not fits(port.shape, shape):
             raise UnfitError
         return to_array(leaves, port.dtype).reshape(shape)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,14 @@ class Port:
     def numpy(self) -> np.dtype[np.generic]:
         """The type of its arrays; strings are object arrays of bytes."""
         return np.dtype(object) if self.dtype == STRING else np.dtype(self.dtype)
+
+
+def fits(wanted: Sequence[int | None] | None, shape: Sequence[int]) -> bool:
+    """Whether a shape is the one that is wanted, where None is any size, and any shape."""
+    return wanted is None or (
+        len(wanted) == len(shape)
+        and all(size in (None, given) for size, given in zip(wanted, shape, strict=True))
+    )
 
 
 @dataclass(frozen=True)

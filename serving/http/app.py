@@ -97,8 +97,7 @@ class App:
         self.metrics = metrics or SharedMetrics(Metrics(), None, "")
         self._log = request_log
         self._spec = spec
-        key = spec.api_key()
-        self._key = key.encode() if key is not None else None
+        self._key = spec.api_key()
         self._cors = cors_headers(spec)
         self._router = Router()
         self._active = 0
@@ -141,7 +140,7 @@ class App:
         if is_preflight(verb, path):
             return _preflight(headers)
         page = self._pages.get(path)
-        if self._key is not None and path not in _OPEN_PAGES and not brings_key(headers, self._key):
+        if path not in _OPEN_PAGES and not brings_key(headers, self._key):
             return _error(ServingError(401, "The API key is missing or wrong"))
         if page is not None:
             if verb not in ("GET", "HEAD"):
@@ -193,11 +192,7 @@ class App:
             status = {"model_version_status": [one.to_json() for one in statuses]}
             return Answer(200, json.dumps(status, indent=1).encode() + b"\n")
         with self.manager.lookup(route.name, route.version, route.label) as predictor:
-            named = {
-                "name": route.name,
-                "signature_name": "",
-                "version": str(predictor.version),
-            }
+            named = {"name": route.name, "signature_name": "", "version": str(predictor.version)}
             content = {"model_spec": named, "metadata": predictor.servable.metadata}
             return Answer(200, json.dumps(content, indent=1).encode() + b"\n")
 

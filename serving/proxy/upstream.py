@@ -99,8 +99,7 @@ class Upstream:
         Raises:
           ServingError: the server is away, too slow, or breaks off.
         """
-        passed = [one for one in headers if one[0] not in _NOT_PASSED]
-        passed = [one for one in passed if one[0] != b"accept-encoding"]
+        passed = [one for one in headers if one[0] not in {*_NOT_PASSED, b"accept-encoding"}]
         passed.append((b"accept-encoding", b"identity"))
         url = httpx.URL(self.url)
         url = url.copy_with(raw_path=url.raw_path.rstrip(b"/") + target)

@@ -110,11 +110,7 @@ def restoring(
       NotRestored: what was there before cannot be restored.
     """
     place, mlflow = plan.place, _mlflow(plan, traffic.tell)
-    before = Before(
-        traffic.release(),
-        read_message(place.config, place.name),
-        mlflow.read(),
-    )
+    before = Before(traffic.release(), read_message(place.config, place.name), mlflow.read())
     try:
         yield
     except BaseException as failure:

@@ -51,7 +51,14 @@ class ServerView:
 
     def states(self, name: str) -> dict[int, VersionState]:
         """The versions of a model; none where the server does not know it, or is away."""
-        return self._states(f"/v1/models/{_quoted(name)}")
+        content = self._get(f"{self.server}/v1/models/{_quoted(name)}")
+        statuses = content.get("model_version_status") if isinstance(content, dict) else None
+        return {
+            int(one["version"]): VersionState(
+                one["state"], one.get("status", {}).get("error_message", "")
+            )
+            for one in statuses or ()
+        }
 
     def labelled(self, name: str, label: str) -> int | None:
         """The version that answers to a label; None where none does.
@@ -100,16 +107,6 @@ class ServerView:
                 received=f"{type(error).__name__}: {error}",
                 fix=fix,
             ) from error
-
-    def _states(self, path: str) -> dict[int, VersionState]:
-        content = self._get(f"{self.server}{path}")
-        statuses = content.get("model_version_status") if isinstance(content, dict) else None
-        return {
-            int(one["version"]): VersionState(
-                one["state"], one.get("status", {}).get("error_message", "")
-            )
-            for one in statuses or ()
-        }
 
     def _get(self, url: str) -> Any:
         """The JSON of an answer; None where there is none: whoever asks will ask again."""

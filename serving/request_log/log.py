@@ -7,7 +7,6 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from contracts.prediction_log import LoggedRequest, to_record
@@ -45,14 +44,12 @@ class RequestLog:
 
     Args:
       spec: What is kept, and where; with a folder.
-      clock: Seconds since 1970.
     """
 
-    def __init__(self, spec: RequestLogSpec, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, spec: RequestLogSpec) -> None:
         if spec.folder is None:
             raise ValueError("a request log needs a folder")
         self._spec = spec
-        self._clock = clock
         self._leave_out = frozenset(spec.leave_out)
         self._draw = random.Random(spec.seed)  # which requests to keep is no secret
         self._queue: queue.Queue[_Entry | None] = queue.Queue(spec.queue)
@@ -60,7 +57,7 @@ class RequestLog:
         self._lock = threading.Lock()
         self._seen = self._sampled = self._written = self._dropped = self._failed = 0
         self._closed = False
-        self._files = LogFiles(spec.folder, int(spec.max_mb * 2**20), spec.max_age_s, clock)
+        self._files = LogFiles(spec.folder, int(spec.max_mb * 2**20), spec.max_age_s, time.time)
         self._thread = threading.Thread(target=self._work, name="request-log", daemon=True)
         self._thread.start()
 
@@ -88,7 +85,7 @@ class RequestLog:
                 self._dropped += 1
                 return
             try:
-                self._queue.put_nowait((request, self._clock()))
+                self._queue.put_nowait((request, time.time()))
             except queue.Full:
                 self._dropped += 1
 

@@ -12,7 +12,7 @@ from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb
 from serving.codec.examples import class_columns, class_text
 from serving.codec.layout import layout_of
 from serving.codec.requests import Request
-from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature
+from serving.codec.signature import DEFAULT_SIGNATURE, Port, Signature, fits
 from serving.errors import ServingError
 
 _EXAMPLES = "inputs"
@@ -149,13 +149,7 @@ def _array(port: Port, tensor: Any) -> np.ndarray:
         raise ServingError(
             400, f"Expected input {port.name} to be of type {port.dtype}; got: {dtype}"
         )
-    if port.shape is None:
-        return array
-    fits = array.ndim == len(port.shape) and all(
-        wanted is None or wanted == size
-        for wanted, size in zip(port.shape, tuple(array.shape), strict=True)
-    )
-    if not fits:
+    if port.shape is not None and not fits(port.shape, array.shape):
         shape = [-1 if size is None else size for size in port.shape]
         raise ServingError(
             400, f"Expected input {port.name} of shape {shape}; got: {list(array.shape)}"

@@ -88,8 +88,7 @@ class Services(
         self._limits = spec.limits
         self._is_guarded = spec.is_guarded
         self._metrics = metrics
-        key = spec.api_key()
-        self._key = None if key is None else key.encode()
+        self._key = spec.api_key()
 
     @_answering
     async def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802 (the service's name)
@@ -204,8 +203,6 @@ class Services(
         return most if left is None else min(most, left)
 
     def _check_key(self, context: Any) -> None:
-        if self._key is None:
-            return
         brought = (
             (name.encode(), value if isinstance(value, bytes) else value.encode())
             for name, value in context.invocation_metadata()

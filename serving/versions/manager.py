@@ -216,24 +216,21 @@ class ModelManager:
     async def _poll(self) -> None:
         # A look that began before a reload must not be applied after it.
         async with self._polling:
-            await self._apply_look()
-
-    async def _apply_look(self) -> None:
-        targets = await asyncio.to_thread(self._sources.look)
-        self._tell_problem()
-        settle_s = min(self._spec.poll_s, _SETTLE_S)
-        for target in targets:
-            if target.name not in self._models:
-                self._models[target.name] = Model(target.name, self._loader, settle_s)
-            self._begin(target)
-        for name in set(self._models) - {target.name for target in targets}:
-            if self._models[name].empty and name not in self._tasks:
-                del self._models[name]
-                self._first.discard(name)
-            else:
-                self._models[name].counts = False
-                self._begin(Target(name, {}, self._spec.policy))
-        self._looked.set()
+            targets = await asyncio.to_thread(self._sources.look)
+            self._tell_problem()
+            settle_s = min(self._spec.poll_s, _SETTLE_S)
+            for target in targets:
+                if target.name not in self._models:
+                    self._models[target.name] = Model(target.name, self._loader, settle_s)
+                self._begin(target)
+            for name in set(self._models) - {target.name for target in targets}:
+                if self._models[name].empty and name not in self._tasks:
+                    del self._models[name]
+                    self._first.discard(name)
+                else:
+                    self._models[name].counts = False
+                    self._begin(Target(name, {}, self._spec.policy))
+            self._looked.set()
 
     def _begin(self, target: Target) -> None:
         """Brings one model to its target; one at a time, the next look sees to the rest."""
