@@ -119,12 +119,9 @@ def _teacher(report: TeacherReport) -> str:
 def _place(folder: str | Path) -> str:
     """A folder as the user would name it: from the folder in which kelp is called."""
     path, here = Path(folder), Path.cwd()
-    place = remote_place(path)
-    return (
-        place
-        if is_remote(place)
-        else str(path.relative_to(here) if path.is_relative_to(here) else path)
-    )
+    if is_remote(place := remote_place(path)):
+        return place
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _record(sources: Sources) -> Record:

@@ -126,10 +126,8 @@ def require_same_data(recording: Recording) -> None:
     from components.example_gen.fingerprint import fingerprint
 
     ingest = recording.config.ingest(str(recording.folder / CONFIG_TEXT))
-    received, recorded = (
-        fingerprint(select_files(ingest), ingest),
-        recording.summary.digests.data or "none",
-    )
+    received = fingerprint(select_files(ingest), ingest)
+    recorded = recording.summary.digests.data or "none"
     if received != recorded:
         raise DataError(
             "the data are not those of the run: digests.data differs",

@@ -90,9 +90,7 @@ def _worst(verdict: PlacedVariant) -> tuple[str, Interval]:
 
 def _advice(place: str, choice: Recommendation | None) -> Advice:
     heading, none = _PLACES[place]
-    if choice is None:
-        return Advice(heading, "", none)
-    return Advice(heading, choice.name, choice.reason)
+    return Advice(heading, choice.name, choice.reason) if choice else Advice(heading, "", none)
 
 
 def _gates(verdict: PlacedVariant) -> list[GateRow]:
