@@ -32,7 +32,9 @@ def example_row(files: Sequence[str], schema: schema_pb2.Schema, finding: DataFi
         bad = ~present if finding.kind == "missing" else present & ~np.isin(values, domain)
         if bad.any():
             first = int(np.argmax(bad))
-            return f"row {offset + first + 1} of split {finding.split}: {_show(records[first])}"
+            features = tf.train.Example.FromString(records[first]).features.feature
+            shown = ", ".join(f"{name}={_value(features[name])}" for name in sorted(features))
+            return f"row {offset + first + 1} of split {finding.split}: {shown}"
         offset += len(records)
     return ""
 
@@ -50,11 +52,6 @@ def _batches(
         values = np.zeros(len(records), column.values.numpy().dtype)
         values[rows] = column.values.numpy()
         yield records.numpy(), present, values
-
-
-def _show(record: bytes) -> str:
-    features = tf.train.Example.FromString(record).features.feature
-    return ", ".join(f"{name}={_value(features[name])}" for name in sorted(features))
 
 
 def _value(feature: tf.train.Feature) -> str:

@@ -61,7 +61,8 @@ def _flat(outputs: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield "confusion", matrix.tolist()
                 yield "f1_by_class", f1_by_class(matrix).tolist()
             elif "doubleValue" in value:
-                yield name, _number(value["doubleValue"])
+                number = float(value["doubleValue"])
+                yield name, number if math.isfinite(number) else None
 
 
 def _matrix(value: Mapping[str, Any]) -> np.ndarray:
@@ -72,11 +73,6 @@ def _matrix(value: Mapping[str, Any]) -> np.ndarray:
         for entry in value["matrices"][0].get("entries", [])
     }
     return matrix_of(counts)
-
-
-def _number(value: Any) -> float | None:
-    number = float(value)
-    return number if math.isfinite(number) else None
 
 
 def _plain(value: Any) -> Any:

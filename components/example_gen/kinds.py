@@ -96,7 +96,8 @@ def canonical(values: pa.Array, kind: str) -> pa.Array:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     if pa.types.is_null(values.type) or kind == NULL:
-        return pa.nulls(len(values), _arrow_type(kind))
+        types = {NULL: pa.null(), TEXT: pa.binary(), FLOAT: pa.float64()}
+        return pa.nulls(len(values), types.get(kind, pa.int64()))
     if kind == TEXT:
         return _text_of(values).cast(pa.binary())
     if kind == FLOAT:
@@ -104,11 +105,6 @@ def canonical(values: pa.Array, kind: str) -> pa.Array:
             values = values.cast(pa.int8())
         return _canonical_float(values.cast(pa.float64(), safe=False))
     return values.cast(pa.int64())
-
-
-def _arrow_type(kind: str) -> pa.DataType:
-    types = {NULL: pa.null(), TEXT: pa.binary(), FLOAT: pa.float64()}
-    return types.get(kind, pa.int64())
 
 
 def _is_text(kind: pa.DataType) -> bool:

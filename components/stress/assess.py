@@ -85,11 +85,9 @@ def assess(model: LoadedModel, table: pa.Table, job: StressJob) -> StressResult:
 
 def _not_measured(test: _Test) -> Iterator[NotMeasured]:
     for name, stress in test.job.stress.items():
-        if _why_not(name, stress, test):
+        if reason := _why_not(name, stress, test):
             features = list(stressed_features(name, stress, test.job.problem))
-            yield NotMeasured(
-                what=f"stress {name}", features=features, reason=_why_not(name, stress, test)
-            )
+            yield NotMeasured(what=f"stress {name}", features=features, reason=reason)
 
 
 def _why_not(name: str, stress: StressSpec, test: _Test) -> str:

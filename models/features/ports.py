@@ -85,10 +85,6 @@ class InputSpec:
         return max(1, min(50, round(1.6 * math.pow(self.size, 0.56))))
 
 
-def _as_they_are(port: InputSpec, tensor: Any, keras_module: Any) -> Any:
-    return tensor
-
-
 def _one_hot(port: InputSpec, tensor: Any, keras_module: Any) -> Any:
     layers = keras_module.layers
     return layers.CategoryEncoding(num_tokens=port.size, output_mode="one_hot")(tensor)
@@ -100,7 +96,7 @@ def _embed(port: InputSpec, tensor: Any, keras_module: Any) -> Any:
 
 
 ENCODINGS: Mapping[str, Encoding] = {
-    "dense": Encoding("float32", _as_they_are, "numbers"),
+    "dense": Encoding("float32", lambda port, tensor, keras_module: tensor, "numbers"),
     "one_hot": Encoding("int64", _one_hot, "ids"),
     "embedding": Encoding("int64", _embed, "ids"),
 }

@@ -131,8 +131,7 @@ def feature_power(column: pa.ChunkedArray, number: bool, target: _Target) -> flo
 
 def _checked(data: AuditData, name: str, power: float) -> Checked:
     spec, label = data.spec.leakage, data.problem.label.name
-    failed = power > spec.max_power
-    tells = "alone nearly decides" if failed else "alone tells of"
+    tells = "alone nearly decides" if power > spec.max_power else "alone tells of"
     measure = _MEASURES[find_task(data.problem.task).form]
     return Checked(
         check="leakage",

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from components.data_gate.audit.outcome import AuditData
 from contracts.results.checked import Checked, Part, judged
@@ -40,7 +38,8 @@ def _groups(data: AuditData, columns: list[str], first: str, second: str) -> Che
         places += [int(shared["place"].min())] if len(shared) else []
     what = f"{groups:,} groups of split {second} (by {', '.join(columns)}) are also in {first}"
     if groups:
-        what += f", for instance {_shown(data.row_at(second, min(places)), columns)}"
+        row = data.row_at(second, min(places)).select(columns).to_pylist()[0]
+        what += ", for instance " + ", ".join(f"{name}={value}" for name, value in row.items())
     fix = (
         "clear the run folder so that ExampleGen splits the rows again; if it comes back, "
         "look for rows that were copied between spans"
@@ -76,8 +75,3 @@ def _checked(
         received=what,
         fix=fix,
     )
-
-
-def _shown(row: pa.Table, columns: list[str]) -> str:
-    values: dict[str, Any] = row.select(columns).to_pylist()[0]
-    return ", ".join(f"{name}={value}" for name, value in values.items())

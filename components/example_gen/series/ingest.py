@@ -61,7 +61,7 @@ def cut_windows(
     series = series_of(spec)
     refuse_fractions(column_kinds[series.time], series.time, f"{spec.where}: data.series.time")
     counts = count_pass(make, units, table, column_kinds, plan_split(table), work)
-    borders = _borders(plan_split(table).with_histogram(counts).cuts)
+    shift, val, test = plan_split(table).with_histogram(counts).cuts[0]
     clock = _count_clock(make, units, spec, column_kinds, work)
     width = len(spec.columns) + sum(spec.lists.values())
     plan = plan_buckets(sum(scan.rows for scan in scans), clock, series, width)
@@ -71,7 +71,7 @@ def cut_windows(
     findings = SeriesFindings(step=clock.step, moments=column_kinds[series.time] == kinds.TEXT)
     for part in run_pass(make, "spread", units, spread, SeriesFindings, work):
         findings.add(part)
-    cutting = Cutting(spec, clock, borders, findings.moments)
+    cutting = Cutting(spec, clock, Borders(val << shift, test << shift), findings.moments)
     numbers = tuple(unit.index for unit in units)
     cut = partial(write_bucket, cutting=cutting, folder=work, units=numbers)
     returned: Any = tuple[dict[str, int], SeriesFindings]
@@ -95,8 +95,3 @@ def _count_clock(
     count = partial(count_times, spec=spec, column_kinds=column_kinds, step=step)
     times = run_pass(make, "times", units, count, Times, work)
     return learn_clock(merge_times(times), step, spec.where)
-
-
-def _borders(cuts: Mapping[int, tuple[int, int, int]]) -> Borders:
-    (shift, val, test) = cuts[0]
-    return Borders(val << shift, test << shift)

@@ -8,15 +8,10 @@ from typing import Any
 
 from contracts.errors import ModelError
 from contracts.text import did_you_mean
-from models.compression.spec import ClusteredSpec, DistilledSpec, PrunedSpec, QatSpec, WeightsSpec
+from models.compression.spec import ClusteredSpec, PrunedSpec, QatSpec, WeightsSpec
 from models.networks.kind import NetworkKind
 
 _SMALLEST_BLOCK = 4  # of weights, two of which a 2:4 pattern keeps
-
-
-def _no_conflict(weights: Any, network: NetworkKind) -> str | None:
-    del weights, network
-    return None
 
 
 @dataclass(frozen=True)
@@ -31,7 +26,7 @@ class Technique:
     """
 
     maker: str
-    conflict: Callable[[Any, NetworkKind], str | None] = _no_conflict
+    conflict: Callable[[Any, NetworkKind], str | None] = lambda *_: None
 
 
 def _legacy_conflict(
@@ -55,17 +50,14 @@ def _pruning_conflict(weights: PrunedSpec, network: NetworkKind) -> str | None:
     return f"2:4 needs layers in blocks of {_SMALLEST_BLOCK}, and one is {odd[0]} wide"
 
 
-def _distillation_conflict(weights: DistilledSpec, network: NetworkKind) -> str | None:
-    return network.student_conflict(weights.scale, weights.members)
-
-
 TECHNIQUES: dict[str, Technique] = {
     "none": Technique("models.compression.techniques.original:keep_weights"),
     "pruned": Technique("models.compression.techniques.pruning:prune", _pruning_conflict),
     "clustered": Technique("models.compression.techniques.clustering:cluster", _legacy_conflict),
     "qat": Technique("models.compression.techniques.qat:train_aware", _legacy_conflict),
     "distilled": Technique(
-        "models.compression.techniques.distillation:distil", _distillation_conflict
+        "models.compression.techniques.distillation:distil",
+        lambda weights, network: network.student_conflict(weights.scale, weights.members),
     ),
 }
 
