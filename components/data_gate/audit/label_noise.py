@@ -30,6 +30,10 @@ _STEPS = 50
 _HALVINGS = 10
 _CLOSE = 1e-3
 _SMALL = 1e-9
+# A rate of 0 would seem certain, as a single wrong label would contradict it: how sure the rates
+# are is asked where they are at least this over the root of the rows. Drawn again and again, rates
+# from 0 to 0.5 % vary by as much.
+_LEAST = 0.25
 # The two rates by the parameters that are fitted.
 _PARAMETERS: Mapping[Rates, Floats] = {
     "none": np.zeros((2, 0)),
@@ -98,7 +102,9 @@ def fit_label_noise(
         state = better
         if gain < _CLOSE:
             break
-    _, bend = _derivatives(with_constant, labels, prior, state, parameters)
+    least = np.maximum(state.rates, _LEAST / np.sqrt(len(labels)))
+    near = _at(with_constant, labels, prior, state.weights, least)
+    _, bend = _derivatives(with_constant, labels, prior, near, parameters)
     weights = len(prior)
     of_rates = np.linalg.pinv(bend, hermitian=True)[weights:, weights:]
     covariance: Floats = np.asarray(parameters @ of_rates @ parameters.T, np.float64)

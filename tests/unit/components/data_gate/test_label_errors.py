@@ -240,3 +240,16 @@ def test_the_curve_finds_the_rates_that_made_it(low: float, high: float, seed: i
         assert variance > 0
         assert abs(rate - expected) < 5 * np.sqrt(variance) + 1e-3
         assert np.sqrt(variance) < 0.02
+
+
+def test_a_rate_of_zero_is_not_certain() -> None:
+    missed = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        score = rng.normal(size=2_000) * 4
+        chance = 0.005 + 0.945 / (1 + np.exp(-score))
+        labels = (rng.random(len(score)) < chance).astype(np.float64)
+        terms = (score / score.std()).astype(np.float32)[:, None]
+        found = fit_label_noise(terms, labels, np.array([0.01]))
+        missed += abs(found.low - 0.005) > 1.96 * np.sqrt(found.covariance[0, 0])
+    assert missed <= 4  # a third of them, where a rate of 0 had next to no variance
