@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import Any, TextIO
+from typing import Any
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -37,9 +37,9 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields, default=str)
 
 
-def log_as_json(stream: TextIO | None = None) -> None:
-    """Sends what serving logs, and uvicorn's errors, to a stream; stderr by default."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+def log_as_json() -> None:
+    """Sends what serving logs, and uvicorn's errors, to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     for name, level in (("serving", logging.INFO), ("uvicorn", logging.ERROR)):
         library = logging.getLogger(name)

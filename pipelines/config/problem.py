@@ -330,13 +330,8 @@ def _require_functions(config: KelpConfig, folder: Path, place: Callable[[KeyPat
         try:
             find_function(path, folder)
         except ConfigError as error:
-            raise ConfigError(
-                error.what,
-                where=f"{place(key)}; {error.where}",
-                expected=error.expected,
-                received=error.received,
-                fix=error.fix,
-            ) from error
+            error.where = f"{place(key)}; {error.where}"
+            raise
 
 
 def require_schema(loaded: LoadedConfig) -> None:

@@ -114,8 +114,7 @@ def _listed(name: str, array: np.ndarray, *, exact: bool) -> Any:
         return _texts(array, as_bytes=name.endswith(_BYTES_SUFFIX))
     if exact and array.dtype.kind == "f":
         cells = np.empty(array.shape, object)
-        flat = list(array.ravel())
-        cells.reshape(-1)[:] = flat
+        cells.reshape(-1)[:] = list(array.ravel())
         for token, where in _tokens(array):
             cells[where] = token
         return cells.tolist()
