@@ -41,11 +41,18 @@ def collect_signals(
 
 
 def layer_movement(network: Any, output: OutputSpec, features: Any, label: Any) -> dict[str, float]:
-    """By hidden layer, in order: the gradient's norm, divided by that of its weights."""
+    """By hidden layer, in order: the gradient's norm, divided by that of its weights.
+
+    The last layers are left out: theirs may be a thousand times that of any other in a network
+    that learns well, a pretrained one for instance.
+    """
+    last = {id(weight) for layer in _last_layers(network) for weight in layer.weights}
     kernels = [
         variable
         for variable in network.trainable_variables
-        if variable.path.endswith("kernel") and len(variable.shape) == 2
+        if variable.path.endswith("kernel")
+        and len(variable.shape) == 2
+        and id(variable) not in last
     ]
     loss = find_task(output.task).loss(output, keras)
     with tf.GradientTape() as tape:
@@ -58,6 +65,22 @@ def layer_movement(network: Any, output: OutputSpec, features: Any, label: Any) 
         for kernel, gradient in zip(kernels, gradients, strict=True)
         if gradient is not None
     }
+
+
+def _last_layers(network: Any) -> Iterator[Any]:
+    """The layers with weights from which layers without any lead to the outputs."""
+    pending = keras.tree.flatten(network.outputs)
+    passed = set()
+    while pending:
+        tensor = pending.pop()
+        layer, node, _ = tensor._keras_history
+        if id(tensor) in passed:
+            continue
+        passed.add(id(tensor))
+        if layer.weights:
+            yield from _last_layers(layer) if isinstance(layer, keras.Model) else [layer]
+        else:
+            pending += layer._inbound_nodes[node].input_tensors
 
 
 def silent_units(network: Any, features: Any) -> dict[str, float]:
