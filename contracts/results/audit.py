@@ -78,6 +78,7 @@ class Suspect(Result):
     """A row whose label looks wrong.
 
     Attributes:
+      row: Its place in its split, from 0.
       files: Those that the row came from, where the examples know them.
       views: Its images and the like, by feature.
     """

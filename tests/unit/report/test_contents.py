@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,10 @@ def test_samples_statistics_and_errors_are_on_the_page(tmp_path: Path) -> None:
     assert "<strong>cross</strong> predicted as <strong>bar</strong>" in page
     assert "98 % sure" in page
     suspect = json.loads((run.folders["data_verdict"] / "audit.json").read_text())
-    expected = suspect["details"]["label_errors"]["suspects"][0]["expected"]
-    assert f"<td>{expected}</td>" in page
+    first = suspect["details"]["label_errors"]["suspects"][0]
+    assert f"<td>{first['expected']}</td>" in page
+    # Counted from 1, as in all findings.
+    assert re.search(rf"<td>{first['split']}</td><td[^>]*>{first['row'] + 1:,}</td>", page)
     assert "<div>bar/&lt;7&gt;.png</div>" in page
     assert 'class="heat"' in page
     assert page.count('<rect x="0" y="0" width="1" height="1" class="for"') == 1
