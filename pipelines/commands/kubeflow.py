@@ -81,6 +81,8 @@ def schedule(config: Path, overrides: tuple[str, ...], cron: str, host: str | No
 @_HOST
 def list_runs(config: Path, overrides: tuple[str, ...], host: str | None) -> int:
     """List the schedules and the latest runs of the pipeline of CONFIG."""
+    from itertools import islice
+
     from rich.console import Console
     from rich.table import Table
 
@@ -91,7 +93,7 @@ def list_runs(config: Path, overrides: tuple[str, ...], host: str | None) -> int
     for one in cluster.recurring_runs():
         cron = one.trigger.cron_schedule.cron if one.trigger.cron_schedule else ""
         table.add_row("schedule", one.recurring_run_id, str(one.status), cron)
-    for run in cluster.runs()[:_RUNS_SHOWN]:
+    for run in islice(cluster.runs(), _RUNS_SHOWN):
         table.add_row("run", run.run_id, str(run.state), f"{run.created_at:%Y-%m-%d %H:%M}")
     Console().print(table)
     return 0

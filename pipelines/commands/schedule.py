@@ -95,7 +95,7 @@ def _known_zone(name: str | None) -> str | None:
     if name is not None:
         try:
             ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # a folder of zones
             raise click.BadParameter(
                 f"there is no time zone {name!r}; expected such as Europe/Paris or UTC",
                 param_hint="--timezone",

@@ -26,6 +26,8 @@ HOST_VARIABLE = "KF_PIPELINES_ENDPOINT"
 TOKEN_VARIABLE = "KELP_KUBEFLOW_TOKEN"
 _TIMEOUT_S = 10
 _PAGE = 100
+# Kubeflow gives a run that goes on an end, too: the year 1970.
+_ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED", "CANCELING")
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,11 @@ class Kubeflow:
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         name = f"{self.name}-{digest}"
         with self._asking("upload the pipeline"):
-            pipeline = self._client.get_pipeline_id(self.name)
+            pipeline = self._pipeline()
             if pipeline is None:
-                made = self._client.upload_pipeline(str(package), pipeline_name=self.name)
+                made = self._client.upload_pipeline(
+                    str(package), pipeline_name=self.name, namespace=self._namespace
+                )
                 pipeline = made.pipeline_id
             found = self._version(pipeline, name)
             if found is None:
@@ -137,19 +141,24 @@ class Kubeflow:
         with self._asking("list the schedules"):
             return self._recurring()
 
-    def runs(self) -> list[Any]:
-        """The pipeline's runs, the latest first."""
+    def runs(self) -> Iterator[Any]:
+        """The pipeline's runs, the latest first; Kubeflow lists them among those of others."""
         with self._asking("list the runs"):
-            pipeline = self._client.get_pipeline_id(self.name)
-            if pipeline is None:
-                return []
-            listed = self._client.list_runs(
-                page_size=_PAGE, sort_by="created_at desc", namespace=self._namespace
-            )
-        of_pipelines = [run for run in listed.runs or [] if run.pipeline_version_reference]
-        return [
-            run for run in of_pipelines if run.pipeline_version_reference.pipeline_id == pipeline
-        ]
+            pipeline = self._pipeline()
+        page: str | None = "" if pipeline is not None else None
+        while page is not None:
+            with self._asking("list the runs"):
+                listed = self._client.list_runs(
+                    page_token=page,
+                    page_size=_PAGE,
+                    sort_by="created_at desc",
+                    namespace=self._namespace,
+                )
+            for run in listed.runs or []:
+                version = run.pipeline_version_reference
+                if version is not None and version.pipeline_id == pipeline:
+                    yield run
+            page = listed.next_page_token or None
 
     def stop(self, *, runs: bool) -> tuple[int, int]:
         """Removes the schedules, and ends unfinished runs where asked; gives how many."""
@@ -157,7 +166,7 @@ class Kubeflow:
             schedules = self._recurring()
             for one in schedules:
                 self._client.delete_recurring_run(one.recurring_run_id)
-        ended = [run for run in self.runs() if run.finished_at is None] if runs else []
+        ended = [run for run in self.runs() if run.state not in _ENDED] if runs else []
         with self._asking("end the runs"):
             for run in ended:
                 self._client.terminate_run(run.run_id)
@@ -170,6 +179,13 @@ class Kubeflow:
     def _experiment(self) -> str:
         made = self._client.create_experiment(self._spec.experiment, namespace=self._namespace)
         return str(made.experiment_id)
+
+    def _pipeline(self) -> str | None:
+        """The pipeline of this name; where Kubeflow has several users, that of the namespace."""
+        listed = self._client.list_pipelines(
+            filter=_named(self.name), page_size=1, namespace=self._namespace
+        )
+        return next((one.pipeline_id for one in listed.pipelines or []), None)
 
     def _version(self, pipeline: str, name: str) -> str | None:
         listed = self._client.list_pipeline_versions(pipeline, filter=_named(name), page_size=1)

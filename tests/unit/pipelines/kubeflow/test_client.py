@@ -45,7 +45,12 @@ class Refused(Exception):
 
 
 class Api:
-    """What the stub holds: objects by kind and id, and the status that it answers everything by."""
+    """What the stub holds: objects by kind and id, and the status that it answers everything by.
+
+    Attributes:
+      page_size: The most objects that one answer lists.
+      multi_user: Whether each object belongs to a namespace.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, dict[str, Any]]] = {
@@ -53,10 +58,14 @@ class Api:
         }
         self.calls: list[str] = []
         self.status = 200
+        self.page_size = 200
+        self.multi_user = False
 
     def add(self, kind: str, key: str, content: dict[str, Any]) -> dict[str, Any]:
         number = f"{kind}-{sum(call.startswith(f'POST {kind}') for call in self.calls)}"
         content = {**content, key: number, "created_at": "2026-01-01T00:00:00Z"}
+        if kind == "runs":  # an end that has not come is the year 1970
+            content |= {"state": "RUNNING", "finished_at": "1970-01-01T00:00:00Z"}
         self.objects[kind][number] = content
         return content
 
@@ -66,7 +75,7 @@ class Api:
         place = path.removeprefix("/apis/v2beta1/")
         self.calls.append(f"{verb} {place}")
         if place == "healthz":
-            return {"multi_user": False}
+            return {"multi_user": self.multi_user}
         if place.startswith("pipelines"):
             return self._pipelines(verb, place, query, body)
         kind, _, rest = place.partition("/")
@@ -75,7 +84,7 @@ class Api:
             name, key, needed = KINDS[kind]
             return self.add(kind, key, parsed(name, body, needed))
         if verb == "GET" and not rest:
-            return {{"recurringruns": "recurringRuns"}.get(kind, kind): self._listed(kind, query)}
+            return self._page({"recurringruns": "recurringRuns"}.get(kind, kind), kind, query)
         if number not in self.objects[kind]:
             raise Refused(404, f"{kind} {number} not found")
         if verb == "DELETE":
@@ -83,8 +92,16 @@ class Api:
         elif action == "enable":
             self.objects[kind][number]["mode"] = "ENABLE"
         elif action == "terminate":
-            self.objects[kind][number]["finished_at"] = "2026-01-01T01:00:00Z"
+            if self.objects[kind][number]["state"] != "RUNNING":
+                raise Refused(400, "the run has ended")
+            self.objects[kind][number]["state"] = "CANCELING"
         return {}
+
+    def _page(self, name: str, kind: str, query: dict[str, str]) -> Any:
+        listed, size = self._listed(kind, query), min(int(query.get("page_size", 20)), self.page_size)
+        begin = int(query.get("page_token") or 0)
+        more = {"next_page_token": str(begin + size)} if len(listed) > begin + size else {}
+        return {name: listed[begin : begin + size], **more}
 
     def _pipelines(self, verb: str, place: str, query: dict[str, str], body: bytes) -> Any:
         if place == "pipelines":
@@ -96,8 +113,10 @@ class Api:
         validate_pipeline(spec[1].decode())
         if "name" not in query:
             raise Refused(400, "missing name")
-        named = {"display_name": query["name"]}
+        named = {"display_name": query["name"], "namespace": query.get("namespace", "")}
         if place == "pipelines/upload":
+            if self.multi_user and not named["namespace"]:
+                raise Refused(403, "only an administrator shares a pipeline with all namespaces")
             return self.add("pipelines", "pipeline_id", named)
         if query.get("pipelineid") not in self.objects["pipelines"]:
             raise Refused(400, "missing pipelineid")
@@ -109,6 +128,9 @@ class Api:
     def _listed(self, kind: str, query: dict[str, str]) -> list[dict[str, Any]]:
         predicates = json.loads(query.get("filter") or "{}").get("predicates", [])
         listed = list(self.objects[kind].values())
+        if kind in ("pipelines", "experiments"):
+            namespace = query.get("namespace", "")
+            listed = [one for one in listed if one.get("namespace", "") == namespace]
         for predicate in predicates:
             assert predicate["operation"] in (1, "EQUALS")  # the enum's number, or its name
             listed = [one for one in listed if one[predicate["key"]] == predicate["stringValue"]]
@@ -238,6 +260,40 @@ def test_a_schedule_takes_the_place_of_the_one_of_its_name(
     assert kubeflow("stop", "--runs", "--host", host) == 0
     assert "removed 1 schedule, ended 1 run" in capsys.readouterr().out
     assert stub.objects["recurringruns"] == {}
+
+
+def test_runs_are_found_behind_those_of_other_pipelines(
+    api: tuple[Api, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub, host = api
+    stub.page_size = 2
+    for _ in range(3):
+        stub.calls.append("POST runs")
+        stub.add("runs", "run_id", {"display_name": "of another"})
+    assert kubeflow("submit", "--host", host) == 0
+    assert kubeflow("submit", "--host", host) == 0
+    *others, done, at_work = stub.objects["runs"].values()
+    done["state"] = "SUCCEEDED"
+    capsys.readouterr()
+    assert kubeflow("list", "--host", host) == 0
+    shown = capsys.readouterr().out
+    assert done["run_id"] in shown
+    assert at_work["run_id"] in shown
+    assert others[0]["run_id"] not in shown
+    assert kubeflow("stop", "--runs", "--host", host) == 0
+    assert "removed 0 schedules, ended 1 run" in capsys.readouterr().out
+    assert at_work["state"] == "CANCELING"
+    assert {run["state"] for run in others} == {"RUNNING"}
+
+
+def test_several_users_have_a_pipeline_of_one_name_each(api: tuple[Api, str]) -> None:
+    stub, host = api
+    stub.multi_user = True
+    for namespace in ("anna", "ben", "anna"):
+        assert kubeflow("submit", "--host", host, f"kubeflow.namespace={namespace}") == 0
+    made = [one["namespace"] for one in stub.objects["pipelines"].values()]
+    assert made == ["anna", "ben"]
+    assert [one["namespace"] for one in stub.objects["experiments"].values()] == made
 
 
 @pytest.mark.parametrize(

@@ -294,6 +294,7 @@ def test_systemd_installs_and_starts_the_timer(
         ([*NIGHTLY, "launchd"], "'launchd' is not one of"),
         ([*NIGHTLY, "argo", "--install"], "kubectl apply"),
         ([*NIGHTLY, "argo", "--timezone", "Paris/Europe"], "no time zone"),
+        ([*NIGHTLY, "systemd", "--timezone", "Europe"], "no time zone"),
         ([*NIGHTLY, "crontab", "--timezone", "UTC"], "machine's own time zone"),
         ([*NIGHTLY, "argo", "--timeout", "soon"], "such as 12h"),
         ([*NIGHTLY, "crontab", f"card.limits={'x' * 999}"], "too long for cron"),
