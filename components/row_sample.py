@@ -9,19 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.data_gate.audit.columns import Hashes, row_hashes
 from contracts.arrays import Array
 from contracts.results.sample import SampledRows
-from models.data.raw_table import TableDecoder, read_table, record_batches
+from models.data.raw_table import TableDecoder, read_table, record_batches, record_bytes
 from models.data.row_keys import hash_rows
 
 Flags = NDArray[np.bool_]
+
+# Serialized; a component has rows a few times over, in one form or another.
+_HELD_BYTES = 512 << 20
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,11 @@ class RowSample:
 def sample_of(rows: int, most: int, seed: int) -> RowSample | None:
     """Gives what draws about `most` of `rows` rows; None where all of them are looked at."""
     return None if rows <= most else RowSample(most / rows, seed)
+
+
+def rows_held(files: Sequence[str], most: int) -> int:
+    """How many rows a component may hold: `most`, or fewer where these would take much memory."""
+    return max(1, min(most, int(_HELD_BYTES // record_bytes(files))))
 
 
 def sampled_rows(what: str, rows: int, all_rows: int) -> list[SampledRows]:
@@ -119,6 +130,18 @@ def read_drawn(
     kept = list(columns) if columns is not None else [item.name for item in schema.feature]
     tables = tables or [TableDecoder(schema)([])]
     return pa.concat_tables([table.select(kept) for table in tables])
+
+
+def write_drawn(
+    path: Path, files: Sequence[str], schema: schema_pb2.Schema, sample: RowSample | None
+) -> None:
+    """Writes the drawn rows of a split as Parquet; memory holds a batch."""
+    empty = TableDecoder(schema)([])
+    tables = (table for _, table in drawn_batches(files, schema, sample))
+    with pq.ParquetWriter(path, empty.schema) as writer:
+        # A file without any row group is not read.
+        for table in chain([next(tables, empty)], tables):
+            writer.write_table(table)
 
 
 def _times_before(hashes: Hashes) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from components.cross_validation.config import CrossValidationSpec
 from components.row_sample import drawn_flags, read_drawn, sample_of, sampled_rows
 from contracts.arrays import Array
 from contracts.results.evidence import FoldMetrics
-from models.data.dataset import Source, load_columns
+from models.data.dataset import Source, load_columns, rows_held
 from models.data.folds import Round, deal_folds, rolling_rounds, rounds_of
 from models.data.labels import check_labels
 from models.data.transform_layer import TransformLayer
@@ -53,7 +53,9 @@ def validate(
     problem = spec.trainer.problem
     source = Source(schema, TransformLayer(graph), problem.label.name)
     samples = {
-        name: sample_of(rows[name], spec.sample_rows, spec.trainer.seed)
+        name: sample_of(
+            rows[name], rows_held(files[name], source, spec.sample_rows), spec.trainer.seed
+        )
         for name in ("train", "val")
     }
     columns = {

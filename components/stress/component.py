@@ -8,7 +8,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
 from components.artifacts import StressReport, read_schema, rows_of, split_files
-from components.row_sample import read_drawn, sample_of, sampled_rows
+from components.row_sample import read_drawn, rows_held, sample_of, sampled_rows
 from components.stress.assess import assess
 from components.stress.config import StressJob
 from contracts.results.files import write_result
@@ -35,8 +35,9 @@ def Stress(  # noqa: N802 (a TFX component is named as a class)
     columns = list(dict.fromkeys(needed))
     schema_proto = read_schema(schema)
     rows = rows_of(examples)["test"]
-    sample = sample_of(rows, job.sample_rows, job.seed)
-    table = read_drawn(split_files(examples, "test"), schema_proto, sample, columns)
+    files = split_files(examples, "test")
+    sample = sample_of(rows, rows_held(files, job.sample_rows), job.seed)
+    table = read_drawn(files, schema_proto, sample, columns)
     candidate = load_model(Path(path_utils.serving_model_path(model.uri)))
     result = assess(candidate, table, job)
     sampled = sampled_rows("stress", table.num_rows, rows)

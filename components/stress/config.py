@@ -24,7 +24,7 @@ class StressJob(Spec):
       seed: Of every random draw.
       cluster_columns: Columns whose equal values mark rows that the bootstrap draws together.
       block_length: Where the one of them is a time, how long the blocks are that are drawn.
-      sample_rows: Of test: of more rows, about as many are drawn.
+      sample_rows: Of test: of more rows, about as many are drawn; fewer of images or long windows.
     """
 
     problem: FeaturesSpec

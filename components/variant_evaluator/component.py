@@ -2,6 +2,7 @@
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
@@ -16,7 +17,7 @@ from components.artifacts import (
     rows_of,
     split_files,
 )
-from components.row_sample import read_drawn, sample_of
+from components.row_sample import sample_of, write_drawn
 from components.variant_evaluator.evaluate import Setting, evaluate_variant
 from contracts.results.files import write_result
 from evidence.config import EvaluationSpec
@@ -52,10 +53,11 @@ def VariantEvaluator(  # noqa: N802 (a TFX component is named as a class)
         Path(variant.uri),
         Path(reference.uri),
         read_predictions(Path(predictions.uri)),
-        read_drawn(
-            split_files(examples, "test"),
-            read_schema(schema),
-            sample_of(rows_of(examples)["test"], setting.spec.sample_rows, seed),
+        partial(
+            write_drawn,
+            files=split_files(examples, "test"),
+            schema=read_schema(schema),
+            sample=sample_of(rows_of(examples)["test"], setting.spec.sample_rows, seed),
         ),
         setting,
     )

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.compressor.make import MODEL_FOLDER, VARIANT_FILE
 from components.variant_evaluator.gates import judge
@@ -57,7 +55,7 @@ def evaluate_variant(
     folder: Path,
     reference: Path,
     table: PredictionTable,
-    rows: pa.Table,
+    write_rows: Callable[[Path], None],
     setting: Setting,
 ) -> VariantVerdict:
     """Measures a variant and judges it.
@@ -67,7 +65,7 @@ def evaluate_variant(
       folder: What the Compressor wrote for it.
       reference: What the Compressor wrote for float32.
       table: The candidate's predictions of the rows of test.
-      rows: The same rows, as raw columns.
+      write_rows: Writes the same rows, as raw columns, to a Parquet file.
       setting: How to judge.
     """
     made = read_json(folder / VARIANT_FILE)
@@ -75,7 +73,7 @@ def evaluate_variant(
     if made["status"] != "made":
         return verdict.model_copy(update={"status": made["status"], "reasons": [made["reason"]]})
     try:
-        benchmark, scores = _benchmark(variant, folder, reference, rows, setting.timeout_s)
+        benchmark, scores = _benchmark(variant, folder, reference, write_rows, setting.timeout_s)
     except ModelError as error:
         _LOG.exception("the variant %s did not run", variant.name)
         return verdict.model_copy(update={"reasons": [" ".join([error.what, error.received])]})
@@ -108,11 +106,15 @@ def _unmeasured(made: Mapping[str, Any], metric: str, table: PredictionTable) ->
 
 
 def _benchmark(
-    variant: VariantSpec, folder: Path, reference: Path, raw: pa.Table, timeout_s: float
+    variant: VariantSpec,
+    folder: Path,
+    reference: Path,
+    write_rows: Callable[[Path], None],
+    timeout_s: float,
 ) -> tuple[Benchmark, np.ndarray[Any, Any]]:
     with tempfile.TemporaryDirectory(prefix="kelp-variant-") as work:
         rows, answers = Path(work) / "rows.parquet", Path(work) / "answers.npy"
-        pq.write_table(raw, rows)
+        write_rows(rows)
         task = BenchmarkTask(
             name=variant.name,
             folder=folder / MODEL_FOLDER,

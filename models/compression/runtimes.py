@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -180,20 +181,36 @@ class _ModelFile:
 
 def run_predict(request: Mapping[str, Any], predictor: Predictor) -> dict[str, Any]:
     """Writes the scores of raw rows as `.npy`, and gives how many there are."""
-    table = pq.read_table(request["rows"])
-    np.save(request["answers"], predict_table(predictor, table), allow_pickle=False)
-    return {"rows": table.num_rows}
+    scores = _predict_file(predictor, request["rows"])
+    np.save(request["answers"], scores, allow_pickle=False)
+    return {"rows": len(scores)}
 
 
 def predict_table(predictor: Predictor, table: pa.Table) -> Array:
     """Predicts in batches."""
-    most = _IMAGES_AT_ONCE if "image" in predictor.types.values() else ROWS_AT_ONCE
-    rows = min(most, predictor.rows)
+    rows = _rows_at_once(predictor)
     parts = [
-        predictor.scores(predictor.tensors(predictor.inputs(table.slice(start, rows))))
+        _scores(predictor, table.slice(start, rows))
         for start in range(0, max(1, table.num_rows), rows)
     ]
     return np.concatenate(parts)
+
+
+def _predict_file(predictor: Predictor, path: str) -> Array:
+    """The same of a Parquet file, of which memory holds a batch."""
+    with pq.ParquetFile(path) as file:
+        batches = file.iter_batches(_rows_at_once(predictor))
+        parts = [_scores(predictor, pa.Table.from_batches([batch])) for batch in batches]
+        return np.concatenate(parts or [_scores(predictor, file.schema_arrow.empty_table())])
+
+
+def _scores(predictor: Predictor, table: pa.Table) -> Array:
+    return predictor.scores(predictor.tensors(predictor.inputs(table)))
+
+
+def _rows_at_once(predictor: Predictor) -> int:
+    most = _IMAGES_AT_ONCE if "image" in predictor.types.values() else ROWS_AT_ONCE
+    return min(most, predictor.rows)
 
 
 def measure(
@@ -232,7 +249,7 @@ def run_measure(request: Mapping[str, Any]) -> dict[str, float]:
 
 def open_and_time(request: Mapping[str, Any]) -> tuple[Predictor, dict[str, float]]:
     """As `run_measure`; gives the artifact too, for it takes long to load."""
-    table = pq.read_table(request["rows"])
+    table = _first_rows(request["rows"])
     started = time.perf_counter()
     predictor = open_predictor(Path(request["folder"]))
     load_s = time.perf_counter() - started
@@ -255,6 +272,12 @@ def open_and_time(request: Mapping[str, Any]) -> tuple[Predictor, dict[str, floa
         peak_memory_mib=_peak_memory_mib(),
     )
     return predictor, timing.model_dump()
+
+
+def _first_rows(path: str) -> pa.Table:
+    with pq.ParquetFile(path) as file:
+        first = islice(file.iter_batches(_BATCH), 1)
+        return pa.Table.from_batches(first, file.schema_arrow)
 
 
 def _times(action: Callable[[], object], repeats: int) -> Array:

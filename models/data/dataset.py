@@ -28,6 +28,7 @@ from models.data.packing import (
     layout_of,
     permute,
 )
+from models.data.raw_table import record_bytes
 from models.data.representation import parse_rows, raw_input_specs
 
 CHUNK_ROWS = 8192
@@ -38,7 +39,6 @@ _SHUFFLE_ROWS = 1 << 17
 _SHUFFLE_CHUNKS = 64  # where the chunks are not in memory already
 _SHUFFLE_BYTES = 1 << 28
 _FEWEST_CHUNKS = 2
-_MEASURED_ROWS = 256
 _MEMORY_BYTES = 1 << 30
 _MOST_ROWS_A_FILE = 1 << 40  # so that a row's number holds both its file and its place there
 _FREE_SHARE = 0.25
@@ -210,6 +210,12 @@ def load_columns(
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
+def rows_held(files: Sequence[str], source: Source, most: int) -> int:
+    """How many transformed rows may be in memory: `most`, or fewer where they are large."""
+    bytes_of_row = _row_bytes(_chunks(files, source, None).element_spec[0])
+    return max(1, min(most, _MEMORY_BYTES // bytes_of_row))
+
+
 def _recut(parts: Iterable[Array], rows: int) -> Iterator[Array]:
     """Gives the values of some arrays in arrays of `rows`; the last may have fewer."""
     waiting = np.zeros(0, bool)
@@ -265,10 +271,14 @@ def _chunks(
         columns = dict(source.transform(parse_rows(rows[-1], specs)))
         return columns, {ROW_NUMBERS: rows[0][:, None]} if numbered else {}
 
+    # Files of images are large before they are transformed.
+    most = _serialized_rows(files)
+
     def chunked(chunk_rows: int) -> tf.data.Dataset:
-        return rows.batch(chunk_rows).map(
+        parts = rows.batch(min(chunk_rows, most)).map(
             transform, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
+        return parts if chunk_rows <= most else parts.rebatch(chunk_rows)
 
     chunks = chunked(CHUNK_ROWS)
     fitting = _chunk_rows(chunks.element_spec[0])
@@ -302,8 +312,14 @@ def _fits(
 def _estimated_bytes(files: Sequence[str], chunks: tf.data.Dataset) -> float:
     """From the rows of the first file: counting them all would read everything twice."""
     sizes = [tf.io.gfile.stat(file).length for file in files]
-    rows = records(files[:1]).batch(CHUNK_ROWS).reduce(0, lambda n, b: n + tf.shape(b)[0])
+    batches = records(files[:1]).batch(_serialized_rows(files))
+    rows = batches.reduce(0, lambda n, batch: n + tf.shape(batch)[0])
     return float(int(rows) * sum(sizes) / max(1, sizes[0]) * _row_bytes(chunks.element_spec[0]))
+
+
+def _serialized_rows(files: Sequence[str]) -> int:
+    """How many serialized rows are read at once: fewer, where they are large."""
+    return int(np.clip(_CHUNK_BYTES // record_bytes(files), 1, CHUNK_ROWS))
 
 
 def _row_bytes(specs: Mapping[str, tf.TensorSpec]) -> int:
@@ -314,10 +330,7 @@ def _row_bytes(specs: Mapping[str, tf.TensorSpec]) -> int:
 
 def _shuffle_rows(files: Sequence[str]) -> int:
     """How many serialized rows the buffer takes: as many as its bytes hold, of a usual size."""
-    firsts = [records([file]).take(_MEASURED_ROWS) for file in files[:: max(1, len(files) // 8)]]
-    sizes = [len(record) for first in firsts for record in first.as_numpy_iterator()]
-    mean = sum(sizes) / len(sizes) if sizes else 1.0
-    return int(np.clip(_SHUFFLE_BYTES // max(mean, 1.0), 1, _SHUFFLE_ROWS))
+    return int(np.clip(_SHUFFLE_BYTES // record_bytes(files), 1, _SHUFFLE_ROWS))
 
 
 def _shuffle_chunks(split: Split) -> int:

@@ -18,6 +18,10 @@ from models.data.representation import raw_sizes
 from models.data.text import text_of
 
 BATCH_ROWS = 8192
+_BATCH_BYTES = 32 << 20  # images make rows large: then a batch has fewer
+_BATCHES_AHEAD = 2
+_MEASURED_FILES = 8
+_MEASURED_ROWS = 256
 
 _TYPES = {
     schema_pb2.INT: pa.int64(),
@@ -29,9 +33,26 @@ _TYPES = {
 def record_batches(
     files: Sequence[str], batch_rows: int = BATCH_ROWS
 ) -> Iterator[np.ndarray[tuple[int], np.dtype[np.object_]]]:
-    """Gives the serialized `tf.Example`s of a split in batches, in the order of its files."""
-    dataset = tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(batch_rows)
-    yield from dataset.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
+    """Gives the serialized `tf.Example`s of a split in batches, in the order of its files.
+
+    Args:
+      files: The split's gzip TFRecord files.
+      batch_rows: The most rows of a batch; it has fewer where they would take much memory.
+    """
+    rows = int(np.clip(_BATCH_BYTES // record_bytes(files), 1, batch_rows))
+    dataset = tf.data.TFRecordDataset(list(files), compression_type="GZIP").batch(rows)
+    yield from dataset.prefetch(_BATCHES_AHEAD).as_numpy_iterator()
+
+
+def record_bytes(files: Sequence[str]) -> float:
+    """About how many bytes a serialized row has, from the first rows of some files; 1 at least."""
+    some = list(files)[:: max(1, len(files) // _MEASURED_FILES)]
+    firsts = [
+        tf.data.TFRecordDataset([file], compression_type="GZIP").take(_MEASURED_ROWS)
+        for file in some
+    ]
+    sizes = [len(record) for first in firsts for record in first.as_numpy_iterator()]
+    return max(1.0, sum(sizes) / len(sizes)) if sizes else 1.0
 
 
 def read_table(

@@ -16,7 +16,7 @@ from components.data_gate.audit.columns import Ints
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.scanned import Scanner, most_rows, scanned_contents
 from components.data_gate.audit.whole import WholeRows
-from components.row_sample import RowSample, sample_of, sampled_rows
+from components.row_sample import RowSample, rows_held, sample_of, sampled_rows
 from contracts.results.sample import SampledRows
 from models.data.raw_table import TableDecoder, read_table, record_batches
 
@@ -41,7 +41,10 @@ def audited_rows(
       rows: How many there are, in all splits.
     """
     contents = scanned_contents(empty.problem)
-    sample = sample_of(rows, most_rows(contents, empty.spec), _SEED)
+    most = most_rows(contents, empty.spec)
+    if not contents:  # of images, facts are kept
+        most = rows_held([path for paths in files.values() for path in paths], most)
+    sample = sample_of(rows, most, _SEED)
     if sample is None and not contents:
         tables = {split: read_table(paths, schema) for split, paths in files.items()}
         yield replace(empty, tables=tables)

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from tensorflow.lite.python.schema_py_generated import TensorType
 from tensorflow.lite.tools import flatbuffer_utils
@@ -74,8 +75,12 @@ class Judged:
 
     def judge(self, name, folder):
         reference = self.folder / "float32"
-        rows = self.table.keys
-        return evaluate_variant(self.specs[name], folder, reference, self.table, rows, self.setting)
+        return evaluate_variant(
+            self.specs[name], folder, reference, self.table, self.write_rows, self.setting
+        )
+
+    def write_rows(self, path):
+        pq.write_table(self.table.keys, path, row_group_size=200)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -221,7 +226,7 @@ def test_what_cannot_be_made_is_reported_and_not_judged(judged, tmp_path):
         tmp_path,
         judged.folder / "float32",
         judged.table,
-        judged.table.keys,
+        judged.write_rows,
         judged.setting,
     )
     assert (verdict.status, verdict.reasons) == ("unsupported", [content["reason"]])

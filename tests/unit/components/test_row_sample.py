@@ -6,18 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from components import row_sample
 from components.row_sample import (
     RowSample,
     drawn_batches,
     drawn_flags,
     read_drawn,
+    rows_held,
     sample_of,
     sampled_rows,
+    write_drawn,
 )
 from models.data import raw_table
 from models.data.raw_table import read_table, record_batches
@@ -90,6 +94,25 @@ def test_records_tables_and_flags_are_of_the_same_rows(files: list[str]) -> None
             for one in records] == wanted["id"].to_pylist()  # fmt: skip
     flags = np.concatenate(list(drawn_flags(files, SCHEMA, sample) or ()))
     assert read_table(files, SCHEMA).filter(pa.array(flags)).equals(wanted)
+
+
+@pytest.mark.parametrize("sample", [None, RowSample(0.2, 3), RowSample(0.0, 3)])
+def test_drawn_rows_are_written_batch_by_batch(
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: RowSample | None
+) -> None:
+    monkeypatch.setattr(raw_table.record_batches, "__defaults__", (250,))
+    write_drawn(tmp_path / "rows.parquet", files, SCHEMA, sample)
+    written = pq.ParquetFile(tmp_path / "rows.parquet")
+    assert written.read().equals(read_drawn(files, SCHEMA, sample))
+    assert written.num_row_groups == (1 if sample and not sample.share else 12)
+
+
+def test_of_large_rows_fewer_are_held(files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rows_held(files, 2000) == 2000
+    monkeypatch.setattr(row_sample, "_HELD_BYTES", 100 * raw_table.record_bytes(files))
+    assert rows_held(files, 2000) == 100
+    monkeypatch.setattr(row_sample, "_HELD_BYTES", 1)
+    assert rows_held(files, 2000) == 1
 
 
 def test_equal_rows_are_drawn_one_by_one() -> None:

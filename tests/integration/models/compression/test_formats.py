@@ -169,7 +169,7 @@ def test_artifacts_are_predicted_and_timed_in_processes_without_tensorflow(
 ):
     artifacts, world = materials("binary_text")[0], worlds("binary_text")
     table = read_table(artifacts.val_files, world.schema, list(world.problem.features))
-    pq.write_table(table, tmp_path / "rows.parquet")
+    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=50)
     folder = converted("binary_text", "tflite_float32")
     request = {"folder": folder, "rows": tmp_path / "rows.parquet", "answers": tmp_path / "a.npy"}
     predictor = open_predictor(folder)

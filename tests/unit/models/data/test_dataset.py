@@ -168,6 +168,23 @@ def test_buffers_hold_a_number_of_bytes_and_not_of_rows(files, source, tmp_path,
     assert dataset._shuffle_chunks(cached) == whole
 
 
+def test_large_rows_are_read_few_at_a_time(files, source, monkeypatch):
+    whole = dataset.load_split("train", files, source, "none")
+    read = tf.data.Dataset.batch
+    sizes = []
+    monkeypatch.setattr(dataset, "record_bytes", lambda _: float(dataset._CHUNK_BYTES // 10))
+    monkeypatch.setattr(
+        tf.data.Dataset, "batch", lambda rows, size, **keys: sizes.append(size) or read(rows, size)
+    )
+    few = dataset.load_split("train", files, source, "none")
+    assert set(sizes) == {10}
+    pairs = zip(whole.chunks, few.chunks, strict=True)
+    for one, other in pairs:
+        tf.nest.map_structure(np.testing.assert_array_equal, one, other)
+    monkeypatch.setattr(dataset, "_MEMORY_BYTES", 1000)
+    assert dataset.rows_held(files, source, 10_000) < 1000
+
+
 def test_what_does_not_fit_into_free_memory_is_streamed(files, source, monkeypatch, caplog):
     caplog.set_level("INFO")
     monkeypatch.setattr(dataset, "free_memory_mib", lambda: 1.0)

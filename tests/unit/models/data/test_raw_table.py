@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from contracts.errors import DataError
+from models.data import raw_table
 from models.data.raw_table import read_table, record_batches
 
 SCHEMA = schema_pb2.Schema(
@@ -74,6 +75,18 @@ def test_rows_keep_the_order_of_the_files_over_batches(tmp_path: Path) -> None:
     ]
     assert read_table(files, SCHEMA, ["count"])["count"].to_pylist() == list(range(21))
     assert [len(batch) for batch in record_batches(files, batch_rows=8)] == [8, 8, 5]
+
+
+def test_large_rows_come_in_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [
+        _write(tmp_path / f"{part}.gz", [{"text": "x" * 1000} for _ in range(7)])
+        for part in range(3)
+    ]
+    assert 1000 < raw_table.record_bytes(files) < 1050
+    monkeypatch.setattr(raw_table, "_BATCH_BYTES", 5000)
+    assert [len(batch) for batch in record_batches(files)] == [4] * 5 + [1]
+    monkeypatch.setattr(raw_table, "_BATCH_BYTES", 10)
+    assert {len(batch) for batch in record_batches(files)} == {1}
 
 
 def test_no_rows_are_an_empty_table(tmp_path: Path) -> None:
