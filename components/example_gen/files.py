@@ -10,7 +10,12 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal
 
 from components.example_gen.config import IngestSpec
-from components.example_gen.image_files import holds_images, refuse_lone_images
+from components.example_gen.image_files import (
+    holds_images,
+    is_image_folder,
+    may_be_image,
+    refuse_lone_images,
+)
 from contracts.errors import ConfigError, DataError
 from contracts.images import IMAGE_SUFFIXES
 from contracts.storage.location import Location, is_remote, parse_location
@@ -101,7 +106,7 @@ def choose_spans(existing: Iterable[int], spans: str) -> frozenset[int]:
 
 def _match(pattern: str, images_only: bool) -> list[Source]:
     if is_remote(pattern):
-        return _match_objects(pattern)
+        return _match_objects(pattern, images_only)
     literal = Path(pattern)
     if literal.exists():
         return [Source(path) for path in _expand(literal, images_only)]
@@ -119,14 +124,15 @@ def _match(pattern: str, images_only: bool) -> list[Source]:
     return sorted(unique.values(), key=lambda source: (source.span, source.path))
 
 
-def _match_objects(pattern: str) -> list[Source]:
+def _match_objects(pattern: str, images_only: bool) -> list[Source]:
     """As `_match`, in a bucket: one listing below what the pattern says without wildcards."""
     literal = parse_location(pattern)
     if find_file(literal) is not None:
         return [Source(str(literal))]
     wildcard = re.search(f"{_PLACEHOLDER.pattern}|{_GLOB.pattern}", literal.key)
     if wildcard is None:
-        return [Source(path) for path in _data_below(str(literal), list_files(literal))]
+        files = list_files(literal)
+        return [Source(path) for path in _data_below(str(literal), files, images_only)]
     folder = literal.key[: wildcard.start()].rpartition("/")[0]
     base, regex = literal.root / folder, re.compile(_to_regex(str(literal)))
     files = list_files(base)
@@ -140,7 +146,7 @@ def _match_objects(pattern: str) -> list[Source]:
     for place, hit in sorted(hits.items()):
         groups = hit.groupdict()
         span, version = int(groups.get("SPAN") or 0), int(groups.get("VERSION") or 0)
-        for path in _data_below(place, files):
+        for path in _data_below(place, files, images_only):
             sources[path] = Source(path, span, version)
     return sorted(sources.values(), key=lambda source: (source.span, source.path))
 
@@ -151,17 +157,20 @@ def _parents(path: str, base: str) -> list[str]:
     return [f"{base}/{'/'.join(parts[:depth])}" for depth in range(1, len(parts) + 1)]
 
 
-def _data_below(place: str, files: Sequence[StoredFile]) -> list[str]:
-    """The object of this address, or all data in the folder of this address."""
+def _data_below(place: str, files: Sequence[StoredFile], images_only: bool) -> list[str]:
+    """As `_expand`, of the object or the folder of this address."""
     paths = [str(file.location) for file in files]
     if place in paths:
         return [place]
-    below = {path: PurePosixPath(path[len(place) + 1 :]) for path in paths}
-    return [
+    below = {path: path[len(place) + 1 :] for path in paths if path.startswith(f"{place}/")}
+    tables = [
         path
         for path, relative in below.items()
-        if path.startswith(f"{place}/") and _format_of_name(relative) and not _hidden(relative)
+        if not images_only
+        and _format_of_name(PurePosixPath(relative))
+        and not _hidden(PurePosixPath(relative))
     ]
+    return tables or ([f"{place}/"] if any(map(may_be_image, below.values())) else [])
 
 
 def _fits(source: Source, spec: IngestSpec) -> bool:
@@ -243,7 +252,7 @@ def _one_format(spec: IngestSpec, paths: Sequence[str]) -> Format:
 
 def format_of(path: str) -> Format:
     """Gives the format of one file, by its name or else by how it begins; folders hold images."""
-    if not is_remote(path) and Path(path).is_dir():
+    if is_image_folder(path):
         return "images"
     return _format_of_name(Path(path)) or _format_of_bytes(path)
 
@@ -283,7 +292,8 @@ def _nothing_in_bucket(spec: IngestSpec, place: Location) -> DataError:
     return DataError(
         f"no object matches data.path {spec.path}",
         where=f"{spec.where}: data.path",
-        expected=f"a file, a folder or a glob of files named *{', *'.join(_SUFFIXES)}",
+        expected="a file, a folder or a glob of files named "
+        f"*{', *'.join([*_SUFFIXES, *IMAGE_SUFFIXES])}",
         received="an object that stands for a folder, and no data" if close == place.name else "",
         fix=f"did you mean {parent / close}?" if close and close != place.name else "",
     )

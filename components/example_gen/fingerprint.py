@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.example_gen.config import IngestSpec
 from components.example_gen.files import Selection, Source
-from components.example_gen.image_files import class_files
+from components.example_gen.image_files import class_files, place_of
 from components.example_gen.listed_files import listed_files
 from contracts.errors import EnvironmentProblem
 from contracts.storage.errors import storage_problem, without_secrets
@@ -42,7 +42,8 @@ def fingerprint(selection: Selection, spec: IngestSpec) -> str:
 def _digest_of(source: Source, selection: Selection, spec: IngestSpec) -> str:
     if selection.format == "images":
         return _of_all(
-            f"{name}:{_digest(f'{source.path}/{path}')}" for name, path in class_files(source.path)
+            f"{name}:{_digest(place_of(path, source.path))}"
+            for name, path in class_files(source.path)
         )
     own = _digest(source.path)
     if not spec.files:

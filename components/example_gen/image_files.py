@@ -18,8 +18,8 @@ from components.example_gen.calendar import source_columns
 from components.example_gen.config import IngestSpec
 from contracts.errors import ConfigError, DataError, EnvironmentProblem
 from contracts.images import IMAGE_SUFFIXES, OTHER_SUFFIXES, is_image_name
-from contracts.storage.location import is_remote
-from contracts.storage.objects import open_stream
+from contracts.storage.location import is_remote, parse_location
+from contracts.storage.objects import list_files, open_stream
 from contracts.text import some
 
 PATH_COLUMN = "path"
@@ -33,6 +33,11 @@ def holds_images(folder: Path) -> bool:
     return folder.is_dir() and next(_image_files(str(folder)), None) is not None
 
 
+def is_image_folder(place: str) -> bool:
+    """Whether a place is a folder of class folders; in a bucket its address ends in a slash."""
+    return place.endswith("/") if is_remote(place) else Path(place).is_dir()
+
+
 def class_files(folder: str) -> list[tuple[str | None, str]]:
     """Gives the images of a folder of class folders: the class, and the path below the folder.
 
@@ -42,7 +47,7 @@ def class_files(folder: str) -> list[tuple[str | None, str]]:
       DataError: Some are of a format that no model can decode: left out, their rows would be
         missing without a word.
     """
-    paths = sorted(_image_files(folder))
+    paths = sorted(_image_objects(folder) if is_remote(folder) else _image_files(folder))
     others = [path for path in paths if path.lower().endswith(OTHER_SUFFIXES)]
     if others:
         raise DataError(
@@ -193,12 +198,13 @@ def refuse_lone_images(paths: Sequence[str], where: str) -> None:
     """
     lone = next((path for path in paths if is_image_name(Path(path))), None)
     if lone is not None:
+        above = lone.rsplit("/", 2)[0] if is_remote(lone) else str(Path(lone).parent.parent)
         raise ConfigError(
             "data.path names image files, which say nothing of their classes",
             where=f"{where}: data.path",
             expected="the folder of the class folders, or a table with a column of paths",
             received=lone,
-            fix=f"data.path: {Path(lone).parent.parent}",
+            fix=f"data.path: {above}",
         )
 
 
@@ -219,6 +225,20 @@ def _image_files(
             yield from _image_files(entry.path, f"{below}{entry.name}/", above | {place})
         elif entry.name.lower().endswith(IMAGE_SUFFIXES + OTHER_SUFFIXES):
             yield below + entry.name
+
+
+def _image_objects(folder: str) -> Iterator[str]:
+    """As `_image_files`, in a bucket."""
+    for file in list_files(parse_location(folder)):
+        below = str(file.location).removeprefix(folder)
+        if may_be_image(below):
+            yield below
+
+
+def may_be_image(path: str) -> bool:
+    """Whether a path below a folder of class folders is that of an image, and not hidden."""
+    hidden = any(part.startswith((".", "_")) for part in path.split("/"))
+    return not hidden and path.lower().endswith(IMAGE_SUFFIXES + OTHER_SUFFIXES)
 
 
 def _sizes(values: pa.Array, table: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -253,6 +273,6 @@ def place_of(path: str, table: str) -> str:
 
 def _folder(table: str) -> str:
     """The folder that paths are relative to."""
-    if is_remote(table):
+    if is_remote(table):  # the address of a folder ends in a slash
         return table.rpartition("/")[0]
     return table if Path(table).is_dir() else str(Path(table).parent)

@@ -16,7 +16,7 @@ from components.example_gen.fingerprint import fingerprint
 from components.example_gen.reading import _explained
 from components.example_gen.rows import make_units, read_unit
 from components.example_gen.scan import merge_kinds, scan_file
-from contracts.errors import DataError
+from contracts.errors import ConfigError, DataError
 from contracts.storage.errors import StorageProblem
 from tests.fixtures.ingest import ingest_spec
 
@@ -38,6 +38,12 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "latin/data.csv": _LATIN,
         "odd/run [1] ü.csv": _CSV.encode(),
         "bare": _CSV.encode(),
+        "photos/cat/1 %20 ü.png": b"one",
+        "photos/cat/more/2.JPG": b"two",
+        "photos/dog/3.jpeg": b"three",
+        "photos/dog/.4.png": b"no",
+        "photos/_dropped/5.png": b"no",
+        "photos/read.me": b"no",
     }
     for span in (1, 2, 10):
         contents[f"spans/span-{span}/v-1/data.csv"] = b"a,y\n1,0\n"
@@ -77,6 +83,8 @@ _PATTERNS = [
     ("spans/span-{SPAN}/v-{VERSION}", "all"),
     ("spans/span-{SPAN}/v-{VERSION}/data.csv", "last 2"),
     ("spans/span-{SPAN}", "2"),
+    ("photos", "all"),
+    ("phot*", "all"),
 ]
 
 
@@ -86,11 +94,14 @@ def test_the_same_files_are_selected_with_the_same_fingerprint(tree: Path, there
         remote = select_files(ingest_spec(f"{there}/{pattern}", spans))
         assert remote.format == local.format
         assert [
-            (one.path.removeprefix(f"{there}/"), one.span, one.version) for one in remote.sources
+            (one.path.removeprefix(f"{there}/").rstrip("/"), one.span, one.version)
+            for one in remote.sources
         ] == [
             (Path(one.path).relative_to(tree).as_posix(), one.span, one.version)
             for one in local.sources
         ], pattern
+        if local.format == "images":
+            assert remote.sources[0].path == f"{there}/photos/"
         assert fingerprint(remote, ingest_spec(there)) == fingerprint(local, ingest_spec(tree))
 
 
@@ -110,6 +121,7 @@ def _columns(path: str, **changes):
         ("plain", {}),
         ("packed/data.csv.gz", {}),
         ("typed.parquet", {}),
+        ("photos", {"columns": ("image", "y", "path"), "files": ("image",), "numbers": ()}),
         ("latin/data.csv", {"encoding": "cp1252", "delimiter": ";", "decimal": ","}),
     ],
 )
@@ -146,6 +158,9 @@ def test_what_is_not_there_is_named(there: str) -> None:
     with pytest.raises(DataError, match="no object matches") as caught:
         select_files(ingest_spec(f"{there}/plain/on.csv"))
     assert caught.value.fix == f"did you mean {there}/plain/one.csv?"
+    with pytest.raises(ConfigError, match="names image files") as lone:
+        select_files(ingest_spec(f"{there}/photos/dog/3.jpeg"))
+    assert lone.value.fix == f"data.path: {there}/photos"
     with pytest.raises(StorageProblem, match="no bucket 'not-there'"):
         select_files(ingest_spec("s3://not-there/plain"))
 
