@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 _SHOWN = 8
 
@@ -40,3 +41,9 @@ def shorten(value: object, width: int = 80) -> str:
     """The value as Python writes it, cut to `width` characters."""
     text = repr(value)
     return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def without_password(text: str, url: str) -> str:
+    """Gives a text in which an address may stand, without the password of that address."""
+    password = urlsplit(url).password
+    return text.replace(f":{password}@", ":***@") if password else text

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import traceback
 from pathlib import Path
 from typing import Any, List  # noqa: UP035 (TFX looks for this one)
 
@@ -22,7 +23,12 @@ from components.artifacts import (
 )
 from components.evaluator.results import read_evaluation
 from components.package_versions import package_versions
-from components.tracker.config import RUN_VARIABLE, STARTED_VARIABLE, TrackingSpec, tracking_uri
+from components.tracker.config import (
+    RUN_VARIABLE,
+    STARTED_VARIABLE,
+    TrackingSpec,
+    tracking_uri,
+)
 from components.tracker.lineage import describe_artifact, folder_digest, lineage_tags, text_digest
 from components.tracker.track import DataRecord, ModelRecord, RunRecord, flatten, log_run
 from components.tracker.variants import VARIANTS_FILE, read_verdicts, variant_metrics, variant_tags
@@ -34,6 +40,7 @@ from contracts.results.gates import GateReport
 from contracts.results.summary import MlflowRun
 from contracts.results.training import TrainingReport
 from contracts.results.variant import PlacedVariant
+from contracts.text import without_password
 
 TRACKED_FILE = "tracked.json"
 
@@ -76,13 +83,15 @@ def Tracker(  # noqa: N802 (a TFX component is named as a class)
     verdicts = _verdicts(content, variants or [], pushed_variants or [], pushed_model)
     record = _record(content, artifacts, lineage, verdicts)
     uri = tracking_uri(spec)
+    shown = without_password(uri, uri)
     try:
         logged = log_run(record, spec)
-        result = MlflowRun(uri=uri, **{**vars(logged), "aliases": list(logged.aliases)})
-    except Exception as error:  # MLflow raises its own, its server's and its database's
-        logging.getLogger(__name__).exception("this run is not in MLflow")
-        warning = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        result = MlflowRun(uri=uri, warning=warning)
+        result = MlflowRun(uri=shown, **{**vars(logged), "aliases": list(logged.aliases)})
+    except Exception as error:  # noqa: BLE001 (its own, its server's and its database's)
+        trace = without_password(traceback.format_exc(), uri)
+        logging.getLogger(__name__).error("this run is not in MLflow\n%s", trace)
+        warning = without_password(f"{type(error).__name__}: {error}", uri).splitlines()[0][:300]
+        result = MlflowRun(uri=shown, warning=warning)
         tracked.set_int_custom_property("redo", 1)
     write_json(Path(tracked.uri) / TRACKED_FILE, result.model_dump(mode="json"))
 

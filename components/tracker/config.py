@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import urlsplit
+
+from pydantic import field_validator
 
 from contracts.spec import Spec
 
@@ -18,6 +21,17 @@ class TrackingSpec(Spec):
     enabled: bool = True
     uri: str = "sqlite:///runs/mlflow.db"
     experiment: str | None = None
+
+    @field_validator("uri")
+    @classmethod
+    def _without_password(cls, uri: str) -> str:
+        if urlsplit(uri).password:
+            raise ValueError(
+                "the address of MLflow has a password in it: remove it, and set the environment "
+                "variables MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or, for a "
+                "database, MLFLOW_TRACKING_URI"
+            )
+        return uri
 
 
 def tracking_uri(spec: TrackingSpec) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from components.tracker.connection import connect, database
 from components.tracker.track import PUSHED_TO, VERDICT_RUN
 from contracts.errors import ConfigError, EnvironmentProblem
+from contracts.text import without_password
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,15 @@ class Version:
 
 
 class Registry:
-    """The registry of one MLflow."""
+    """The registry of one MLflow.
+
+    Attributes:
+      uri: Its address, without a password.
+    """
 
     def __init__(self, client: Any, uri: str) -> None:
         self._client = client
-        self.uri = uri
+        self.uri = without_password(uri, uri)
 
     def names(self) -> list[str]:
         """The registered models, by name."""
@@ -145,8 +150,8 @@ def open_registry(uri: str) -> Iterator[Registry]:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         raise EnvironmentProblem(
             "MLflow cannot be read",
-            where=uri,
+            where=without_password(uri, uri),
             expected="a server that answers, or a database of this MLflow",
-            received=f"{type(error).__name__}: {error}".splitlines()[0],
+            received=without_password(f"{type(error).__name__}: {error}", uri).splitlines()[0],
             fix="start it, or set MLFLOW_TRACKING_URI or the config's tracking.uri",
         ) from error

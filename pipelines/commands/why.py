@@ -114,7 +114,7 @@ def of_version(uri: str, name: str | None, wanted: str) -> Why:
     """Explains a registered version, from MLflow alone."""
     with open_registry(uri) as registry:
         version = registry.find(_the_model(registry, name), wanted)
-        where = f"{uri}, run {version.run_id}"
+        where = f"{registry.uri}, run {version.run_id}"
 
         def read(kind: type[R]) -> R | None:
             content = registry.read(version.run_id, kind.FILE)
@@ -136,7 +136,7 @@ def of_version(uri: str, name: str | None, wanted: str) -> Why:
         gates=gates.gates,
         evidence=evidence,
         lineage=lineage,
-        places=_version_places(version, uri),
+        places=_version_places(version, registry.uri),
         variants=[parse_result(variant, PlacedVariant, where) for variant in variants],
     )
 

@@ -18,6 +18,7 @@ from contracts.errors import ConfigError, EnvironmentProblem
 from contracts.text import shorten
 from pipelines.config.problem import LoadedConfig
 from pipelines.kubeflow.compile import kfp_installed, pipeline_name
+from pipelines.kubeflow.config import without_credentials
 
 if TYPE_CHECKING:
     import kfp
@@ -223,6 +224,10 @@ def _address(host: str | None) -> str:
             fix="kubectl port-forward -n kubeflow svc/ml-pipeline-ui 8080:80, then "
             "--host http://127.0.0.1:8080",
         )
+    try:
+        without_credentials(host)
+    except ValueError as error:
+        raise ConfigError(str(error), where=f"--host, or {HOST_VARIABLE}") from error
     return (host if "://" in host else f"https://{host}").rstrip("/")
 
 

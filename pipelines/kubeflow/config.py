@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Union
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from contracts.duration import Duration
 from contracts.spec import Spec
@@ -20,6 +21,20 @@ def _as_text(value: Any) -> Any:
     """`cpu: 2` is a number in YAML, and a quantity in Kubernetes."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return str(value) if is_number else value
+
+
+def without_credentials(host: str) -> str:
+    """Refuses an address with a password: the config is kept with each run.
+
+    Raises:
+      ValueError: it has one.
+    """
+    if "@" in urlsplit(host if "://" in host else f"https://{host}").netloc:
+        raise ValueError(
+            "the address of Kubeflow holds credentials: remove them, and set the environment "
+            "variable KELP_KUBEFLOW_TOKEN"
+        )
+    return host
 
 
 Quantity = Annotated[str, BeforeValidator(_as_text), Field(pattern=_QUANTITY)]
@@ -116,7 +131,7 @@ class KubeflowSpec(Spec):
 
     granularity: Literal["run", "node"] = "run"
     image: str = Field("kelp:0.1.0", pattern=_IMAGE)
-    host: str | None = None
+    host: Annotated[str, AfterValidator(without_credentials)] | None = None
     namespace: ObjectName = "kubeflow"
     experiment: str = Field("kelp", min_length=1)
     storage: Storage = VolumeStorage()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from components.tracker.config import tracking_uri
 from components.tracker.track import log_report
 from contracts.errors import KelpError
 from contracts.files import write_json
@@ -163,6 +164,7 @@ def _track_report(state: RunState, tracked: MlflowRun | None, page: Path) -> Non
     if state.cached.get("Tracker", True) or not tracked or not tracked.run_id:
         return
     try:
-        log_report(tracked.uri, tracked.run_id, tracked.artifacts, page)
+        uri = tracking_uri(state.loaded.config.tracking)  # which may have a password
+        log_report(uri, tracked.run_id, tracked.artifacts, page)
     except Exception:  # MLflow raises its own, its server's and its database's
         logging.getLogger(__name__).exception("MLflow took no report")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from contracts.text import without_password
 from serving.release.state import CANARY, STABLE
 
 Result = TypeVar("Result")
@@ -68,7 +69,8 @@ class Aliases:
         try:
             return act(MlflowClient(tracking_uri=self.uri, registry_uri=self.uri))
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            text = without_password(str(error), self.uri)
+            reason = text.splitlines()[0] if text else type(error).__name__
             self.tell(f"warning: MLflow's aliases of {self.folder.name} are as they were: {reason}")
             return None
 

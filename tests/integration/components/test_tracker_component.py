@@ -161,10 +161,12 @@ def test_a_model_that_is_not_blessed_is_logged_only(tmp_path, monkeypatch):
         assert registry.read(result["run_id"], "gates.json") == gates(blessed=False).to_json()
 
 
-def test_an_unreachable_mlflow_loses_no_run(tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+def test_an_unreachable_mlflow_loses_no_run(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://kelp:hunter2@127.0.0.1:9")
     tracked, result = _track(tmp_path, monkeypatch)
     assert "127.0.0.1" in result["warning"]
+    assert result["uri"] == "http://kelp:***@127.0.0.1:9"
+    assert "hunter2" not in f"{result} {caplog.text}"
     assert (result["run_id"], result["model_version"]) == ("", None)
     assert tracked.get_int_custom_property("redo") == 1
     with (

@@ -73,5 +73,7 @@ def test_without_a_registry_there_is_nothing_to_do(tmp_path):
 
 def test_a_registry_that_is_away_holds_no_traffic_up(tmp_path):
     received = []
-    assert not Aliases("http://127.0.0.1:9", tmp_path / "m", received.append).follow(1, None)
+    away = Aliases("http://kelp:hunter2@127.0.0.1:9", tmp_path / "m", received.append)
+    assert not away.follow(1, None)
     assert "aliases of m are as they were" in received[0]
+    assert "hunter2" not in received[0]

@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from pydantic import ValidationError
 
 from components.tracker import loader
+from components.tracker.config import TrackingSpec
 from components.tracker.registry import Registry, open_registry
 from components.tracker.track import DataRecord, Tracked, log_report, log_run
 from contracts.columns import MISSING_INT, MISSING_TEXT
@@ -186,7 +188,15 @@ def test_looking_makes_no_database(tmp_path: Path) -> None:
 def test_an_unreachable_server_is_an_error_with_a_remedy() -> None:
     with (
         pytest.raises(EnvironmentProblem, match="cannot be read") as caught,
-        open_registry("http://127.0.0.1:9") as registry,
+        open_registry("http://kelp:hunter2@127.0.0.1:9") as registry,
     ):
         registry.names()
     assert "MLFLOW_TRACKING_URI" in caught.value.fix
+    assert caught.value.where == "http://kelp:***@127.0.0.1:9"
+    assert "hunter2" not in str(caught.value.lines())
+
+
+def test_a_password_is_not_kept_with_the_config() -> None:
+    with pytest.raises(ValidationError, match="has a password in it"):
+        TrackingSpec(uri="postgresql://kelp:hunter2@db/mlflow")
+    assert TrackingSpec(uri="postgresql://kelp@db/mlflow").uri == "postgresql://kelp@db/mlflow"

@@ -85,6 +85,9 @@ class Api:
             return self.add(kind, key, parsed(name, body, needed))
         if verb == "GET" and not rest:
             return self._page({"recurringruns": "recurringRuns"}.get(kind, kind), kind, query)
+        return self._changed(verb, kind, number, action)
+
+    def _changed(self, verb: str, kind: str, number: str, action: str) -> Any:
         if number not in self.objects[kind]:
             raise Refused(404, f"{kind} {number} not found")
         if verb == "DELETE":
@@ -98,7 +101,8 @@ class Api:
         return {}
 
     def _page(self, name: str, kind: str, query: dict[str, str]) -> Any:
-        listed, size = self._listed(kind, query), min(int(query.get("page_size", 20)), self.page_size)
+        listed = self._listed(kind, query)
+        size = min(int(query.get("page_size", 20)), self.page_size)
         begin = int(query.get("page_token") or 0)
         more = {"next_page_token": str(begin + size)} if len(listed) > begin + size else {}
         return {name: listed[begin : begin + size], **more}
@@ -319,6 +323,11 @@ def test_nobody_there_and_no_address(capsys: pytest.CaptureFixture[str]) -> None
     assert len(err.splitlines()) <= 10
     assert kubeflow("list") == 2
     assert "KF_PIPELINES_ENDPOINT" in capsys.readouterr().err
+    for given in (["--host", "https://kelp:hunter2@kf"], ["kubeflow.host=https://kelp:hunter2@kf"]):
+        assert kubeflow("list", *given) == 2
+        err = capsys.readouterr().err
+        assert "KELP_KUBEFLOW_TOKEN" in err
+        assert "hunter2" not in err
 
 
 def test_the_stub_refuses_what_the_api_refuses() -> None:
