@@ -19,6 +19,7 @@ from rich.console import Console
 
 from contracts.errors import ConfigError, EnvironmentProblem, KelpError
 from contracts.files import read_json, write_json
+from contracts.storage.staging import remote_place
 from contracts.text import did_you_mean, some
 from pipelines.config.problem import LoadedConfig, content_digest
 from pipelines.execution.capture import captured, quieten, terminal
@@ -121,7 +122,7 @@ def finish_run(loaded: LoadedConfig, run_id: str, *, require_blessing: bool = Fa
         if not (root / run_id).is_dir():
             raise ConfigError(
                 f"there is no run {run_id!r}",
-                where=str(root),
+                where=remote_place(root),
                 expected="the id with which its nodes were run",
                 fix=f"kelp node run {loaded.path} NODE --run-id {run_id}",
             )
