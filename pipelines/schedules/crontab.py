@@ -34,12 +34,20 @@ def crontab_lines(job: Job) -> str:
     # Cron takes a bare percent sign for the end of the line.
     command = _command(job).replace("%", "\\%")
     line = f"{job.cron} {command}"
-    if len(line) > _LONGEST_LINE:
+    if "\n" in line:
+        raise ConfigError(
+            "Cron takes each line for a schedule of its own.",
+            where=str(job.loaded.path),
+            expected="overrides, --on-failure and paths without line breaks",
+            fix="put the overrides into a config of its own, or use --as systemd",
+        )
+    size = len(line.encode())
+    if size > _LONGEST_LINE:
         raise ConfigError(
             "The line is too long for cron.",
             where=str(job.loaded.path),
-            expected=f"at most {_LONGEST_LINE} characters",
-            received=str(len(line)),
+            expected=f"at most {_LONGEST_LINE} bytes",
+            received=str(size),
             fix="put the overrides into a config of its own, or use --as systemd",
         )
     first, last = _marks(job)

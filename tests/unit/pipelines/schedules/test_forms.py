@@ -298,6 +298,8 @@ def test_systemd_installs_and_starts_the_timer(
         ([*NIGHTLY, "crontab", "--timezone", "UTC"], "machine's own time zone"),
         ([*NIGHTLY, "argo", "--timeout", "soon"], "such as 12h"),
         ([*NIGHTLY, "crontab", f"card.limits={'x' * 999}"], "too long for cron"),
+        ([*NIGHTLY, "crontab", "card.limits=one\n* * * * * two"], "without line breaks"),
+        ([*NIGHTLY, "crontab", "--on-failure", "one\ntwo"], "without line breaks"),
         ([*NIGHTLY, "cronjob", f"name={'x' * 50}"], "at most 47 characters"),
         (
             [*NIGHTLY, "argo", "kubeflow.storage={kind: bucket, root: 'gs://b'}"],
