@@ -15,9 +15,9 @@ Ranges = tuple[tuple[int, int], ...]
 
 # The planes that have characters, but for those of private use and halves of characters.
 POINTS = (range(0xD800), range(0xE000, 0x32000), range(0xE0000, 0xE1000))
-# Scripts without blanks between words: ideographs and kana are words of their own.
 _IDEOGRAPHS = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2FA1F))
-_UNSPACED = ((0x3040, 0x30FF), *_IDEOGRAPHS)
+UNSPACED: Ranges = ((0x3040, 0x30FF), *_IDEOGRAPHS)
+"""Scripts without blanks between words: ideographs and kana are words of their own."""
 _BERT_INVISIBLE = ("Cc", "Cf", "Co")
 # What Python and TensorFlow's ICU (Unicode 13) put into lower case alike; later letters stay.
 _LATER_CAPITALS = frozenset(
@@ -44,7 +44,7 @@ def isolated() -> Ranges:
     return _ranges(
         lambda character: (
             _category(character)[0] in "PS"
-            or any(low <= ord(character) <= high for low, high in _UNSPACED)
+            or any(low <= ord(character) <= high for low, high in UNSPACED)
         )
     )
 

@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from contracts.names import serving_name
+from contracts.preparations.characters import UNSPACED, re2_class
 from contracts.preparations.text import MARKUP, TextRules
+from models.data.text import text_of
 from models.encoders.texts import AverageSpec, BertSpec, TextEncoder
 from models.encoders.texts.bert import PretrainedText
 from models.encoders.texts.kind import PADDING, TextEncoderKind
@@ -36,7 +38,11 @@ PIECE_CHARACTERS = 20
 WORD_CHARACTERS = 100
 _LENGTH = 128
 _DECIDED = ("tokenizer", "lowercase", "strip_accents", "max_vocabulary", "min_count", "ngrams")
-_FEWEST_BLANKS = 6
+_FEWEST_WORDS = 7
+_FEWEST_WORDS_OF_PHRASE = 3
+_MOST_DISTINCT_PHRASES = 0.9
+# A word of Chinese or Japanese has about so many ideographs or kana.
+_IDEOGRAPHS_A_WORD = 2
 _FEWEST_DISTINCT = 0.5
 
 
@@ -242,13 +248,23 @@ class TextSpec(FeatureKind):
     @classmethod
     def recognize(cls, column: ColumnProfile) -> Recognition | None:
         """Text of several words that seldom comes again."""
-        if column.kind != "text" or column.distinct < _FEWEST_DISTINCT * column.present:
+        share = column.distinct / max(1, column.present)
+        if column.kind != "text" or share < _FEWEST_DISTINCT:
             return None
-        blanks = pc.mean(pc.count_substring(column.values, " ")).as_py()
-        if blanks < _FEWEST_BLANKS:
+        words = words_a_text(column.values)
+        # Of few words, what hardly ever comes again is a name or an address.
+        if words < (_FEWEST_WORDS if share > _MOST_DISTINCT_PHRASES else _FEWEST_WORDS_OF_PHRASE):
             return None
-        note = f"texts of {blanks + 1:.0f} words, {column.distinct:,} of them distinct"
+        note = f"texts of {words:.0f} words, {column.distinct:,} of them distinct"
         return Recognition({"type": "text"}, note)
+
+
+def words_a_text(values: pa.Array) -> float:
+    """About how many words a text has: after blanks, or of ideographs and kana."""
+    texts = text_of(values)
+    blanks = pc.mean(pc.count_substring(texts, " ")).as_py()
+    ideographs = pc.mean(pc.count_substring_regex(texts, re2_class(UNSPACED))).as_py()
+    return float(1 + blanks + ideographs / _IDEOGRAPHS_A_WORD)
 
 
 def vocabulary_file(name: str) -> str:

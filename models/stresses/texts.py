@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
+from itertools import chain
 from typing import Annotated, Any, Literal, Union
 
 import numpy as np
 from pydantic import Field
 
+from models.content.texts.words import VISIBLE_WORD
 from models.stresses.kind import ValueStress, stresses_of
 
-_WORD = re.compile(r"\S+")
 _NEIGHBOURS = {
     "q": "wa", "w": "qes", "e": "wrd", "r": "etf", "t": "ryg", "y": "tuh", "u": "yij",
     "i": "uok", "o": "ipl", "p": "ol", "a": "qsz", "s": "adw", "d": "sfe", "f": "dgr",
@@ -67,12 +68,13 @@ class DroppedWords(ValueStress):
 
     def change(self, value: Any, generator: np.random.Generator) -> str:
         """Drops words; one at least is left."""
-        words = _WORD.findall(str(value))
+        words, gaps = _words_and_gaps(str(value))
         if not words:
             return str(value)
         kept = generator.random(len(words)) >= self.rate
         kept[generator.integers(0, len(words))] = True
-        return " ".join(word for word, keep in zip(words, kept, strict=True) if keep)
+        places = np.flatnonzero(kept)
+        return _joined([words[place] for place in places], [gaps[place] for place in places])
 
 
 class SwappedWords(ValueStress):
@@ -87,14 +89,14 @@ class SwappedWords(ValueStress):
 
     def change(self, value: Any, generator: np.random.Generator) -> str:
         """Swaps pairs that do not overlap."""
-        words = _WORD.findall(str(value))
+        words, gaps = _words_and_gaps(str(value))
         place = 0
         while place + 1 < len(words):
             if generator.random() < self.rate:
                 words[place], words[place + 1] = words[place + 1], words[place]
                 place += 1
             place += 1
-        return " ".join(words)
+        return _joined(words, gaps)
 
 
 class LetterCase(ValueStress):
@@ -131,13 +133,14 @@ class UnusualUnicode(ValueStress):
 
     def change(self, value: Any, generator: np.random.Generator) -> str:
         """Changes words."""
-        words = _WORD.findall(str(value))
+        words, gaps = _words_and_gaps(str(value))
         hit = generator.random(len(words)) < self.rate
         ways = generator.integers(0, 3, len(words))
-        return " ".join(
+        changed = [
             _unusual(word, int(way), generator) if is_hit else word
             for word, is_hit, way in zip(words, hit, ways, strict=True)
-        )
+        ]
+        return _joined(changed, gaps)
 
 
 class Truncation(ValueStress):
@@ -154,6 +157,18 @@ class Truncation(ValueStress):
         """Cuts."""
         text = str(value)
         return text[: max(1, round(self.keep * len(text)))]
+
+
+def _words_and_gaps(text: str) -> tuple[list[str], list[str]]:
+    """The words, and behind each a blank or, between ideographs, nothing."""
+    found = list(VISIBLE_WORD.finditer(text))
+    ends = [match.end() for match in found]
+    gaps = [" " if text[end : end + 1].isspace() else "" for end in ends]
+    return [match.group() for match in found], gaps
+
+
+def _joined(words: Sequence[str], gaps: Sequence[str]) -> str:
+    return "".join(chain.from_iterable(zip(words, gaps, strict=True))).rstrip()
 
 
 def _unusual(word: str, way: int, generator: np.random.Generator) -> str:

@@ -27,7 +27,14 @@ from pipelines.config.problem import load_config
 from pipelines.recognition.images import holds_files, holds_images, image_role
 from pipelines.recognition.labels import LabelPlan, plan_label
 from pipelines.recognition.raw_formats import FormatGuess, guess_text, guess_values, with_parts
-from pipelines.recognition.roles import Role, calendar_roles, first_time, role_of, tells_label
+from pipelines.recognition.roles import (
+    Role,
+    calendar_roles,
+    first_time,
+    only_texts,
+    role_of,
+    tells_label,
+)
 from pipelines.recognition.sample import (
     Column,
     Sample,
@@ -251,7 +258,8 @@ def _roles(sample: Sample, label: Column, plan: LabelPlan, selection: Selection)
         else:
             roles.append(role_of(column, sample.rows, names))
             roles += calendar_roles(column, names)
-    return _named_apart(roles, label.name)
+    columns = {column.name: column for column in sample.columns}
+    return _named_apart(only_texts(roles, columns), label.name)
 
 
 def _as_read(column: Column, selection: Selection) -> pa.Array:

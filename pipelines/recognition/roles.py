@@ -14,10 +14,12 @@ from components.example_gen import kinds
 from models.data.dates import calendar_part
 from models.features.kind import ColumnProfile, ConfigKeys, FeatureKind, Profiled
 from models.features.registry import KINDS
+from models.features.text import words_a_text
 from pipelines.recognition.sample import NESTED, TIME, Column, count_distinct
 
 _ENOUGH_ROWS = 20
 _WORDS_OF_TEXT = 4.0
+_FEWEST_WORDS_ALONE = 2.0
 _NEARLY_ALL = 0.9
 _ENOUGH_WORDS = 10
 _LOOKS_LIKE_NUMBER = r"^[^\pL\d]{0,3}\d[\d.,'\s]*[^\pL\d]{0,2}$"
@@ -36,6 +38,7 @@ _PARTS: Mapping[str, ConfigKeys] = {
 }
 # Fewer days say no more than their weekday and month.
 _TREND_DAYS = 60
+_FREE, _ALL_DISTINCT = "free text of few words", "nearly every value is another"
 _NOTES = {"days": "the day in all of time: a trend; take it out where there is none"}
 _PROFILES: Mapping[str, Profiled] = {
     kinds.BOOL: "booleans",
@@ -143,9 +146,7 @@ def _why_left_out(column: Column, profile: ColumnProfile) -> str:
         return ""
     spaces = pc.count_substring(column.values, " ")
     free = float(pc.mean(spaces).as_py()) >= _WORDS_OF_TEXT
-    return _nearly_numbers(column) or (
-        "free text of few words" if free else "nearly every value is another"
-    )
+    return _nearly_numbers(column) or (_FREE if free else _ALL_DISTINCT)
 
 
 def _nearly_numbers(column: Column) -> str:
@@ -208,6 +209,23 @@ def _why_id(column: Column, profile: ColumnProfile) -> str:
 def _range(values: pa.Array) -> tuple[float, float]:
     bounds = pc.min_max(values).as_py()
     return float(bounds["min"]), float(bounds["max"])
+
+
+def only_texts(roles: Sequence[Role], columns: Mapping[str, Column]) -> list[Role]:
+    """Makes texts of few words features, where nothing else could be one."""
+    if any(role.spec for role in roles):
+        return list(roles)
+    return [_text_of_few_words(role, columns[role.name]) for role in roles]
+
+
+def _text_of_few_words(role: Role, column: Column) -> Role:
+    if role.note not in (_FREE, _ALL_DISTINCT):
+        return role
+    words = words_a_text(column.values)
+    if words < _FEWEST_WORDS_ALONE:
+        return role
+    note = f"texts of {words:.0f} words; nothing else can be a feature"
+    return replace(role, spec={"type": "text"}, note=note)
 
 
 def first_time(roles: Sequence[Role]) -> str | None:

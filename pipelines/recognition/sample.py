@@ -114,11 +114,14 @@ def read_head(spec: IngestSpec, selection: Selection, rows: int = SAMPLE_ROWS) -
 def to_sample(table: pa.Table, spec: IngestSpec, selection: Selection) -> Sample:
     """Brings the first rows into canonical form."""
     columns = tuple(to_column(name, table[name], spec, selection) for name in table.column_names)
-    return Sample(columns, table.num_rows, max(table.num_rows, count_rows(selection)))
+    # No file has more rows than were read: a text may have lines, so that lines are no rows.
+    is_whole = table.num_rows < SAMPLE_ROWS // len(selection.sources)
+    total = table.num_rows if is_whole else max(table.num_rows, _about_rows(selection))
+    return Sample(columns, table.num_rows, total)
 
 
-def count_rows(selection: Selection) -> int:
-    """The number of rows: exact for Parquet, by the size of the files for CSV."""
+def _about_rows(selection: Selection) -> int:
+    """The number of rows: exact for Parquet, by the lines of the files for CSV."""
     paths = [source.path for source in selection.sources]
     if selection.format == "parquet":
         return sum(_parquet_rows(path) for path in paths)

@@ -14,12 +14,20 @@ from contracts.arrays import Array
 from contracts.results.preview import Preview, WeighedPart
 from models.content.kind import Content, Occlusion
 from models.content.texts.audit import audit_texts
-from models.content.texts.words import MOST_CHARACTERS, read_texts, split_words
+from models.content.texts.words import (
+    IDEOGRAPH,
+    MOST_CHARACTERS,
+    VISIBLE_WORD,
+    read_texts,
+    split_words,
+)
 
 EXCERPT = 280
 _TERMS = 20_000
 _COVERED_WORDS = 64
-_WORD = re.compile(r"\S+\s*")
+_PART = re.compile(rf"(?:{VISIBLE_WORD.pattern})\s*")
+# The words of scikit-learn, and each ideograph or kana, which stand without blanks.
+_TERM = rf"{IDEOGRAPH}|[^\W{IDEOGRAPH[1:-1]}]+"
 _COMMONEST = 20
 
 
@@ -58,7 +66,7 @@ class TextContent(Content):
             min_df=2,
             max_features=_TERMS,
             sublinear_tf=True,
-            token_pattern=r"(?u)\w+",
+            token_pattern=_TERM,
             dtype=np.float32,
         )
         try:
@@ -100,7 +108,7 @@ class TextContent(Content):
         if not value:
             return None
         text = str(value)
-        parts = _WORD.findall(text[:MOST_CHARACTERS])[:_COVERED_WORDS]
+        parts = _PART.findall(text[:MOST_CHARACTERS])[:_COVERED_WORDS]
         if not parts:
             return None
         rest = text[text.index(parts[0]) + sum(map(len, parts)) :]

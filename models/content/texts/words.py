@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.arrays import Array
+from contracts.preparations.characters import UNSPACED, python_class
 from contracts.preparations.text import MARKUP
 
 # The rest of a longer text adds nothing to what is measured here.
 MOST_CHARACTERS = 10_000
-# Scripts that are written without spaces: each character is a word.
-_UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}])"
-_NO_WORD = r"[^\p{L}\p{N}\p{M}]+"
+# Scripts that are written without spaces, and emoji: each character is a word.
+_UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]|\p{So}\x{FE0F}?)"
+_NO_WORD = r"[^\p{L}\p{N}\p{M}\p{So}]+"
+IDEOGRAPH = python_class(UNSPACED)
+VISIBLE_WORD = re.compile(rf"{IDEOGRAPH}|[^\s{IDEOGRAPH[1:-1]}]+")
+"""What a reader takes for a word: what blanks surround, or one ideograph or kana."""
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,15 @@ def test_text_stresses_do_what_they_say() -> None:
     assert not strange.isascii()
 
 
+@pytest.mark.parametrize("kind", ["dropped_words", "swapped_words"])
+def test_words_of_texts_without_blanks_are_dropped_and_swapped(kind: str) -> None:
+    text = "这家店的汤不够热我们不会再来了"
+    (changed,) = applied(text_stress(kind, rate=0.5), [text])
+    assert changed != text
+    assert len(changed) > 1
+    assert set(changed) <= set(text)
+
+
 def test_a_share_of_the_rows_is_changed_as_all_of_them_would_be() -> None:
     values = [f"{SENTENCE} {place}" for place in range(400)]
     some = applied(text_stress("typos", share=0.25), values)

@@ -6,6 +6,7 @@ import base64
 import io
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
 from models.content.images.content import ImageContent
@@ -56,4 +57,20 @@ def test_each_word_of_a_text_is_left_out_once() -> None:
         ("good ", -2.0),
     ]
     assert TextContent().occlude("") is None
+
+
+def test_each_ideograph_is_a_word_of_its_own() -> None:
+    occlusion = TextContent().occlude("很好! ok")
+    assert occlusion is not None
+    assert occlusion.covered == ["好! ok", "很! ok", "很好ok", "很好! "]
+
+
+def test_texts_without_blanks_are_embedded_by_their_ideographs() -> None:
+    texts = pa.chunked_array([["这个很好用", "今天很好吃", "不怎么样"]])
+    first, second, third = TextContent().embed(texts).toarray()
+    assert first @ second > 0.1
+    assert first @ third == 0
+
+
+def test_an_excerpt_is_short() -> None:
     assert len(TextContent().preview_value("x" * 1000).text or "") == EXCERPT

@@ -163,6 +163,12 @@ def test_scripts_without_spaces_are_split_by_character() -> None:
     assert words.values.to_pylist() == ["日", "本", "語", "grüße", "x"]
 
 
+def test_each_emoji_is_a_word() -> None:
+    words = split_words(pa.chunked_array([["I ❤️ it \N{GRINNING FACE}\N{GRINNING FACE}!", ":-("]]))
+    assert words.counts.tolist() == [5, 0]
+    assert words.values.to_pylist() == ["i", "❤️", "it", "\N{GRINNING FACE}"]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.text(max_size=40)), min_size=1, max_size=12))
 def test_any_texts_have_words_and_signatures(made: list[str | None]) -> None:

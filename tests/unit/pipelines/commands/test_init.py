@@ -82,6 +82,37 @@ def test_texts_become_features_and_names_of_few_words_do_not() -> None:
     assert load_config(Path("configs/demo.yaml")).config.features["review"].length == 128
 
 
+def test_texts_without_blanks_become_features_and_names_of_few_ideographs_do_not() -> None:
+    table = people()[["age (years)", "label"]]
+    table["name"] = [f"王{chr(0x4E00 + number)}明" for number in range(ROWS)]
+    table["review"] = [f"{name}说这家店的汤不够热不会再来了" for name in table["name"]]
+    table.to_csv("people.csv", index=False)
+    config = written("label")
+    assert types(config) == {"age (years)": "numeric", "review": "text"}
+
+
+def test_texts_of_few_words_become_features_where_they_come_again_or_are_alone() -> None:
+    verbs, things = ["turn on", "switch off", "dim"], ["lamp", "fan", "radio", "oven"]
+    asked = [f"{verbs[n % 3]} the {things[n % 4]} {n // 12}" for n in range(ROWS)]
+    table = people()[["label"]].assign(asked=asked)
+    table.to_csv("people.csv", index=False)
+    assert types(written("label")) == {"asked": "text"}
+    table["flag"] = people()["flag"]
+    table.to_csv("people.csv", index=False)
+    assert types(written("label", force=True)) == {"flag": "boolean"}
+    table["asked"] = [asked[n if n % 5 else 0] for n in range(ROWS)]
+    table.to_csv("people.csv", index=False)
+    assert types(written("label", force=True)) == {"asked": "text", "flag": "boolean"}
+
+
+def test_lines_within_a_text_are_no_rows() -> None:
+    table = people()[["age (years)", "name", "label"]]
+    table["review"] = [f"{name} said:\nthe soup was\nnot warm\n" for name in table["name"]]
+    table.to_csv("people.csv", index=False)
+    written("label")
+    assert f"# For about {ROWS} rows." in Path("configs/demo.yaml").read_text()
+
+
 def test_roles_of_csv_columns() -> None:
     people().to_csv("people.csv", index=False)
     config = written("label")
