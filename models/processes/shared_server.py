@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from multiprocessing import forkserver, get_context
 from typing import Any
 
+from models.processes.child_process import safe_path
+
 
 class InheritedServer(forkserver.ForkServer):
     """The fork server of a process that this one was forked from."""
@@ -27,7 +29,8 @@ def start_shared_server(imported: Sequence[str]) -> None:
     """
     get_context("forkserver").set_forkserver_preload(list(imported))
     # The module's own `ensure_running` is bound to the class that the server had at first.
-    forkserver._forkserver.ensure_running()
+    with safe_path():
+        forkserver._forkserver.ensure_running()
 
 
 def inherit_server() -> None:

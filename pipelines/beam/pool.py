@@ -166,8 +166,7 @@ def serve_pool(port: int) -> None:
     """
     # A signal that ends this process must run what ends the workers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with safe_path():
-        start_shared_server(IMPORTED)
+    start_shared_server(IMPORTED)
     pool = ForkingPool()
     server = grpc.server(thread_pool_executor.shared_unbounded_instance(), options=_CHANNEL)
     beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)

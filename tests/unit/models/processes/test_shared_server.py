@@ -18,6 +18,8 @@ from pathlib import Path
 from models.processes import isolated, shared_server
 
 place = Path(sys.argv[1])
+sys.path[:] = filter(None, sys.path)
+os.chdir(place)  # where there is a package of the user's own with the name of ours
 
 def work(name, function):
     shared_server.inherit_server()
@@ -35,7 +37,7 @@ shared_server.start_shared_server(["models.processes.isolated"])
 for process in (begin("first", ":parent"), begin("second", ":parent")):
     process.join()
 waiting = begin("third", ":hang")
-while not (place / "third").is_file():
+while not (place / "third").is_file() and waiting.is_alive():
     time.sleep(0.02)
 waiting.kill()
 waiting.join()
@@ -59,6 +61,8 @@ def hang(request: dict[str, str]) -> None:
 
 
 def test_processes_of_a_run_share_a_server_and_leave_nothing(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "__init__.py").touch()
     program = f"HERE = {HERE!r}\n{_RUN}"
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],
