@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +25,7 @@ _TAKEN = re.compile(
     r"|members|mean_of_members|member_(scales|rows|columns|views)|wide_and_deep|scaled_features"
     r"|deep_and_cross|feature_columns|tokens|pooled"
 )
+_NUMBER = re.compile(r"_\d+$")
 
 
 def joined_features(inputs: Sequence[InputSpec], keras_module: Any) -> tuple[dict[str, Any], Any]:
@@ -51,13 +52,28 @@ def join_features(encoded: Sequence[Any], keras_module: Any) -> Any:
 def entry(index: int, port: InputSpec, keras_module: Any) -> Any:
     """The input of one transformed feature."""
     # Keras warns of each entry that has another name than its key.
-    name = port.name if _is_free(port.name) else f"input_{index}"
+    name = port.name if _is_free(port.name, keras_module) else f"input_{index}"
     return keras_module.Input(shape=port.row_shape, dtype=port.encoding.dtype, name=name)
 
 
-def _is_free(name: str) -> bool:
+def _is_free(name: str, keras_module: Any) -> bool:
     """Whether Keras takes the name, and no other layer can have it."""
-    return bool(name) and "/" not in name and not _TAKEN.fullmatch(name)
+    if not name or "/" in name or _TAKEN.fullmatch(name):
+        return False
+    return _NUMBER.sub("", name).replace("_", "") not in _names_by_class(keras_module)
+
+
+@lru_cache
+def _names_by_class(keras_module: Any) -> frozenset[str]:
+    """What Keras calls layers without a name, and operations of a user's own network.
+
+    It is the name of the class, as in `layer_normalization_1`; the underscores are left out.
+    """
+    from models.features.layers import layer_classes
+
+    ours = [kind.__name__ for kind in layer_classes(keras_module.layers.Layer).values()]
+    theirs = [*dir(keras_module.layers), *dir(getattr(keras_module, "ops", None))]
+    return frozenset(name.replace("_", "").lower() for name in [*ours, *theirs])
 
 
 def penalty(l1: float, l2: float, keras_module: Any) -> Any:

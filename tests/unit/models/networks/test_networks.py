@@ -1,8 +1,12 @@
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 import tf_keras
 
+from models.features.ports import Encoding
+from models.features.text import TextSpec, _encode
 from models.networks import InputSpec, OutputSpec, build_network
 from models.networks.spec import MlpSpec
 from models.training.config import TrainingSpec
@@ -69,6 +73,18 @@ def test_a_network_takes_features_of_any_name(module, tmp_path):
     network.save(tmp_path / "network.keras")
     again = module.models.load_model(tmp_path / "network.keras")
     np.testing.assert_array_equal(np.asarray(again(batch)), predicted)
+
+
+@pytest.mark.parametrize("module", [keras, tf_keras], ids=["keras", "tf_keras"])
+def test_a_feature_may_have_the_name_that_keras_gives_a_layer(module):
+    spec = TextSpec(length=3)
+    encode = Encoding("int64", partial(_encode, spec.encoder))
+    names = ["dropout", "token_mean", "layer_normalization_1", "add"]
+    ports = [InputSpec(name, "dense", 1) for name in names]
+    ports.append(InputSpec("review", "text", 5, shape=(3,), own=encode))
+    network = build_network(MlpSpec(units=(2,)), ports, OutputSpec("binary", 2), module)
+    assert set(network.input) == {*names, "review"}
+    assert "add" not in {layer.name for layer in network.layers}
 
 
 def test_the_cosine_schedule_warms_up_and_decays():
