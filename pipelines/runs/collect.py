@@ -40,6 +40,7 @@ from pipelines.config.problem import LoadedConfig
 from pipelines.execution.nodes import Outputs
 from pipelines.runs.advising import advice_of_run
 from pipelines.runs.costs import cost_of_candidate, run_of_model
+from pipelines.runs.figure_slices import slices_by_figures
 from pipelines.runs.warning_lines import warning_lines
 
 R = TypeVar("R", bound=ResultFile)
@@ -153,8 +154,13 @@ def _training(outputs: Mapping[str, Outputs]) -> RunTraining | None:
 
 def _candidate(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> CandidateMetrics | None:
     folder = _folder(outputs, "Evaluator", "evaluation")
-    least = loaded.config.evaluation.min_slice_rows
-    return None if folder is None else read_evaluation(str(folder), least)
+    if folder is None:
+        return None
+    evaluated = read_evaluation(str(folder), loaded.config.evaluation.min_slice_rows)
+    evidence = _read(outputs, "ModelGate", "verdict", Evidence)
+    figures = loaded.config.declared_problem().slice_figures()
+    more = slices_by_figures(evidence, figures) if evidence else []
+    return evaluated.model_copy(update={"slices": [*evaluated.slices, *more]})
 
 
 def _verdict(loaded: LoadedConfig, outputs: Mapping[str, Outputs]) -> dict[str, Any]:

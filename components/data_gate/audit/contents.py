@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from components.data_gate.audit.columns import Ints, labels_of
 from components.data_gate.audit.outcome import AuditData
 from contracts.arrays import Array
 from contracts.results.audit import ContentDetails, ContentSample
-from contracts.results.checked import Part
+from contracts.results.checked import Checked, Part
 from models.content.kind import TRAIN, Content, ContentSplits
 
 _CLASSES = 20
@@ -29,13 +30,19 @@ def check_contents(data: AuditData) -> Part:
         began = time.monotonic()
         bounds = getattr(data.spec, content.audit_key)
         splits, places = _drawn(data, name, content, bounds.rows)
-        part.checks.extend(content.audit(splits, bounds))
+        part.checks.extend(map(_naming_feature, content.audit(splits, bounds)))
         shown[name] = _details(splits, content, data, places).model_dump(mode="json")
         logger = logging.getLogger(__name__)
         logger.info("%s %s: %.2f s", content.audit_key, name, time.monotonic() - began)
     if shown:
         part.details["contents"] = shown
     return part
+
+
+def _naming_feature(check: Checked) -> Checked:
+    """Several features may hold texts or images: what is found says in which one."""
+    is_named = check.outcome == "off" or repr(check.feature) in check.what
+    return check if is_named else replace(check, what=f"{check.feature!r}: {check.what}")
 
 
 def _drawn(

@@ -148,7 +148,7 @@ def test_faults_planted_in_texts_are_found_by_name() -> None:
     review = TextSpec(markup="keep")
     part = run_audit(audit_data(tables, review_problem(review=review), texts=bounds))
     found = reported(part)
-    assert "3 of 200 texts of split val have no word" in found["texts.empty"]
+    assert found["texts.empty"].startswith("'review': 3 of 200 texts of split val have no word")
     assert "row 4 of split val, row 5 of split val, row 6 of split val" in found["texts.empty"]
     assert "row 10 of split val" in found["texts.near"]
     assert "row 31 of split train" in found["texts.near"]
