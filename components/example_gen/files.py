@@ -35,6 +35,13 @@ _TITLES: dict[Format, str] = {
     "images": "image",
 }
 _COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+_HEAD_BYTES = 64
+# What cannot begin a CSV file: their first line would be taken for its columns.
+_OTHER_FORMATS = (
+    (rb"\s*(\{\s*\"|\[\s*[{\[])", "JSON"),
+    (rb"PK\x03\x04", "an Excel or zip file"),
+    (rb"\xd0\xcf\x11\xe0", "an old Excel file"),
+)
 _PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(?::(\d+))?\}")
 _GLOB = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^\]]+\]")
 
@@ -259,7 +266,19 @@ def format_of(path: str) -> Format:
 
 def _format_of_bytes(path: str) -> Format:
     with open_stream(path, compression=None) as file:
-        return "parquet" if file.read(4) == b"PAR1" else "csv"
+        head = bytes(file.read(_HEAD_BYTES))
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    other = next((name for mark, name in _OTHER_FORMATS if re.match(mark, head)), None)
+    if other is not None:
+        raise DataError(
+            f"{path} is {other}, which Kelp does not read",
+            where=path,
+            expected="a CSV or Parquet file",
+            received=f"a file that begins with {head[:20]!r}",
+            fix="write it as Parquet, for example by pandas: DataFrame.to_parquet",
+        )
+    return "csv"
 
 
 def _nothing_found(spec: IngestSpec) -> DataError:

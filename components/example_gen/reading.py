@@ -226,12 +226,15 @@ def _wrong_fields(path: str, row: Any, encoding: str) -> DataError:
     line = _line_of(path, row.text, encoding)
     place_in_file = f"line {line}" if line else f"row {row.number}"
     few = "few" if row.actual_columns < row.expected_columns else "many"
+    fix = "correct the row; a value that holds the delimiter or a line break needs quotes"
+    if '\\"' in row.text:
+        fix = 'within quotes, write a quote twice (""), not behind a backslash'
     return DataError(
         f"a row has too {few} fields",
         where=f"{path}, {place_in_file}",
         expected=f"{row.expected_columns} fields",
         received=f"{row.actual_columns} fields: {row.text}",
-        fix="correct the row; a value that holds the delimiter or a line break needs quotes",
+        fix=fix,
     )
 
 

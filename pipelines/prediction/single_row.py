@@ -139,7 +139,7 @@ def checked(row: Mapping[str, Any], types: Mapping[str, str]) -> Row:
 def _value(name: str, value: Any, kind: str) -> Any:
     if value is None or (isinstance(value, float) and math.isnan(value)) or value == "":
         return None
-    if kind == "text" and isinstance(value, str):
+    if kind == "text" and isinstance(value, str) and _is_unicode(value):
         return value
     if kind == "image" and isinstance(value, (str, bytes)):
         return value if isinstance(value, bytes) else _content(name, value)
@@ -155,6 +155,11 @@ def _value(name: str, value: Any, kind: str) -> Any:
         received=shorten(value),
         fix="give the value as it is in the data",
     )
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8: JSON may escape one half of a character."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _content(name: str, path: str) -> bytes:

@@ -40,6 +40,20 @@ def test_spans_are_chosen(spans: str, expected: set[int]) -> None:
     assert choose_spans([12, 1, 2, 5, 5], spans) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('{"text": "good", "y": 1}\n', "JSON"),
+        ('[\n  {"text": "good"}\n]', "JSON"),
+        ("PK\x03\x04xl/workbook.xml", "an Excel or zip file"),
+    ],
+)
+def test_a_file_of_another_format_is_refused_by_name(tmp_path: Path, text: str, named: str) -> None:
+    path = write(tmp_path / "rows.data", text)
+    with pytest.raises(DataError, match=f"rows.data is {named}, which Kelp does not read"):
+        select_files(ingest_spec(path))
+
+
 def test_a_file_a_folder_and_a_glob(tmp_path: Path) -> None:
     write(tmp_path / "one.csv")
     write(tmp_path / "deep" / "two.CSV")

@@ -157,6 +157,11 @@ def test_rows_are_checked_against_the_features():
     assert row_from_text('{"n": 1}') == {"n": 1}
 
 
+def test_half_a_character_is_no_text():
+    with pytest.raises(ConfigError, match="the value of 't'"):
+        checked(row_from_text(r'{"t": "sad \ud83d"}'), {"t": "text"})
+
+
 def test_text_that_looks_like_a_number_stays_text(tmp_path):
     path = tmp_path / "codes.csv"
     path.write_text("t,n\n007,1\n")
