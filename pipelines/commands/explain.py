@@ -32,6 +32,7 @@ from pipelines.prediction.single_row import (
 from pipelines.prediction.staged_model import staged_model
 
 _STEPS_SHOWN = 12
+_VALUE_WIDTH = 60
 SERVING_ROOT = Path("serving_models")
 
 
@@ -231,8 +232,8 @@ def render(whole: Explained, console: Console) -> None:
     table.add_column("value", justify="right", overflow="fold")
     table.add_column("adds", justify="right", no_wrap=True)
     for entry in explained["attributions"]:
-        value = "missing" if entry["value"] is None else shorten(_figure(entry["value"]), 60)
-        table.add_row(escape(entry["feature"]), escape(value), f"{entry['attribution']:+.4f}")
+        value = escape(_raw_text(entry["value"]))
+        table.add_row(escape(entry["feature"]), value, f"{entry['attribution']:+.4f}")
     table.add_section()
     table.add_row("an average row", "", f"{explained['reference_score']:+.4f}")
     table.add_row("this row", "", f"{explained['score']:+.4f}")
@@ -256,6 +257,16 @@ def _prediction(explained: Mapping[str, Any]) -> list[str]:
         f"P({label} = {name}): {part:.4f}"
         for name, part in zip(explained["classes"], answers["probabilities"], strict=True)
     ]
+
+
+def _raw_text(value: Any) -> str:
+    """A raw value, cut short: text in quotes, a number without."""
+    if value is None:
+        return "missing"
+    if isinstance(value, str):
+        return shorten(value, _VALUE_WIDTH)
+    text = _figure(value)
+    return text if len(text) <= _VALUE_WIDTH else text[: _VALUE_WIDTH - 3] + "..."
 
 
 def _figure(value: Any) -> str:

@@ -1,15 +1,17 @@
 """`kelp explain`, in this process, on a small exported model."""
 
 import json
+from io import StringIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from rich.console import Console
 
 from contracts.errors import ConfigError, DataError
 from pipelines import cli
-from pipelines.commands.explain import find_model
+from pipelines.commands.explain import Explained, find_model, render
 from pipelines.prediction.single_row import checked, row_from_file, row_from_text
 from tests import small_model
 
@@ -155,6 +157,29 @@ def test_rows_are_checked_against_the_features():
     assert row == {"n": 1.0, "i": 3, "t": None}
     assert checked({"n": float("nan"), "t": ""}, types) == {"n": None, "i": None, "t": None}
     assert row_from_text('{"n": 1}') == {"n": 1}
+
+
+def test_numbers_are_shown_without_quotes_and_texts_with():
+    attributions = [
+        {"feature": "amount", "value": 33.25, "attribution": 1.0},
+        {"feature": "days", "value": 19726, "attribution": 0.5},
+        {"feature": "code", "value": "007", "attribution": 0.0},
+        {"feature": "seats", "value": None, "attribution": 0.0},
+    ]
+    content = {
+        "model": "m",
+        "task": "regression",
+        "label": "y",
+        "prediction": {"predictions": 2.0},
+        "explained": "predicted y",
+        "score": 2.0,
+        "reference_score": 0.5,
+        "attributions": attributions,
+    }
+    console = Console(width=100, file=StringIO())
+    render(Explained(content, {}), console)
+    cells = [line.split("│") for line in console.file.getvalue().splitlines() if "│" in line]
+    assert [cell[2].strip() for cell in cells[:4]] == ["33.25", "19726", "'007'", "missing"]
 
 
 def test_half_a_character_is_no_text():
