@@ -275,7 +275,7 @@ def _named_apart(roles: Sequence[Role], label: str) -> list[Role]:
     for role in roles:
         other = served.setdefault(serving_name(role.name), role.name) if role.spec else role.name
         if other == role.name:
-            apart.append(role)
+            apart.append(_with_served_name(role))
         else:
             apart.append(
                 Role(role.name, {}, f"would be served by the same name as {other}: rename one")
@@ -287,6 +287,14 @@ def _named_apart(roles: Sequence[Role], label: str) -> list[Role]:
         else role
         for role in apart
     ]
+
+
+def _with_served_name(role: Role) -> Role:
+    """Notes the name that clients use, which in other scripts says nothing of the column's."""
+    served = serving_name(role.name)
+    if not role.spec or served == role.name:
+        return role
+    return replace(role, note="; ".join(filter(None, [role.note, f"served as {served}"])))
 
 
 def _slices(features: Sequence[Role], sample: Sample) -> list[str]:

@@ -130,7 +130,7 @@ def test_the_table_shows_the_prediction_and_every_feature(capsys):
         (["toy", "--data", "none.csv"], 1, "there is no file none.csv"),
         (["toy", "--data", "rows.csv", "--index", "2"], 1, "0 to 1"),
         (["toy", "--data", "rows.parquet", "--index", "-1"], 1, "0 to 1"),
-        (["toy", "--data", "row.json"], 1, "row.json has none of the model's features"),
+        (["toy", "--data", "row.json"], 1, "row.json is JSON, which Kelp does not read"),
         (["toy", "--data", "other.csv"], 1, "none of the model's features"),
     ],
 )

@@ -105,6 +105,14 @@ def test_texts_of_few_words_become_features_where_they_come_again_or_are_alone()
     assert types(written("label", force=True)) == {"asked": "text", "flag": "boolean"}
 
 
+def test_a_column_that_clients_know_by_another_name_says_so() -> None:
+    people()[["age (years)", "flag", "label"]].to_csv("people.csv", index=False)
+    written("label")
+    text = Path("configs/demo.yaml").read_text()
+    assert "missing in 14 %; served as age__years_" in text
+    assert text.count("served as") == 1
+
+
 def test_lines_within_a_text_are_no_rows() -> None:
     table = people()[["age (years)", "name", "label"]]
     table["review"] = [f"{name} said:\nthe soup was\nnot warm\n" for name in table["name"]]
