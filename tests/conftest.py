@@ -16,6 +16,7 @@ from hypothesis import settings
 from contracts.spared_imports import spare_imports
 from contracts.temporary import temporary_files_apart
 from models.processes import isolated
+from models.processes.garbage import collect_seldom
 from pipelines.execution import worker
 from tests.fixtures.forked import fork_server, session_id, share_python_server
 from tests.fixtures.object_store import bucket, object_store
@@ -67,6 +68,7 @@ def pytest_collection() -> Iterator[None]:
 def pytest_collection_finish() -> None:
     """Ends what `pytest_configure` began: what was imported is never garbage."""
     gc.freeze()
+    collect_seldom()
     gc.enable()
 
 

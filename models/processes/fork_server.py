@@ -8,6 +8,7 @@ import gc
 import os
 
 from contracts.spared_imports import spare_imports
+from models.processes.garbage import collect_seldom
 
 
 def _collect_own_garbage() -> None:
@@ -19,4 +20,5 @@ def _collect_own_garbage() -> None:
 
 spare_imports()
 gc.disable()
+collect_seldom()
 os.register_at_fork(after_in_child=_collect_own_garbage)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from models.processes.garbage import prompt_collection
+from models.processes.garbage import collect_seldom, prompt_collection
 
 
 class _Graph:
@@ -36,7 +36,31 @@ def _most_alive() -> int:
     return most
 
 
-@pytest.mark.usefixtures("_frozen")
+@pytest.fixture
+def _seldom() -> Iterator[None]:
+    """As in a process of a run."""
+    before = gc.get_threshold()
+    collect_seldom()
+    yield
+    gc.set_threshold(*before)
+
+
+def _new_passes(objects: int) -> int:
+    """How often the collector has looked at new objects while so many were made."""
+    before = gc.get_stats()[0]["collections"]
+    kept = [[] for _ in range(objects)]
+    del kept
+    return gc.get_stats()[0]["collections"] - before
+
+
+@pytest.mark.usefixtures("_seldom")
+def test_the_collector_looks_less_often_than_pythons() -> None:
+    seldom = _new_passes(50_000)
+    gc.set_threshold(700, 10, 10)
+    assert 1 <= seldom < _new_passes(50_000) / 5
+
+
+@pytest.mark.usefixtures("_frozen", "_seldom")
 def test_dropped_graphs_do_not_pile_up() -> None:
     assert _most_alive() > 8
     with prompt_collection():
