@@ -30,6 +30,7 @@ from models.data.packing import (
 )
 from models.data.raw_table import record_bytes
 from models.data.representation import parse_rows, raw_input_specs
+from models.data.unconverted import unconverted
 
 CHUNK_ROWS = 8192
 _CHUNK_BYTES = 64 << 20  # pixels make rows large: then a chunk has fewer
@@ -99,6 +100,7 @@ class Split:
         return self.memory is not None
 
     @property
+    @unconverted
     def chunks(self) -> tf.data.Dataset:
         """Dicts of `[rows, ...]` tensors by column."""
         return self.packed.map(self.layout.unpack)
@@ -146,6 +148,7 @@ def records(files: Sequence[str]) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(list(files), compression_type="GZIP")
 
 
+@unconverted
 def load_split(
     name: str,
     files: Sequence[str],
@@ -228,6 +231,7 @@ def _recut(parts: Iterable[Array], rows: int) -> Iterator[Array]:
         yield waiting
 
 
+@unconverted
 def split_of(name: str, columns: Mapping[str, Array], label: str) -> Split:
     """Gives arrays that are in memory already as a split; see `load_columns`."""
     rows = tf.data.Dataset.from_tensors(dict(columns))
@@ -242,6 +246,7 @@ def split_of(name: str, columns: Mapping[str, Array], label: str) -> Split:
     return Split(name, memory.dataset(), layout, columns[label], label, memory, chunk_rows)
 
 
+@unconverted
 def _chunks(
     files: Sequence[str], source: Source, seed: int | None, numbered: bool = False
 ) -> tf.data.Dataset:
@@ -265,8 +270,6 @@ def _chunks(
         rows = rows.shuffle(_shuffle_rows(files), seed=seed, reshuffle_each_iteration=False)
     specs = raw_input_specs(source.schema)
 
-    # Nothing to convert: autograph would take its time for each column.
-    @tf.autograph.experimental.do_not_convert
     def transform(*rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         columns = dict(source.transform(parse_rows(rows[-1], specs)))
         return columns, {ROW_NUMBERS: rows[0][:, None]} if numbered else {}
@@ -309,6 +312,7 @@ def _fits(
     return fits
 
 
+@unconverted
 def _estimated_bytes(files: Sequence[str], chunks: tf.data.Dataset) -> float:
     """From the rows of the first file: counting them all would read everything twice."""
     sizes = [tf.io.gfile.stat(file).length for file in files]
@@ -342,6 +346,7 @@ def _shuffle_chunks(split: Split) -> int:
     return min(count, int(np.clip(within, _FEWEST_CHUNKS, _SHUFFLE_CHUNKS)))
 
 
+@unconverted
 def train_batches(
     split: Split,
     batch_size: int,
@@ -380,6 +385,7 @@ def train_batches(
     return _cut(shuffled, split.rows, batch_size).map(pick).prefetch(tf.data.AUTOTUNE)
 
 
+@unconverted
 def ordered_batches(
     split: Split, batch_size: int | None = None, packed: bool = False
 ) -> tf.data.Dataset:

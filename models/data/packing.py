@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from contracts.arrays import Array
+from models.data.unconverted import unconverted
 
 # Matrices of a chunk beside those of its columns: see models/data/targets.py.
 ROW_NUMBERS = "row numbers"
@@ -88,6 +89,7 @@ class MemoryChunks:
         """How many chunks there are."""
         return -(-len(next(iter(self.matrices.values()))) // self.chunk_rows)
 
+    @unconverted
     def dataset(self, places: tf.data.Dataset | None = None) -> tf.data.Dataset:
         """Gives the chunks.
 
@@ -103,7 +105,6 @@ class MemoryChunks:
             rows = slice(place * self.chunk_rows, (place + 1) * self.chunk_rows)
             return [self.matrices[name][rows] for name in names]
 
-        @tf.autograph.experimental.do_not_convert
         def chunk(place: tf.Tensor) -> dict[str, tf.Tensor]:
             found = tf.numpy_function(cut, [place], [self.matrices[name].dtype for name in names])
             return {

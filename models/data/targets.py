@@ -11,6 +11,7 @@ import tensorflow as tf
 from contracts.arrays import Array
 from models.data.dataset import Split
 from models.data.packing import ROW_NUMBERS, TARGETS, MemoryChunks
+from models.data.unconverted import unconverted
 
 
 def file_places(split: Split) -> Array:
@@ -27,6 +28,7 @@ def column_chunks(split: Split) -> Iterator[dict[str, Array]]:
     return chunks
 
 
+@unconverted
 def with_targets(split: Split, targets: Array) -> Split:
     """Gives the split with something else to learn beside its labels.
 
@@ -53,6 +55,7 @@ def with_targets(split: Split, targets: Array) -> Split:
     return replace(split, packed=split.packed.map(add))
 
 
+@unconverted
 def _row_numbers(split: Split) -> Array:
     if split.memory is not None:
         return split.memory.matrices[ROW_NUMBERS][:, 0]

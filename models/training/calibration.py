@@ -107,7 +107,7 @@ def _logits(network: Any, batches: Iterable[Any]) -> Array:
     kernel, bias = (weights.astype(np.float64) for weights in last.get_weights())
     body = keras.Model(network.input, last.input)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def step(features: dict[str, tf.Tensor]) -> tf.Tensor:
         return body(features, training=False)
 

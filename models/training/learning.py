@@ -175,7 +175,7 @@ def predict(network: Any, split: Split) -> Array:
     A forecast: all steps of the lowest quantile, then those of the next one.
     """
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def step(matrices: dict[str, tf.Tensor]) -> tf.Tensor:
         return network(split.features(matrices), training=False)
 

@@ -17,6 +17,7 @@ from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.labels import class_weights
 from models.data.targets import with_targets
 from models.data.transformed import output_spec
+from models.data.unconverted import unconverted
 from models.networks import InputSpec, OutputSpec, build_network
 from models.tasks import find_task
 from models.tasks.label_scale import learned_error
@@ -111,6 +112,7 @@ def _with_answers(split: Split, teacher: Any) -> Split:
     return with_targets(split, answers.reshape([len(answers), -1]))
 
 
+@unconverted
 def _taught(split: Split, batches: tf.data.Dataset) -> tf.data.Dataset:
     """Puts the teacher's answer beside each label: `[batch, 1 + outputs]`.
 

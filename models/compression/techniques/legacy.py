@@ -20,6 +20,7 @@ from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.labels import class_weights
 from models.data.targets import with_targets
 from models.data.transformed import output_spec
+from models.data.unconverted import unconverted
 from models.networks import OutputSpec, build_network
 from models.tasks import find_task
 from models.training.learning import predict
@@ -213,6 +214,7 @@ def fine_tune(
     ]
 
 
+@unconverted
 def _learned(split: Split, batches: tf.data.Dataset) -> tf.data.Dataset:
     """Features by name, and what is learned of them, as a column or a share for each class."""
 
