@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from components.tracker.config import TrackingSpec, tracking_uri
 from components.tracker.track import ModelRecord, RunRecord, flatten, log_run
-from tests.fixtures.registry import write_saved_model
+from tests.fixtures.registry import tracking_in, write_saved_model
 
 
 def _record(folder: Path) -> RunRecord:
@@ -64,7 +64,7 @@ def test_names_that_mlflow_does_not_take_are_logged_by_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    spec = TrackingSpec(uri=f"sqlite:///{tmp_path}/runs/mlflow.db")
+    spec = tracking_in(tmp_path)
     record = replace(
         _record(tmp_path),
         params={"features.(type).type": "categorical", "features.[type].type": "numeric"},

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from serving.release.aliases import Aliases
+from tests.fixtures.registry import tracking_in
 
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory):
     from mlflow import MlflowClient
 
-    folder = tmp_path_factory.mktemp("mlflow")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    uri = tracking_in(tmp_path_factory.mktemp("mlflow")).uri
     return uri, MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 

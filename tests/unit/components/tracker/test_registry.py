@@ -179,7 +179,7 @@ def test_a_model_that_cannot_be_logged_fails_the_run(tmp_path: Path) -> None:
 
 
 def test_looking_makes_no_database(tmp_path: Path) -> None:
-    uri = tracking_in(tmp_path).uri
+    uri = f"sqlite:///{tmp_path}/runs/mlflow.db"
     with pytest.raises(EnvironmentProblem, match="no MLflow yet"), open_registry(uri):
         pass
     assert list(tmp_path.iterdir()) == []
