@@ -35,6 +35,7 @@ from contracts.names import serving_name
 from contracts.storage.location import parse_location
 from contracts.storage.objects import find_file
 from contracts.text import did_you_mean, shorten, some
+from models.data.text import text_of
 from pipelines.prediction.model_rows import ModelRows
 
 EXPECTED = {
@@ -107,7 +108,7 @@ class RawRows:
                 else self._typed(batch.column(column), name, first)
                 for name, column in self.found.items()
             }
-            kept = {name: _plain(batch.column(name)) for name in self.keep}
+            kept = {name: _plain(name, batch.column(name)) for name in self.keep}
             yield pa.table(columns), pa.table(kept)
             first += batch.num_rows
 
@@ -217,11 +218,19 @@ class RawRows:
         )
 
 
-def _plain(values: pa.Array) -> pa.Array:
+def _plain(name: str, values: pa.Array) -> pa.Array:
+    """A column to keep: numbers and booleans as they are, all else as text."""
     kind = values.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
         return values
-    return values.cast(pa.string())
+    if pa.types.is_nested(kind):
+        raise DataError(
+            f"the column {name!r} cannot be kept",
+            where="--keep",
+            expected="a column of text, numbers, booleans or dates",
+            received=f"values of type {kind}",
+        )
+    return text_of(values) if pa.types.is_binary(kind) else values.cast(pa.string())
 
 
 def open_rows(

@@ -218,6 +218,19 @@ def test_a_column_that_cannot_be_kept_is_an_error(tmp_path, name, error):
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_lists_cannot_be_kept_and_bytes_are_escaped(tmp_path):
+    rows = pa.table({"n": [0.5], "tags": [["a", "b"]], "code": [b"caf\xe9"]})
+    pq.write_table(rows, tmp_path / "rows.parquet")
+    out = tmp_path / "out.csv"
+    with pytest.raises(DataError, match="the column 'tags' cannot be kept"):
+        predict(
+            _Doubling(), tmp_path / "rows.parquet", out, None, options=RowOptions(keep=("tags",))
+        )
+    assert not out.exists()
+    predict(_Doubling(), tmp_path / "rows.parquet", out, None, options=RowOptions(keep=("code",)))
+    assert out.read_text() == "code,predictions\ncaf\\xe9,1\n"
+
+
 class _Doubling:
     types = {"n": "number"}
     sizes: ClassVar[dict[str, int]] = {}
