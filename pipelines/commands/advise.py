@@ -15,6 +15,7 @@ from contracts.results.evidence import Interval
 from evidence.advice import Compared
 from evidence.wording import with_interval
 from models.data.dates import calendar_part
+from models.data.text import text_of
 from models.features.spec import FeaturesSpec
 from pipelines.commands.init import Proposal, propose
 from pipelines.recognition.outlook import Outlook, outlook_of
@@ -71,7 +72,7 @@ def table_of(proposal: Proposal) -> pa.Table:
 
 def _values(column: Column) -> pa.Array:
     is_text = pa.types.is_binary(column.values.type)
-    return column.values.cast(pa.string()) if is_text else column.values
+    return text_of(column.values) if is_text else column.values
 
 
 def to_json(outlook: Outlook) -> str:

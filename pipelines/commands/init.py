@@ -36,6 +36,7 @@ from pipelines.recognition.roles import (
     tells_label,
 )
 from pipelines.recognition.sample import (
+    NESTED,
     Column,
     Sample,
     column_names,
@@ -119,8 +120,8 @@ def propose(data: str, label: str, command: str, *, with_series: bool = False) -
     names = column_names(selection.sources[0].path, spec, selection)
     _require_label(label, names, selection, command)
     spec, sample, more = _sample(label, spec, selection)
-    everywhere = distinct_values(label, spec, selection)
     labelled = next(column for column in sample.columns if column.name == label)
+    everywhere = None if labelled.kind == NESTED else distinct_values(label, spec, selection)
     all_guesses = tuple(guesses + more)
     if with_series and labelled.missing < sample.rows:
         # A series may lack values of its label: they are what is filled, or not predicted.

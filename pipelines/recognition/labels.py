@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from components.example_gen import kinds
 from contracts.errors import DataError
 from contracts.text import count, some
+from models.data.text import text_of
 from models.features.skewness import suits_logarithm
 from models.features.spec import Task
 from models.tasks.label_scale import LabelScale
@@ -127,6 +128,13 @@ def _require_usable(column: Column, everywhere: pa.Array | None, where: str) -> 
             received="a date or time" if column.kind == TIME else "lists or structs",
             fix="choose another label",
         )
+    if pa.types.is_binary(column.values.type) and not _is_unicode(column.values):
+        raise DataError(
+            f"the label {column.name!r} is not text in UTF-8",
+            where=place,
+            received=some(map(repr, column.values.unique()[:3].to_pylist())),
+            fix="write its classes as UTF-8",
+        )
     if column.missing:
         raise DataError(
             f"the label {column.name!r} is missing in {count(column.missing, 'row')}",
@@ -144,6 +152,10 @@ def _require_usable(column: Column, everywhere: pa.Array | None, where: str) -> 
             received=f"always {column.values[0].as_py()!r}",
             fix="choose another label",
         )
+
+
+def _is_unicode(values: pa.Array) -> bool:
+    return text_of(values.unique()).cast(pa.binary()).equals(values.unique())
 
 
 def _words(values: pa.Array) -> list[str]:

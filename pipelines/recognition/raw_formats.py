@@ -15,6 +15,7 @@ from components.example_gen.numbers import MARKS, NumberForm, likely_form
 from components.example_gen.text_encoding import UTF8, likely_encoding
 from contracts.errors import DataError
 from models.data.dates import ISO, PARTS, likely_formats
+from models.data.text import text_of
 from pipelines.recognition.images import holds_images
 from pipelines.recognition.sample import likely_delimiter
 
@@ -162,7 +163,7 @@ def _dates(
         if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
             dates[name] = DateSpec()
         elif kinds.kind_of_type(kind) == kinds.TEXT:
-            formats = likely_formats(table[name].combine_chunks().cast(pa.string()))
+            formats = likely_formats(text_of(table[name].combine_chunks()))
             if formats:
                 chosen, reason = _choose(formats, decimal)
                 dates[name] = DateSpec(format=chosen)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from components.example_gen import kinds
 from models.data.dates import calendar_part
+from models.data.text import text_of
 from models.features.kind import ColumnProfile, ConfigKeys, FeatureKind, Profiled
 from models.features.registry import KINDS
 from models.features.text import words_a_text
@@ -151,7 +152,7 @@ def _why_left_out(column: Column, profile: ColumnProfile) -> str:
 
 def _nearly_numbers(column: Column) -> str:
     """Why text of which nearly all are numbers cannot be read as numbers; or nothing."""
-    words = pc.utf8_trim_whitespace(column.values.unique().drop_null().cast(pa.string()))
+    words = pc.utf8_trim_whitespace(text_of(column.values.unique().drop_null()))
     looks = pc.match_substring_regex(words, _LOOKS_LIKE_NUMBER)
     others = words.filter(pc.invert(looks))
     if len(words) < _ENOUGH_WORDS or len(others) > (1 - _NEARLY_ALL) * len(words):

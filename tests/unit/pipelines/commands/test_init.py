@@ -113,6 +113,29 @@ def test_a_column_that_clients_know_by_another_name_says_so() -> None:
     assert text.count("served as") == 1
 
 
+def test_texts_that_are_no_utf_8_become_features_all_the_same() -> None:
+    table = pa.Table.from_pandas(people()[["flag", "label"]])
+    texts = [b"caf\xe9 number %d is the best one in our town" % n for n in range(ROWS)]
+    pq.write_table(table.append_column("review", pa.array(texts)), "people.parquet")
+    assert types(written("label", "people.parquet")) == {"flag": "boolean", "review": "text"}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([b"caf\xe9", b"bar"], "the label 'kind' is not text in UTF-8"),
+        ([["a"], ["b"]], "the label 'kind' is neither a number nor a class"),
+    ],
+)
+def test_a_label_that_is_no_class_is_refused_whatever_it_holds(
+    values: list[Any], message: str
+) -> None:
+    labels = pa.array([values[n % 2] for n in range(ROWS)])
+    pq.write_table(pa.table({"flag": list(range(ROWS)), "kind": labels}), "people.parquet")
+    with pytest.raises(DataError, match=message):
+        write_config("demo", "people.parquet", "kind")
+
+
 def test_lines_within_a_text_are_no_rows() -> None:
     table = people()[["age (years)", "name", "label"]]
     table["review"] = [f"{name} said:\nthe soup was\nnot warm\n" for name in table["name"]]
