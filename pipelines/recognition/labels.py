@@ -155,7 +155,8 @@ def _require_usable(column: Column, everywhere: pa.Array | None, where: str) -> 
 
 
 def _is_unicode(values: pa.Array) -> bool:
-    return text_of(values.unique()).cast(pa.binary()).equals(values.unique())
+    classes = values.unique()
+    return bool(text_of(classes).cast(classes.type).equals(classes))
 
 
 def _words(values: pa.Array) -> list[str]:
