@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,6 +32,10 @@ _NO_ANSWER = re.compile(
     re.IGNORECASE,
 )
 
+_SILENT_S = 60.0
+# By server, until when it is not asked, and what was raised when it was.
+_silent: dict[tuple[str, str], tuple[float, BaseException]] = {}
+
 
 class StorageProblem(EnvironmentProblem):
     """A bucket cannot be read or written."""
@@ -46,11 +51,22 @@ class MissingObject(StorageProblem):
 
 @contextmanager
 def explained(location: Location) -> Iterator[None]:
-    """Turns what is raised about a place into a `StorageProblem`."""
+    """Turns what is raised about a place into a `StorageProblem`.
+
+    A server that has just said nothing is not asked again for a while: whoever goes on without it
+    asks for a dozen places, and would wait for each.
+    """
+    server = location.scheme, endpoint_of(location.scheme)
+    until, reason = _silent.get(server, (0.0, OSError()))
+    if time.monotonic() < until:
+        raise storage_problem(location, reason)
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        raise storage_problem(location, error) from without_secrets(error)
+        problem, cause = storage_problem(location, error), without_secrets(error)
+        if isinstance(problem, NoAnswer):
+            _silent[server] = time.monotonic() + _SILENT_S, cause
+        raise problem from cause
 
 
 def is_of_server(error: BaseException) -> bool:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from contracts.errors import EnvironmentProblem
-from contracts.storage import filesystem
+from contracts.storage import errors, filesystem
 from contracts.storage.errors import StorageProblem, storage_problem
 from contracts.storage.folders import publish, read_marker
 from contracts.storage.location import parse_location
@@ -63,7 +63,26 @@ def test_an_endpoint_that_says_nothing(bucket, monkeypatch):
         silent.listen(5)
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         problem = _problem(list_files, parse_location(f"s3://{bucket}/key"))
+        monkeypatch.setattr(filesystem, "_connect", lambda *_: pytest.fail("asked again"))
+        for call in _CALLS:
+            again = _problem(call, parse_location(f"s3://{bucket}/another"))
+            assert (again.what, again.received) == (problem.what, problem.received)
+            assert again.where.startswith(f"s3://{bucket}/another")
     assert problem.what == "The bucket's server does not answer."
+
+
+def test_a_server_that_said_nothing_is_asked_again_later(monkeypatch):
+    place = parse_location("s3://bucket/key")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:2")
+    now = 1000.0
+    monkeypatch.setattr(errors.time, "monotonic", lambda: now)
+    with pytest.raises(errors.NoAnswer), errors.explained(place):
+        raise OSError("AWS Error NETWORK_CONNECTION")
+    with pytest.raises(errors.NoAnswer), errors.explained(place):
+        pytest.fail("asked again")
+    now += errors._SILENT_S + 1
+    with pytest.raises(errors.MissingObject), errors.explained(place):
+        raise FileNotFoundError("answered")
 
 
 @pytest.mark.parametrize("endpoint", ["ftp://host", "http://", "http://user:secret@host"])
