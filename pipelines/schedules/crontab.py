@@ -91,7 +91,7 @@ def _command(job: Job) -> str:
     """The shell's command: one at a time, ended when it takes too long, logged."""
     log = shlex.quote(str(job.runs / "schedule.log"))
     limited = [
-        *("flock", "--nonblock", str(job.runs / ".schedule.lock")),
+        *("flock", "--nonblock", "--verbose", str(job.runs / ".schedule.lock")),
         *("timeout", "--signal=INT", f"--kill-after={GRACE_S}", str(job.timeout_s)),
         *job.command,
     ]
