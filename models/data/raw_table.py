@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from contracts.columns import list_values
 from contracts.errors import DataError
+from contracts.tfrecord import record_sizes
 from models.data.file_columns import holds_files
 from models.data.representation import raw_sizes
 from models.data.text import text_of
@@ -47,11 +49,7 @@ def record_batches(
 def record_bytes(files: Sequence[str]) -> float:
     """About how many bytes a serialized row has, from the first rows of some files; 1 at least."""
     some = list(files)[:: max(1, len(files) // _MEASURED_FILES)]
-    firsts = [
-        tf.data.TFRecordDataset([file], compression_type="GZIP").take(_MEASURED_ROWS)
-        for file in some
-    ]
-    sizes = [len(record) for first in firsts for record in first.as_numpy_iterator()]
+    sizes = [size for file in some for size in islice(record_sizes(file), _MEASURED_ROWS)]
     return max(1.0, sum(sizes) / len(sizes)) if sizes else 1.0
 
 
