@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from contracts.duration import Duration
 from contracts.spec import Spec
+from contracts.storage.location import parse_location
 
 _QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
 _NAME = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
@@ -58,7 +59,7 @@ class BucketStorage(Spec):
     """A bucket: relative paths of the config lie below a root in it."""
 
     kind: Literal["bucket"] = "bucket"
-    root: str = Field(pattern=r"^(gs|s3)://[^/\s]+(/[^\s]*[^\s/])?$")
+    root: Annotated[str, AfterValidator(lambda root: str(parse_location(root)))]
 
 
 class SecretSpec(Spec):
