@@ -34,6 +34,7 @@ from models.data.unconverted import unconverted
 
 CHUNK_ROWS = 8192
 _CHUNK_BYTES = 64 << 20  # pixels make rows large: then a chunk has fewer
+_SERIALIZED_BYTES = 16 << 20  # photos take twenty times as many once they are decoded
 _CALL_BYTES = 8 << 20  # the layers of a network hold many times what they are given
 _FEWEST_CALL_ROWS = 16
 _SHUFFLE_ROWS = 1 << 17
@@ -323,7 +324,7 @@ def _estimated_bytes(files: Sequence[str], chunks: tf.data.Dataset) -> float:
 
 def _serialized_rows(files: Sequence[str]) -> int:
     """How many serialized rows are read at once: fewer, where they are large."""
-    return int(np.clip(_CHUNK_BYTES // record_bytes(files), 1, CHUNK_ROWS))
+    return int(np.clip(_SERIALIZED_BYTES // record_bytes(files), 1, CHUNK_ROWS))
 
 
 def _row_bytes(specs: Mapping[str, tf.TensorSpec]) -> int:

@@ -172,7 +172,7 @@ def test_large_rows_are_read_few_at_a_time(files, source, monkeypatch):
     whole = dataset.load_split("train", files, source, "none")
     read = tf.data.Dataset.batch
     sizes = []
-    monkeypatch.setattr(dataset, "record_bytes", lambda _: float(dataset._CHUNK_BYTES // 10))
+    monkeypatch.setattr(dataset, "record_bytes", lambda _: float(dataset._SERIALIZED_BYTES // 10))
     monkeypatch.setattr(
         tf.data.Dataset, "batch", lambda rows, size, **keys: sizes.append(size) or read(rows, size)
     )
