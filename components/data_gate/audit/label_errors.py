@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from scipy.stats import rankdata
 
 from components.data_gate.audit.cheap_model import (
     Columns,
@@ -46,6 +47,8 @@ _FEW_LABELS = 10_000
 _FEW_VALUES = 100_000
 _REPEATS = 4
 _FAR = 6.0
+# Standard errors, by Mann and Whitney's test.
+_BEYOND_CHANCE = 3.0
 _MAD_TO_SIGMA = 1.4826
 _TOO_VAGUE = "the features say too little of it"
 
@@ -216,8 +219,13 @@ def _share_of_classes(columns: Columns, predicted: _Predicted, labels: Array) ->
     if predicted.log_odds is not None:
         return _share_of_two(columns, predicted.log_odds, (labels == 1).astype(np.float64))
     scores = _log_odds(predicted.values)
+    judged_classes = np.flatnonzero(
+        np.bincount(labels, minlength=scores.shape[1]) >= _FEWEST_OF_CLASS
+    )
+    if not any(_tell(scores[:, place], labels == place) for place in judged_classes):
+        return Share(None)
     total = variance = 0.0
-    for place in np.flatnonzero(np.bincount(labels, minlength=scores.shape[1]) >= _FEWEST_OF_CLASS):
+    for place in judged_classes:
         ours = (labels == place).astype(np.float64)
         noise = _fitted(np.zeros((len(ours), 0), np.float32), scores[:, [place]], ours)
         true = noise.true_share(ours.mean())
@@ -231,6 +239,8 @@ def _share_of_two(columns: Columns, scores: Floats, ours: Floats) -> Share:
 
     Of few rows the curvature at the estimate says little, and overlap passes for errors.
     """
+    if not _tell(scores.mean(axis=1), ours == 1):
+        return Share(None)
     terms = _terms(columns, ours)
     noise = _simplest(terms, scores, ours)
     share = _interval(*_of_two(noise, ours.mean()))
@@ -238,6 +248,18 @@ def _share_of_two(columns: Columns, scores: Floats, ours: Floats) -> Share:
     if share.low and overlap.loss - noise.loss < _BEYOND_OVERLAP:
         return replace(share, low=0.0)
     return share
+
+
+def _tell(scores: Floats, ours: Array) -> bool:
+    """Whether scores of rows that were not seen rank those of a class above others, beyond chance.
+
+    Scores that know nothing fall where a class is held back: the curve would take that for
+    labels that are wrong.
+    """
+    ones, zeros = int(ours.sum()), int((~ours).sum())
+    ranks = rankdata(scores)[ours].sum() - ones * (ones + 1) / 2
+    deviation = np.sqrt(ones * zeros * (ones + zeros + 1) / 12)
+    return bool(ranks - ones * zeros / 2 > _BEYOND_CHANCE * deviation)
 
 
 def _terms(columns: Columns, ours: Floats) -> Terms:
