@@ -18,7 +18,7 @@ _ROWS = 4000
 _CONTEXT, _HORIZON, _LEVELS = 96, 12, 3
 _SMALL = (
     "data.series={time: time, context: 96, horizon: 12, stride: 5, known: [temperature, workday]}",
-    variants_of(int8="savedmodel_int8", tflite_full_int8="tflite_int8_full", onnx="onnx_float32"),
+    variants_of(int8="savedmodel_int8", tflite_full_int8="tflite_int8_full"),
     "network.units=[16]",
     "training.epochs=6",
     "training.optimizer.learning_rate=0.005",
@@ -68,7 +68,6 @@ def test_it_is_blessed_and_each_variant_is_pushed(folder: Path) -> None:
         "float32": "blessed",
         "int8": "blessed",
         "tflite_full_int8": "blessed",
-        "onnx": "blessed",
     }
 
 
@@ -103,11 +102,7 @@ def test_a_window_by_rest_is_answered_as_in_process(
 
 @pytest.mark.parametrize(
     ("name", "atol"),
-    [
-        ("electricity-onnx", 1e-4),
-        ("electricity-int8", 0.2),
-        ("electricity-tflite_full_int8", 0.5),
-    ],
+    [("electricity-int8", 0.2), ("electricity-tflite_full_int8", 0.5)],
 )
 def test_a_variant_takes_the_same_raw_window(
     server: ServerProcess, windows: dict[str, np.ndarray], name: str, atol: float

@@ -17,7 +17,7 @@ from tests.e2e.conftest import run_small, variants_of
 from tests.integration.serving.served import ServerProcess
 
 _SMALL = (
-    variants_of(tflite_full_int8="tflite_int8_full", onnx="onnx_float32"),
+    variants_of(tflite_full_int8="tflite_int8_full"),
     "training.epochs=2",
     "training.teacher.rounds=20",
     "evaluation.bounds.roc_auc.min=0.55",
@@ -52,7 +52,6 @@ def test_all_kinds_are_in_the_summary_and_the_report(folder: Path) -> None:
     assert {entry["name"]: entry["status"] for entry in summary["variants"]} == {
         "float32": "blessed",
         "tflite_full_int8": "blessed",
-        "onnx": "blessed",
     }
     report = (folder / "runs/mixed/latest/report.html").read_text()
     for slice_key in ("origin", "airline_words", "visib_past_mean"):
@@ -79,7 +78,7 @@ def test_a_row_of_all_kinds_by_rest_is_answered_as_in_process(
             for name, spec in specs.items()
         }
     )["probabilities"].numpy()
-    for name, tolerance in (("mixed", 1e-5), ("mixed-onnx", 1e-5), ("mixed-tflite_full_int8", 0.2)):
+    for name, tolerance in (("mixed", 1e-5), ("mixed-tflite_full_int8", 0.2)):
         body = json.dumps({"instances": instances}).encode()
         status, answer = server.get(f"/v1/models/{name}:predict", body)
         assert status == 200, answer
