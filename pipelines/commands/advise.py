@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from rich.console import Console
@@ -18,8 +20,11 @@ from models.data.dates import calendar_part
 from models.data.text import text_of
 from models.features.spec import FeaturesSpec
 from pipelines.commands.init import Proposal, propose
-from pipelines.recognition.outlook import Outlook, outlook_of
+from pipelines.execution.capture import captured
 from pipelines.recognition.sample import Column
+
+if TYPE_CHECKING:
+    from pipelines.recognition.outlook import Outlook
 
 
 def advise(data: str, label: str) -> Outlook:
@@ -34,8 +39,13 @@ def advise(data: str, label: str) -> Outlook:
       DataError: The data cannot be read or learned from.
     """
     proposal = propose(data, label, "kelp advise")
+    problem = problem_of(proposal)
     total_rows = proposal.sample.total_rows
-    return outlook_of(table_of(proposal), problem_of(proposal), total_rows=total_rows)
+    # TensorFlow greets on stderr.
+    with TemporaryDirectory() as scratch, captured(Path(scratch) / "log"):
+        from pipelines.recognition.outlook import outlook_of
+
+        return outlook_of(table_of(proposal), problem, total_rows=total_rows)
 
 
 def problem_of(proposal: Proposal) -> FeaturesSpec:
@@ -45,6 +55,14 @@ def problem_of(proposal: Proposal) -> FeaturesSpec:
       ConfigError: No column but the label could be a feature.
     """
     features = {role.name: dict(role.spec) for role in proposal.roles if role.spec}
+    image = next((name for name, keys in features.items() if keys["type"] == "image"), None)
+    if image is not None:
+        raise ConfigError(
+            f"the images of {image!r} need a network: baseline models cannot tell what it gains",
+            where="kelp advise",
+            expected="a table of numbers, categories, dates and texts",
+            fix="`kelp init` and `kelp run`: the report compares the network with them",
+        )
     if not features:
         raise ConfigError(
             "no column of the data can be a feature",

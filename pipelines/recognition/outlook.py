@@ -73,7 +73,7 @@ def outlook_of(
     order = generator.permutation(table.num_rows)[:MOST_ROWS]
     drawn = table.take(pa.array(order))
     spec, data = EvaluationSpec(), _audit_data(drawn, problem)
-    ports, rows = raw_rows(drawn, data.features(), problem)
+    ports, rows = raw_rows(drawn, data.features(), problem, data.contents())
     splits = _split(rows)
     about = Problem(problem.task, len(problem.label_classes()), ports, seed)
     outcomes = {name: fit(about, splits) for name, fit in ESTIMATORS.items()}

@@ -12,6 +12,7 @@ import pytest
 from pipelines.cli import main
 from pipelines.commands.advise import problem_of, table_of
 from pipelines.commands.init import propose
+from tests.content_examples import CLASSES, images, texts
 
 
 @pytest.fixture
@@ -54,6 +55,28 @@ def test_the_answer_is_one_paragraph_and_json_where_asked(
     assert answer["curve"]["train_rows"] == 180
     assert answer["linear"]["metric"]["value"] > 0.7
     assert "\n" not in answer["paragraph"]
+
+
+def test_texts_are_read_also_where_there_is_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, labels = texts(300, 0)
+    pd.DataFrame({"review": found, "good": labels}).to_csv(tmp_path / "rows.csv", index=False)
+    assert main(["advise", str(tmp_path / "rows.csv"), "--label", "good", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["linear"]["metric"]["value"] > 0.8
+
+
+def test_images_are_refused_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, labels = images(20, 0)
+    for place, (content, label) in enumerate(zip(found, labels, strict=True)):
+        folder = tmp_path / CLASSES[label]
+        folder.mkdir(exist_ok=True)
+        (folder / f"{place}.png").write_bytes(content)
+    assert main(["advise", str(tmp_path), "--label", "shape"]) == 2
+    assert "the images of 'image' need a network" in capsys.readouterr().err
 
 
 def test_an_unknown_label_is_an_error_with_the_columns(
