@@ -65,9 +65,15 @@ def sample_of(rows: int, most: int, seed: int) -> RowSample | None:
     return None if rows <= most else RowSample(most / rows, seed)
 
 
-def rows_held(files: Sequence[str], most: int) -> int:
-    """How many rows a component may hold: `most`, or fewer where these would take much memory."""
-    return max(1, min(most, int(_HELD_BYTES // record_bytes(files))))
+def rows_held(files: Sequence[str], most: int, copies: int = 1) -> int:
+    """How many rows a component may hold: `most`, or fewer where these would take much memory.
+
+    Args:
+      files: Where they are.
+      most: How many it asks for.
+      copies: How often it holds them, such as once more with other values.
+    """
+    return max(1, min(most, int(_HELD_BYTES // (copies * record_bytes(files)))))
 
 
 def sampled_rows(what: str, rows: int, all_rows: int) -> list[SampledRows]:

@@ -36,7 +36,7 @@ def Stress(  # noqa: N802 (a TFX component is named as a class)
     schema_proto = read_schema(schema)
     rows = rows_of(examples)["test"]
     files = split_files(examples, "test")
-    sample = sample_of(rows, rows_held(files, job.sample_rows), job.seed)
+    sample = sample_of(rows, rows_held(files, job.sample_rows, copies=2), job.seed)
     table = read_drawn(files, schema_proto, sample, columns)
     candidate = load_model(Path(path_utils.serving_model_path(model.uri)))
     result = assess(candidate, table, job)

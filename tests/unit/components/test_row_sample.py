@@ -111,6 +111,7 @@ def test_of_large_rows_fewer_are_held(files: list[str], monkeypatch: pytest.Monk
     assert rows_held(files, 2000) == 2000
     monkeypatch.setattr(row_sample, "_HELD_BYTES", 100 * raw_table.record_bytes(files))
     assert rows_held(files, 2000) == 100
+    assert rows_held(files, 2000, copies=2) == 50
     monkeypatch.setattr(row_sample, "_HELD_BYTES", 1)
     assert rows_held(files, 2000) == 1
 
