@@ -301,7 +301,7 @@ def test_systemd_installs_and_starts_the_timer(
         ([*NIGHTLY, "crontab", "--on-failure", "one\ntwo"], "without line breaks"),
         ([*NIGHTLY, "cronjob", f"name={'x' * 50}"], "at most 47 characters"),
         (
-            [*NIGHTLY, "argo", "kubeflow.storage={kind: bucket, root: 'gs://b'}"],
+            [*NIGHTLY, "argo", "kubeflow.storage={kind: bucket, root: 'gs://models'}"],
             "MLflow's database is a file",
         ),
         ([*NIGHTLY, "argo", "kubeflow.resources.cpus=1"], "did you mean 'cpu'?"),
