@@ -10,14 +10,20 @@ import tensorflow as tf
 
 from contracts.arrays import Array
 from models.data.dataset import records
+from models.data.raw_table import record_bytes
 from models.data.representation import parse_rows, raw_input_specs
 from models.export.golden_rows import GOLDEN_ROWS, MARGIN, write_golden
 from models.export.saved_model import Serving, answer, to_serving_columns
 
+# Photos are in memory in a dozen forms while their answers are written.
+_GOLDEN_BYTES = 32 << 20
+_FEWEST_ROWS = 8
+
 
 def golden_rows(val_files: Sequence[str]) -> list[bytes]:
-    """The first rows of val, serialized."""
-    return list(records(val_files).take(GOLDEN_ROWS).as_numpy_iterator())
+    """The first rows of val, serialized; fewer, where they are large."""
+    rows = np.clip(_GOLDEN_BYTES // record_bytes(val_files), _FEWEST_ROWS, GOLDEN_ROWS)
+    return list(records(val_files).take(int(rows)).as_numpy_iterator())
 
 
 def write_answers(folder: Path, examples: list[bytes], serving: Serving) -> None:

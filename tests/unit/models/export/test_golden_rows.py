@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.export import golden_answers
 from models.export import saved_model_parity as parity
 from models.export.golden_rows import (
     _packed,
@@ -47,3 +50,15 @@ def test_any_bytes_are_unpacked_as_they_were(values: list[bytes]) -> None:
     packed = _packed("x", _text(*values))
     text, lengths = packed["text/x"], packed["lengths/x"]
     assert _unpacked(text.tobytes(), lengths).tolist() == values
+
+
+def test_of_large_rows_fewer_are_golden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = str(tmp_path / "rows.gz")
+    with tf.io.TFRecordWriter(file, "GZIP") as writer:
+        for row in range(120):
+            writer.write(bytes([row]) * 1000)
+    assert len(golden_answers.golden_rows([file])) == 100
+    monkeypatch.setattr(golden_answers, "_GOLDEN_BYTES", 20_500)
+    assert [row[0] for row in golden_answers.golden_rows([file])] == list(range(20))
+    monkeypatch.setattr(golden_answers, "_GOLDEN_BYTES", 1)
+    assert len(golden_answers.golden_rows([file])) == 8
