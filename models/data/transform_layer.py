@@ -14,6 +14,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_transform import tf2_utils
 
+from models.features.transform_graph import load_transform_graph
+
 Tensors = dict[str, tf.Tensor]
 
 # What a transform graph owns beside its function, by attribute of the loaded object.
@@ -33,9 +35,7 @@ class TransformLayer(tf.Module):
           graph: What TF Transform has written.
         """
         super().__init__()
-        loaded = tf.saved_model.load(graph.transform_savedmodel_dir)
-        function = loaded.transform_fn
-        (concrete,) = getattr(function, "concrete_functions", None) or [function]
+        loaded, concrete = load_transform_graph(graph)
         self._owned = [getattr(loaded, name) for name in _OWNED]
         # Functions and tensors as attributes would be saved once more; the loaded object
         # must live as long as its function.

@@ -12,6 +12,7 @@ import tensorflow_transform as tft
 from contracts.arrays import Array
 from contracts.errors import ModelError
 from models.features.spec import FeaturesSpec
+from models.features.transform_graph import load_transform_graph
 from models.features.vocabularies import read_vocabularies
 
 _PASSING = frozenset({"Identity", "PlaceholderWithDefault"})
@@ -55,10 +56,7 @@ class Operators:
     """
 
     def __init__(self, graph: tft.TFTransformOutput) -> None:
-        # The loaded object owns what the function has captured.
-        self._loaded = tf.saved_model.load(graph.transform_savedmodel_dir)
-        function = self._loaded.transform_fn
-        concrete = getattr(function, "concrete_functions", [function])[0]
+        self._loaded, concrete = load_transform_graph(graph)
         self._graph = tf.Graph()
         with self._graph.as_default():
             tf.import_graph_def(concrete.graph.as_graph_def(), name="")

@@ -1,6 +1,7 @@
 """From raw examples to a SavedModel, for each task, with values missing in every column."""
 
 import json
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -16,6 +17,7 @@ from models.data.representation import raw_input_specs
 from models.data.transform_layer import TransformLayer
 from models.export.golden_rows import golden_columns
 from models.export.saved_model_parity import compare, verify
+from models.features.transform_graph import load_transform_graph
 from models.features.vocabularies import read_vocabularies
 from serving.steady import is_steady
 from tests.fixtures.toy_world import (
@@ -62,6 +64,15 @@ def test_the_transform_refuses_columns_that_it_does_not_know(worlds):
     graph = tft.TFTransformOutput(str(worlds(FULL_CASE).folder / "transform"))
     with pytest.raises(ValueError, match=r"Received \['nowhere'\]"):
         TransformLayer(graph)({"nowhere": tf.zeros([1, 1])})
+
+
+def test_a_transform_graph_is_loaded_once_until_it_is_written_anew(worlds, tmp_path):
+    shutil.copytree(worlds(FULL_CASE).folder / "transform", tmp_path, dirs_exist_ok=True)
+    first, second = (load_transform_graph(tft.TFTransformOutput(str(tmp_path))) for _ in range(2))
+    assert first == second
+    written = next(tmp_path.rglob("saved_model.pb"))
+    os.utime(written, ns=(0, written.stat().st_mtime_ns + 1))
+    assert load_transform_graph(tft.TFTransformOutput(str(tmp_path)))[0] is not first[0]
 
 
 def test_the_transform_learns_from_known_train_values_alone(worlds):
