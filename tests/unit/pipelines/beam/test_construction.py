@@ -9,6 +9,10 @@ import pytest
 from apache_beam.coders import VarIntCoder
 from apache_beam.options import pipeline_options
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, SetupOptions
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.runners.worker import statecache
+from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms import userstate
 from apache_beam.transforms.userstate import CombiningValueStateSpec, ReadModifyWriteStateSpec
 
@@ -47,6 +51,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Beam as it is after `quicken_construction`, for this test alone."""
     monkeypatch.setattr(PipelineOptions, "view_as", PipelineOptions.view_as)
     monkeypatch.setattr(userstate, "get_dofn_specs", userstate.get_dofn_specs)
+    monkeypatch.setattr(worker_handlers, "STATE_CACHE_SIZE_MB", 100)
     quicken_construction.cache_clear()
     quicken_construction()
     yield
@@ -106,3 +111,24 @@ def test_a_step_made_of_a_method_is_looked_at_by_itself() -> None:
     assert not userstate.is_stateful_dofn(plain)
     assert userstate.is_stateful_dofn(ours)
     assert not userstate.is_stateful_dofn(plain)
+
+
+def test_what_steps_read_from_the_side_is_not_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
+    weighed = []
+    monkeypatch.setattr(statecache, "get_deep_size", lambda *given: weighed.append(given) or 1)
+
+    def add(element: int, every: list[int], names: dict[str, int], one: int) -> int:
+        return element + sum(every) + sum(names.values()) + one
+
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        numbers = pipeline | beam.Create([1, 2, 3])
+        total = numbers | beam.CombineGlobally(sum)
+        named = numbers | "name" >> beam.Map(lambda number: (str(number), number))
+        added = numbers | "add" >> beam.Map(
+            add,
+            beam.pvalue.AsList(numbers),
+            beam.pvalue.AsDict(named),
+            beam.pvalue.AsSingleton(total),
+        )
+        assert_that(added, equal_to([19, 20, 21]))
+    assert weighed == []
