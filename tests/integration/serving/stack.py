@@ -179,7 +179,7 @@ class Stack:
 
 
 @contextlib.contextmanager
-def light_load(*urls: str):
+def light_load(*urls: str, pause_s: float = 0.005):
     """Sends single rows to each URL, one after the other, and counts the answers by status."""
     statuses: Counter[int] = Counter()
     messages: Counter[str] = Counter()
@@ -189,7 +189,7 @@ def light_load(*urls: str):
         draw = np.random.default_rng(seed)
         with httpx.Client(trust_env=False, timeout=30) as client:
             # A pause, without which clients take all of the machine.
-            while not stop.wait(0.005) and sum(statuses.values()) < 100_000:
+            while not stop.wait(pause_s) and sum(statuses.values()) < 100_000:
                 body = {"inputs": {"x": [float(draw.random())]}}
                 answer = client.post(f"{url}/v1/models/m:predict", json=body)
                 statuses[answer.status_code] += 1
