@@ -8,6 +8,7 @@ works as it does for our own networks. Where all features go through one flat la
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +23,7 @@ from models.user_code import ImportPath, call_function, describe_place
 
 _ACTIVATIONS = {"binary": "sigmoid", "multiclass": "softmax", "regression": None}
 _CHECKED_ROWS = 2
+_PYTHON_OPERATIONS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 _HELPERS = "models.networks.joined_features and models.networks.head do it"
 
 
@@ -160,6 +162,24 @@ def _check_answers(
         raise _wrong(
             spec, "returns a model that answers with no number", "finite answers", str(answers), ""
         )
+    if _calls_python(network, rows):
+        raise _wrong(
+            spec,
+            "returns a model that calls Python, which no server has",
+            "operations of keras.ops or TensorFlow",
+            "tf.numpy_function or tf.py_function",
+            "write what it does with keras.ops",
+        )
+
+
+def _calls_python(network: Any, rows: dict[str, Any]) -> bool:
+    """Whether the graph calls a Python function of this process: a SavedModel would lack it."""
+    import tensorflow as tf
+
+    traced = tf.function(lambda given: network(given, training=False)).get_concrete_function(rows)
+    graph = traced.graph.as_graph_def()
+    nodes = chain(graph.node, *(function.node_def for function in graph.library.function))
+    return any(node.op in _PYTHON_OPERATIONS for node in nodes)
 
 
 def _wrong(spec: PythonSpec, what: str, expected: str, received: str, fix: str) -> ModelError:

@@ -85,6 +85,31 @@ def test_another_model_is_refused_with_the_line_of_the_function(function, old, n
     assert len(caught.value.lines()) <= 10
 
 
+def test_a_network_that_calls_python_is_refused(function):
+    text = """
+        import keras
+        import tensorflow as tf
+        from models.networks import head, joined_features
+
+        @keras.saving.register_keras_serializable("test_python")
+        class Doubled(keras.layers.Layer):
+            def call(self, x):
+                return tf.ensure_shape(tf.numpy_function(lambda y: 2 * y, [x], x.dtype), x.shape)
+
+            def compute_output_shape(self, shape):
+                return shape
+
+        def build(inputs, output):
+            entries, features = joined_features(inputs, keras)
+            return keras.Model(entries, head(output, keras.layers)(Doubled()(features)))
+    """
+    with pytest.raises(ModelError) as caught:
+        build_network(function(text), INPUTS, OutputSpec("binary", 2), keras)
+    lines = "\n".join(caught.value.lines())
+    assert "returns a model that calls Python, which no server has" in lines
+    assert "tf.numpy_function" in lines
+
+
 def test_features_need_not_be_joined_in_a_layer_of_ours(function):
     own = GOOD.replace("entries, features = joined_features(inputs, keras)", _OWN_ENTRIES)
     network = build_network(function(own), INPUTS, OutputSpec("binary", 2), keras)
