@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -12,6 +14,9 @@ from contracts.arrays import Array
 from contracts.errors import DataError
 from contracts.images import GRAY_WEIGHTS, image_size, jpeg_orientation
 from contracts.preparations.raw_feature import RawFeature
+
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+"""What Pillow raises for a file that is no image, or not a whole one."""
 
 _ROWS_AT_ONCE = 256
 _IN_WORDS = (
@@ -98,9 +103,8 @@ def decode_image(content: bytes, column: str, max_pixels: int, row: int = 1) -> 
     where = f"column {column}, row {row}"
     check_size(content, column, max_pixels, where)
     try:
-        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "BMP", "GIF")) as image:
-            pixels = _first_frame(image) if image.format == "GIF" else _plain(image)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        return read_pixels(content)
+    except (*BROKEN, Image.DecompressionBombError) as error:
         raise DataError(
             f"column {column!r} holds an image that cannot be decoded",
             where=where,
@@ -108,6 +112,19 @@ def decode_image(content: bytes, column: str, max_pixels: int, row: int = 1) -> 
             received=str(error).splitlines()[0] if str(error) else type(error).__name__,
             fix="send the file's bytes as they are, in base64",
         ) from error
+
+
+def read_pixels(content: bytes) -> Array:
+    """Decodes an image upright as the transform graph does, uint8 `[height, width, 1 or 3]`.
+
+    Raises:
+      One of `BROKEN`: It is no such image, or not a whole one.
+      PIL.Image.DecompressionBombError: A GIF's screen is very large.
+    """
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "BMP", "GIF")) as image:
+        pixels = _first_frame(image) if image.format == "GIF" else _plain(image)
     return _upright(pixels, jpeg_orientation(content)) if content[:2] == b"\xff\xd8" else pixels
 
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from contracts.arrays import Array
 from contracts.images import image_size
+from contracts.preparations.images import BROKEN, read_pixels
 
 Fault = Literal["", "missing", "no image", "cut short", "broken", "too large"]
 
 # A photograph has fewer; more is an attack on the memory.
 MOST_PIXELS = 1 << 26
-FORMATS = ("PNG", "JPEG", "BMP", "GIF")
 # How a file begins, and what its last bytes hold; some writers add a few after the end.
 _ENDS = {b"\x89PNG": (b"IEND", 64), b"\xff\xd8": (b"\xff\xd9", 64), b"GIF8": (b";", 2)}
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 
 
 class UndecodableImage(Exception):
@@ -36,29 +33,31 @@ class UndecodableImage(Exception):
 
 
 def decode_image(encoded: bytes) -> Image.Image:
-    """Decodes all of an image, turned as its EXIF orientation says, in RGB.
+    """Decodes all of an image, upright, in RGB: the pixels that the transform graph sees.
 
-    What is transparent shows black, as it does to a decoder that drops the alpha channel.
+    Pillow's own conversions would show white where a pixel has 16 bits, and colours where a GIF
+    is transparent.
 
     Raises:
       UndecodableImage: It is no image of a known format, or not all of one.
     """
+    size = image_size(encoded)
+    if size is None:
+        # Pillow decodes some that the graph does not.
+        raise UndecodableImage("cut short" if _is_cut_short(encoded) else "no image")
+    if size[0] * size[1] > MOST_PIXELS:
+        raise UndecodableImage("too large")
     try:
-        image = Image.open(io.BytesIO(encoded), formats=FORMATS)
-        if image.width * image.height > MOST_PIXELS:
-            raise UndecodableImage("too large")
-        # The header of some images that Pillow decodes is none for the transform graph.
-        if image_size(encoded) is None:
-            raise UndecodableImage("no image")
-        image.load()
-        return ImageOps.exif_transpose(image).convert("RGB")
+        pixels = read_pixels(encoded)
     except Image.DecompressionBombError as error:
         raise UndecodableImage("too large") from error
-    except _BROKEN as error:
+    except BROKEN as error:
         if _is_cut_short(encoded):
             raise UndecodableImage("cut short") from error
         unknown = isinstance(error, UnidentifiedImageError)
         raise UndecodableImage("no image" if unknown else "broken") from error
+    gray = pixels.shape[2] == 1
+    return Image.fromarray(pixels[..., 0]).convert("RGB") if gray else Image.fromarray(pixels)
 
 
 def decode_if_image(encoded: bytes | None) -> Image.Image | None:

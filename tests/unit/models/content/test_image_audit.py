@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from contracts.results.checked import Checked
 from models.content.config import ImagesAuditSpec
 from models.content.images.content import ImageContent
 from models.content.images.decode import MOST_PIXELS, UndecodableImage, decode_image
+from models.features.pixels import PixelForm, decode_images
 from tests.content_examples import CLASSES, checked, content_splits, encode, images, pixels_of
+from tests.fixtures.pictures import COLOUR, GRAY, encoded
 
 ROWS = {"train": 400, "val": 60, "test": 60}
 
@@ -23,6 +26,18 @@ ROWS = {"train": 400, "val": 60, "test": 60}
 def clean() -> dict[str, tuple[list[bytes], Any]]:
     """Three splits without a defect."""
     return {split: images(rows, seed) for seed, (split, rows) in enumerate(ROWS.items())}
+
+
+def turned(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def encode_as(form: str, **options: Any) -> bytes:
+    if form == "16 bits":
+        return encoded(GRAY.astype(np.uint16) * 257, "PNG")
+    return encoded(COLOUR, form, "P", **options)
 
 
 def audit(values: Any, **bounds: Any) -> list[Checked]:
@@ -87,6 +102,16 @@ def test_a_huge_image_is_not_decoded() -> None:
     with pytest.raises(UndecodableImage) as raised:
         decode_image(buffer.getvalue())
     assert raised.value.fault == "too large"
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [("16 bits", {}), ("GIF", {"transparency": 3}), ("PNG", {"exif": turned(6)})],
+)
+def test_what_is_looked_at_is_what_the_model_sees(form: str, options: dict[str, Any]) -> None:
+    content = encode_as(form, **options)
+    seen = decode_images(tf.constant([content]), PixelForm(20, 30, 3, "pad", 1000))[0]
+    np.testing.assert_array_equal(np.asarray(decode_image(content)), seen)
 
 
 def test_a_blank_image_and_an_odd_one_are_named(clean: Any) -> None:
