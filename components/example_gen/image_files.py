@@ -164,7 +164,7 @@ def file_contents(values: pa.Array, table: str, first_row: int, name: str) -> pa
     contents: list[bytes | None] = []
     for row, path in enumerate(values.to_pylist(), first_row + 1):
         try:
-            contents.append(_content(place_of(path, table)) if path else None)
+            contents.append(_filled(_content(place_of(path, table))) if path else None)
         except (OSError, ValueError) as error:  # no path may hold a NUL
             raise DataError(
                 f"the image {path} cannot be read",
@@ -261,6 +261,17 @@ def _size(place: str) -> int:
 def _content(place: str) -> bytes:
     with open_stream(place, compression=None) as file:
         content: bytes = file.read()
+    return content
+
+
+def _filled(content: bytes) -> bytes:
+    """Refuses an empty file: it would be read as a row without an image.
+
+    Raises:
+      ValueError: it is empty.
+    """
+    if not content:
+        raise ValueError("an empty file")
     return content
 
 

@@ -24,7 +24,12 @@ from contracts.names import serving_name
 from contracts.text import count, did_you_mean, some
 from models.features.registry import KINDS
 from pipelines.config.problem import load_config
-from pipelines.recognition.images import holds_files, holds_images, image_role
+from pipelines.recognition.images import (
+    holds_files,
+    holds_images,
+    image_role,
+    require_class_folders,
+)
 from pipelines.recognition.labels import LabelPlan, plan_label
 from pipelines.recognition.raw_formats import FormatGuess, guess_text, guess_values, with_parts
 from pipelines.recognition.roles import (
@@ -114,6 +119,8 @@ def propose(data: str, label: str, command: str, *, with_series: bool = False) -
     spec = look_spec(data, command)
     selection = select_files(spec)
     if selection.format == "images":
+        for source in selection.sources:
+            require_class_folders(source.path)
         image = "image" if label != "image" else "picture"
         spec = spec.model_copy(update={"label": label, "files": (image,)})
     spec, guesses = guess_text(spec, selection)

@@ -10,14 +10,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.example_gen.image_files import file_contents, holds_paths, place_of
+from components.example_gen.image_files import (
+    class_files,
+    file_contents,
+    holds_paths,
+    place_of,
+)
+from contracts.errors import DataError
 from contracts.images import image_size, is_image_name
+from contracts.text import some
 from pipelines.recognition.roles import Role
 
 _LOOKED_AT = 64
 _NEARLY_ALL = 0.95
 # Larger images are proposed at this size: a first run is to take minutes.
 _LONGEST_SIDE = 128
+_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
 
 
 def holds_images(values: pa.Array) -> bool:
@@ -54,6 +62,35 @@ def image_role(name: str, values: pa.Array, tables: Sequence[str]) -> Role:
     alike = "all" if len(set(sizes)) == 1 else "about"
     note = f"images, {alike} {width} x {height} pixels, {'gray' if channels == 1 else 'in colour'}"
     return Role(name, {"type": "image", **form, "channels": channels}, note)
+
+
+def require_class_folders(folder: str) -> None:
+    """Refuses a folder of images whose folders name no classes.
+
+    Raises:
+      DataError: Images are in no folder of it, or its folders are splits.
+    """
+    files = class_files(folder)
+    loose = [path for name, path in files if name is None]
+    if loose:
+        raise DataError(
+            f"{len(loose):,} of {len(files):,} images are in no class folder",
+            where=folder,
+            expected="images in folders of it, one for each class",
+            received=some(loose),
+            fix="move them into folders that are named after their classes, or give a table with "
+            "a column of paths and one of labels",
+        )
+    folders = sorted({str(name) for name, _ in files})
+    if all(name.lower() in _SPLITS for name in folders) and all(p.count("/") > 1 for _, p in files):
+        raise DataError(
+            f"the folders {', '.join(folders)} are splits, not classes",
+            where=folder,
+            expected="one folder for each class: Kelp splits the images itself",
+            received=some([path for _, path in files]),
+            fix="move the images of a class into one folder, whatever their split, or give a "
+            "table with a column of paths and one of labels",
+        )
 
 
 def _table_of(path: pa.Array, tables: Sequence[str]) -> str:

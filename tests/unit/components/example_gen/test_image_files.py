@@ -133,6 +133,13 @@ def test_a_file_that_is_missing_is_named_with_its_row(folder: Path) -> None:
     assert caught.value.where == f"{table}, row 2, column photo"
 
 
+def test_an_empty_file_is_no_missing_image(folder: Path) -> None:
+    (folder / "dog/b.png").touch()
+    with pytest.raises(DataError, match=r"dog.b\.png cannot be read") as caught:
+        rows_of(image_spec(folder))
+    assert caught.value.received == "an empty file"
+
+
 def test_a_path_that_no_file_can_have_is_named_with_its_row() -> None:
     with pytest.raises(DataError) as caught:
         image_files.file_contents(pa.array(["a\0.png"]), "table.csv", 6, "photo")

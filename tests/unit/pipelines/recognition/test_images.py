@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,23 @@ def test_an_image_that_is_not_there_is_named_by_its_row(tmp_path: Path) -> None:
         image_role("photo", paths, [str(tmp_path / "table.csv")])
     assert "299.png" in caught.value.what
     assert "row 300," in caught.value.where
+
+
+def test_images_in_no_class_folder_are_named(folder: Path) -> None:
+    (folder / "photos/cat/0.jpg").rename(folder / "photos/0.jpg")
+    with pytest.raises(DataError, match="1 of 60 images are in no class folder") as caught:
+        write_config("pets", "photos", "pet")
+    assert caught.value.received == "0.jpg"
+
+
+def test_folders_of_splits_are_no_classes(folder: Path) -> None:
+    for split in ("train", "Test"):
+        shutil.copytree(folder / "photos", folder / "data" / split)
+    with pytest.raises(DataError, match="the folders Test, train are splits, not classes"):
+        write_config("pets", "data", "pet")
+    for split in ("train", "test"):
+        (folder / "lone" / split).mkdir(parents=True)
+        for photo in (folder / "photos/cat").iterdir():
+            shutil.copy(photo, folder / "lone" / split)
+    label = load_config(write_config("lone", "lone", "use")).config.label
+    assert label.classes == ("test", "train")
