@@ -11,6 +11,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from components.predictions.predict import label_ids
+from components.row_files import files_of_row
 from components.stress.config import StressJob, stressed_features
 from components.stress.errors import error_examples
 from components.stress.perturb import Inputs, perturb
@@ -61,7 +62,8 @@ def assess(model: LoadedModel, table: pa.Table, job: StressJob) -> StressResult:
 
     Args:
       model: The candidate.
-      table: Raw test rows: the features, the label, and `job.cluster_columns`.
+      table: Raw test rows: the features, the label, `job.cluster_columns`, and the files that
+        the rows came from, where the examples know them.
       job: The stresses and how to judge.
     """
     columns = model.columns(table)
@@ -78,7 +80,10 @@ def assess(model: LoadedModel, table: pa.Table, job: StressJob) -> StressResult:
         rows=table.num_rows,
         robustness=_robustness(test),
         importance=_importance(test) if job.importance.enabled else [],
-        errors=error_examples(model, columns, test.labels, test.scores, job.problem),
+        errors=[
+            error.model_copy(update={"files": files_of_row(table, error.row, job.problem)})
+            for error in error_examples(model, columns, test.labels, test.scores, job.problem)
+        ],
         not_measured=list(_not_measured(test)),
     )
 

@@ -8,6 +8,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
 from components.artifacts import StressReport, read_schema, rows_of, split_files
+from components.row_files import known_files
 from components.row_sample import read_drawn, rows_held, sample_of, sampled_rows
 from components.stress.assess import assess
 from components.stress.config import StressJob
@@ -31,9 +32,10 @@ def Stress(  # noqa: N802 (a TFX component is named as a class)
       ModelError: the candidate cannot be taken apart.
     """
     job = StressJob.model_validate_json(spec)
-    needed = (*job.problem.raw_columns(), job.problem.label.name, *job.cluster_columns)
-    columns = list(dict.fromkeys(needed))
     schema_proto = read_schema(schema)
+    paths = known_files(job.problem, [feature.name for feature in schema_proto.feature])
+    needed = (*job.problem.raw_columns(), job.problem.label.name, *job.cluster_columns, *paths)
+    columns = list(dict.fromkeys(needed))
     rows = rows_of(examples)["test"]
     files = split_files(examples, "test")
     sample = sample_of(rows, rows_held(files, job.sample_rows, copies=2), job.seed)

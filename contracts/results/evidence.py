@@ -194,6 +194,7 @@ class ErrorExample(Result):
       predicted: What the candidate says.
       probability: How sure it is of that; None for regression.
       explained: The class that the weights speak for; None where it is the predicted one.
+      files: Those that the row came from, where the examples know them.
       views: By feature whose values are no scalars, what a person sees of it.
     """
 
@@ -202,6 +203,7 @@ class ErrorExample(Result):
     predicted: Cell
     probability: float | None = None
     explained: Cell = None
+    files: list[str] = []
     views: dict[str, Preview]
 
 

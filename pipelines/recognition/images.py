@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.example_gen import kinds
 from components.example_gen.image_files import (
     class_files,
     file_contents,
@@ -30,7 +31,7 @@ _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "
 
 def holds_images(values: pa.Array) -> bool:
     """Whether a column's values are paths of images, or images."""
-    if not (holds_paths(values.type) or pa.types.is_binary(values.type)):
+    if kinds.kind_of_type(values.type) != kinds.TEXT or pa.types.is_temporal(values.type):
         return False
     known = values.drop_null()[:_LOOKED_AT].to_pylist()
     return bool(known) and float(np.mean(list(map(_is_image, known)))) >= _NEARLY_ALL
@@ -77,7 +78,7 @@ def require_class_folders(folder: str) -> None:
             f"{len(loose):,} of {len(files):,} images are in no class folder",
             where=folder,
             expected="images in folders of it, one for each class",
-            received=some(loose),
+            received=some(loose, 3),
             fix="move them into folders that are named after their classes, or give a table with "
             "a column of paths and one of labels",
         )
@@ -87,7 +88,7 @@ def require_class_folders(folder: str) -> None:
             f"the folders {', '.join(folders)} are splits, not classes",
             where=folder,
             expected="one folder for each class: Kelp splits the images itself",
-            received=some([path for _, path in files]),
+            received=some([path for _, path in files], 3),
             fix="move the images of a class into one folder, whatever their split, or give a "
             "table with a column of paths and one of labels",
         )

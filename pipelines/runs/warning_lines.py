@@ -24,9 +24,10 @@ def warning_lines(findings: Iterable[DataFinding]) -> list[str]:
         lines += [finding.what for finding in shown]
         if not few:
             rest = alike[_SHOWN:]
-            named = list(dict.fromkeys(repr(finding.feature) for finding in rest))
+            # A finding about a whole split has no feature.
+            named = list(dict.fromkeys(repr(entry.feature) for entry in rest if entry.feature))
+            about = f": {some(named, _NAMED)}" if named else ""
             lines.append(
-                f"{len(rest)} more findings of the check {check}: {some(named, _NAMED)}. "
-                "The report lists them."
+                f"{len(rest)} more findings of the check {check}{about}. The report lists them."
             )
     return lines

@@ -106,7 +106,9 @@ def _labels(
     sources: Sources, errors: LabelErrors | None, budget: PictureBudget
 ) -> Part[LabelErrors]:
     if errors is None or errors.share is None:
-        return Part(absent=sources.why_not("audit", _off("label_errors")))
+        checks = sources.audit.checks if sources.audit else []
+        unknown = [check.what for check in checks if check.check == "label_errors"]
+        return Part(absent=sources.why_not("audit", *unknown[:1] or [_off("label_errors")]))
     return Part(suspects_of(errors, budget))
 
 

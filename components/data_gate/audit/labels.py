@@ -8,6 +8,7 @@ from components.data_gate.audit.columns import Ints
 from components.data_gate.audit.outcome import AuditData
 from components.data_gate.audit.whole import TRAIN, Spread
 from contracts.results.checked import Checked, Part, judged
+from contracts.text import count
 from models.tasks import find_task
 
 
@@ -33,7 +34,7 @@ def check_balance(data: AuditData) -> Part:
             **judged(spec.severity, shares[rarest], bound, failed=shares[rarest] < bound),
             what=f"The rarest class of {name!r}, {rarest}, has {shares[rarest]:.2%} of train.",
             expected=f"at least {bound:.2%} of the rows",
-            received=", ".join(f"{key}: {count:,}" for key, count in counts[TRAIN].items()),
+            received=", ".join(f"{key}: {of_it:,}" for key, of_it in counts[TRAIN].items()),
             fix="set training.class_weights to balanced, or evaluation.costs so that the rare "
             "class weighs more; or bring more rows of it",
         )
@@ -59,7 +60,7 @@ def _size(data: AuditData, split: str, rows: int) -> Checked:
         feature="",
         split=split,
         **judged(spec.severity, rows, bound, failed=rows < bound),
-        what=f"Split {split} has {rows:,} rows; at least {bound:,} are usual.",
+        what=f"Split {split} has {count(rows, 'row')}; at least {bound:,} are usual.",
         expected=f"at least {bound:,} rows",
         received=f"{rows:,}",
         fix="bring more data, or set evaluation.cross_validation: every row then tests once",
@@ -75,8 +76,8 @@ def _class_size(data: AuditData, split: str, counts: Ints) -> Checked:
         feature=data.problem.label.name,
         split=split,
         **judged(spec.severity, rows, spec.per_class, failed=rows < spec.per_class),
-        what=f"Class {classes[fewest]} of {data.problem.label.name!r} has {rows:,} rows in split "
-        f"{split}; at least {spec.per_class:,} are usual.",
+        what=f"Class {classes[fewest]} of {data.problem.label.name!r} has {count(rows, 'row')} in "
+        f"split {split}; at least {spec.per_class:,} are usual.",
         expected=f"at least {spec.per_class:,} rows of each class",
         received=f"{rows:,} of class {classes[fewest]}",
         fix="bring more rows of it, or set data.split.by to stratified",

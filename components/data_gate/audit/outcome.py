@@ -13,13 +13,11 @@ import pyarrow as pa
 from components.data_gate.audit.columns import Ints
 from components.data_gate.audit.whole import WholeRows, whole_rows
 from components.data_gate.config import AuditSpec
-from components.example_gen.config import SplitSpec, path_column
+from components.example_gen.config import SplitSpec
 from components.example_gen.series.findings import SeriesFindings
+from components.row_files import files_of_row
 from models.content.kind import Content
 from models.features.spec import FeaturesSpec
-
-# A folder of images has it, where `data.keep` names it; a table has a `path_column` instead.
-PATH_COLUMN = "path"
 
 
 @dataclass(frozen=True)
@@ -106,10 +104,7 @@ class AuditData:
 
     def files_of(self, split: str, place: int) -> list[str]:
         """The files of a row of a table, of those that the examples know."""
-        table = self.tables[split]
-        columns = (PATH_COLUMN, *map(path_column, self.problem.file_columns()))
-        paths = [table[name][place].as_py() for name in columns if name in table.column_names]
-        return [path for path in paths if path is not None]
+        return files_of_row(self.tables[split], place, self.problem)
 
     def holds_numbers(self, name: str) -> bool:
         """Whether a feature's raw column holds numbers that are no codes of categories."""

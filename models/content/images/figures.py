@@ -36,7 +36,8 @@ def _figures(encoded: bytes | None) -> _Figures | None:
         return None
     width, height = image.size
     grey = to_grey(to_pixels(image, _SIDE)[None])
-    return float(grey.mean()), _orientation(width, height), width * height
+    # A bound between slices is read by people.
+    return round(float(grey.mean()), 1), _orientation(width, height), width * height
 
 
 def _orientation(width: int, height: int) -> str:

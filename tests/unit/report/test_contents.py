@@ -14,6 +14,7 @@ from models.content.images.content import ImageContent
 from models.content.texts.content import TextContent
 from report.render import render
 from report.sections.contents import PICTURE_BYTES, PictureBudget
+from report.sections.data import data_of
 from report.sources import read_sources
 from tests.content_examples import encode
 from tests.fixtures.report_contents import with_contents
@@ -32,6 +33,7 @@ def test_samples_statistics_and_errors_are_on_the_page(tmp_path: Path) -> None:
     assert "Commonest words of train" in page
     assert "<strong>cross</strong> predicted as <strong>bar</strong>" in page
     assert "98 % sure" in page
+    assert "cross/&lt;3&gt;.png</span>" in page
     suspect = json.loads((run.folders["data_verdict"] / "audit.json").read_text())
     first = suspect["details"]["label_errors"]["suspects"][0]
     assert f"<td>{first['expected']}</td>" in page
@@ -45,6 +47,18 @@ def test_samples_statistics_and_errors_are_on_the_page(tmp_path: Path) -> None:
         in page
     )
     assert "&lt;good&gt;" in page
+
+
+def test_it_says_why_the_share_of_wrong_labels_is_unknown(tmp_path: Path) -> None:
+    run = full_run(tmp_path)
+    file = run.folders["data_verdict"] / "audit.json"
+    audit = json.loads(file.read_text())
+    audit["details"]["label_errors"] |= {"share": None, "suspects": []}
+    (check,) = (check for check in audit["checks"] if check["check"] == "label_errors")
+    check |= {"figure": None, "what": "The share of wrong labels is unknown: too few rows."}
+    file.write_text(json.dumps(audit))
+    shown = read_sources(run.folder, run.typed(), run.folders)
+    assert data_of(shown, PictureBudget()).labels.absent == check["what"]
 
 
 def test_a_run_of_scalars_shows_none_of_it(tmp_path: Path) -> None:

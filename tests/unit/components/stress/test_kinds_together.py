@@ -157,6 +157,18 @@ def test_features_of_all_kinds_are_ranked_by_permutation(model: LoadedModel) -> 
     }
 
 
+def test_an_error_names_the_file_that_it_came_from(model: LoadedModel) -> None:
+    table = rows().slice(0, 20)
+    wrong = pa.array(["no" if said == "yes" else "yes" for said in table["y"].to_pylist()])
+    paths = pa.array([f"photos/{row}.png" for row in range(20)])
+    table = table.set_column(table.column_names.index("y"), "y", wrong)
+    table = table.append_column("photo_path", paths).append_column("path", pa.array(range(20)))
+    job = StressJob.model_validate({"problem": PROBLEM, "importance": {"enabled": False}})
+    errors = assess(model, table, job).errors
+    assert len(errors) > 1
+    assert [error.files for error in errors] == [[f"photos/{error.row}.png"] for error in errors]
+
+
 def test_one_row_is_explained_by_its_features_and_their_parts(model: LoadedModel) -> None:
     table = rows()
     place = table["y"].to_pylist().index("yes")

@@ -13,13 +13,13 @@ from tests.fixtures.pictures import encoded
 
 
 def test_an_image_is_sliced_by_its_brightness_its_orientation_and_its_size() -> None:
-    bright = encoded(np.full([20, 40, 3], 200, np.uint8), "PNG")
+    bright = encoded(np.full([20, 40, 3], [200, 201, 203], np.uint8), "PNG")
     dark = encoded(np.full([40, 20, 3], 10, np.uint8), "JPEG")
     square = encoded(np.zeros([8, 8], np.uint8), "PNG")
     column = pa.chunked_array([[bright, dark], [square, b"no image", None]], pa.binary())
     figures = {name: values.to_pylist() for name, values in ImageSpec.figures(column).items()}
     assert tuple(figures) == ImageSpec.slice_figures
-    assert figures["brightness"][:3] == pytest.approx([200, 10, 0], abs=2)
+    assert figures["brightness"][:3] == [200.9, pytest.approx(10, abs=2), 0.0]
     assert figures["orientation"] == ["landscape", "portrait", "square", None, None]
     assert figures["pixels"] == [800, 800, 64, None, None]
     assert figures["brightness"][3:] == [None, None]

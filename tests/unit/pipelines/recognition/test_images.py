@@ -56,6 +56,19 @@ def test_a_column_of_paths_or_of_bytes_is_an_image(folder: Path) -> None:
         assert config.data.keep == (("photo",) if name == "paths" else ())
 
 
+@pytest.mark.parametrize("kind", [pa.large_binary(), pa.dictionary(pa.int32(), pa.binary())])
+def test_bytes_of_any_type_are_images(folder: Path, kind: pa.DataType) -> None:
+    photos = [path.read_bytes() for path in sorted(folder.glob("photos/*/*.jpg"))]
+    columns = {
+        "photo": pa.array(photos, pa.binary()).cast(kind),
+        "digest": pa.array([photo[-40:] for photo in photos], pa.binary()).cast(kind),
+        "pet": ["cat", "dog"] * 30,
+    }
+    pq.write_table(pa.table(columns), folder / "bytes.parquet")
+    config = load_config(write_config("bytes", "bytes.parquet", "pet")).config
+    assert list(config.features) == ["photo"]
+
+
 def test_each_of_several_tables_names_images_beside_it(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     for number in range(60):

@@ -29,3 +29,10 @@ def test_many_findings_of_one_check_are_grouped():
     assert lines[3].startswith("214 more findings of the check outliers: 'f3', 'f4', 'f5'")
     assert "and 209 more" in lines[3]
     assert lines[4] == "Feature 'f0' has missing."
+
+
+def test_findings_about_whole_splits_are_grouped_without_a_name():
+    findings = [entry.model_copy(update={"feature": ""}) for entry in _findings("few rows", 5)]
+    assert warning_lines(findings)[3] == (
+        "2 more findings of the check few rows. The report lists them."
+    )
