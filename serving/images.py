@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from contracts.errors import DataError
-from contracts.preparations.images import decode_image
+from contracts.preparations.images import find_undecodable
 from serving.errors import ServingError
 
 
@@ -18,15 +18,8 @@ def image_error(inputs: Mapping[str, np.ndarray], limits: Mapping[str, int]) -> 
       inputs: What the model was given.
       limits: By input that takes images, how many pixels these may have.
     """
-    # Signatures of serialised examples have no input of images.
-    for name, most in [item for item in limits.items() if item[0] in inputs]:
-        for row, content in enumerate(np.ravel(inputs[name]), 1):
-            try:
-                if content:
-                    decode_image(bytes(content), name, most, row)
-            except DataError as error:
-                return refused_image(error)
-    return None
+    found = find_undecodable(inputs, limits)
+    return None if found is None else refused_image(found[2])
 
 
 def refused_image(error: DataError) -> ServingError:

@@ -110,8 +110,42 @@ def decode_image(content: bytes, column: str, max_pixels: int, row: int = 1) -> 
             where=where,
             expected="a whole PNG, JPEG, BMP or GIF",
             received=str(error).splitlines()[0] if str(error) else type(error).__name__,
-            fix="send the file's bytes as they are, in base64",
+            fix="give a whole file, its bytes as they are",
         ) from error
+
+
+def find_undecodable(
+    columns: Mapping[str, Array], limits: Mapping[str, int]
+) -> tuple[str, int, DataError] | None:
+    """Finds the first image that cannot be decoded, after a model has refused its inputs.
+
+    Args:
+      columns: What the model was given.
+      limits: By input that takes images, how many pixels these may have.
+
+    Returns:
+      The input, the row from 0, and what is wrong with it.
+    """
+    # Signatures of serialised examples have no input of images.
+    for name, most in [item for item in limits.items() if item[0] in columns]:
+        for row, content in enumerate(np.ravel(columns[name])):
+            try:
+                if content:
+                    decode_image(bytes(content), name, most, row + 1)
+            except DataError as error:
+                return name, row, error
+    return None
+
+
+def require_decodable(columns: Mapping[str, Array], limits: Mapping[str, int]) -> None:
+    """Raises what is wrong with the first image that cannot be decoded; see `find_undecodable`.
+
+    Raises:
+      DataError: there is one.
+    """
+    found = find_undecodable(columns, limits)
+    if found is not None:
+        raise found[2]
 
 
 def read_pixels(content: bytes) -> Array:

@@ -21,6 +21,7 @@ from contracts.artifact import ARTIFACT_FILE, ROWS_AT_ONCE, ArtifactModel
 from contracts.columns import TYPES, RawInput, list_sizes, served_columns
 from contracts.errors import ModelError
 from contracts.forecasts import flat_quantiles
+from contracts.preparations.images import ImageFeature, require_decodable
 from contracts.results.variant import Timing
 from models.processes.isolated import call
 from models.processes.turns import one_at_a_time
@@ -46,6 +47,7 @@ class Predictor(Protocol):
       types: By raw column, what its values must be: a `number`, an `integer` or `text`. A
         SavedModel knows columns by the names of its inputs.
       sizes: By raw column whose rows hold lists of numbers, how long these are.
+      images: By input that takes images, how many pixels these may have.
       prepares: Whether rows are prepared outside of the runtime.
       rows: How many rows its network takes at once; see `models.networks.memory`.
       loaded: What the runtime's own code gave: TensorFlow's object, or an `ArtifactModel`.
@@ -53,6 +55,7 @@ class Predictor(Protocol):
 
     types: Mapping[str, str]
     sizes: Mapping[str, int]
+    images: Mapping[str, int]
     prepares: bool
     rows: int
     loaded: Any
@@ -73,6 +76,9 @@ class Predictor(Protocol):
         """Gives all that a client of the SavedModel sees, by output.
 
         See `models.export.saved_model.answer`.
+
+        Raises:
+          DataError: an image cannot be decoded.
         """
 
 
@@ -117,9 +123,9 @@ class _SavedModel:
         from models.export.input_limits import image_limits, row_limit
 
         self.rows = row_limit(self.loaded)
-        images = image_limits(self.loaded)
+        self.images: Mapping[str, int] = image_limits(self.loaded)
         self.types: Mapping[str, str] = {
-            name: "image" if name in images else TYPES[taken.dtype]
+            name: "image" if name in self.images else TYPES[taken.dtype]
             for name, taken in self._ports.items()
         }
         self.sizes: Mapping[str, int] = list_sizes(self._ports)
@@ -139,9 +145,12 @@ class _SavedModel:
         return {name: tensor.numpy() for name, tensor in self._call(columns).items()}
 
     def _call(self, columns: Columns) -> dict[str, Any]:
-        given: dict[str, Any] = self._serve(
-            **{name: self._tf.constant(value) for name, value in columns.items()}
-        )
+        tensors = {name: self._tf.constant(value) for name, value in columns.items()}
+        try:
+            given: dict[str, Any] = self._serve(**tensors)
+        except self._tf.errors.InvalidArgumentError:
+            require_decodable(columns, self.images)
+            raise
         return given
 
 
@@ -159,13 +168,16 @@ class _ModelFile:
             for feature in model.artifact.preparation.features
             for column, taken in feature.raw_inputs.items()
         }
-        images = {
-            feature.column
+        pixels = {
+            feature.column: feature
             for feature in model.artifact.preparation.features
-            if feature.kind == "image"
+            if isinstance(feature, ImageFeature)
+        }
+        self.images: Mapping[str, int] = {
+            feature.port: feature.max_pixels for feature in pixels.values()
         }
         self.types: Mapping[str, str] = {
-            column: "image" if column in images else TYPES[taken.dtype]
+            column: "image" if column in pixels else TYPES[taken.dtype]
             for column, taken in raw_inputs.items()
         }
         self.sizes: Mapping[str, int] = list_sizes(raw_inputs)
@@ -186,9 +198,15 @@ def run_predict(request: Mapping[str, Any], predictor: Predictor) -> dict[str, A
     return {"rows": len(scores)}
 
 
+def rows_at_once(predictor: Predictor) -> int:
+    """How many rows an artifact is asked about at once: all of these are in memory, prepared."""
+    most = _IMAGES_AT_ONCE if "image" in predictor.types.values() else ROWS_AT_ONCE
+    return min(most, predictor.rows)
+
+
 def predict_table(predictor: Predictor, table: pa.Table) -> Array:
     """Predicts in batches."""
-    rows = _rows_at_once(predictor)
+    rows = rows_at_once(predictor)
     parts = [
         _scores(predictor, table.slice(start, rows))
         for start in range(0, max(1, table.num_rows), rows)
@@ -199,18 +217,13 @@ def predict_table(predictor: Predictor, table: pa.Table) -> Array:
 def _predict_file(predictor: Predictor, path: str) -> Array:
     """The same of a Parquet file, of which memory holds a batch."""
     with pq.ParquetFile(path) as file:
-        batches = file.iter_batches(_rows_at_once(predictor))
+        batches = file.iter_batches(rows_at_once(predictor))
         parts = [_scores(predictor, pa.Table.from_batches([batch])) for batch in batches]
         return np.concatenate(parts or [_scores(predictor, file.schema_arrow.empty_table())])
 
 
 def _scores(predictor: Predictor, table: pa.Table) -> Array:
     return predictor.scores(predictor.tensors(predictor.inputs(table)))
-
-
-def _rows_at_once(predictor: Predictor) -> int:
-    most = _IMAGES_AT_ONCE if "image" in predictor.types.values() else ROWS_AT_ONCE
-    return min(most, predictor.rows)
 
 
 def measure(

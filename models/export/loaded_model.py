@@ -19,7 +19,9 @@ from contracts.arrays import Array
 from contracts.columns import MISSING_INT, MISSING_TEXT, list_values
 from contracts.errors import ModelError
 from contracts.forecasts import flat_quantiles
+from contracts.preparations.images import require_decodable
 from models.export.encoding import BATCH_ROWS, Encoding, encoding_from_json
+from models.export.input_limits import image_limits
 
 Columns = dict[str, Array]
 
@@ -75,9 +77,18 @@ class LoadedModel:
         }
 
     def answers(self, columns: Columns) -> Columns:
-        """All outputs of `serving_default`, as a client gets them."""
+        """All outputs of `serving_default`, as a client gets them.
+
+        Raises:
+          DataError: an image cannot be decoded.
+        """
         serve = self.model.signatures["serving_default"]
-        parts = [serve(**part) for part in _batches(columns, self.encoding.rows_at_once)]
+        batches = _batches(columns, self.encoding.rows_at_once)
+        try:
+            parts = [serve(**part) for part in batches]
+        except tf.errors.InvalidArgumentError:
+            require_decodable(columns, image_limits(self.model))
+            raise
         return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
 
     def predict(self, columns: Columns) -> Array:

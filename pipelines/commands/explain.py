@@ -200,7 +200,9 @@ def _table(
 def _raw_value(row: Mapping[str, Any], columns: Sequence[str]) -> Any:
     """The value of a feature's one raw column, or those of several by name."""
     if len(columns) == 1:
-        return row[columns[0]]
+        value = row[columns[0]]
+        # Of a table's image there is a picture below.
+        return f"{len(value):,} bytes" if isinstance(value, bytes) else value
     return {column: row[column] for column in columns}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,15 +15,17 @@ import pyarrow as pa
 from components.example_gen.config import RawFormat
 from contracts.artifact import ARTIFACT_FILE
 from contracts.errors import ConfigError, DataError
+from contracts.preparations.images import find_undecodable
 from contracts.storage.location import address_or_path, is_remote
 from contracts.text import some
-from models.compression.runtimes import open_predictor
+from models.compression.runtimes import open_predictor, rows_at_once
 from pipelines.commands.explain import find_model
 from pipelines.execution.capture import captured
 from pipelines.prediction.answers import COLUMNS, AnswerFile, answer_table
 from pipelines.prediction.model_rows import ModelRows, require_columns
 from pipelines.prediction.raw_format import format_explained, raw_format
-from pipelines.prediction.raw_rows import open_rows
+from pipelines.prediction.raw_rows import RawRows, open_rows
+from pipelines.prediction.served_images import served_types
 from pipelines.prediction.staged_model import staged_model
 
 _ROWS_AT_ONCE = 4096
@@ -38,6 +41,10 @@ class Answering(Protocol):
     @property
     def sizes(self) -> Mapping[str, int]:
         """By column whose rows hold lists of numbers, how long these are."""
+
+    @property
+    def images(self) -> Mapping[str, int] | None:
+        """By input that takes images, how many pixels these may have; None if that is not known."""
 
     def inputs(self, table: pa.Table) -> dict[str, Any]:
         """Turns raw rows, missing values being null, into what it takes."""
@@ -110,19 +117,28 @@ def predict(
     with TemporaryDirectory() as scratch, AnswerFile(out) as answers:
         log = Path(scratch) / "log"
         with captured(log):
-            predictor = open_predictor(found) if isinstance(found, Path) else found
+            predictor, at_once = _opened(found)
         folder = found if isinstance(found, Path) else None
         raw = raw_format(folder, config, delimiter)
         with format_explained(source, known=(folder or config) is not None):
             rows = _open(source, predictor, raw, options)
             if not options.allow_missing:
                 require_columns(rows)
-            for part, kept in _parts(rows, limit):
-                with captured(log):
-                    table = answer_table(predictor.answers(predictor.inputs(part)))
+            for first, part, kept in _parts(rows, limit, at_once):
+                inputs = predictor.inputs(part)
+                with captured(log), _named_images(rows, predictor, inputs, first):
+                    table = answer_table(predictor.answers(inputs))
                 names = [*kept.column_names, *table.column_names]
                 answers.write(pa.table([*kept.columns, *table.columns], names))
     return rows.missing
+
+
+def _opened(found: Path | Answering) -> tuple[Answering, int]:
+    """What answers, and how many rows it is asked about at once: a client splits them itself."""
+    if not isinstance(found, Path):
+        return found, _ROWS_AT_ONCE
+    predictor = open_predictor(found)
+    return predictor, rows_at_once(predictor)
 
 
 def _open(
@@ -141,7 +157,9 @@ def _open(
                 received=str(source),
                 fix="leave the option out: each row is predicted",
             )
-        return open_rows(source, predictor.types, raw, options.keep, predictor.sizes)
+        known = predictor.images is not None
+        types = predictor.types if known else served_types(source, predictor.types, raw)
+        return open_rows(source, types, raw, options.keep, predictor.sizes)
     _require_other_names(series.kept)
     if set(options.keep) - set(series.kept):
         raise DataError(
@@ -190,21 +208,46 @@ def _require_other_names(keep: Sequence[str]) -> None:
         )
 
 
-def _parts(rows: ModelRows, limit: int | None) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """The rows and what is kept of them, few enough at once for any network."""
+@contextmanager
+def _named_images(
+    rows: ModelRows, predictor: Answering, inputs: Mapping[str, Any], first: int
+) -> Iterator[None]:
+    """Names the file and the row of an image that cannot be decoded; `first` counts from 0."""
+    try:
+        yield
+    except DataError as error:
+        found = find_undecodable(inputs, predictor.images or {})
+        if found is None or not isinstance(rows, RawRows):
+            raise
+        name, row, fault = found
+        file = rows.file_of(name, first + row)
+        named = f" ({file})" if file else ""
+        raise DataError(
+            fault.what,
+            where=f"{rows.path}, row {first + row + 1:,}{named}",
+            expected=fault.expected,
+            received=fault.received,
+            fix="replace the file by a whole one, or leave it out",
+        ) from error
+
+
+def _parts(
+    rows: ModelRows, limit: int | None, at_once: int
+) -> Iterator[tuple[int, pa.Table, pa.Table]]:
+    """The first row, from 0, the rows and what is kept of them, few enough at once."""
     left = limit
-    seen = False
+    first = 0
     for table, kept in rows.tables_and_kept():
         wanted = table.num_rows if left is None else min(left, table.num_rows)
-        for start in range(0, wanted, _ROWS_AT_ONCE):
-            seen = True
-            count = min(_ROWS_AT_ONCE, wanted - start)
-            yield table.slice(start, count), kept.slice(start, count)
+        for start in range(0, wanted, at_once):
+            count = min(at_once, wanted - start)
+            yield first + start, table.slice(start, count), kept.slice(start, count)
+        first += wanted
         if left is not None:
             left -= wanted
             if not left:
                 return
-    if not seen:
+    if not first:
         raise DataError(
             f"{rows.path} has no rows", where=str(rows.path), expected="a row or more to predict"
         )

@@ -112,6 +112,19 @@ class RawRows:
             yield pa.table(columns), pa.table(kept)
             first += batch.num_rows
 
+    def file_of(self, name: str, row: int) -> str:
+        """The path that a row has in a column of images, by the model's input, from 0.
+
+        Empty where the column holds the images themselves.
+        """
+        column = next(found for known, found in self.found.items() if serving_name(known) == name)
+        for batch in self.read_batches():
+            if row < batch.num_rows:
+                value = batch.column(column)[row].as_py()
+                return value if isinstance(value, str) else ""
+            row -= batch.num_rows
+        return ""
+
     def _dated(self, batch: pa.RecordBatch, first: int) -> dict[str, pa.Array]:
         """The columns that come from dates, as training got them."""
         derived = [column for column in self.found.values() if column not in self._own()]
@@ -127,13 +140,14 @@ class RawRows:
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         images = [column for name, column in self.found.items() if self.types[name] == "image"]
-        batches = self._read_batches()
+        batches = self.read_batches()
         if not images:
             return batches
         path = str(self.path)
         return (part for batch in batches for part in small_batches(batch, path, images))
 
-    def _read_batches(self) -> Iterator[pa.RecordBatch]:
+    def read_batches(self) -> Iterator[pa.RecordBatch]:
+        """Streams the file's columns that were found, and those to keep, as they are."""
         path, own = str(self.path), self._own()
         if self.is_folder:
             return path_batches(path)

@@ -47,6 +47,7 @@ class RemotePredictor:
     Attributes:
       types: By input, what its values must be: a `number`, an `integer` or `text`.
       sizes: By input whose rows hold lists of numbers, how long these are.
+      images: None: a server does not say which text is an image.
 
     Args:
       client: The way to it.
@@ -54,6 +55,8 @@ class RemotePredictor:
     Raises:
       ModelError: the model does not take named raw columns, or gives nothing that is known.
     """
+
+    images: Mapping[str, int] | None = None
 
     def __init__(self, client: RemoteClient) -> None:
         self._client = client

@@ -61,6 +61,19 @@ def test_it_says_why_the_share_of_wrong_labels_is_unknown(tmp_path: Path) -> Non
     assert data_of(shown, PictureBudget()).labels.absent == check["what"]
 
 
+def test_errors_on_numbers_are_no_confusions(tmp_path: Path) -> None:
+    run = with_contents(full_run(tmp_path))
+    page = page_of(run)
+    assert "The commonest confusions first" in page
+    file = run.folders["stress"] / "stress.json"
+    stress = json.loads(file.read_text())
+    stress["errors"][0] |= {"actual": 3.5, "predicted": 7.25, "probability": None}
+    file.write_text(json.dumps(stress))
+    page = page_of(run)
+    assert "The largest errors first" in page
+    assert "confusions" not in page
+
+
 def test_a_run_of_scalars_shows_none_of_it(tmp_path: Path) -> None:
     page = page_of(full_run(tmp_path))
     assert "Example errors" not in page

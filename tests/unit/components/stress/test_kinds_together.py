@@ -15,6 +15,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.stress.assess import assess
 from components.stress.config import StressJob
+from contracts.errors import DataError
+from models.compression.runtimes import open_predictor
 from models.data.representation import dense_schema
 from models.encoders.windows.encoding import window_port
 from models.encoders.windows.linear import LinearEncoder
@@ -167,6 +169,17 @@ def test_an_error_names_the_file_that_it_came_from(model: LoadedModel) -> None:
     errors = assess(model, table, job).errors
     assert len(errors) > 1
     assert [error.files for error in errors] == [[f"photos/{error.row}.png"] for error in errors]
+
+
+def test_an_image_that_a_saved_model_cannot_decode_is_named(model: LoadedModel) -> None:
+    table = rows().slice(0, 3)
+    photos = [*table["photo"].to_pylist()[:2], b"no image"]
+    table = table.set_column(0, "photo", pa.array(photos, pa.binary()))
+    predictor = open_predictor(model.folder)
+    for opened, columns in ((model, model.columns(table)), (predictor, predictor.inputs(table))):
+        with pytest.raises(DataError, match="column 'photo' holds no image") as caught:
+            opened.answers(columns)
+        assert caught.value.where == "column photo, row 3"
 
 
 def test_one_row_is_explained_by_its_features_and_their_parts(model: LoadedModel) -> None:

@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 
 from components.example_gen.config import RawFormat
 from contracts.errors import ConfigError, DataError
+from contracts.preparations.images import require_decodable
 from pipelines import cli
 from pipelines.commands.predict import RowOptions, find_artifact, predict
 from pipelines.prediction.answers import AnswerFile, answer_table
 from pipelines.prediction.model_rows import require_columns
 from pipelines.prediction.raw_rows import nth_row, open_rows
+from tests.fixtures.pictures import COLOUR, encoded
 
+PNG = encoded(COLOUR, "PNG")
 TYPES = {"n": "number", "i": "integer", "the text": "text"}
 ROWS = pa.table(
     {
@@ -231,8 +234,41 @@ def test_lists_cannot_be_kept_and_bytes_are_escaped(tmp_path):
     assert out.read_text() == "code,predictions\ncaf\\xe9,1\n"
 
 
+@pytest.mark.parametrize("data", ["photos", "table.csv", "table.parquet"])
+def test_an_image_that_cannot_be_decoded_is_named(tmp_path, data):
+    names = [f"{number:03}.png" for number in range(300)]
+    for name in names:
+        (tmp_path / "photos" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "photos" / name).write_bytes(PNG[:-20] if name == "257.png" else PNG)
+    rows = pa.table({"my photo": [f"photos/{name}" for name in names]})
+    pa_csv.write_csv(rows, tmp_path / "table.csv")
+    contents = [(tmp_path / "photos" / name).read_bytes() for name in names]
+    pq.write_table(pa.table({"my photo": contents}), tmp_path / "table.parquet")
+    with pytest.raises(DataError, match="'my_photo' holds an image that cannot be") as caught:
+        predict(_Bright(), tmp_path / data, tmp_path / "out.csv", None)
+    file = {"photos": " (257.png)", "table.csv": " (photos/257.png)", "table.parquet": ""}[data]
+    assert caught.value.where == f"{tmp_path / data}, row 258{file}"
+    assert not (tmp_path / "out.csv").exists()
+
+
+class _Bright:
+    """Decodes images, as an artifact does."""
+
+    types: ClassVar[dict[str, str]] = {"my photo": "image"}
+    images: ClassVar[dict[str, int]] = {"my_photo": 1000}
+    sizes: ClassVar[dict[str, int]] = {}
+
+    def inputs(self, table):
+        return {"my_photo": table["my photo"].to_numpy(zero_copy_only=False)}
+
+    def answers(self, inputs):
+        require_decodable(inputs, self.images)
+        return {"predictions": np.ones(len(inputs["my_photo"]))}
+
+
 class _Doubling:
     types = {"n": "number"}
+    images: ClassVar[dict[str, int]] = {}
     sizes: ClassVar[dict[str, int]] = {}
 
     def inputs(self, table):

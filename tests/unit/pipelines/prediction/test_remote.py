@@ -1,16 +1,20 @@
 """`kelp predict --url`: a served model takes rows and gives answers as an artifact does."""
 
+import base64
 import json
 
 import httpx
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from contracts.errors import EnvironmentProblem, ModelError
 from pipelines import cli
-from pipelines.commands.predict import predict
+from pipelines.commands.predict import RowOptions, predict
 from pipelines.prediction.remote import RemotePredictor
 from serving.client import Client, ClientOptions
+from tests.fixtures.pictures import GRAY, encoded
 
 
 def _described(dtype, *sizes):
@@ -45,6 +49,21 @@ def _server(inputs=INPUTS, outputs=OUTPUTS, seen=None):
 def _remote(**server):
     options = ClientOptions(transport=httpx.MockTransport(_server(**server)))
     return RemotePredictor(Client("http://host", "m", options=options))
+
+
+@pytest.mark.parametrize("form", ["paths.csv", "bytes.parquet", "absent.csv"])
+def test_images_of_a_table_go_to_the_server_as_bytes(tmp_path, form):
+    image = encoded(GRAY, "PNG")
+    (tmp_path / "a.png").write_bytes(image)
+    text = "b.png" if form == "absent.csv" else "a.png"
+    (tmp_path / form).write_text(f"the text,n\n{text},1\n")
+    if form == "bytes.parquet":
+        table = pa.table({"the text": pa.array([image], pa.binary()), "n": [1.0]})
+        pq.write_table(table, tmp_path / form)
+    seen = {}
+    predict(_remote(seen=seen), tmp_path / form, None, None, options=RowOptions(allow_missing=True))
+    sent = {"b64": base64.b64encode(image).decode()}
+    assert seen["the_text"] == ["b.png" if form == "absent.csv" else sent]
 
 
 def test_raw_rows_go_to_the_server_and_answers_come_in_the_usual_form(tmp_path, capsys):

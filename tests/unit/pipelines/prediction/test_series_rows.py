@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -204,6 +204,7 @@ def test_a_whole_number_of_more_than_53_bits_is_rounded(tmp_path: Path) -> None:
 
 class _Mean:
     types, sizes = TYPES, SIZES
+    images: ClassVar[dict[str, int]] = {}
 
     def inputs(self, table: Any) -> Any:
         return table
