@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -27,6 +29,7 @@ from models.features.pixels import PixelForm, decode_images
 from models.features.spec import FeaturesSpec
 from models.networks import InputSpec, OutputSpec, build_network
 from models.networks.spec import MlpSpec, TransformerSpec
+from pipelines.commands.explain import explain_row, to_json
 from pipelines.prediction.parts import weighed_views
 from tests.content_examples import encode
 
@@ -180,6 +183,15 @@ def test_an_image_that_a_saved_model_cannot_decode_is_named(model: LoadedModel) 
         with pytest.raises(DataError, match="column 'photo' holds no image") as caught:
             opened.answers(columns)
         assert caught.value.where == "column photo, row 3"
+
+
+def test_the_image_of_a_table_is_explained_as_json(model: LoadedModel, tmp_path: Path) -> None:
+    pq.write_table(rows().slice(0, 2), tmp_path / "rows.parquet")
+    explained = explain_row(str(model.folder), None, tmp_path / "rows.parquet", 1)
+    entries = {entry["feature"]: entry for entry in json.loads(to_json(explained))["attributions"]}
+    size = len(rows()["photo"][1].as_py())
+    assert entries["photo"]["value"] == f"{size:,} bytes"
+    assert explained.views["photo"].png
 
 
 def test_one_row_is_explained_by_its_features_and_their_parts(model: LoadedModel) -> None:
