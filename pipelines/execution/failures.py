@@ -6,7 +6,7 @@ import errno
 import re
 from collections.abc import Iterator
 
-from contracts.errors import EnvironmentProblem, KelpError
+from contracts.errors import DataError, EnvironmentProblem, KelpError
 from models.user_code import explain_user_error
 
 _DISK = {
@@ -27,6 +27,8 @@ _LOST = {
     *("UnavailableError", "AbortedError", "CancelledError", "InternalError"),
     *("DeadlineExceededError", "UnknownError"),
 }
+# The operations that decode images, where a graph of TensorFlow names them.
+_DECODES = re.compile(r"\bDecode(Image|Jpeg)\b")
 _NO_EXECUTORS = re.compile(r"SparkContext has been shutdown|on a stopped SparkContext")
 _JOB_FAILED = re.compile(r"failed in state \w+: (.+)")
 _JAVA_FRAME = re.compile(r"(at )?[\w.$/<>-]+\([\w.]+(:\d+)?\)|\.\.\. \d+ more")
@@ -52,10 +54,11 @@ def explain_failure(error: BaseException, component: str, log: str) -> KelpError
     if users is not None:
         return users
     for cause in _causes(error):
-        problem = (
+        problem: KelpError | None = (
             _lost_machine(cause, component)
             or _network(cause, component)
             or _executors(cause, component)
+            or _undecodable(cause, component)
             or _environment(cause, component)
         )
         if problem is not None:
@@ -118,6 +121,20 @@ def _executors(error: BaseException, component: str) -> EnvironmentProblem | Non
         received=_last_words(error),
         fix="read what the cluster's workers and the executors (stderr below the folder work of "
         "each) have logged; an executor needs Java, memory and a way back to this machine",
+    )
+
+
+def _undecodable(error: BaseException, component: str) -> DataError | None:
+    if "InvalidArgumentError" not in f"{type(error).__name__} {error}":
+        return None
+    if not _DECODES.search(str(error)):
+        return None
+    return DataError(
+        f"{component} came to an image that cannot be decoded.",
+        where=component,
+        expected="whole images alone: PNG, JPEG, BMP or GIF of at most the feature's max_pixels",
+        fix="the audit names it: set data.audit.images.unreadable.severity to block, and "
+        "data.audit.images.rows to as many as there are images",
     )
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import pickle
 
+import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import ConfigError, DataError, GateError, KelpError, error_from_json
+from models.features.pixels import PixelForm, decode_images
 from pipelines.execution.failures import LostMachine, explain_failure
+from tests.fixtures.pictures import COLOUR, encoded
+
+PNG, JPEG = encoded(COLOUR, "PNG"), encoded(COLOUR, "JPEG")
 
 
 @given(st.text(), st.text(), st.text(), st.text(), st.text())
@@ -32,6 +38,21 @@ def test_the_cause_that_kelp_knows_is_reported() -> None:
     wrapped = RuntimeError("wrapped [while running 'Map']")
     wrapped.__cause__ = ConfigError("known")
     assert explain_failure(wrapped, "Trainer", "x.log").what == "known"
+
+
+def test_an_image_that_the_audit_let_pass_is_reported_as_such() -> None:
+    form = PixelForm(4, 4, 3, "pad", 1000)
+    for content in (PNG[:-20], JPEG[:40], b"no image"):
+        images = tf.data.Dataset.from_tensors([content]).map(lambda part: decode_images(part, form))
+        with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+            next(iter(images))
+        result = explain_failure(raised.value, "Trainer", "x.log")
+        assert result.what == "Trainer came to an image that cannot be decoded."
+        assert "data.audit.images.unreadable" in result.fix
+    other = explain_failure(
+        tf.errors.InvalidArgumentError(None, None, "shapes"), "Trainer", "x.log"
+    )
+    assert "Trainer failed: InvalidArgumentError" in other.what
 
 
 def test_a_full_disk_is_reported_as_such() -> None:
