@@ -11,6 +11,7 @@ from PIL import Image
 
 from contracts.errors import DataError
 from contracts.preparation import Preparation, RowPreparation
+from contracts.preparations.images import decode_image
 from models.features.image import ImageSpec
 from models.features.pixels import PixelForm, decode_images
 from tests.fixtures.pictures import (
@@ -116,3 +117,19 @@ def test_an_image_that_pillow_takes_for_an_attack_is_refused() -> None:
     with pytest.raises(DataError, match="cannot be decoded") as caught:
         _prepared([started], spec)
     assert "decompression bomb" in str(caught.value.received)
+
+
+def flipped(content: bytes, place: int) -> bytes:
+    changed = bytearray(content)
+    changed[place] ^= 1
+    return bytes(changed)
+
+
+def test_a_png_that_is_not_what_was_written_is_refused_as_by_the_graph() -> None:
+    whole = encoded(COLOUR, "PNG")
+    cut_short = [whole[:-cut] for cut in (1, 11, 12, 20, 200)]
+    for content in (*cut_short, flipped(whole, -2), flipped(whole, -20), flipped(whole, 200)):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            decode_images(tf.constant([content]), PixelForm(20, 30, 3, "pad", 1000))
+        with pytest.raises(DataError, match="cannot be decoded"):
+            decode_image(content, "photo", 1000)
