@@ -235,7 +235,8 @@ def test_lists_cannot_be_kept_and_bytes_are_escaped(tmp_path):
 
 
 @pytest.mark.parametrize("data", ["photos", "table.csv", "table.parquet"])
-def test_an_image_that_cannot_be_decoded_is_named(tmp_path, data):
+def test_an_image_that_cannot_be_decoded_is_named(tmp_path, monkeypatch, data):
+    monkeypatch.setattr("pipelines.commands.predict._ROWS_AT_ONCE", 100)
     names = [f"{number:03}.png" for number in range(300)]
     for name in names:
         (tmp_path / "photos" / name).parent.mkdir(exist_ok=True)
