@@ -107,8 +107,10 @@ def _labels(
 ) -> Part[LabelErrors]:
     if errors is None or errors.share is None:
         checks = sources.audit.checks if sources.audit else []
-        unknown = [check.what for check in checks if check.check == "label_errors"]
-        return Part(absent=sources.why_not("audit", *unknown[:1] or [_off("label_errors")]))
+        made = (check for check in checks if check.outcome != "off")
+        unknown = (check.what for check in made if check.check == "label_errors")
+        reason = next(unknown, _off("label_errors"))
+        return Part(absent=sources.why_not("audit", reason))
     return Part(suspects_of(errors, budget))
 
 
