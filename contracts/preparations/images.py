@@ -157,9 +157,9 @@ def read_pixels(content: bytes) -> Array:
     """
     from PIL import Image
 
-    if content.startswith(b"\x89PNG"):
-        _check_png(content)
     with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "BMP", "GIF")) as image:
+        if image.format == "PNG":
+            _check_png(content)
         pixels = _first_frame(image) if image.format == "GIF" else _plain(image)
     return _upright(pixels, jpeg_orientation(content)) if content[:2] == b"\xff\xd8" else pixels
 
