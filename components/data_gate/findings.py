@@ -8,6 +8,7 @@ from typing import Literal
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from contracts.results.audit import DataFinding
+from contracts.text import count
 from models.features.kind import FeatureKind, RawValues
 from models.features.spec import FeaturesSpec
 from models.tasks import find_task
@@ -94,7 +95,8 @@ def _label_findings(statistics: Statistics, problem: FeaturesSpec) -> Iterator[D
                 severity="block",
                 feature=name,
                 split=split,
-                what=f"The label {name!r} is missing in {dataset.num_examples - present:,} rows.",
+                what=f"The label {name!r} is missing in "
+                f"{count(dataset.num_examples - present, 'row')}.",
                 expected="a label in every row",
                 received=f"{present:,} labels in {dataset.num_examples:,} rows of split {split}",
                 kind="missing",

@@ -10,8 +10,10 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.data_gate.findings import domain_of
 from contracts.results.audit import DataFinding
+from models.data.text import decoded
 
 _BATCH = 8192
+_WIDTH = 80
 _DTYPES = {
     schema_pb2.INT: tf.int64,
     schema_pb2.FLOAT: tf.float32,
@@ -60,4 +62,8 @@ def _value(feature: tf.train.Feature) -> str:
     if not values:
         return "missing"
     value = values[0]
-    return value.decode(errors="replace") if isinstance(value, bytes) else f"{value:g}"
+    if not isinstance(value, bytes):
+        return f"{value:g}"
+    text = decoded(value)
+    # An image, or a text of which a line has no room for the rest.
+    return text if len(text) <= _WIDTH else f"{len(value):,} bytes"
