@@ -222,7 +222,7 @@ def replay(target: str | None) -> int:
     """Repeat RUN from its recorded config, data and seed, and compare the metrics.
 
     RUN is a run's folder or id, or the name of a pipeline, whose latest run is meant.
-    Nothing is taken from the cache, pushed to the serving root or tracked.
+    Nothing is taken from the cache, pushed to the serving root or tracked. Variants are left out.
     """
     from rich.console import Console
 

@@ -37,6 +37,7 @@ task: binary
 label: {name: y}
 features: {x: {type: numeric}}
 data: {path: data.csv}
+variants: {float32: {format: savedmodel_float32}}
 """
 METRICS = {"roc_auc": 0.75, "rows": 100.0, "f1": None}
 
@@ -187,6 +188,7 @@ def test_a_metric_on_one_side_only_does_not_agree() -> None:
 def _pretend(monkeypatch: pytest.MonkeyPatch, metrics: Mapping[str, Any], status: int = 0) -> None:
     def run(loaded: LoadedConfig, start: Any = None, use_cache: bool = True) -> int:
         assert not use_cache
+        assert loaded.config.variants == {}
         latest = Path(loaded.config.runs) / "demo" / "latest"
         latest.mkdir(parents=True)
         record(loaded, latest)
