@@ -33,13 +33,13 @@ def served(tmp_path: Path, models: list[Path]) -> Iterator[ServerProcess]:
 
 @contextmanager
 def light_load(server: ServerProcess, clients: int = 2) -> Iterator[Counter[tuple[int, float]]]:
-    """A few requests a second from each client; what was answered, by status and value."""
+    """Some requests a second from each client; what was answered, by status and value."""
     seen: Counter[tuple[int, float]] = Counter()
     ended = threading.Event()
 
     def ask() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-        while not ended.wait(0.01):
+        while not ended.wait(0.03):
             connection.request("POST", PATH, ROW)
             answer = connection.getresponse()
             content = json.loads(answer.read())
