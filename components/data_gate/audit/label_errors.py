@@ -24,6 +24,7 @@ from components.data_gate.audit.outcome import AuditData
 from contracts.arrays import Array
 from contracts.results.checked import Checked, Part, judged
 from models.content.kind import Content
+from models.tasks import find_task
 
 _Z = 1.96
 _FEWEST_ROWS = 100
@@ -51,6 +52,7 @@ _FAR = 6.0
 _BEYOND_CHANCE = 3.0
 _MAD_TO_SIGMA = 1.4826
 _TOO_VAGUE = "the features say too little of it"
+_OWN_VALUES = "a forecast learns values of the series, whose spikes and stuck sensors are counted"
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def check_label_errors(data: AuditData) -> Part:
     rng = np.random.default_rng(0)
     rows = _draw(data, rng)
     classes = len(data.problem.label_classes())
+    is_forecast = find_task(data.problem.task).takes_steps
     if not _enough(rows.labels, classes) or not rows.has_features:
         return _part(data, Share(None), [], f"too few labelled rows to judge {name!r}")
     columns = Columns(np.zeros((len(rows.labels), 0)), ())
@@ -129,10 +132,10 @@ def check_label_errors(data: AuditData) -> Part:
         suspicion = 1 - own
     else:
         off = _far_off(rows.labels - predicted.values)
-        share, suspicion = _share_of_far(off), off
+        share, suspicion = Share(None) if is_forecast else _share_of_far(off), off
     worst = np.argsort(-suspicion, kind="stable")[: spec.suspects]
     suspects = [_suspect(data, rows, predicted.values, int(row)) for row in worst]
-    return _part(data, share, suspects)
+    return _part(data, share, suspects, _OWN_VALUES if is_forecast else "")
 
 
 def _predicted(

@@ -30,6 +30,8 @@ _STEPS = 50
 _HALVINGS = 10
 _CLOSE = 1e-3
 _SMALL = 1e-9
+# Of the largest curvature: what is flatter is rounding.
+_FLATTEST = 1e-12
 # A rate of 0 would seem certain, as a single wrong label would contradict it: how sure the rates
 # are is asked where they are at least this over the root of the rows. Drawn again and again, rates
 # from 0 to 0.5 % vary by as much.
@@ -106,9 +108,19 @@ def fit_label_noise(
     near = _at(with_constant, labels, prior, state.weights, least)
     _, bend = _derivatives(with_constant, labels, prior, near, parameters)
     weights = len(prior)
-    of_rates = np.linalg.pinv(bend, hermitian=True)[weights:, weights:]
+    of_rates = _inverse(bend)[weights:, weights:]
     covariance: Floats = np.asarray(parameters @ of_rates @ parameters.T, np.float64)
     return LabelNoise(float(state.rates[0]), float(state.rates[1]), covariance, state.loss)
+
+
+def _inverse(bend: Floats) -> Floats:
+    """The covariance that a curvature stands for: what the rows do not tell varies widely.
+
+    A pseudo-inverse would call it certain, and rounding turns its variance negative.
+    """
+    values, vectors = np.linalg.eigh(bend)
+    inverse: Floats = (vectors / np.maximum(values, _FLATTEST * values.max())) @ vectors.T
+    return inverse
 
 
 def _at(terms: Terms, labels: Floats, prior: Floats, weights: Floats, rates: Floats) -> _State:

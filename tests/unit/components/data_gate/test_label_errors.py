@@ -214,6 +214,39 @@ def test_texts_that_say_nothing_of_it_have_no_share(classes: int) -> None:
     assert part.checks[0].outcome == "pass"
 
 
+def test_a_flat_curve_has_no_variance_below_zero() -> None:
+    """A pseudo-inverse of what is nearly singular had: intervals of no width were the result."""
+    rng = np.random.default_rng(0)
+    tails = np.exp(-np.arange(13) / 2)
+    shares = np.append(0.8, 0.2 * tails / tails.sum())
+    labels = rng.choice(14, 8000, p=shares)
+    said = np.maximum(shares * np.exp(rng.normal(0, 0.3, (8000, 14))), 1e-4)
+    said /= said.sum(axis=1, keepdims=True)
+    for place in (0, 5):
+        score = np.log(said[:, [place]] / (1 - said[:, [place]]))
+        terms = ((score - score.mean()) / score.std()).astype(np.float32)
+        ours = (labels == place).astype(np.float64)
+        noise = fit_label_noise(terms, ours, np.array([0.01]))
+        assert (np.diag(noise.covariance) > 0).all()
+
+
+def test_what_is_forecast_is_not_called_a_wrong_label() -> None:
+    rng = np.random.default_rng(0)
+    values = np.repeat([1.0, 1000.0], [900, 100])[:, None] * (5 + rng.normal(size=(1000, 2)))
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), 2)
+    table = pa.table({"x": pa.array(rng.normal(size=1000)), "y": lists})
+    of = FeaturesSpec.model_validate(
+        {"task": "regression", "label": {"name": "y"}, "features": {"x": {"type": "numeric"}}}
+    )
+    data = AuditData({"train": table}, of, AuditSpec(), SplitSpec())
+    assert share_of(check_label_errors(data))["share"] > 0.05
+    of = of.model_copy(update={"task": "forecast"})
+    part = check_label_errors(AuditData({"train": table}, of, AuditSpec(), SplitSpec()))
+    assert share_of(part)["share"] is None
+    assert share_of(part)["suspects"]
+    assert "values of the series" in part.checks[0].what
+
+
 def test_too_few_rows_are_not_judged() -> None:
     features, labels = hard(80)
     part = check_label_errors(examples(features, labels))
