@@ -133,7 +133,7 @@ def propose(data: str, label: str, command: str, *, with_series: bool = False) -
     if with_series and labelled.missing < sample.rows:
         # A series may lack values of its label: they are what is filled, or not predicted.
         known = replace(labelled, values=labelled.values.drop_null())
-        plan = plan_label(known, everywhere, selection.sources[0].path)
+        plan = plan_label(known, everywhere, selection.sources[0].path, of_series=True)
         series = recognise_series(sample, label, plan.task == "regression")
         if series is not None:
             roles = series_roles(sample, labelled, series)

@@ -19,6 +19,8 @@ from pipelines.recognition.sample import NESTED, TIME, Column, count_distinct
 
 _MOST_TEXT_CLASSES = 100
 _MOST_NUMBER_CLASSES = 20
+# Whole numbers of more values count something, such as what was sold in a day.
+_MOST_STATES = 10
 _ROWS_A_CLASS = 10
 _POSITIVE_WORDS = "yes y true t positive pos churn churned spam fraud default late bad good 1"
 _POSITIVE = frozenset(_POSITIVE_WORDS.split(" "))
@@ -49,13 +51,17 @@ class LabelPlan:
     scale: LabelScale = "standard"
 
 
-def plan_label(column: Column, everywhere: pa.Array | None, where: str) -> LabelPlan:
+def plan_label(
+    column: Column, everywhere: pa.Array | None, where: str, *, of_series: bool = False
+) -> LabelPlan:
     """Chooses task and classes.
 
     Args:
       column: The label in the sample.
       everywhere: Its distinct values over all rows; None where there are very many.
       where: The data, for errors.
+      of_series: Whether the rows may be steps of a series: counts are then forecast, and what is
+        learned is always the number itself.
 
     Raises:
       DataError: Nothing can be learned from this label.
@@ -77,12 +83,12 @@ def plan_label(column: Column, everywhere: pa.Array | None, where: str) -> Label
     numbers = sorted(values.cast(pa.float64()).to_pylist()) if everywhere is not None else []
     if numbers == [0, 1] or (len(numbers) == 2 and _whole(numbers)):
         return _classes(column, tuple(int(number) for number in numbers))
-    few = 0 < len(numbers) <= _MOST_NUMBER_CLASSES
+    few = 0 < len(numbers) <= (_MOST_STATES if of_series else _MOST_NUMBER_CLASSES)
     if few and kind == kinds.INT and len(column.values) >= _ROWS_A_CLASS * distinct:
         return _classes(column, tuple(int(number) for number in numbers))
     spread = float(pc.stddev(column.values.cast(pa.float64())).as_py())
     note = "a number of many values"
-    if not suits_logarithm(column.values):
+    if of_series or not suits_logarithm(column.values):
         return LabelPlan("regression", (), 0.0, 0, spread, note)
     note += ", skewed to the right: its logarithm is learned"
     return LabelPlan("regression", (), 0.0, 0, spread, note, "log1p")

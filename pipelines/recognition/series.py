@@ -20,6 +20,9 @@ from pipelines.recognition.sample import TIME, Column, Sample, count_distinct
 from pipelines.recognition.sizing import bound_for, size_for
 
 _REGULAR = 0.75
+# The share of rows that may have the time of another row of their series: an export that was
+# read twice, or the hour at which a clock goes back.
+_REPEATED = 0.05
 _ECHO = 0.3
 _FEWEST_STEPS = 40
 _FEWEST_CONTEXT = 8
@@ -98,8 +101,8 @@ def recognise_series(sample: Sample, label: str, is_number: bool) -> SeriesPlan 
         keys = _times(time)
         if keys is None:
             continue
-        for name, codes in _ids(others, time.name, keys):
-            step = _regular_step(keys, codes)
+        for name, codes, repeated in _ids(others, time.name, keys):
+            step = _regular_step(keys, codes, repeated)
             if step is None or (name is None and not (is_number and _echoes(sample, label, keys))):
                 continue
             return _plan(sample, time, name, codes, keys, step, is_number)
@@ -114,12 +117,19 @@ def series_roles(sample: Sample, label: Column, plan: SeriesPlan) -> list[Role]:
         if column.name == plan.time:
             roles += _time_roles(column, names, plan)
         elif column.name != label.name and is_static(sample, column, plan):
-            role = role_of(column, sample.rows, names)
+            role = role_of(_as_name(column, plan), sample.rows, names)
             note = "tells series apart" if column.name == plan.id else "does not change over time"
             roles.append(replace(role, note=role.note or note))
         elif column.name != label.name or label.kind in _NUMBERS:
             roles.append(_measured(column, names, plan))
     return _apart(roles)
+
+
+def _as_name(column: Column, plan: SeriesPlan) -> Column:
+    """An id of numbers as text: they name series, and count nothing."""
+    if column.name != plan.id:
+        return column
+    return replace(column, kind=kinds.TEXT, values=column.values.cast(pa.string()))
 
 
 def _time_roles(column: Column, names: Sequence[str], plan: SeriesPlan) -> list[Role]:
@@ -193,32 +203,45 @@ def _times(column: Column) -> Ints | None:
     return time_keys(column.values)
 
 
-def _ids(others: Sequence[Column], time: str, keys: Ints) -> Iterator[tuple[str | None, Ints]]:
+def _ids(
+    others: Sequence[Column], time: str, keys: Ints
+) -> Iterator[tuple[str | None, Ints, float]]:
     """The columns that could be the id, those with the fewest values first.
 
-    Where no time comes twice, there is one series and no id.
+    Each comes with the share of rows that may have the time of another row of their series: first
+    none, then a few, which ExampleGen leaves out and the audit counts. Where hardly a time comes
+    twice, there is one series and no id.
     """
     rows = len(keys)
-    if len(np.unique(keys)) == rows:
-        yield None, np.zeros(rows, np.int64)
+    if rows - len(np.unique(keys)) <= _REPEATED * rows:
+        yield None, np.zeros(rows, np.int64), _REPEATED
         return
     candidates = [
         (count_distinct(column.values), column)
         for column in others
         if column.kind in (kinds.TEXT, kinds.INT) and not column.missing and column.name != time
     ]
-    for distinct, column in sorted(candidates, key=lambda entry: entry[0]):
-        if 2 <= distinct <= rows / _FEWEST_STEPS:
-            codes = column.values.dictionary_encode().indices.to_numpy(zero_copy_only=False)
-            yield column.name, codes.astype(np.int64)
+    for repeated in (0.0, _REPEATED):
+        for distinct, column in sorted(candidates, key=lambda entry: entry[0]):
+            if 2 <= distinct <= rows / _FEWEST_STEPS:
+                codes = column.values.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+                yield column.name, codes.astype(np.int64), repeated
 
 
-def _regular_step(times: Ints, ids: Ints) -> int | None:
-    """The time between most rows of a series; None where times come twice or irregularly."""
+def _regular_step(times: Ints, ids: Ints, repeated: float) -> int | None:
+    """The time between most rows of a series; None where times are irregular.
+
+    Args:
+      times: Of all rows.
+      ids: The series of each.
+      repeated: The share of rows that may have the time of the row before.
+    """
     order = np.lexsort((times, ids))
     times, ids = times[order], ids[order]
-    distances = np.diff(times)[np.diff(ids) == 0]
-    if len(distances) < _FEWEST_STEPS or not distances.all():
+    all_distances = np.diff(times)[np.diff(ids) == 0]
+    distances = all_distances[all_distances > 0]
+    again = len(all_distances) - len(distances)
+    if len(distances) < _FEWEST_STEPS or again > repeated * len(all_distances):
         return None
     values, counts = np.unique(distances, return_counts=True)
     return int(values[counts.argmax()]) if counts.max() >= _REGULAR * len(distances) else None
@@ -250,7 +273,7 @@ def _plan(
     more = sample.total_rows / max(1, sample.rows)
     steps = int((keys.max() - keys.min()) // step * (more if series == 1 else 1)) + 1
     shares = _SHARES if steps < _MANY_STEPS else _SHARES_OF_MANY
-    held_out = int(min(shares[1:]) * steps)
+    held_out = _held_out(keys, shares, step) if more == 1 else int(min(shares[1:]) * steps)
     season = _season(step) if is_moment else None
     horizon = min(season or 12, _MOST_HORIZON, held_out // 8) if is_number else 2
     context = min(7 * season if season and season <= 48 else 2 * (season or 32), held_out // 2)
@@ -261,7 +284,9 @@ def _plan(
     context -= context % season if whole and season else 0
     values = sample.total_rows * (context + horizon)
     stride = max(1, math.ceil(values / _MOST_VALUES))
-    block = _block_days(held_out * step / _DAY, (context + horizon) * step / _DAY)
+    # Of what is held out, a gap as long as the horizon begins it, and a context is only seen.
+    starts = held_out - context - 2 * horizon + 1
+    block = _block_days(starts, context + horizon, step)
     return SeriesPlan(
         time=time.name,
         id=name,
@@ -278,12 +303,29 @@ def _plan(
     )
 
 
-def _block_days(held_out: float, window: float) -> int | None:
-    """How many days are drawn together, of `held_out` ones; None where they make too few blocks."""
-    starts = held_out - window  # a window starts where its context is held out too
-    if starts < _FEWEST_BLOCKS:
+def _held_out(keys: Ints, shares: Sequence[float], step: int) -> int:
+    """How many steps val or test has, whichever has fewer: shares are those of the rows.
+
+    Series that begin later than others make the last rows denser in time than the first.
+    """
+    borders = np.quantile(keys, np.cumsum([shares[0], shares[1], shares[2]]).clip(max=1))
+    return int(np.diff(borders).min() // step)
+
+
+def _block_days(starts: int, window: int, step: int) -> int | None:
+    """How many days are drawn together; None where a window starts on too few of them.
+
+    Args:
+      starts: At how many steps a window of val or test starts.
+      window: How many steps it has.
+      step: The time between steps.
+    """
+    step_days = max(1.0, step / _DAY)
+    days = starts * step / _DAY
+    if days < _FEWEST_BLOCKS * step_days:
         return None
-    return min(math.ceil(window), max(1, int(starts / _BLOCKS)))
+    length = min(math.ceil(window * step / _DAY), max(1, int(days / _BLOCKS)))
+    return int(max(1, length // step_days) * step_days)
 
 
 def _season(step: int) -> int | None:

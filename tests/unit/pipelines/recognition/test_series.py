@@ -111,7 +111,7 @@ def test_few_steps_are_no_series_and_steps_may_be_counted():
     assert (config.label.season, config.data.series.horizon) == (None, 12)
     days = _config(_meters(1, "1D").drop(columns=["meter", "site"]), "load")
     assert (days.label.season, days.data.series.horizon) == (7, 7)
-    assert (days.evaluation.block.column, days.evaluation.block.length) == ("at_days", 8)
+    assert (days.evaluation.block.column, days.evaluation.block.length) == ("at_days", 7)
 
 
 def test_a_month_is_a_feature_once_train_has_seen_a_whole_year():
@@ -123,7 +123,48 @@ def test_a_month_is_a_feature_once_train_has_seen_a_whole_year():
 
 def test_blocks_count_the_days_on_which_windows_start():
     config = _config(_meters(4, rows=24 * 120), "load")
-    held_out = 24 - 7 - 1  # a fifth of 120 days, less a week of context and a day of horizon
+    held_out = 24 - 7 - 2  # a fifth of 120 days, less a week of context, a horizon and the gap
     assert config.data.series.context == 168
     assert held_out / config.evaluation.block.length >= 8
     assert config.network.kind == "linear"
+
+
+def test_blocks_fit_into_the_denser_rows_of_series_that_begin_late():
+    frame = _meters(4, "7D", rows=220)
+    late = frame.meter.isin(["m1", "m2"]) & (frame["at"] < frame["at"].min() + pd.Timedelta("980D"))
+    config = _config(frame[~late], "load")
+    test = frame[~late].sort_values("at").iloc[int(0.8 * (~late).sum()) :]
+    weeks = (test["at"].max() - test["at"].min()).days // 7
+    series = config.data.series
+    starts = weeks - series.context - 2 * series.horizon
+    assert config.evaluation.block.length % 7 == 0
+    assert starts * 7 / config.evaluation.block.length >= 6
+
+
+def test_a_few_rows_that_come_twice_are_no_reason_against_series():
+    frame = _meters()
+    frame = pd.concat([frame, frame.iloc[3:20]]).sample(frac=1, random_state=0)
+    assert _config(frame, "load").data.series.id == "meter"
+    alone = frame[frame.meter == "m0"].drop(columns=["meter", "site"])
+    assert _config(alone, "load").data.series.id is None
+    again = pd.concat([alone, alone.iloc[:60]]).dropna()
+    assert _config(again, "load").data.series is None
+
+
+def test_numbers_that_tell_series_apart_are_names():
+    frame = _meters()
+    frame["meter"] = frame.meter.str[1:].astype(int)
+    config = _config(frame, "load")
+    assert config.data.series.id == "meter"
+    assert config.features["meter"].type == "categorical"
+
+
+def test_counts_of_a_series_are_forecast():
+    frame = _meters()
+    frame["load"] = GENERATOR.poisson(4, len(frame))
+    frame["state"] = frame.load.clip(upper=3)
+    config = _config(frame, "load")
+    assert (config.task, config.label.history) == ("forecast", "load_past")
+    text = Path("configs/guess.yaml").read_text()
+    assert "name: load        # a number of many values\n" in text
+    assert _config(frame, "state").task == "multiclass"
