@@ -77,7 +77,7 @@ class Figures:
       curve: The learning curve.
       smaller: A smaller form of the network.
       is_linear: Whether the network is a linear one.
-      is_piecewise: Whether it encodes numbers by bins already.
+      is_piecewise: Whether it encodes numbers by bins already, or has none to encode.
       can_be_taught: Whether trees could teach it, and do not.
       all_rows: How many rows the data have, where a sample of them was looked at.
     """
@@ -206,7 +206,9 @@ def _network_sentences(figures: Figures, verdict: Verdict) -> Iterator[str]:
     name = figures.metric
     own = with_interval(figures.judged.value, figures.judged)
     keep = verdict == "linear" and figures.is_linear
-    yield "Keep the linear network." if keep else _FIRST_AFTER_RUN[verdict]
+    is_behind = keep and figures.standing(figures.linear) == "worse"
+    longer = "Keep the linear network, and train it longer: the linear model is a line as well."
+    yield longer if is_behind else "Keep the linear network." if keep else _FIRST_AFTER_RUN[verdict]
     yield f"On {figures.test_rows:,} rows of test its {name} is {own}" + _beside(figures) + "."
     if verdict == "linear" and not keep:
         yield (
@@ -235,11 +237,11 @@ def _network_sentences(figures: Figures, verdict: Verdict) -> Iterator[str]:
 
 def _remedy_against_trees(figures: Figures) -> str:
     teacher = "training.teacher: {} (the network then learns from boosted trees as well), "
-    rest = (
-        "more network.members and the rate that `kelp lr` recommends"
-        if figures.is_piecewise
-        else "embedding: piecewise on its numeric features and training.epochs higher"
-    )
+    rest = "more network.members and the rate that `kelp lr` recommends"
+    if not figures.is_piecewise:
+        rest = "embedding: piecewise on its numeric features and training.epochs higher"
+    elif figures.is_linear:
+        rest = "hidden layers, such as network: {kind: mlp, linear_path: true}"
     return teacher + rest if figures.can_be_taught else rest
 
 

@@ -118,7 +118,8 @@ def _against_rival(
     if standing == "better":
         return "pass", f"better than {title}", ""
     if standing == "worse":
-        way = f" ({_LINEAR})" if name == "linear" else ""
+        longer = "; a network that is one already has to train longer"
+        way = f" ({_LINEAR}){longer}" if name == "linear" else ""
         return outcome_of(severity), f"worse than {title}", f" Prefer {title}{way}."
     within = f"differences up to {equal:.3g} count as none"
     if standing == "unclear" or (standing == "not worse" and name != "trees"):

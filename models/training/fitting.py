@@ -217,6 +217,7 @@ class Fit:
       history: One entry per epoch.
       best_epoch: The epoch, counted from 1, whose weights the network has now.
       kept: Whether these are the raw weights of that epoch or their moving average.
+      ridge_penalty: That of the regression that the network started as; None where it did not.
       stopped_early: Whether early stopping ended it.
       not_a_number: Whether the loss stopped being finite.
       seconds: Of the fit alone.
@@ -228,6 +229,7 @@ class Fit:
     not_a_number: bool
     seconds: float
     kept: Kept = "raw"
+    ridge_penalty: float | None = None
 
 
 def compile_model(

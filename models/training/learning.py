@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,9 +16,10 @@ from contracts.arrays import Array
 from contracts.results.training import IntervalScaling, OperatingPoint, Refit, TemperatureScaling
 from models.data.dataset import Split, ordered_batches, train_batches
 from models.data.transformed import input_specs, output_spec
-from models.networks import build_network
+from models.networks import OutputSpec, build_network
 from models.networks.memory import rows_at_once
 from models.tasks import find_task
+from models.tasks.forecast import point_forecast
 from models.training.augmentation import Augmentation
 from models.training.calibration import calibrate
 from models.training.config import TrainerSpec
@@ -27,6 +28,7 @@ from models.training.fine_tuning import FineTuning
 from models.training.fitting import Fit, MonitoredModel, compile_model, fit, precision, repeat_fit
 from models.training.interval_widths import calibrate_intervals
 from models.training.operating_point import choose_threshold
+from models.training.ridge_start import can_start_as_ridge, start_as_ridge
 from models.training.smearing import smear
 
 T = TypeVar("T")
@@ -76,7 +78,18 @@ def fit_network(
         rows = rows_at_once(model.network, val.call_rows)
         return fit(model, batches, ordered_batches(val, rows, packed=True), training, log_dir)
 
-    return _learn(spec, graph, train.labels, train, device, run)
+    penalty: float | None = None
+
+    def start(network: Any, output: OutputSpec) -> None:
+        def val_loss() -> float:
+            points = point_forecast(predict(network, splits["val"]), output.horizon)
+            return find_task(output.task).baseline_loss(points, splits["val"].labels)
+
+        nonlocal penalty
+        penalty = start_as_ridge(network, output, train, val_loss)
+
+    network, outcome = _learn(spec, graph, train.labels, train, device, start, run)
+    return network, replace(outcome, ridge_penalty=penalty)
 
 
 def refit_network(
@@ -110,7 +123,10 @@ def refit_network(
         batches = even_batches(batches, rows.rows, training.batch_size)
         return repeat_fit(model, batches, rows.rows, first, training)
 
-    return _learn(spec, graph, labels, rows, device, run)
+    def start(network: Any, output: OutputSpec) -> None:
+        start_as_ridge(network, output, rows, None, first.ridge_penalty)
+
+    return _learn(spec, graph, labels, rows, device, start, run)
 
 
 def _learn(
@@ -119,17 +135,26 @@ def _learn(
     labels: Array,
     rows: Split,
     device: Device,
+    start: Callable[[Any, OutputSpec], None],
     run: Callable[[MonitoredModel], T],
 ) -> tuple[Any, T]:
-    """Builds, fits by `run`, and builds again as it will be served."""
+    """Builds, lets `start` set what can start as a ridge, fits by `run`, and builds to serve."""
     inputs = input_specs(spec.problem, graph)
     output = output_spec(spec.problem, labels)
     steps = steps_per_epoch(rows.rows, spec.training.batch_size, device.strategy)
+    first_weights = None
+    if can_start_as_ridge(spec.network, output):
+        with tf.device("/CPU:0"):
+            ridge = build_network(spec.network, inputs, output, keras)
+            start(ridge, output)
+            first_weights = ridge.get_weights()
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision(spec.training.mixed_precision))
     try:
         with device.strategy.scope():
             trained = build_network(spec.network, inputs, output, keras)
+            if first_weights is not None:
+                trained.set_weights(first_weights)
             targets = rows.targets if rows.has_targets else None
             model = compile_model(
                 trained,

@@ -53,6 +53,7 @@ from pipelines.recognition.sample import (
 )
 from pipelines.recognition.series import (
     SeriesPlan,
+    months_note,
     recognise_series,
     series_roles,
     series_values,
@@ -264,7 +265,8 @@ def _roles(sample: Sample, label: Column, plan: LabelPlan, selection: Selection)
         elif plan.task != "regression" and tells_label(column, label, sample.rows):
             roles.append(Role(column.name, {}, "tells the label, value by value"))
         else:
-            roles.append(role_of(column, sample.rows, names))
+            role = role_of(column, sample.rows, names)
+            roles.append(replace(role, note=months_note(sample, column) or role.note))
             roles += calendar_roles(column, names)
     columns = {column.name: column for column in sample.columns}
     return _named_apart(only_texts(roles, columns), label.name)

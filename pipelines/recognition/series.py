@@ -236,15 +236,35 @@ def _regular_step(times: Ints, ids: Ints, repeated: float) -> int | None:
       ids: The series of each.
       repeated: The share of rows that may have the time of the row before.
     """
-    order = np.lexsort((times, ids))
-    times, ids = times[order], ids[order]
-    all_distances = np.diff(times)[np.diff(ids) == 0]
-    distances = all_distances[all_distances > 0]
-    again = len(all_distances) - len(distances)
-    if len(distances) < _FEWEST_STEPS or again > repeated * len(all_distances):
+    distances = _distances(times, ids, repeated)
+    if len(distances) < _FEWEST_STEPS:
         return None
     values, counts = np.unique(distances, return_counts=True)
     return int(values[counts.argmax()]) if counts.max() >= _REGULAR * len(distances) else None
+
+
+def _distances(times: Ints, ids: Ints, repeated: float) -> Ints:
+    """From each row of a series to the next; none where too many times come twice."""
+    order = np.lexsort((times, ids))
+    times, ids = times[order], ids[order]
+    distances: Ints = np.diff(times)[np.diff(ids) == 0]
+    again = int((distances == 0).sum())
+    return distances[distances > 0] if again <= repeated * len(distances) else distances[:0]
+
+
+def months_note(sample: Sample, time: Column) -> str:
+    """What to do with times of which there is one a month, by series; empty for others."""
+    keys = _times(time)
+    if keys is None or time.kind != TIME:
+        return ""
+    for _, codes, repeated in _ids(sample.columns, time.name, keys):
+        days = _distances(keys, codes, repeated) / _DAY
+        if len(days) >= _FEWEST_STEPS and np.mean((days >= 28) & (days <= 31)) >= _REGULAR:
+            return (
+                "a row a month, and months differ in length: to forecast, count them in a column "
+                "`step` of whole numbers"
+            )
+    return ""
 
 
 def _echoes(sample: Sample, label: str, times: Ints) -> bool:
@@ -309,7 +329,7 @@ def _held_out(keys: Ints, shares: Sequence[float], step: int) -> int:
     Series that begin later than others make the last rows denser in time than the first.
     """
     borders = np.quantile(keys, np.cumsum([shares[0], shares[1], shares[2]]).clip(max=1))
-    return int(np.diff(borders).min() // step)
+    return int(np.diff(borders).min() // step) + 1
 
 
 def _block_days(starts: int, window: int, step: int) -> int | None:

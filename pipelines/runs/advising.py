@@ -39,7 +39,7 @@ def advice_of_run(
       variants: The verdicts on the variants.
       equal_within: `evaluation.baselines.equal_within`.
       is_linear: Whether the candidate is a linear network.
-      is_piecewise: Whether it encodes numbers by bins.
+      is_piecewise: Whether it encodes numbers by bins, or has none to encode.
       can_be_taught: Whether trees could teach it, and do not.
     """
     if not evidence.baselines:

@@ -35,6 +35,7 @@ from contracts.results.training import TrainingReport
 from contracts.results.variant import PlacedVariant, VariantVerdict
 from contracts.storage.staging import local_place, stage
 from evidence.variant_choice import recommend
+from models.features.numeric import NumericSpec
 from models.training.config import can_add_teacher
 from pipelines.config.problem import LoadedConfig
 from pipelines.execution.nodes import Outputs
@@ -205,6 +206,8 @@ def _advice(
     evidence = _read(outputs, "ModelGate", "verdict", Evidence)
     if evidence is None:
         return None
+    features = loaded.config.features.values()
+    numbers = [feature for feature in features if isinstance(feature, NumericSpec)]
     return advice_of_run(
         evidence,
         _read(outputs, "BaselineModels", "baselines", BaselineReport),
@@ -212,10 +215,7 @@ def _advice(
         variants,
         equal_within=loaded.config.evaluation.baselines.equal_within,
         is_linear=loaded.config.network.kind == "linear",
-        is_piecewise=any(
-            getattr(feature, "embedding", None) == "piecewise"
-            for feature in loaded.config.features.values()
-        ),
+        is_piecewise=not numbers or any(number.embedding == "piecewise" for number in numbers),
         can_be_taught=can_add_teacher(loaded.config.training, loaded.config.declared_problem()),
     )
 

@@ -94,6 +94,12 @@ SMALLER = SmallerModel("distilled_int8", _at(-0.0004, 0.0008), 0.35, is_other_ne
             "none is shown to beat a constant guess",
         ),
         ({"is_linear": True, "linear": _rival(0.85, 0.0)}, "linear", "Keep the linear network."),
+        ({"is_linear": True, "linear": _rival(0.9, -0.05)}, "linear", "network, and train it long"),
+        (
+            {"is_linear": True, "is_piecewise": True, "trees": _rival(0.87, -0.02)},
+            "trees",
+            "try hidden layers, such as network: {kind: mlp, linear_path: true}",
+        ),
     ],
 )
 def test_the_verdict_of_a_run(changes, verdict, words) -> None:

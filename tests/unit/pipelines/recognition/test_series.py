@@ -73,6 +73,7 @@ def test_a_number_of_each_series_is_forecast(suffix):
     assert config.label.history == "load_past"
     assert config.evaluation.resample == "rows"
     assert config.network.kind == "linear"
+    assert config.training.optimizer.learning_rate == 0.0003
     assert "note: changes over time" in Path("configs/guess.yaml").read_text()
 
 
@@ -168,3 +169,12 @@ def test_counts_of_a_series_are_forecast():
     text = Path("configs/guess.yaml").read_text()
     assert "name: load        # a number of many values\n" in text
     assert _config(frame, "state").task == "multiclass"
+
+
+def test_months_are_to_be_counted():
+    frame = _meters(2, rows=240).drop(columns=["at", "wind", "note", "state"]).dropna()
+    frame["step"] = frame.groupby("meter").cumcount()
+    frame["month"] = pd.Timestamp("2001-01-01") + frame.step.map(lambda n: pd.DateOffset(months=n))
+    assert _config(frame, "load").data.series.time == "step"
+    assert _config(frame.drop(columns=["step"]), "load").data.series is None
+    assert "count them in a column `step`" in Path("configs/guess.yaml").read_text()
