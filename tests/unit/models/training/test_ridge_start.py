@@ -58,7 +58,7 @@ def test_it_starts_where_small_differences_of_lags_are_known(normalize):
         return float(np.abs(_levels(network, val)[:, 2] - val.labels).mean())
 
     penalty = start_as_ridge(network, OUTPUT, train, val_loss)
-    assert penalty in (1e-4, 1e-3)
+    assert penalty <= 3e-3
     # In units of the label; the mean of a normal deviate's size is 0.8 of its deviation.
     assert val_loss() < 1.25 * 0.8 * 10 * NOISE
     levels = _levels(network, val)
