@@ -71,8 +71,9 @@ class LongTable:
 
     @property
     def missing(self) -> list[str]:
-        """The model's columns that nothing in the file gives."""
-        return [name for name in self.types if self._source(name) is None]
+        """What the file lacks of the model's columns; of windows, the column they are cut from."""
+        absent = [name for name in self.types if self._source(name) is None]
+        return list(dict.fromkeys(self._cut_from(name) for name in absent))
 
     @property
     def unused(self) -> list[str]:
@@ -121,10 +122,13 @@ class LongTable:
         if name in self.raw.calendar() and name not in self.header:
             source = self.raw.calendar()[name][0]
             return source if source == self.series.time else None
-        if name in self.sizes:
-            suffix = PAST if name.endswith(PAST) else FUTURE
-            name = name.removesuffix(suffix)
-        return self._by_served.get(serving_name(name))
+        return self._by_served.get(serving_name(self._cut_from(name)))
+
+    def _cut_from(self, name: str) -> str:
+        """The column of a window without its suffix; another column as it is."""
+        if name not in self.sizes:
+            return name
+        return name.removesuffix(PAST if name.endswith(PAST) else FUTURE)
 
     def _measured(self) -> list[str]:
         """The columns whose last value ends what is known of the past."""

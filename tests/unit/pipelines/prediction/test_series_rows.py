@@ -160,6 +160,9 @@ def test_a_file_of_windows_is_read_as_it_is_and_one_without_times_is_refused(
     lacking = long_table(_write(tmp_path, frame.drop(columns=["site"])), TYPES, SIZES, RAW)
     assert lacking is not None
     assert lacking.missing == ["site"]
+    lacking = long_table(_write(tmp_path, frame.drop(columns=["wind"])), TYPES, SIZES, RAW)
+    assert lacking is not None
+    assert lacking.missing == ["wind"]
 
 
 def test_a_static_column_that_later_rows_lack_is_that_of_the_rows_before(tmp_path: Path) -> None:
