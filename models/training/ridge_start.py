@@ -33,7 +33,7 @@ _LOG = logging.getLogger(__name__)
 _PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 0.3, 1.0, 10.0)
 # What val says of penalties is little: of those that do as well, the strongest one varies least.
 _AS_GOOD = 1.01
-_MOST_FEATURES = 4_000
+_MOST_FEATURES = 2_000
 _LEAST_DEVIATION = 1e-6
 _NO_PENALTY = 1e-9
 
