@@ -232,9 +232,9 @@ def test_a_flat_curve_has_no_variance_below_zero() -> None:
 
 def test_what_is_forecast_is_not_called_a_wrong_label() -> None:
     rng = np.random.default_rng(0)
-    values = np.repeat([1.0, 1000.0], [900, 100])[:, None] * (5 + rng.normal(size=(1000, 2)))
+    values = np.repeat([1.0, 1000.0], [180, 20])[:, None] * (5 + rng.normal(size=(200, 2)))
     lists = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), 2)
-    table = pa.table({"x": pa.array(rng.normal(size=1000)), "y": lists})
+    table = pa.table({"x": pa.array(rng.normal(size=200)), "y": lists})
     of = FeaturesSpec.model_validate(
         {"task": "regression", "label": {"name": "y"}, "features": {"x": {"type": "numeric"}}}
     )
