@@ -30,11 +30,9 @@ from models.data.packing import (
 )
 from models.data.raw_table import record_bytes
 from models.data.representation import parse_rows, raw_input_specs
+from models.data.row_sizes import CHUNK_ROWS, row_bytes, rows_a_chunk, serialized_rows
 from models.data.unconverted import unconverted
 
-CHUNK_ROWS = 8192
-_CHUNK_BYTES = 64 << 20  # pixels make rows large: then a chunk has fewer
-_SERIALIZED_BYTES = 16 << 20  # photos take twenty times as many once they are decoded
 _CALL_BYTES = 8 << 20  # the layers of a network hold many times what they are given
 _FEWEST_CALL_ROWS = 16
 _SHUFFLE_ROWS = 1 << 17
@@ -92,7 +90,7 @@ class Split:
         shapes = [shape for columns in self.layout.columns.values() for _, shape in columns]
         if all(len(shape) <= 1 for shape in shapes):
             return CHUNK_ROWS
-        rows = _CALL_BYTES // _row_bytes(self.packed.element_spec)
+        rows = _CALL_BYTES // row_bytes(self.packed.element_spec)
         return int(np.clip(rows, _FEWEST_CALL_ROWS, CHUNK_ROWS))
 
     @property
@@ -172,7 +170,7 @@ def load_split(
     chunks = _chunks(files, source, seed, numbered)
     layout = layout_of(chunks.element_spec[0])
     packed = chunks.map(lambda columns, numbers: {**layout.pack(columns), **numbers})
-    chunk_rows = _chunk_rows(chunks.element_spec[0])
+    chunk_rows = rows_a_chunk(chunks.element_spec[0])
     memory = in_memory(packed, chunk_rows) if _fits(name, files, chunks, cache) else None
     packed = packed if memory is None else memory.dataset()
     found = packed.map(lambda matrices: layout.column(matrices, source.label))
@@ -207,7 +205,7 @@ def load_columns(
     }
     every: Iterable[Any] = itertools.repeat(slice(None))
     if keep is not None:
-        every = _recut(keep, _chunk_rows(chunks.element_spec[0]))
+        every = _recut(keep, rows_a_chunk(chunks.element_spec[0]))
     for (chunk, _), chosen in zip(chunks.as_numpy_iterator(), every, strict=keep is not None):
         for name, values in chunk.items():
             parts[name].append(converters[name](values[chosen]))
@@ -216,7 +214,7 @@ def load_columns(
 
 def rows_held(files: Sequence[str], source: Source, most: int) -> int:
     """How many transformed rows may be in memory: `most`, or fewer where they are large."""
-    bytes_of_row = _row_bytes(_chunks(files, source, None).element_spec[0])
+    bytes_of_row = row_bytes(_chunks(files, source, None).element_spec[0])
     return max(1, min(most, _MEMORY_BYTES // bytes_of_row))
 
 
@@ -242,7 +240,7 @@ def split_of(name: str, columns: Mapping[str, Array], label: str) -> Split:
     }
     layout = layout_of(specs)
     (matrices,) = rows.map(layout.pack).as_numpy_iterator()
-    chunk_rows = _chunk_rows(specs)
+    chunk_rows = rows_a_chunk(specs)
     memory = MemoryChunks(matrices, chunk_rows)
     return Split(name, memory.dataset(), layout, columns[label], label, memory, chunk_rows)
 
@@ -276,7 +274,7 @@ def _chunks(
         return columns, {ROW_NUMBERS: rows[0][:, None]} if numbered else {}
 
     # Files of images are large before they are transformed.
-    most = _serialized_rows(files)
+    most = serialized_rows(files)
 
     def chunked(chunk_rows: int) -> tf.data.Dataset:
         parts = rows.batch(min(chunk_rows, most)).map(
@@ -285,13 +283,8 @@ def _chunks(
         return parts if chunk_rows <= most else parts.rebatch(chunk_rows)
 
     chunks = chunked(CHUNK_ROWS)
-    fitting = _chunk_rows(chunks.element_spec[0])
+    fitting = rows_a_chunk(chunks.element_spec[0])
     return chunks if fitting == CHUNK_ROWS else chunked(fitting)
-
-
-def _chunk_rows(specs: Mapping[str, tf.TensorSpec]) -> int:
-    """How many rows a chunk has: fewer, where rows are large."""
-    return int(np.clip(_CHUNK_BYTES // _row_bytes(specs), 1, CHUNK_ROWS))
 
 
 def _fits(
@@ -317,20 +310,9 @@ def _fits(
 def _estimated_bytes(files: Sequence[str], chunks: tf.data.Dataset) -> float:
     """From the rows of the first file: counting them all would read everything twice."""
     sizes = [tf.io.gfile.stat(file).length for file in files]
-    batches = records(files[:1]).batch(_serialized_rows(files))
+    batches = records(files[:1]).batch(serialized_rows(files))
     rows = batches.reduce(0, lambda n, batch: n + tf.shape(batch)[0])
-    return float(int(rows) * sum(sizes) / max(1, sizes[0]) * _row_bytes(chunks.element_spec[0]))
-
-
-def _serialized_rows(files: Sequence[str]) -> int:
-    """How many serialized rows are read at once: fewer, where they are large."""
-    return int(np.clip(_SERIALIZED_BYTES // record_bytes(files), 1, CHUNK_ROWS))
-
-
-def _row_bytes(specs: Mapping[str, tf.TensorSpec]) -> int:
-    """The bytes of a transformed row; 1 at least."""
-    sizes = (int(np.prod(spec.shape[1:])) * int(spec.dtype.size) for spec in specs.values())
-    return max(1, sum(sizes))
+    return float(int(rows) * sum(sizes) / max(1, sizes[0]) * row_bytes(chunks.element_spec[0]))
 
 
 def _shuffle_rows(files: Sequence[str]) -> int:
@@ -343,7 +325,7 @@ def _shuffle_chunks(split: Split) -> int:
     count = -(-split.rows // split.chunk_rows)
     if split.cached:
         return count
-    within = _SHUFFLE_BYTES // (split.chunk_rows * _row_bytes(split.packed.element_spec))
+    within = _SHUFFLE_BYTES // (split.chunk_rows * row_bytes(split.packed.element_spec))
     return min(count, int(np.clip(within, _FEWEST_CHUNKS, _SHUFFLE_CHUNKS)))
 
 

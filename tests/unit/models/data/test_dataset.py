@@ -5,7 +5,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from contracts.columns import MISSING_INT
 from contracts.errors import ConfigError, ModelError
-from models.data import dataset
+from models.data import dataset, row_sizes
 from models.data.packing import ROW_NUMBERS
 from models.data.representation import dense_schema, parse_rows, raw_input_specs
 from models.data.targets import column_chunks, file_places, with_targets
@@ -52,7 +52,8 @@ def source():
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch):
-    monkeypatch.setattr(dataset, "CHUNK_ROWS", 64)
+    for module in (dataset, row_sizes):
+        monkeypatch.setattr(module, "CHUNK_ROWS", 64)
 
 
 def _epoch(batches):
@@ -172,7 +173,7 @@ def test_large_rows_are_read_few_at_a_time(files, source, monkeypatch):
     whole = dataset.load_split("train", files, source, "none")
     read = tf.data.Dataset.batch
     sizes = []
-    monkeypatch.setattr(dataset, "record_bytes", lambda _: float(dataset._SERIALIZED_BYTES // 10))
+    monkeypatch.setattr(row_sizes, "record_bytes", lambda _: row_sizes.SERIALIZED_BYTES // 10)
     monkeypatch.setattr(
         tf.data.Dataset, "batch", lambda rows, size, **keys: sizes.append(size) or read(rows, size)
     )
